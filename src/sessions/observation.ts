@@ -1,0 +1,56 @@
+// Owns what the proxy reports of one exchange: plain data, small, no bodies, taken before the client can know of it.
+
+/** The `transport_type` of the queries: 1 = legacy HTTP+SSE, 2 = Streamable HTTP, 3 = session-less client. */
+export const Transport = { sse: 1, streamable: 2, sessionless: 3 } as const
+export type Transport = (typeof Transport)[keyof typeof Transport]
+
+/** Who sent a request, as far as its connection and headers tell. */
+export interface Client {
+  /** IP address of the peer. */
+  address: string
+  userAgent: string | undefined
+}
+
+/** An answered request of the Streamable HTTP transport: `/stream/{endpoint_id}`. */
+export interface StreamableAnswer {
+  kind: 'streamable'
+  endpointId: string
+  method: string
+  status: number
+  /** `mcp-session-id` of the request. */
+  sessionId: string | undefined
+  /** `mcp-session-id` of the answer. */
+  issuedSessionId: string | undefined
+  /** `mcp-protocol-version` of the request. */
+  protocolVersion: string | undefined
+  /** The answer is rmcp 0.x's `401` with the body `Unauthorized: Session not found` and no `WWW-Authenticate`. */
+  sessionNotFound: boolean
+  client: Client
+  /** When the answer's headers came, in epoch milliseconds. */
+  at: number
+}
+
+/** An answered `POST /message?sessionId=S&endpointId=E` of the legacy HTTP+SSE transport. */
+export interface MessageAnswer {
+  kind: 'message'
+  /** Undefined where the message path does not name it; then the session is found by its id alone. */
+  endpointId: string | undefined
+  sessionId: string
+  status: number
+  client: Client
+  at: number
+}
+
+/** A legacy stream's `endpoint` event is about to reach the client (`opened`), or such a stream ended (`ended`). */
+export interface LegacyStream {
+  kind: 'legacy-opened' | 'legacy-ended'
+  endpointId: string
+  sessionId: string
+  client: Client
+  at: number
+}
+
+export type Observation = StreamableAnswer | MessageAnswer | LegacyStream
+
+/** Takes each observation before the bytes it speaks of go to the client; synchronous, and never throws. */
+export type Observe = (observation: Observation) => void

@@ -1,0 +1,208 @@
+// Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
+import type { FinalReason, SessionEvent } from './events.js'
+import { storedId } from './ids.js'
+import { type Client, type Observation, Transport } from './observation.js'
+import { messageSignal, type Signal, streamableSignal } from './signals.js'
+
+/** A session that this process has seen open. */
+interface Session {
+  readonly endpointId: string
+  readonly sessionId: string
+  readonly transport: Transport
+  /** Last use, in epoch ms. */
+  lastSeenAt: number
+  /** Uses not yet told to the ledger. */
+  pendingRequests: number
+}
+
+/** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
+type State = 'unknown' | 'open' | 'held'
+type Input = Signal | 'stream-opened' | 'stream-ended'
+type Action = 'begin' | 'hold' | 'count' | 'end' | 'ignore'
+
+/** What each input does to a session in each state. */
+const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
+  open: { unknown: 'begin', open: 'count', held: 'count' },
+  use: { unknown: 'begin', open: 'count', held: 'count' },
+  'stream-opened': { unknown: 'hold', open: 'hold', held: 'ignore' },
+  'stream-ended': { unknown: 'ignore', open: 'ignore', held: 'end' },
+  // A session not seen before may be one that another proxy, or this one before a restart, saw open.
+  delete: { unknown: 'end', open: 'end', held: 'ignore' },
+  gone: { unknown: 'end', open: 'end', held: 'ignore' },
+  none: { unknown: 'ignore', open: 'ignore', held: 'ignore' }
+}
+
+const finalReasons: Readonly<Partial<Record<Input, FinalReason>>> = {
+  delete: 'delete',
+  gone: 'gone',
+  'stream-ended': 'stream_end'
+}
+
+interface Subject {
+  endpointId: string
+  sessionId: string
+  transport: Transport
+  client: Client
+  at: number
+}
+
+const USER_AGENT_MAX_LENGTH = 255
+
+/**
+ * Turns observations into ledger events. The first proof of a session and its end come out at once; uses in between
+ * are coalesced until `flush`. What it remembers is bounded: a session forgotten and seen again is told to the
+ * ledger as open once more, which changes nothing there.
+ */
+export class SessionTracker {
+  /** Sessions without a stream of their own, least recently used first. */
+  readonly #open = new Map<string, Session>()
+  readonly #held = new Map<string, Session>()
+  /** Endpoint of each held session, for messages that do not name it. */
+  readonly #heldEndpoints = new Map<string, string>()
+  readonly #dirty = new Set<Session>()
+  readonly #maxRemembered: number
+
+  constructor(options: { maxRemembered?: number } = {}) {
+    this.#maxRemembered = options.maxRemembered ?? 100_000
+  }
+
+  /** Ids that are not visible ASCII and therefore stay unaccounted, since the process started. */
+  unstorableIds = 0
+
+  observe(observation: Observation): SessionEvent[] {
+    switch (observation.kind) {
+      case 'streamable': {
+        const input = streamableSignal(observation)
+        const id = input === 'open' ? observation.issuedSessionId : observation.sessionId
+        return this.#take(input, observation.endpointId, id, Transport.streamable, observation)
+      }
+      case 'message': {
+        const endpointId =
+          observation.endpointId ?? this.#heldEndpoints.get(storedId(observation.sessionId) ?? '')
+        return this.#take(
+          messageSignal(observation),
+          endpointId,
+          observation.sessionId,
+          Transport.sse,
+          observation
+        )
+      }
+      case 'legacy-opened':
+      case 'legacy-ended': {
+        const input = observation.kind === 'legacy-opened' ? 'stream-opened' : 'stream-ended'
+        return this.#take(input, observation.endpointId, observation.sessionId, Transport.sse, observation)
+      }
+    }
+  }
+
+  /** The uses since the last flush, one event a session. */
+  flush(): SessionEvent[] {
+    const events = Array.from(this.#dirty, useEvent)
+    this.#dirty.clear()
+    return events
+  }
+
+  /** The sessions whose legacy stream runs through this process: still open at `at` (epoch ms). */
+  held(at: number): SessionEvent[] {
+    return Array.from(this.#held.values(), session =>
+      useEvent({ ...session, lastSeenAt: at, pendingRequests: 0 })
+    )
+  }
+
+  #take(
+    input: Input,
+    rawEndpointId: string | undefined,
+    rawSessionId: string | undefined,
+    transport: Transport,
+    { client, at }: { client: Client; at: number }
+  ): SessionEvent[] {
+    if (input === 'none' || rawEndpointId === undefined || rawSessionId === undefined) return []
+    const endpointId = storedId(rawEndpointId)
+    const sessionId = storedId(rawSessionId)
+    if (endpointId === undefined || sessionId === undefined) {
+      this.unstorableIds++
+      return []
+    }
+    return this.#act(input, { endpointId, sessionId, transport, client, at })
+  }
+
+  #act(input: Input, subject: Subject): SessionEvent[] {
+    const key = `${subject.endpointId} ${subject.sessionId}`
+    const held = this.#held.get(key)
+    const session = held ?? this.#open.get(key)
+    const state: State = held ? 'held' : session ? 'open' : 'unknown'
+    switch (actions[input][state]) {
+      case 'begin':
+        return [...this.#remember(key, subject), openEvent(subject, false)]
+      case 'hold':
+        this.#open.delete(key)
+        this.#held.set(key, session ?? newSession(subject))
+        this.#heldEndpoints.set(subject.sessionId, subject.endpointId)
+        return [openEvent(subject, true)]
+      case 'count':
+        this.#count(key, session!, subject.at)
+        return []
+      case 'end':
+        return [...this.#forget(key, session), closeEvent(subject, finalReasons[input]!)]
+      case 'ignore':
+        return []
+    }
+  }
+
+  #count(key: string, session: Session, at: number): void {
+    session.lastSeenAt = Math.max(session.lastSeenAt, at)
+    session.pendingRequests++
+    this.#dirty.add(session)
+    if (this.#open.delete(key)) this.#open.set(key, session)
+  }
+
+  /** Remembers a session; what was pending of the one that makes room comes out. */
+  #remember(key: string, subject: Subject): SessionEvent[] {
+    this.#open.set(key, newSession(subject))
+    if (this.#open.size <= this.#maxRemembered) return []
+    const [oldestKey, oldest] = this.#open.entries().next().value!
+    return this.#forget(oldestKey, oldest)
+  }
+
+  #forget(key: string, session: Session | undefined): SessionEvent[] {
+    if (!session) return []
+    this.#open.delete(key)
+    if (this.#held.delete(key)) this.#heldEndpoints.delete(session.sessionId)
+    return this.#dirty.delete(session) ? [useEvent(session)] : []
+  }
+}
+
+const newSession = ({ endpointId, sessionId, transport, at }: Subject): Session => ({
+  endpointId,
+  sessionId,
+  transport,
+  lastSeenAt: at,
+  pendingRequests: 0
+})
+
+const openEvent = ({ client, ...subject }: Subject, held: boolean): SessionEvent => ({
+  type: 'open',
+  endpointId: subject.endpointId,
+  sessionId: subject.sessionId,
+  transport: subject.transport,
+  at: subject.at,
+  clientAddress: client.address,
+  userAgent: client.userAgent?.slice(0, USER_AGENT_MAX_LENGTH) ?? null,
+  requests: 1,
+  held
+})
+
+/** Takes a session's pending uses out of it. */
+function useEvent(session: Session): SessionEvent {
+  const { endpointId, sessionId, transport, lastSeenAt, pendingRequests } = session
+  session.pendingRequests = 0
+  return { type: 'use', endpointId, sessionId, transport, at: lastSeenAt, requests: pendingRequests }
+}
+
+const closeEvent = ({ endpointId, sessionId, at }: Subject, reason: FinalReason): SessionEvent => ({
+  type: 'close',
+  endpointId,
+  sessionId,
+  at,
+  reason
+})

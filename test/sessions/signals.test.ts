@@ -1,0 +1,80 @@
+// Owns what one answer proves of a session: the cases of the wire, one a line.
+import t from 'tap'
+import type { StreamableAnswer } from '../../src/sessions/observation.js'
+import { messageSignal, type Signal, streamableSignal } from '../../src/sessions/signals.js'
+
+const client = { address: '127.0.0.1', userAgent: undefined }
+
+function answer(method: string, status: number, rest: Partial<StreamableAnswer> = {}): StreamableAnswer {
+  return {
+    kind: 'streamable',
+    endpointId: 'e',
+    method,
+    status,
+    sessionId: undefined,
+    issuedSessionId: undefined,
+    protocolVersion: undefined,
+    sessionNotFound: false,
+    client,
+    at: 0,
+    ...rest
+  }
+}
+
+const known = { sessionId: 's' }
+const modern = { protocolVersion: '2026-07-28' }
+
+const cases: [title: string, signal: Signal, answer: StreamableAnswer][] = [
+  ['initialize answered with an id', 'open', answer('POST', 200, { issuedSessionId: 's' })],
+  [
+    'initialize with a stale id answered with a new one',
+    'open',
+    answer('POST', 200, { sessionId: 'old', issuedSessionId: 's' })
+  ],
+  ['initialize refused', 'none', answer('POST', 500, { issuedSessionId: 's' })],
+  ['a stateless answer', 'none', answer('POST', 200)],
+  ['a request', 'use', answer('POST', 200, known)],
+  ['a request whose answer repeats the id', 'use', answer('POST', 200, { ...known, issuedSessionId: 's' })],
+  ['a notification', 'use', answer('POST', 202, known)],
+  ['a GET stream', 'use', answer('GET', 200, known)],
+  ['a CORS preflight', 'none', answer('OPTIONS', 204, known)],
+  ['DELETE accepted', 'delete', answer('DELETE', 202, known)],
+  ['DELETE of a gone session', 'gone', answer('DELETE', 404, known)],
+  ['DELETE refused', 'none', answer('DELETE', 405, known)],
+  ['DELETE without an id', 'none', answer('DELETE', 400)],
+  ['an expired session (rmcp >= 1.0)', 'gone', answer('POST', 404, known)],
+  ['an expired session (rmcp 0.x)', 'gone', answer('POST', 401, { ...known, sessionNotFound: true })],
+  ['a 401 of an authorization layer', 'none', answer('POST', 401, known)],
+  ['a 400', 'none', answer('POST', 400, known)],
+  ['a second GET stream refused', 'none', answer('GET', 409, known)],
+  ['a server error', 'none', answer('POST', 500, known)],
+  ['a redirect', 'none', answer('POST', 307, known)],
+  ['404 without an id', 'none', answer('POST', 404)],
+  ['2026-07-28: method not found', 'none', answer('POST', 404, { ...known, ...modern })],
+  ['2026-07-28: a stale id is ignored', 'none', answer('POST', 200, { ...known, ...modern })],
+  ['2025-11-25: 404', 'gone', answer('POST', 404, { ...known, protocolVersion: '2025-11-25' })]
+]
+
+for (const [title, signal, observed] of cases) {
+  void t.test(title, t => {
+    t.equal(streamableSignal(observed), signal)
+    t.end()
+  })
+}
+
+for (const [status, signal] of [
+  [202, 'use'],
+  [200, 'use'],
+  [404, 'gone'],
+  [410, 'none'],
+  [400, 'none'],
+  [401, 'none']
+] as const) {
+  void t.test(`POST /message answered ${status}`, t => {
+    t.equal(
+      messageSignal({ kind: 'message', endpointId: 'e', sessionId: 's', status, client, at: 0 }),
+      signal
+    )
+    t.end()
+  })
+}

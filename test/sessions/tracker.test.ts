@@ -1,0 +1,140 @@
+// Owns the life cycle in this process: which observations become which ledger events, and that memory is bounded.
+import t from 'tap'
+import type { SessionEvent } from '../../src/sessions/events.js'
+import type { Observation } from '../../src/sessions/observation.js'
+import { SessionTracker } from '../../src/sessions/tracker.js'
+
+const client = { address: '192.0.2.1', userAgent: 'agent' }
+
+function streamable(
+  method: string,
+  status: number,
+  ids: { sent?: string; issued?: string },
+  at: number
+): Observation {
+  return {
+    kind: 'streamable',
+    endpointId: 'e',
+    method,
+    status,
+    sessionId: ids.sent,
+    issuedSessionId: ids.issued,
+    protocolVersion: undefined,
+    sessionNotFound: false,
+    client,
+    at
+  }
+}
+const message = (status: number, at: number, named: 'named' | 'unnamed' = 'named'): Observation => ({
+  kind: 'message',
+  endpointId: named === 'named' ? 'e' : undefined,
+  sessionId: 's',
+  status,
+  client,
+  at
+})
+const stream = (kind: 'legacy-opened' | 'legacy-ended', at: number): Observation => ({
+  kind,
+  endpointId: 'e',
+  sessionId: 's',
+  client,
+  at
+})
+const brief = (events: SessionEvent[]): unknown[] =>
+  events.map(event => [
+    event.type,
+    event.sessionId,
+    event.at,
+    event.type === 'close' ? event.reason : event.requests
+  ])
+
+void t.test('a streamable session: opened, used, deleted', t => {
+  const tracker = new SessionTracker()
+  t.strictSame(tracker.observe(streamable('POST', 200, { issued: 's' }, 1)), [
+    {
+      type: 'open',
+      endpointId: 'e',
+      sessionId: 's',
+      transport: 2,
+      at: 1,
+      clientAddress: '192.0.2.1',
+      userAgent: 'agent',
+      requests: 1,
+      held: false
+    }
+  ])
+  t.same(tracker.observe(streamable('POST', 202, { sent: 's' }, 2)), [])
+  t.same(tracker.observe(streamable('GET', 200, { sent: 's' }, 3)), [])
+  t.same(brief(tracker.flush()), [['use', 's', 3, 2]])
+  t.same(tracker.flush(), [], 'told once')
+  tracker.observe(streamable('POST', 200, { sent: 's' }, 4))
+  t.same(brief(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 5))), [
+    ['use', 's', 4, 1],
+    ['close', 's', 5, 'delete']
+  ])
+  t.same(tracker.flush(), [])
+  t.end()
+})
+
+void t.test('a session first seen by a use, and one first seen by its end', t => {
+  const tracker = new SessionTracker()
+  t.same(brief(tracker.observe(streamable('POST', 200, { sent: 'a' }, 1))), [['open', 'a', 1, 1]])
+  t.same(brief(tracker.observe(streamable('POST', 404, { sent: 'b' }, 2))), [['close', 'b', 2, 'gone']])
+  t.end()
+})
+
+void t.test('a legacy session lives and dies with its stream', t => {
+  const tracker = new SessionTracker()
+  t.match(tracker.observe(stream('legacy-opened', 1)), [{ type: 'open', transport: 1, held: true }])
+  t.same(tracker.observe(message(202, 2)), [])
+  t.same(tracker.observe(message(404, 3)), [], 'what a message is answered does not end a stream')
+  t.same(tracker.observe(message(202, 4, 'unnamed')), [], 'its endpoint is known')
+  t.same(brief(tracker.held(9)), [['use', 's', 9, 0]])
+  t.same(brief(tracker.observe(stream('legacy-ended', 5))), [
+    ['use', 's', 4, 2],
+    ['close', 's', 5, 'stream_end']
+  ])
+  t.same(tracker.observe(stream('legacy-ended', 6)), [], 'once')
+  t.same(tracker.held(9), [])
+  t.end()
+})
+
+void t.test('a message of a session whose stream is elsewhere', t => {
+  const tracker = new SessionTracker()
+  t.match(tracker.observe(message(202, 1)), [{ type: 'open', transport: 1, held: false }])
+  t.same(brief(tracker.observe(message(404, 2))), [['close', 's', 2, 'gone']])
+  t.same(tracker.observe(message(202, 3, 'unnamed')), [], 'without an endpoint nothing can be said')
+  t.end()
+})
+
+void t.test('ids that cannot be stored are counted, long ones hashed', t => {
+  const tracker = new SessionTracker()
+  t.same(tracker.observe(streamable('POST', 200, { issued: 'a b' }, 1)), [])
+  t.same(tracker.observe(streamable('POST', 200, { issued: '\u00ff' }, 1)), [])
+  t.equal(tracker.unstorableIds, 2)
+  const [event] = tracker.observe(streamable('POST', 200, { issued: 'j'.repeat(10_000) }, 1))
+  t.match(event?.sessionId, /^sha256-[0-9a-f]{64}$/)
+  t.end()
+})
+
+void t.test('what is remembered is bounded, and nothing pending is forgotten', t => {
+  const tracker = new SessionTracker({ maxRemembered: 2 })
+  tracker.observe(streamable('POST', 200, { issued: 'a' }, 1))
+  tracker.observe(streamable('POST', 200, { issued: 'b' }, 2))
+  tracker.observe(streamable('POST', 200, { sent: 'a' }, 3))
+  t.same(
+    brief(tracker.observe(streamable('POST', 200, { issued: 'c' }, 4))),
+    [['open', 'c', 4, 1]],
+    'b made room'
+  )
+  t.same(brief(tracker.observe(streamable('POST', 200, { issued: 'd' }, 5))), [
+    ['use', 'a', 3, 1],
+    ['open', 'd', 5, 1]
+  ])
+  t.same(
+    brief(tracker.observe(streamable('POST', 200, { sent: 'a' }, 6))),
+    [['open', 'a', 6, 1]],
+    'told as open once more'
+  )
+  t.end()
+})
