@@ -1,0 +1,91 @@
+-- The MySQL schema of mcp-turnstile: applied at every start, idempotent. MySQL 8.0+, MariaDB 10.6+.
+-- Times are UTC with milliseconds. Ids are visible ASCII (longer ones stored as sha256-...).
+
+-- One row a session. disconnect_at = connect_at while it is open, later than connect_at once it is closed.
+CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
+  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  transport_type TINYINT NOT NULL COMMENT '1 = sse, 2 = streamable, 3 = session-less client',
+  connect_at DATETIME(3) NOT NULL,
+  disconnect_at DATETIME(3) NOT NULL,
+  reason VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'NULL while open',
+  duration_class TINYINT NOT NULL COMMENT '-1 while open, else floor(log4(duration in ms)): makes range queries independent of the history',
+  last_seen_at DATETIME(3) NOT NULL,
+  request_count BIGINT UNSIGNED NOT NULL,
+  client_address VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  user_agent VARCHAR(255) CHARACTER SET utf8mb4 NULL,
+  client_name VARCHAR(255) CHARACTER SET utf8mb4 NULL,
+  client_version VARCHAR(255) CHARACTER SET utf8mb4 NULL,
+  protocol_version VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  closed_at DATETIME(3) NULL COMMENT 'the first end seen on the wire or ordered; a presumed one (idle, lost) may come before it',
+  closed_by VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  holder VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the proxy that held its legacy stream',
+  holder_boot INT UNSIGNED NULL,
+  PRIMARY KEY (id),
+  UNIQUE KEY session_of_endpoint (session_id, endpoint_id),
+  KEY endpoint_time (endpoint_id, duration_class, connect_at, id, disconnect_at, transport_type),
+  KEY all_time (duration_class, connect_at, id, disconnect_at, transport_type, endpoint_id)
+) ENGINE = InnoDB;
+
+-- How many sessions each endpoint has open. Always equal to its open rows in endpoint_logs_v2.
+CREATE TABLE IF NOT EXISTS endpoint_connections_v2 (
+  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  connect_num BIGINT NOT NULL DEFAULT 0,
+  updated_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE KEY endpoint (endpoint_id)
+) ENGINE = InnoDB;
+
+-- Opens and closes by minute [start_at, start_at + 60 s). net_at_start: opens less closes at start_at itself.
+CREATE TABLE IF NOT EXISTS endpoint_minutes_v2 (
+  start_at DATETIME(3) NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  opened INT NOT NULL,
+  closed INT NOT NULL,
+  net_at_start INT NOT NULL,
+  PRIMARY KEY (start_at, endpoint_id),
+  KEY endpoint_start (endpoint_id, start_at, opened, closed, net_at_start)
+) ENGINE = InnoDB;
+
+-- The same by day (UTC).
+CREATE TABLE IF NOT EXISTS endpoint_days_v2 (
+  start_at DATETIME(3) NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  opened BIGINT NOT NULL,
+  closed BIGINT NOT NULL,
+  net_at_start INT NOT NULL,
+  PRIMARY KEY (start_at, endpoint_id),
+  KEY endpoint_start (endpoint_id, start_at)
+) ENGINE = InnoDB;
+
+-- Ends of sessions that no proxy has told to be open yet: another proxy's outbox may still hold the open.
+CREATE TABLE IF NOT EXISTS turnstile_early_closes (
+  session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  closed_at DATETIME(3) NOT NULL,
+  closed_by VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  noted_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (session_id, endpoint_id, closed_at, closed_by),
+  KEY noted (noted_at)
+) ENGINE = InnoDB;
+
+-- One row a proxy: how far its outbox is applied, and its last sign of life.
+CREATE TABLE IF NOT EXISTS turnstile_instances (
+  id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  boot INT UNSIGNED NOT NULL,
+  applied_seq BIGINT UNSIGNED NOT NULL,
+  heartbeat_at DATETIME(3) NOT NULL,
+  lost_at DATETIME(3) NULL COMMENT 'the heartbeat after which it was taken for lost',
+  PRIMARY KEY (id)
+) ENGINE = InnoDB;
+
+-- From which instant on all ended sessions are still there (retention deletes older ones; roll-ups stay).
+CREATE TABLE IF NOT EXISTS turnstile_horizon (
+  id TINYINT NOT NULL,
+  rows_from_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (id)
+) ENGINE = InnoDB;
+
+INSERT IGNORE INTO turnstile_horizon (id, rows_from_at) VALUES (1, '1970-01-01');

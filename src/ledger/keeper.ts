@@ -1,0 +1,98 @@
+// Owns what must happen although nobody asks: the heartbeat, and ends concluded from silence.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ShipperLog } from './shipper.js'
+import type { Instance, StoreWriter } from './store.js'
+
+const ROUND_MS = 1_000
+const TIDY_INTERVAL_MS = 60_000
+/** How long an end waits for another proxy to tell that its session was open. */
+const EARLY_CLOSE_MS = 3_600_000
+
+export interface KeeperOptions {
+  /** A proxy not heard of for this long is taken for lost. */
+  leaseMs: number
+  /** 0: sessions never idle. */
+  idleTimeoutMs: number
+  /** 0: for ever. */
+  retentionMs: number
+  rollupRetentionMs: number
+  /** Another proxy took this one for lost: whatever streams it still holds must be told again. */
+  onLost: () => void
+}
+
+/** What was last heard of another proxy, and when: on this process's own clock, so that no two clocks are compared. */
+interface Heard {
+  heartbeatAt: number
+  sinceMs: number
+}
+
+/** Runs once a second while the store answers; after a failed round every lease starts anew. */
+export class Keeper {
+  readonly #store: StoreWriter
+  readonly #instance: Instance
+  readonly #options: KeeperOptions
+  readonly #log: ShipperLog
+  readonly #stopping = new AbortController()
+  readonly #heard = new Map<string, Heard>()
+  #lostAt: number | null | undefined
+  #tidyAtMs = 0
+  #running: Promise<void> | undefined
+
+  constructor(store: StoreWriter, instance: Instance, options: KeeperOptions, log: ShipperLog) {
+    this.#store = store
+    this.#instance = instance
+    this.#options = options
+    this.#log = log
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      // A store that fails is the shipper's to report.
+      await this.#round().catch(() => this.#heard.clear())
+      await sleep(ROUND_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { lostAt, others } = await this.#store.heartbeat(this.#instance, Date.now())
+    if (this.#lostAt !== undefined && lostAt !== this.#lostAt) this.#options.onLost()
+    this.#lostAt = lostAt
+    for (const other of this.#silent(others)) {
+      const streams = await this.#store.loseStreams(other.id, other.heartbeatAt, Date.now())
+      this.#log.warn({ proxy: other.id, streams }, 'another proxy is gone; its streams are closed as lost')
+    }
+    const { idleTimeoutMs, retentionMs, rollupRetentionMs } = this.#options
+    if (idleTimeoutMs > 0) await untilNone(() => this.#store.closeIdle(idleTimeoutMs, Date.now()))
+    if (performance.now() < this.#tidyAtMs) return
+    this.#tidyAtMs = performance.now() + TIDY_INTERVAL_MS
+    await untilNone(() => this.#store.settleEarlyCloses(Date.now() - EARLY_CLOSE_MS, Date.now()))
+    if (retentionMs > 0) await untilNone(() => this.#store.deleteEnded(Date.now() - retentionMs))
+    if (rollupRetentionMs > 0)
+      await untilNone(() => this.#store.deleteRollups(Date.now() - rollupRetentionMs))
+  }
+
+  /** The proxies whose heartbeat has stood still for a lease of successful rounds. */
+  #silent(others: { id: string; heartbeatAt: number }[]): { id: string; heartbeatAt: number }[] {
+    const nowMs = performance.now()
+    return others.filter(({ id, heartbeatAt }) => {
+      const heard = this.#heard.get(id)
+      if (heard?.heartbeatAt === heartbeatAt) return nowMs - heard.sinceMs >= this.#options.leaseMs
+      this.#heard.set(id, { heartbeatAt, sinceMs: nowMs })
+      return false
+    })
+  }
+}
+
+/** Repeats a batch until there is nothing left for it. */
+async function untilNone(batch: () => Promise<number>): Promise<void> {
+  while ((await batch()) > 0);
+}

@@ -1,0 +1,107 @@
+// Owns how facts about one session become its row: a pure merge whose result does not depend on their order.
+import type { CloseEvent, FinalReason, OpenEvent, PresumedReason, UseEvent } from '../sessions/events.js'
+import type { Instance, SessionRow } from './store.js'
+
+/** Everything the store keeps of a session, but for the row's id. */
+export interface SessionRecord extends Omit<SessionRow, 'id'> {
+  /** The first end that is final; kept beside `disconnectAt` because a presumed end may come before it. */
+  closedAt: number | null
+  closedBy: FinalReason | null
+  /** Which process (proxy id, start number) held its legacy stream. */
+  holder: string | null
+  holderBoot: number | null
+}
+
+/** Of two final ends at the same millisecond, the one further left counts. */
+const finalOrder: readonly FinalReason[] = ['delete', 'stream_end', 'killed', 'gone']
+
+/** Merges a proof that the session is open: its first (`open`), or a use. */
+export function mergeProof(
+  before: SessionRecord | undefined,
+  proof: OpenEvent | UseEvent,
+  origin: Instance
+): SessionRecord {
+  const after = before ? { ...before } : newRecord(proof)
+  if (proof.type === 'open' && (after.clientAddress === '' || proof.at < after.connectAt)) {
+    after.clientAddress = proof.clientAddress
+    after.userAgent = proof.userAgent
+  }
+  if (proof.type === 'open' && proof.held) {
+    after.holder = origin.id
+    after.holderBoot = origin.boot
+  }
+  if (before && contradicts(before, proof.at)) reopen(after)
+  const open = after.reason === null
+  after.connectAt = Math.min(after.connectAt, proof.at)
+  if (open) after.disconnectAt = after.connectAt
+  after.lastSeenAt = Math.max(after.lastSeenAt, proof.at)
+  after.requestCount += proof.requests
+  return after
+}
+
+/** Merges a final end. The earliest one counts; a session was open for at least the millisecond before it. */
+export function mergeClose(before: SessionRecord, close: Pick<CloseEvent, 'at' | 'reason'>): SessionRecord {
+  if (
+    before.closedAt !== null &&
+    before.closedBy !== null &&
+    !precedes(close, before.closedAt, before.closedBy)
+  )
+    return before
+  return {
+    ...before,
+    closedAt: close.at,
+    closedBy: close.reason,
+    disconnectAt: close.at,
+    reason: close.reason,
+    connectAt: Math.min(before.connectAt, close.at - 1)
+  }
+}
+
+/** Ends an open session from silence, at `at` or just after its last proof; later proof takes it back. */
+export function presumeClosed(before: SessionRecord, at: number, reason: PresumedReason): SessionRecord {
+  if (before.reason !== null) return before
+  return { ...before, disconnectAt: Math.max(at, before.lastSeenAt, before.connectAt + 1), reason }
+}
+
+/** Whether proof at `at` shows that a presumed end was none. */
+function contradicts(record: SessionRecord, at: number): boolean {
+  if (record.reason === 'idle') return at > record.lastSeenAt
+  if (record.reason === 'lost') return at > record.disconnectAt
+  return false
+}
+
+function reopen(record: SessionRecord): void {
+  record.disconnectAt = record.connectAt
+  record.reason = null
+}
+
+function precedes(
+  close: Pick<CloseEvent, 'at' | 'reason'>,
+  closedAt: number,
+  closedBy: FinalReason
+): boolean {
+  if (close.at !== closedAt) return close.at < closedAt
+  return finalOrder.indexOf(close.reason) < finalOrder.indexOf(closedBy)
+}
+
+function newRecord({ endpointId, sessionId, transport, at }: OpenEvent | UseEvent): SessionRecord {
+  return {
+    endpointId,
+    sessionId,
+    transport,
+    connectAt: at,
+    disconnectAt: at,
+    reason: null,
+    lastSeenAt: at,
+    requestCount: 0,
+    clientAddress: '',
+    userAgent: null,
+    clientName: null,
+    clientVersion: null,
+    protocolVersion: null,
+    closedAt: null,
+    closedBy: null,
+    holder: null,
+    holderBoot: null
+  }
+}

@@ -1,0 +1,143 @@
+// Owns the MySQL side of the database port: the pool of @fastify/mysql, transactions, and retries the server asks for.
+import { readFileSync } from 'node:fs'
+import fastifyMysql from '@fastify/mysql'
+import Fastify from 'fastify'
+import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
+import type { Database, Dialect, Row, Sql } from '../sql/database.js'
+
+const SCHEMA_FILE = new URL('../../../../schema.sql', import.meta.url)
+const CONNECT_TIMEOUT_MS = 5_000
+const MAX_CONNECTIONS = 10
+/** A process that is frozen inside a transaction holds its locks no longer than this. */
+const MAX_SILENCE_S = 10
+const POOL_IDLE_MS = 5_000
+const MAX_PREPARED_STATEMENTS = 500
+const MAX_ATTEMPTS = 10
+
+/** Deadlock; lock wait timeout; MariaDB's "record has changed since last read". */
+const RETRY_CODES = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD'])
+
+/** The earliest instant of DATETIME. */
+const EARLIEST = Date.UTC(1000, 0, 1)
+
+const isoTime = (at: number): string =>
+  new Date(Math.max(at, EARLIEST)).toISOString().slice(0, 23).replace('T', ' ')
+
+export const dialect: Dialect = {
+  time: isoTime,
+  epochMinute: column => `TIMESTAMPDIFF(MINUTE, '1970-01-01', ${column})`,
+  forUpdate: ' FOR UPDATE',
+  onConflict(key, set, add) {
+    const changes = [
+      ...set.map(column => `${column} = VALUES(${column})`),
+      ...add.map(column => `${column} = ${column} + VALUES(${column})`)
+    ]
+    return `ON DUPLICATE KEY UPDATE ${changes.length > 0 ? changes.join(', ') : `${key[0]} = ${key[0]}`}`
+  }
+}
+
+/** A ledger in MySQL 8.0+ or MariaDB 10.6+. `url`: `mysql://user:password@host:port/database`. Connects when first used. */
+export function openMysql(url: string): Database {
+  let connecting: Promise<Pool & { end(): Promise<void> }> | undefined
+  const pool = async (): Promise<Pool> => {
+    connecting ??= connect(url)
+    try {
+      return await connecting
+    } catch (error) {
+      connecting = undefined
+      throw error
+    }
+  }
+
+  const transaction = async <T>(begin: readonly string[], work: (sql: Sql) => Promise<T>): Promise<T> => {
+    const connection = await (await pool()).getConnection()
+    try {
+      for (const statement of begin) await connection.query(statement)
+      const value = await work(sqlOn(connection))
+      await connection.query('COMMIT')
+      connection.release()
+      return value
+    } catch (error) {
+      // The transaction's state is unknown: the connection goes, and with it all that was not committed.
+      connection.destroy()
+      throw error
+    }
+  }
+
+  return {
+    dialect,
+    async write(work) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await transaction(
+            ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'START TRANSACTION'],
+            work
+          )
+        } catch (error) {
+          if (attempt === MAX_ATTEMPTS || !RETRY_CODES.has((error as { code?: string }).code ?? ''))
+            throw error
+        }
+      }
+    },
+    read: work =>
+      transaction(
+        [
+          'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ',
+          'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY'
+        ],
+        work
+      ),
+    async migrate() {
+      for (const statement of schemaStatements()) await (await pool()).query(statement)
+    },
+    async close() {
+      await (await connecting?.catch(() => undefined))?.end()
+    }
+  }
+}
+
+async function connect(url: string): Promise<Pool> {
+  const host = Fastify()
+  await host.register(fastifyMysql, {
+    promise: true,
+    uri: url,
+    timezone: 'Z',
+    dateStrings: true,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    connectionLimit: MAX_CONNECTIONS,
+    maxIdle: MAX_CONNECTIONS,
+    idleTimeout: POOL_IDLE_MS,
+    enableKeepAlive: true,
+    maxPreparedStatements: MAX_PREPARED_STATEMENTS
+  })
+  const pool = (host as unknown as { mysql: { pool: Pool } }).mysql.pool
+  pool.pool.on('connection', connection =>
+    connection.query(`SET SESSION wait_timeout = ${MAX_SILENCE_S}, time_zone = '+00:00'`)
+  )
+  return pool
+}
+
+const sqlOn = (connection: PoolConnection): Sql => ({
+  async all(text, params = []) {
+    const [rows] = await connection.execute<RowDataPacket[]>(text, [...params])
+    return rows.map(decodeTimes)
+  },
+  async run(text, params = []) {
+    await connection.execute(text, [...params])
+  }
+})
+
+/** Columns whose name ends in `_at` are instants: `2026-11-21 07:33:00.000`, UTC. */
+function decodeTimes(row: RowDataPacket): Row {
+  for (const name in row) {
+    const value: unknown = row[name]
+    if (name.endsWith('_at') && typeof value === 'string')
+      row[name] = Date.parse(`${value.replace(' ', 'T')}Z`)
+  }
+  return row
+}
+
+function schemaStatements(): string[] {
+  const text = readFileSync(SCHEMA_FILE, 'utf8').replaceAll(/^--.*$/gm, '')
+  return text.split(/;\s*\n/).filter(statement => statement.trim() !== '')
+}

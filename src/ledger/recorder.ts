@@ -1,0 +1,59 @@
+// Owns the last step on the request path: events into the outbox, whatever the disk says.
+import type { LedgerEvent } from '../sessions/events.js'
+import type { Outbox } from './outbox.js'
+import type { Shipper, ShipperLog } from './shipper.js'
+
+const LOG_INTERVAL_MS = 1_000
+
+/** Never throws: forwarding goes on when the outbox cannot be written, and what is lost is counted. */
+export class Recorder {
+  readonly #outbox: Outbox
+  readonly #shipper: Shipper
+  readonly #log: ShipperLog
+  #loggedAt = 0
+  /** Events that could not be written, since the process started. */
+  lostEvents = 0
+  /** Why the outbox cannot be written; undefined while it can. */
+  failure: string | undefined
+
+  constructor(outbox: Outbox, shipper: Shipper, log: ShipperLog) {
+    this.#outbox = outbox
+    this.#shipper = shipper
+    this.#log = log
+  }
+
+  /** On return the events are on disk, or counted as lost. */
+  record(events: readonly LedgerEvent[]): void {
+    if (events.length === 0) return
+    if (this.#try(() => this.#outbox.append(events))) this.#shipper.notify()
+    else this.lostEvents += events.length
+  }
+
+  /** Once a second: the coalesced uses, and that the process is alive at `now` (epoch ms). */
+  tick(uses: readonly LedgerEvent[], now: number): void {
+    this.record(uses)
+    this.#try(() => this.#outbox.alive(now))
+  }
+
+  #try(write: () => void): boolean {
+    try {
+      write()
+      this.failure = undefined
+      return true
+    } catch (error) {
+      this.failure = error instanceof Error ? error.message : String(error)
+      this.#logFailure(this.failure)
+      return false
+    }
+  }
+
+  #logFailure(reason: string): void {
+    const now = Date.now()
+    if (now - this.#loggedAt < LOG_INTERVAL_MS) return
+    this.#loggedAt = now
+    this.#log.warn(
+      { reason, lostEvents: this.lostEvents },
+      'the outbox cannot be written; what clients do now is not recorded'
+    )
+  }
+}

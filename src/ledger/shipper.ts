@@ -1,0 +1,115 @@
+// Owns the way from outbox to store: in order, in batches, for ever, exactly once.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Outbox } from './outbox.js'
+import type { StoreWriter } from './store.js'
+
+const BATCH_ENTRIES = 1_000
+const RETRY_MIN_MS = 100
+const RETRY_MAX_MS = 2_000
+const LOG_INTERVAL_MS = 1_000
+
+export interface ShipperLog {
+  warn(details: object, message: string): void
+  info(details: object, message: string): void
+}
+
+/** Why the store could not be written, and since when. */
+export interface ShipperFailure {
+  since: number
+  message: string
+}
+
+/**
+ * Ships outbox entries while it runs. The store keeps the applied position in the transaction that applies a batch, so
+ * a batch whose outcome is unknown is simply sent again. Failures are retried without end; the outbox waits.
+ */
+export class Shipper {
+  readonly #outbox: Outbox
+  readonly #store: StoreWriter
+  readonly #log: ShipperLog
+  readonly #stopping = new AbortController()
+  #wake: () => void = () => undefined
+  #registered = false
+  #loggedAt = 0
+  #running: Promise<void> | undefined
+  failure: ShipperFailure | undefined
+
+  constructor(outbox: Outbox, store: StoreWriter, log: ShipperLog) {
+    this.#outbox = outbox
+    this.#store = store
+    this.#log = log
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  /** There may be something to ship. */
+  notify(): void {
+    this.#wake()
+  }
+
+  /** Resolves once the outbox is empty, or after `timeoutMs`. */
+  async drain(timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs
+    while (this.#outbox.depth > 0 && Date.now() < deadline) await sleep(10)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#wake()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    let retryMs = RETRY_MIN_MS
+    while (!this.#stopping.signal.aborted) {
+      try {
+        const more = await this.#shipOnce()
+        if (this.failure)
+          this.#log.info({ failedForMs: Date.now() - this.failure.since }, 'the store answers again')
+        this.failure = undefined
+        retryMs = RETRY_MIN_MS
+        if (!more) await this.#idle()
+      } catch (error) {
+        this.#note(error)
+        await sleep(retryMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+        retryMs = Math.min(retryMs * 2, RETRY_MAX_MS)
+      }
+    }
+  }
+
+  /** Ships one batch; whether there may be more. */
+  async #shipOnce(): Promise<boolean> {
+    const now = Date.now()
+    if (!this.#registered) {
+      await this.#store.migrate()
+      const { appliedSeq } = await this.#store.register(this.#outbox.instance, now)
+      this.#outbox.skipTo(appliedSeq)
+      this.#registered = true
+    }
+    const entries = this.#outbox.read(BATCH_ENTRIES)
+    const last = entries.at(-1)
+    if (!last) return false
+    await this.#store.apply(this.#outbox.instance, entries, now)
+    this.#outbox.discard(last.seq)
+    return this.#outbox.depth > 0
+  }
+
+  async #idle(): Promise<void> {
+    if (this.#stopping.signal.aborted || this.#outbox.depth > 0) return
+    await new Promise<void>(resolve => (this.#wake = resolve))
+  }
+
+  #note(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    const now = Date.now()
+    this.failure = { since: this.failure?.since ?? now, message }
+    if (now - this.#loggedAt < LOG_INTERVAL_MS) return
+    this.#loggedAt = now
+    this.#log.warn(
+      { reason: message, waiting: this.#outbox.depth },
+      'the store cannot be written; events wait in the outbox'
+    )
+  }
+}

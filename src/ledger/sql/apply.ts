@@ -1,0 +1,71 @@
+// Owns the application of outbox batches: each entry exactly once, all of a batch in one transaction.
+import type { CloseEvent } from '../../sessions/events.js'
+import { mergeClose, mergeProof, presumeClosed } from '../merge.js'
+import type { Instance, OutboxEntry } from '../store.js'
+import { SessionChange } from './change.js'
+import type { Database, Dialect, Sql } from './database.js'
+import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
+import { lockAppliedSeq, setAppliedSeq } from './instances.js'
+import { openStreams } from './presume.js'
+import { sessionKey } from './records.js'
+
+export async function apply(
+  db: Database,
+  instance: Instance,
+  entries: readonly OutboxEntry[],
+  now: number
+): Promise<void> {
+  await db.write(async sql => {
+    const applied = await lockAppliedSeq(sql, db.dialect, instance.id)
+    const fresh = entries.filter(entry => entry.seq > applied)
+    const last = fresh.at(-1)
+    if (!last) return
+    await applyFresh(sql, db.dialect, instance.id, fresh, now)
+    await setAppliedSeq(sql, db.dialect, instance.id, last.seq, now)
+  })
+}
+
+async function applyFresh(
+  sql: Sql,
+  dialect: Dialect,
+  instanceId: string,
+  entries: readonly OutboxEntry[],
+  now: number
+): Promise<void> {
+  const events = entries.map(entry => entry.event).filter(event => event.type !== 'restart')
+  const proofs = events.filter(event => event.type !== 'close')
+  const restarted = entries.some(entry => entry.event.type === 'restart')
+  const streams = restarted ? await openStreams(sql, instanceId) : []
+
+  const change = new SessionChange(sql, dialect, now)
+  await change.lock([...events, ...streams].map(endpointOf), proofs.map(endpointOf))
+  await change.load([...events, ...streams])
+  const unseen = proofs.filter(event => !change.get(sessionKey(event)))
+  const early = await loadEarlyCloses(sql, [...new Set(unseen.map(event => event.sessionId))])
+  const tooEarly: CloseEvent[] = []
+
+  for (const { event, boot } of entries) {
+    if (event.type === 'restart') {
+      for (const record of change.records()) {
+        const held = record.holder === instanceId && record.holderBoot !== null && record.holderBoot < boot
+        if (held) change.put(presumeClosed(record, event.at, 'lost'))
+      }
+      continue
+    }
+    const known = change.get(sessionKey(event))
+    if (event.type === 'close') {
+      if (known) change.put(mergeClose(known, event))
+      else {
+        addEarlyClose(early, event)
+        tooEarly.push(event)
+      }
+      continue
+    }
+    const ends = known ? [] : (early.get(sessionKey(event)) ?? [])
+    change.put(ends.reduce(mergeClose, mergeProof(known, event, { id: instanceId, boot })))
+  }
+  await change.save()
+  await noteEarlyCloses(sql, dialect, tooEarly, now)
+}
+
+const endpointOf = (session: { endpointId: string }): string => session.endpointId

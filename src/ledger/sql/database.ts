@@ -1,0 +1,63 @@
+// Owns the database port: transactions and the few places where SQL dialects differ.
+
+/** What may be bound to a `?`. Nothing is ever written into SQL text. */
+export type Param = string | number | null
+/** A row by column name; times come as epoch ms. */
+export type Row = Readonly<Record<string, string | number | null>>
+
+/** Statements inside one transaction. */
+export interface Sql {
+  all(statement: string, params?: readonly Param[]): Promise<Row[]>
+  run(statement: string, params?: readonly Param[]): Promise<void>
+}
+
+export interface Dialect {
+  /** The bound form of an instant, in epoch ms, for a time column. */
+  time: (at: number) => Param
+  /** SQL for the whole minutes since 1970 of a time column. */
+  epochMinute: (column: string) => string
+  /** Ends a SELECT whose rows the transaction is about to change. */
+  forUpdate: string
+  /** Ends an INSERT: in a row that has this key already, set these columns and add to those (none: leave it alone). */
+  onConflict: (key: readonly string[], set: readonly string[], add: readonly string[]) => string
+}
+
+export interface Database {
+  readonly dialect: Dialect
+  /** Runs `work` in one transaction; may run it again when the database asks for a retry (deadlock, lock timeout). */
+  write<T>(work: (sql: Sql) => Promise<T>): Promise<T>
+  /** Runs `work` on one consistent snapshot. */
+  read<T>(work: (sql: Sql) => Promise<T>): Promise<T>
+  /** Applies the schema; idempotent. */
+  migrate(): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Cuts a list into runs of 256, 64, 16, 4 or 1, so that statements with placeholders for each item stay few enough to
+ * be prepared once and kept.
+ */
+export function* runs<T>(items: readonly T[]): Generator<T[]> {
+  let from = 0
+  for (const length of [256, 64, 16, 4, 1]) {
+    for (; items.length - from >= length; from += length) yield items.slice(from, from + length)
+  }
+}
+
+/** `?,?,?`: the placeholders of an IN list. */
+export const marks = (count: number): string => Array<string>(count).fill('?').join(',')
+
+/** Inserts rows; `onConflict` says what happens to those that are there already. */
+export async function insertMany(
+  sql: Sql,
+  table: string,
+  columns: readonly string[],
+  rows: readonly (readonly Param[])[],
+  onConflict: string
+): Promise<void> {
+  const row = `(${marks(columns.length)})`
+  for (const run of runs(rows)) {
+    const values = Array<string>(run.length).fill(row).join(',')
+    await sql.run(`INSERT INTO ${table} (${columns.join(',')}) VALUES ${values} ${onConflict}`, run.flat())
+  }
+}

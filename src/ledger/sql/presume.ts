@@ -1,0 +1,70 @@
+// Owns ends concluded from silence: sessions idle for too long, and streams of a proxy that is gone.
+import { presumeClosed, type SessionRecord } from '../merge.js'
+import { OPEN_CLASS } from '../rollup.js'
+import { Transport } from '../../sessions/observation.js'
+import { SessionChange } from './change.js'
+import type { Database, Dialect, Param, Sql } from './database.js'
+import { markLost } from './instances.js'
+import { selectRecords } from './records.js'
+
+const BATCH_SESSIONS = 500
+
+/** Closes the streams of a proxy not heard of since `heartbeatAt`, as `lost` at that moment; how many. */
+export async function loseStreams(
+  db: Database,
+  id: string,
+  heartbeatAt: number,
+  now: number
+): Promise<number> {
+  return await db.write(async sql => {
+    if (!(await markLost(sql, db.dialect, id, heartbeatAt))) return 0
+    const held = await openStreams(sql, id)
+    return await presume(sql, db.dialect, held, now, record => presumeClosed(record, heartbeatAt, 'lost'))
+  })
+}
+
+/** The open sessions whose stream a proxy held, at whichever start. */
+export const openStreams = (sql: Sql, instanceId: string): Promise<SessionRecord[]> =>
+  selectOpen(sql, 'holder = ?', [instanceId])
+
+/**
+ * Closes sessions without a use for `timeoutMs`, as `idle` at their last use plus that time, at most a batch; how many.
+ * Legacy sessions live as long as their stream, so they never idle.
+ */
+export async function closeIdle(db: Database, timeoutMs: number, now: number): Promise<number> {
+  return await db.write(async sql => {
+    const limit = String(BATCH_SESSIONS)
+    const params = [Transport.sse, db.dialect.time(now - timeoutMs), limit]
+    const idle = await selectOpen(sql, 'transport_type <> ? AND last_seen_at <= ? LIMIT ?', params)
+    return await presume(sql, db.dialect, idle, now, record =>
+      record.lastSeenAt + timeoutMs <= now
+        ? presumeClosed(record, record.lastSeenAt + timeoutMs, 'idle')
+        : record
+    )
+  })
+}
+
+const selectOpen = (sql: Sql, condition: string, params: readonly Param[]): Promise<SessionRecord[]> =>
+  selectRecords(sql, `duration_class = ? AND ${condition}`, [OPEN_CLASS, ...params])
+
+/** Ends candidates, each decided once more after its endpoint is locked; how many ended. */
+async function presume(
+  sql: Sql,
+  dialect: Dialect,
+  candidates: readonly SessionRecord[],
+  now: number,
+  decide: (record: SessionRecord) => SessionRecord
+): Promise<number> {
+  const change = new SessionChange(sql, dialect, now)
+  await change.lock(candidates.map(record => record.endpointId))
+  await change.load(candidates)
+  let ended = 0
+  for (const before of [...change.records()]) {
+    const after = decide(before)
+    if (after === before) continue
+    change.put(after)
+    ended++
+  }
+  await change.save()
+  return ended
+}

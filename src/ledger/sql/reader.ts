@@ -1,0 +1,95 @@
+// Owns the queries over session rows and counts. Their cost grows with the range asked for, not with the history.
+import { classReachMs, closedClasses, OPEN_CLASS } from '../rollup.js'
+import type { ConnectionsQuery, EndpointCount, SessionRow } from '../store.js'
+import type { Database, Param } from './database.js'
+import { readRow, ROW_COLUMNS } from './records.js'
+
+/** SQL text and what is bound in it. */
+export interface Fragment {
+  text: string
+  params: Param[]
+}
+
+export const joined = (fragments: readonly Fragment[], separator: string): Fragment => ({
+  text: fragments.map(fragment => fragment.text).join(separator),
+  params: fragments.flatMap(fragment => fragment.params)
+})
+
+/**
+ * The newest rows of each duration class, then of all: found in the index alone, and only those of the page are read
+ * from the table.
+ */
+export async function connections(db: Database, query: ConnectionsQuery): Promise<SessionRow[]> {
+  const classes = query.open ? [OPEN_CLASS] : [OPEN_CLASS, ...closedClasses]
+  const limit = String(query.limit)
+  const newestOf = classes.map((c, i): Fragment => {
+    const where = joined(connectedIn(db, query, c), ' AND ')
+    const select = `SELECT id, connect_at FROM endpoint_logs_v2 WHERE ${where.text} ORDER BY connect_at DESC, id DESC LIMIT ?`
+    return { text: `SELECT * FROM (${select}) AS class${i}`, params: [...where.params, limit] }
+  })
+  const { text, params } = joined(newestOf, ' UNION ALL ')
+  const page = `SELECT id AS page_id, connect_at AS page_at FROM (${text}) AS classes ORDER BY page_at DESC, page_id DESC LIMIT ?`
+  const statement = `SELECT ${ROW_COLUMNS} FROM (${page}) AS page JOIN endpoint_logs_v2 ON id = page_id ORDER BY page_at DESC, page_id DESC`
+  return await db.read(async sql => (await sql.all(statement, [...params, limit])).map(readRow))
+}
+
+/** Conditions for the sessions of one duration class that the query asks for. */
+function connectedIn({ dialect }: Database, query: ConnectionsQuery, c: number): Fragment[] {
+  const { endpointId, transport, start, after } = query
+  const newest = after ? Math.min(query.end, after.connectAt) : query.end
+  const conditions: Fragment[] = [
+    { text: 'duration_class = ?', params: [c] },
+    { text: 'connect_at <= ?', params: [dialect.time(newest)] }
+  ]
+  if (endpointId !== undefined) conditions.unshift({ text: 'endpoint_id = ?', params: [endpointId] })
+  if (c !== OPEN_CLASS) {
+    conditions.push(
+      { text: 'connect_at > ?', params: [dialect.time(start - classReachMs(c))] },
+      { text: 'disconnect_at > ?', params: [dialect.time(start)] }
+    )
+  }
+  if (transport !== undefined) conditions.push({ text: 'transport_type = ?', params: [transport] })
+  if (after) {
+    const at = dialect.time(after.connectAt)
+    conditions.push({ text: '(connect_at < ? OR (connect_at = ? AND id < ?))', params: [at, at, after.id] })
+  }
+  return conditions
+}
+
+export async function session(db: Database, sessionId: string): Promise<SessionRow[]> {
+  const statement = `SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE session_id = ? ORDER BY id DESC`
+  return await db.read(async sql => (await sql.all(statement, [sessionId])).map(readRow))
+}
+
+export async function counts(
+  db: Database,
+  { endpointId, transport }: { endpointId?: string; transport?: number }
+): Promise<EndpointCount[]> {
+  const ofEndpoint = endpointId === undefined ? [] : [{ text: 'endpoint_id = ?', params: [endpointId] }]
+  const rows = await db.read(async sql => {
+    if (transport === undefined) {
+      const where = joined([{ text: '1 = 1', params: [] }, ...ofEndpoint], ' AND ')
+      return await sql.all(
+        `SELECT endpoint_id, connect_num FROM endpoint_connections_v2 WHERE ${where.text} ORDER BY endpoint_id`,
+        where.params
+      )
+    }
+    const where = joined(
+      [
+        ...ofEndpoint,
+        { text: 'duration_class = ?', params: [OPEN_CLASS] },
+        { text: 'transport_type = ?', params: [transport] }
+      ],
+      ' AND '
+    )
+    return await sql.all(
+      `SELECT endpoint_id, COUNT(*) AS connect_num FROM endpoint_logs_v2 WHERE ${where.text} GROUP BY endpoint_id ORDER BY endpoint_id`,
+      where.params
+    )
+  })
+  const found = rows.map(row => ({
+    endpointId: row.endpoint_id as string,
+    connectNum: Number(row.connect_num)
+  }))
+  return found.length === 0 && endpointId !== undefined ? [{ endpointId, connectNum: 0 }] : found
+}

@@ -1,0 +1,84 @@
+// Owns reading and writing session rows of endpoint_logs_v2: one table of columns for both ways.
+import type { SessionRecord } from '../merge.js'
+import { durationClass } from '../rollup.js'
+import type { SessionRow } from '../store.js'
+import { type Dialect, insertMany, marks, type Param, type Row, runs, type Sql } from './database.js'
+
+const KEY = ['session_id', 'endpoint_id']
+
+/** Column, property, and whether it is an instant. */
+const columns: readonly (readonly [string, keyof SessionRecord, 'time'?])[] = [
+  ['session_id', 'sessionId'],
+  ['endpoint_id', 'endpointId'],
+  ['transport_type', 'transport'],
+  ['connect_at', 'connectAt', 'time'],
+  ['disconnect_at', 'disconnectAt', 'time'],
+  ['reason', 'reason'],
+  ['last_seen_at', 'lastSeenAt', 'time'],
+  ['request_count', 'requestCount'],
+  ['client_address', 'clientAddress'],
+  ['user_agent', 'userAgent'],
+  ['client_name', 'clientName'],
+  ['client_version', 'clientVersion'],
+  ['protocol_version', 'protocolVersion'],
+  ['closed_at', 'closedAt', 'time'],
+  ['closed_by', 'closedBy'],
+  ['holder', 'holder'],
+  ['holder_boot', 'holderBoot']
+]
+
+const names = columns.map(([name]) => name)
+const written = [...names, 'duration_class']
+const changing = written.filter(name => !KEY.includes(name))
+
+/** What a SELECT for `readRow` lists. */
+export const ROW_COLUMNS = ['id', ...names].join(', ')
+
+export function readRow(row: Row): SessionRow & SessionRecord {
+  const entries = columns.map(([name, property]) => [property, row[name]])
+  return { id: row.id, ...Object.fromEntries(entries) } as SessionRow & SessionRecord
+}
+
+/** The key of a session in a Map. Stored ids hold no spaces. */
+export const sessionKey = (s: { endpointId: string; sessionId: string }): string =>
+  `${s.endpointId} ${s.sessionId}`
+
+/** The records with these session ids, by `sessionKey`. */
+export async function loadRecords(
+  sql: Sql,
+  sessionIds: readonly string[]
+): Promise<Map<string, SessionRecord>> {
+  const records = new Map<string, SessionRecord>()
+  for (const ids of runs(sessionIds)) {
+    const found = await selectRecords(sql, `session_id IN (${marks(ids.length)})`, ids)
+    for (const record of found) records.set(sessionKey(record), record)
+  }
+  return records
+}
+
+/** The records that a condition picks. */
+export async function selectRecords(
+  sql: Sql,
+  where: string,
+  params: readonly Param[]
+): Promise<SessionRecord[]> {
+  return (await sql.all(`SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE ${where}`, params)).map(readRow)
+}
+
+/** Writes records, new and changed alike. */
+export async function saveRecords(
+  sql: Sql,
+  dialect: Dialect,
+  records: readonly SessionRecord[]
+): Promise<void> {
+  const rows = records.map(record => [
+    ...columns.map(column => bound(dialect, record, column)),
+    durationClass(record)
+  ])
+  await insertMany(sql, 'endpoint_logs_v2', written, rows, dialect.onConflict(KEY, changing, []))
+}
+
+function bound(dialect: Dialect, record: SessionRecord, [, property, time]: (typeof columns)[number]): Param {
+  const value = record[property]
+  return time && typeof value === 'number' ? dialect.time(value) : value
+}

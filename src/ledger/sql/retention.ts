@@ -1,0 +1,63 @@
+// Owns forgetting: old ended sessions and old roll-ups, in batches small enough to disturb nobody.
+import { closedClasses, DAY_MS, floorTo } from '../rollup.js'
+import { type Database, marks, runs, type Sql } from './database.js'
+
+const BATCH_ROWS = 500
+
+/**
+ * Deletes sessions that ended before `before` (epoch ms), at most a batch; how many. Counts and roll-ups keep them: from
+ * `before` on, and only from there, the roll-ups can be computed again from the rows.
+ */
+export async function deleteEnded(db: Database, before: number): Promise<number> {
+  const { time } = db.dialect
+  return await db.write(async sql => {
+    const ids: number[] = []
+    for (const c of closedClasses) {
+      const rows = await sql.all(
+        'SELECT id FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at LIMIT ?',
+        [c, time(before), time(before), String(BATCH_ROWS - ids.length)]
+      )
+      ids.push(...rows.map(row => row.id as number))
+      if (ids.length === BATCH_ROWS) break
+    }
+    for (const run of runs(ids))
+      await sql.run(`DELETE FROM endpoint_logs_v2 WHERE id IN (${marks(run.length)})`, run)
+    if (ids.length > 0)
+      await sql.run('UPDATE turnstile_horizon SET rows_from_at = ? WHERE rows_from_at < ?', [
+        time(before),
+        time(before)
+      ])
+    return ids.length
+  })
+}
+
+/** The instant (epoch ms) from which on all ended sessions are still there. */
+export async function rowsFrom(sql: Sql): Promise<number> {
+  const [row] = await sql.all('SELECT rows_from_at FROM turnstile_horizon')
+  return row!.rows_from_at as number
+}
+
+/**
+ * Deletes the minute and day roll-ups of the days (UTC) before the one that holds `before` (epoch ms), at most a batch
+ * of each; how many.
+ */
+export async function deleteRollups(db: Database, before: number): Promise<number> {
+  const day = db.dialect.time(floorTo(before, DAY_MS))
+  return await db.write(async sql => {
+    let deleted = 0
+    for (const table of ['endpoint_minutes_v2', 'endpoint_days_v2']) {
+      const rows = await sql.all(
+        `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at LIMIT ?`,
+        [day, String(BATCH_ROWS)]
+      )
+      for (const row of rows) {
+        await sql.run(`DELETE FROM ${table} WHERE start_at = ? AND endpoint_id = ?`, [
+          db.dialect.time(row.start_at as number),
+          row.endpoint_id as string
+        ])
+      }
+      deleted += rows.length
+    }
+    return deleted
+  })
+}

@@ -1,0 +1,29 @@
+// Owns the store over a SQL database: ties the port's methods to their statements.
+import type { Store } from '../store.js'
+import { apply } from './apply.js'
+import type { Database } from './database.js'
+import { heartbeat, register } from './instances.js'
+import { settleEarlyCloses } from './early-closes.js'
+import { closeIdle, loseStreams } from './presume.js'
+import { connections, counts, session } from './reader.js'
+import { deleteEnded, deleteRollups } from './retention.js'
+import { series } from './series.js'
+
+export function sqlStore(db: Database): Store {
+  return {
+    migrate: () => db.migrate(),
+    register: (instance, now) => register(db, instance, now),
+    apply: (instance, entries, now) => apply(db, instance, entries, now),
+    heartbeat: (instance, now) => heartbeat(db, instance, now),
+    loseStreams: (id, heartbeatAt, now) => loseStreams(db, id, heartbeatAt, now),
+    closeIdle: (timeoutMs, now) => closeIdle(db, timeoutMs, now),
+    settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(db, notedBefore, now),
+    deleteEnded: before => deleteEnded(db, before),
+    deleteRollups: before => deleteRollups(db, before),
+    connections: query => connections(db, query),
+    session: sessionId => session(db, sessionId),
+    counts: query => counts(db, query),
+    series: query => series(db, query),
+    close: () => db.close()
+  }
+}

@@ -1,0 +1,84 @@
+// Owns the SQLite side of the database port: one libsql connection, its statements and transactions.
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Libsql from 'libsql'
+import type { Database, Dialect, Param, Row, Sql } from '../sql/database.js'
+import { schema } from './schema.js'
+
+const MAX_PREPARED_STATEMENTS = 500
+const BUSY_TIMEOUT_MS = 10_000
+
+export const dialect: Dialect = {
+  time: at => at,
+  epochMinute: column => `${column} / 60000`,
+  forUpdate: '',
+  onConflict(key, set, add) {
+    const changes = [
+      ...set.map(column => `${column} = excluded.${column}`),
+      ...add.map(column => `${column} = ${column} + excluded.${column}`)
+    ]
+    const action = changes.length > 0 ? `UPDATE SET ${changes.join(', ')}` : 'NOTHING'
+    return `ON CONFLICT (${key.join(', ')}) DO ${action}`
+  }
+}
+
+/**
+ * Opens a database file, and makes it and its directory if need be. Blocks its thread while a statement runs, so it
+ * belongs in a worker. Commits outlive the process, not a power cut (WAL, synchronous = NORMAL).
+ */
+export function openSqlite(path: string): Database {
+  mkdirSync(dirname(path), { recursive: true })
+  const connection = new Libsql(path)
+  connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
+  connection.exec('PRAGMA journal_mode = WAL')
+  connection.exec('PRAGMA synchronous = NORMAL')
+
+  const prepared = new Map<string, Libsql.Statement>()
+  const prepare = (text: string): Libsql.Statement => {
+    let statement = prepared.get(text)
+    if (!statement) {
+      if (prepared.size >= MAX_PREPARED_STATEMENTS) prepared.clear()
+      prepared.set(text, (statement = connection.prepare(text)))
+    }
+    return statement
+  }
+  const sql: Sql = {
+    all: (text, params = []) => Promise.resolve(prepare(text).all([...params]) as Row[]),
+    run: (text, params: readonly Param[] = []) => {
+      prepare(text).run([...params])
+      return Promise.resolve()
+    }
+  }
+
+  // One connection holds one transaction: they run one after the other.
+  let last: Promise<unknown> = Promise.resolve()
+  const transaction = <T>(begin: string, work: (sql: Sql) => Promise<T>): Promise<T> => {
+    const result = last.then(async () => {
+      connection.exec(begin)
+      try {
+        const value = await work(sql)
+        connection.exec('COMMIT')
+        return value
+      } catch (error) {
+        if (connection.inTransaction) connection.exec('ROLLBACK')
+        throw error
+      }
+    })
+    last = result.catch(() => undefined)
+    return result
+  }
+
+  return {
+    dialect,
+    write: work => transaction('BEGIN IMMEDIATE', work),
+    read: work => transaction('BEGIN', work),
+    migrate: () => {
+      connection.exec(schema)
+      return Promise.resolve()
+    },
+    close: async () => {
+      await last
+      connection.close()
+    }
+  }
+}

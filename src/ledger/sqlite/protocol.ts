@@ -1,0 +1,12 @@
+// Owns what the main thread and the store's worker say to each other.
+import type { Store } from '../store.js'
+
+/** Methods that answer once. */
+export type CallName = Exclude<keyof Store, 'series'>
+
+/** `next` asks for the next chunk of a stream that a `series` request opened; `cancel` ends it. */
+export type Request =
+  | { id: number; method: CallName | 'series'; args: readonly unknown[] }
+  | { id: number; method: 'next' | 'cancel'; stream: number }
+
+export type Reply = { id: number; value: unknown } | { id: number; error: Error }

@@ -1,0 +1,97 @@
+// Owns the embedded store as the main thread sees it: SQLite in two worker threads, one that writes and one that reads.
+import { Worker } from 'node:worker_threads'
+import type { SeriesPoint, SeriesQuery, Store } from '../store.js'
+import type { CallName, Reply, Request } from './protocol.js'
+
+/** Opens the database file at `path`, or makes it; nothing it does blocks the caller's event loop. */
+export async function openEmbeddedStore(path: string): Promise<Store> {
+  const writer = new Thread(path)
+  await writer.call('migrate', [])
+  const reader = new Thread(path)
+  return {
+    migrate: () => writer.call('migrate', []),
+    register: (...args) => writer.call('register', args),
+    apply: (...args) => writer.call('apply', args),
+    heartbeat: (...args) => writer.call('heartbeat', args),
+    loseStreams: (...args) => writer.call('loseStreams', args),
+    closeIdle: (...args) => writer.call('closeIdle', args),
+    settleEarlyCloses: (...args) => writer.call('settleEarlyCloses', args),
+    deleteEnded: (...args) => writer.call('deleteEnded', args),
+    deleteRollups: (...args) => writer.call('deleteRollups', args),
+    connections: (...args) => reader.call('connections', args),
+    session: (...args) => reader.call('session', args),
+    counts: (...args) => reader.call('counts', args),
+    series: query => reader.series(query),
+    async close() {
+      await Promise.all([writer.close(), reader.close()])
+    }
+  }
+}
+
+interface Waiting {
+  resolve: (value: never) => void
+  reject: (error: Error) => void
+}
+
+class Thread {
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, Waiting>()
+  #lastId = 0
+  #failure: Error | undefined
+
+  constructor(path: string) {
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { path }, execArgv: [] })
+    this.#worker.unref()
+    this.#worker.on('message', (reply: Reply) => {
+      const waiting = this.#waiting.get(reply.id)!
+      this.#waiting.delete(reply.id)
+      if ('error' in reply) waiting.reject(reply.error)
+      else waiting.resolve(reply.value as never)
+    })
+    this.#worker.on('error', error => this.#fail(error))
+    this.#worker.on('exit', () => this.#fail(new Error('the store is closed')))
+  }
+
+  call<Name extends CallName>(method: Name, args: Parameters<Store[Name]>): ReturnType<Store[Name]> {
+    return this.#ask({ id: ++this.#lastId, method, args }) as ReturnType<Store[Name]>
+  }
+
+  async *series(query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {
+    const stream = ++this.#lastId
+    await this.#ask({ id: stream, method: 'series', args: [query] })
+    try {
+      for (;;) {
+        const chunk = (await this.#ask({ id: ++this.#lastId, method: 'next', stream })) as IteratorResult<
+          SeriesPoint[],
+          undefined
+        >
+        if (chunk.done) return
+        yield chunk.value
+      }
+    } finally {
+      await this.#ask({ id: ++this.#lastId, method: 'cancel', stream })
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.call('close', [])
+    await this.#worker.terminate()
+  }
+
+  #ask(request: Request): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure)
+      this.#waiting.set(request.id, { resolve, reject })
+      this.#worker.ref()
+      this.#worker.postMessage(request)
+    }).finally(() => {
+      if (this.#waiting.size === 0) this.#worker.unref()
+    })
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+  }
+}

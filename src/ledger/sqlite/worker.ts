@@ -1,0 +1,39 @@
+// Owns the worker thread of the embedded store: runs its calls, and hands out series chunk by chunk as asked.
+import { parentPort, workerData } from 'node:worker_threads'
+import { sqlStore } from '../sql/store.js'
+import { openSqlite } from './database.js'
+import type { Reply, Request } from './protocol.js'
+
+const port = parentPort!
+const store = sqlStore(openSqlite((workerData as { path: string }).path))
+const streams = new Map<number, AsyncIterator<unknown>>()
+
+port.on('message', (request: Request) => {
+  answer(request).then(
+    value => port.postMessage({ id: request.id, value } satisfies Reply),
+    (error: unknown) => port.postMessage({ id: request.id, error: error as Error } satisfies Reply)
+  )
+})
+
+async function answer(request: Request): Promise<unknown> {
+  switch (request.method) {
+    case 'next': {
+      const chunk = await streams.get(request.stream)!.next()
+      if (chunk.done) streams.delete(request.stream)
+      return chunk
+    }
+    case 'cancel':
+      streams.delete(request.stream)
+      return undefined
+    case 'series':
+      streams.set(
+        request.id,
+        store.series(...(request.args as Parameters<typeof store.series>))[Symbol.asyncIterator]()
+      )
+      return undefined
+    default: {
+      const method = store[request.method].bind(store) as (...args: readonly unknown[]) => Promise<unknown>
+      return await method(...request.args)
+    }
+  }
+}

@@ -1,0 +1,120 @@
+// Owns the store port: what a ledger's database must do, whichever it is. All times are epoch milliseconds, UTC.
+import type { CloseReason, LedgerEvent } from '../sessions/events.js'
+import type { Transport } from '../sessions/observation.js'
+
+/** A row of `endpoint_logs_v2`. */
+export interface SessionRow {
+  id: number
+  endpointId: string
+  sessionId: string
+  transport: Transport
+  connectAt: number
+  /** Equal to `connectAt` while the session is open; later than it, by 1 ms at least, once it is closed. */
+  disconnectAt: number
+  /** Null while the session is open. */
+  reason: CloseReason | null
+  lastSeenAt: number
+  requestCount: number
+  clientAddress: string
+  userAgent: string | null
+  clientName: string | null
+  clientVersion: string | null
+  protocolVersion: string | null
+}
+
+/** Sessions connected at any moment of `[start, end]`: `connectAt <= end` and still open or `disconnectAt > start`. */
+export interface ConnectionsQuery {
+  endpointId?: string
+  transport?: Transport
+  /** Only the open ones. */
+  open?: boolean
+  start: number
+  end: number
+  limit: number
+  /** The last row of the page before; rows come in the order of (connectAt, id), both falling. */
+  after?: { connectAt: number; id: number }
+}
+
+export interface EndpointCount {
+  endpointId: string
+  connectNum: number
+}
+
+/** Minute boundaries T with `start <= T <= end`, both multiples of 60,000. */
+export interface SeriesQuery {
+  endpointId?: string
+  start: number
+  end: number
+  /** Whether `peak` is wanted; it is read from the rows, so it is for ranges of at most 24 h. */
+  peak: boolean
+}
+
+/** One minute of one endpoint. */
+export interface SeriesPoint {
+  time: number
+  endpointId: string
+  /** Sessions open at `time`. */
+  connectNum: number
+  /** Opened, closed, and the most open at once, within `[time, time + 60 s)`. */
+  opened: number
+  closed: number
+  peak: number | null
+}
+
+/** One entry of the outbox. `seq` grows by one an entry and is never used again. */
+export interface OutboxEntry {
+  seq: number
+  /** Which start of the proxy it comes from. */
+  boot: number
+  event: LedgerEvent
+}
+
+/** A process of a proxy: `id` lives in its data directory, `boot` grows by one at each start. */
+export interface Instance {
+  id: string
+  boot: number
+}
+
+/** What a proxy learns at its heartbeat. */
+export interface Heartbeat {
+  /** The heartbeat after which it was last taken for lost (its streams closed by another proxy); null: never. */
+  lostAt: number | null
+  /** The other proxies of this store that are not taken for lost, by their last heartbeat. */
+  others: { id: string; heartbeatAt: number }[]
+}
+
+/** What the admin port asks. */
+export interface StoreReader {
+  connections(query: ConnectionsQuery): Promise<SessionRow[]>
+  /** Rows with this session id, on whichever endpoint. */
+  session(sessionId: string): Promise<SessionRow[]>
+  /** One row an endpoint that ever had a session (or just the one asked for, also when it never had one). */
+  counts(query: { endpointId?: string; transport?: Transport }): Promise<EndpointCount[]>
+  /** Points ordered by endpoint and time, in chunks small enough for an event loop. */
+  series(query: SeriesQuery): AsyncIterable<SeriesPoint[]>
+}
+
+/** What the shipper and the keeper write. Every method is one transaction, or several that can each be repeated. */
+export interface StoreWriter {
+  /** Applies the schema; idempotent. */
+  migrate(): Promise<void>
+  /** Registers the process and tells how far its outbox was applied. */
+  register(instance: Instance, now: number): Promise<{ appliedSeq: number }>
+  /** Applies the entries after the instance's applied position, and that position, in one transaction. */
+  apply(instance: Instance, entries: readonly OutboxEntry[], now: number): Promise<void>
+  heartbeat(instance: Instance, now: number): Promise<Heartbeat>
+  /** Closes the streams of a proxy not heard of since `heartbeatAt` as `lost` at that moment; how many. */
+  loseStreams(id: string, heartbeatAt: number, now: number): Promise<number>
+  /** Closes sessions not used for `timeoutMs` as `idle` at that time after their last use, at most a batch; how many. */
+  closeIdle(timeoutMs: number, now: number): Promise<number>
+  /** Applies or forgets ends noted before `notedBefore` whose sessions nobody told, at most a batch; how many. */
+  settleEarlyCloses(notedBefore: number, now: number): Promise<number>
+  /** Deletes sessions that ended before `before`, at most a batch; how many. Counts and roll-ups keep them. */
+  deleteEnded(before: number): Promise<number>
+  /** Deletes roll-ups of the days before the one that holds `before`, at most a batch; how many. */
+  deleteRollups(before: number): Promise<number>
+}
+
+export interface Store extends StoreReader, StoreWriter {
+  close(): Promise<void>
+}

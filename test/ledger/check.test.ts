@@ -1,0 +1,89 @@
+// Owns `check` and `repair`: figures that differ from the rows are found and put right, on every database.
+import { join } from 'node:path'
+import t from 'tap'
+import { openMysql } from '../../src/ledger/mysql/database.js'
+import { apply } from '../../src/ledger/sql/apply.js'
+import { check, type Difference, repair } from '../../src/ledger/sql/check.js'
+import type { Database } from '../../src/ledger/sql/database.js'
+import { register } from '../../src/ledger/sql/instances.js'
+import { deleteEnded } from '../../src/ledger/sql/retention.js'
+import { openSqlite } from '../../src/ledger/sqlite/database.js'
+import type { OutboxEntry } from '../../src/ledger/store.js'
+import { freshDatabase, startDatabase } from '../support/mariadb.js'
+
+const NOON = Date.UTC(2026, 9, 1, 12)
+const instance = { id: 'proxy', boot: 1 }
+
+const server = await startDatabase()
+t.teardown(() => server.stop())
+
+const databases: [name: string, open: (directory: string) => Promise<Database>][] = [
+  ['sqlite', directory => Promise.resolve(openSqlite(join(directory, 'ledger.db')))],
+  ['mysql', async () => openMysql(await freshDatabase(server.url))]
+]
+
+function entries(): OutboxEntry[] {
+  const sessions = ['a', 'b', 'c']
+  const opens = sessions.map((sessionId, i) => ({
+    type: 'open' as const,
+    endpointId: 'e',
+    sessionId,
+    transport: 2 as const,
+    at: NOON + i * 1000,
+    clientAddress: '',
+    userAgent: null,
+    requests: 1,
+    held: false
+  }))
+  const close = {
+    type: 'close' as const,
+    endpointId: 'e',
+    sessionId: 'a',
+    at: NOON + 90_000,
+    reason: 'delete' as const
+  }
+  return [...opens, close].map((event, i) => ({ seq: i + 1, boot: 1, event }))
+}
+
+async function found(db: Database): Promise<Difference[]> {
+  const all: Difference[] = []
+  for await (const difference of check(db)) all.push(difference)
+  return all
+}
+
+for (const [name, open] of databases) {
+  void t.test(`${name}: what was tampered with is found and put right`, async t => {
+    const db = await open(t.testdir())
+    t.teardown(() => db.close())
+    await db.migrate()
+    await register(db, instance, NOON)
+    await apply(db, instance, entries(), NOON)
+    t.same(await found(db), [], 'nothing differs at first')
+
+    await db.write(async sql => {
+      await sql.run('UPDATE endpoint_connections_v2 SET connect_num = 7')
+      await sql.run('UPDATE endpoint_minutes_v2 SET opened = opened - 1 WHERE start_at = ?', [
+        db.dialect.time(NOON)
+      ])
+      await sql.run('DELETE FROM endpoint_days_v2')
+    })
+    t.same(await found(db), [
+      { endpointId: 'e', figure: 'connect_num', off: -5 },
+      { endpointId: 'e', figure: 'endpoint_minutes_v2 2026-10-01T12:00:00.000Z opened', off: 1 },
+      { endpointId: 'e', figure: 'endpoint_days_v2 2026-10-01T00:00:00.000Z opened', off: 3 },
+      { endpointId: 'e', figure: 'endpoint_days_v2 2026-10-01T00:00:00.000Z closed', off: 1 }
+    ])
+    await repair(db, ['e'], NOON)
+    t.same(await found(db), [])
+  })
+
+  void t.test(`${name}: what retention deleted is not missed`, async t => {
+    const db = await open(t.testdir())
+    t.teardown(() => db.close())
+    await db.migrate()
+    await register(db, instance, NOON)
+    await apply(db, instance, entries(), NOON)
+    t.equal(await deleteEnded(db, NOON + 100_000), 1)
+    t.same(await found(db), [])
+  })
+}

@@ -1,0 +1,14 @@
+// Owns the MySQL store's tests: the store contract on a real server.
+import t from 'tap'
+import { openMysql } from '../../src/ledger/mysql/database.js'
+import { sqlStore } from '../../src/ledger/sql/store.js'
+import { freshDatabase, startDatabase } from '../support/mariadb.js'
+import { storeContract } from './store-contract.js'
+
+const database = await startDatabase()
+t.teardown(() => database.stop())
+storeContract('mysql', async () => {
+  const store = sqlStore(openMysql(await freshDatabase(database.url)))
+  await store.migrate()
+  return store
+})(t)

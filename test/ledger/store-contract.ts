@@ -1,0 +1,422 @@
+// Owns the contract of the store port: the same tests run on every adapter.
+import { randomUUID } from 'node:crypto'
+import type { Test } from 'tap'
+import type { LedgerEvent } from '../../src/sessions/events.js'
+import type {
+  Instance,
+  OutboxEntry,
+  SeriesPoint,
+  SeriesQuery,
+  SessionRow,
+  Store
+} from '../../src/ledger/store.js'
+import { bruteConnections, bruteSeries } from '../support/brute-force.js'
+import { Random } from '../support/random.js'
+
+const MINUTE = 60_000
+const DAY = 24 * 60 * MINUTE
+/** A UTC midnight. */
+const EPOCH = Date.UTC(2026, 9, 1)
+const FOREVER = { start: 0, end: EPOCH + 100 * DAY }
+
+/** A proxy that ships events: numbers them, and remembers its position. */
+class Sender {
+  readonly instance: Instance = { id: randomUUID(), boot: 1 }
+  readonly #store: Store
+  #seq = 0
+
+  constructor(store: Store) {
+    this.#store = store
+  }
+
+  async start(boot = 1): Promise<this> {
+    this.instance.boot = boot
+    await this.#store.register(this.instance, EPOCH)
+    return this
+  }
+
+  entries(events: readonly LedgerEvent[]): OutboxEntry[] {
+    return events.map(event => ({ seq: ++this.#seq, boot: this.instance.boot, event }))
+  }
+
+  async send(...events: LedgerEvent[]): Promise<void> {
+    await this.#store.apply(this.instance, this.entries(events), EPOCH)
+  }
+}
+
+const open = (endpointId: string, sessionId: string, at: number, held = false): LedgerEvent => ({
+  type: 'open',
+  endpointId,
+  sessionId,
+  transport: held ? 1 : 2,
+  at,
+  clientAddress: '127.0.0.1',
+  userAgent: 'test',
+  requests: 1,
+  held
+})
+const use = (endpointId: string, sessionId: string, at: number, requests = 1): LedgerEvent => ({
+  type: 'use',
+  endpointId,
+  sessionId,
+  transport: 2,
+  at,
+  requests
+})
+const close = (endpointId: string, sessionId: string, at: number): LedgerEvent => ({
+  type: 'close',
+  endpointId,
+  sessionId,
+  at,
+  reason: 'delete'
+})
+
+async function allRows(store: Store): Promise<SessionRow[]> {
+  return await store.connections({ ...FOREVER, limit: 1_000_000 })
+}
+
+async function allPoints(store: Store, query: SeriesQuery): Promise<SeriesPoint[]> {
+  const points: SeriesPoint[] = []
+  for await (const chunk of store.series(query)) points.push(...chunk)
+  return points
+}
+
+/** What of a row does not depend on the order in which facts came. */
+function facts(row: SessionRow): Omit<SessionRow, 'id'> {
+  const { id: _id, ...rest } = row
+  return rest
+}
+
+/** `connect_num` equals the open rows; the series equals them minute by minute. */
+async function holdsInvariant(t: Test, store: Store, range: SeriesQuery): Promise<void> {
+  const rows = await allRows(store)
+  const counts = await store.counts({})
+  for (const { endpointId, connectNum } of counts) {
+    const expected = rows.filter(row => row.endpointId === endpointId && row.reason === null).length
+    if (connectNum !== expected) t.equal(connectNum, expected, `connect_num of ${endpointId}`)
+  }
+  for (const row of rows) {
+    if ((row.reason === null) !== (row.connectAt === row.disconnectAt) || row.disconnectAt < row.connectAt) {
+      t.fail('disconnect_at = connect_at exactly while open', { row })
+    }
+  }
+  const expected = bruteSeries(
+    rows,
+    counts.map(count => count.endpointId),
+    range
+  )
+  t.strictSame(await allPoints(store, range), expected, 'the series equals the rows')
+}
+
+/** A random history: sessions of all lengths, on borders too, some ended, some seen by uses or closes in odd order. */
+function randomHistory(random: Random, sessions: number, days: number): LedgerEvent[] {
+  const events: LedgerEvent[] = []
+  const instant = (from: number, to: number): number => {
+    const at = random.int(from, to)
+    return random.chance(0.2) ? Math.floor(at / MINUTE) * MINUTE : at
+  }
+  for (let i = 0; i < sessions; i++) {
+    const endpointId = `e${random.int(0, 4)}`
+    const opened = instant(EPOCH, EPOCH + days * DAY)
+    events.push(open(endpointId, `s${i}`, opened, random.chance(0.3)))
+    if (random.chance(0.3))
+      events.push(use(endpointId, `s${i}`, opened + random.int(-5, 100_000), random.int(1, 5)))
+    if (random.chance(0.85)) {
+      const longest = random.pick([1, 50, 30_000, 10 * MINUTE, 5 * 60 * MINUTE, 2 * DAY])
+      const ended = random.chance(0.1) ? opened : instant(opened, opened + longest)
+      events.push(close(endpointId, `s${i}`, ended))
+      if (random.chance(0.05)) events.push(close(endpointId, `s${i}`, ended + random.int(0, 1000)))
+    }
+  }
+  return events
+}
+
+export function storeContract(name: string, openStore: () => Promise<Store>): (t: Test) => void {
+  return t => {
+    const withStore = (title: string, body: (t: Test, store: Store) => Promise<void>): void => {
+      void t.test(`${name}: ${title}`, async t => {
+        const store = await openStore()
+        t.teardown(() => store.close())
+        await body(t, store)
+      })
+    }
+
+    withStore('applies each entry once, however often a batch is sent', async (t, store) => {
+      const sender = await new Sender(store).start()
+      const first = sender.entries([open('e', 'a', EPOCH), use('e', 'a', EPOCH + 5, 3)])
+      const second = sender.entries([open('e', 'b', EPOCH), close('e', 'a', EPOCH + 10)])
+      await store.apply(sender.instance, first, EPOCH)
+      await store.apply(sender.instance, first, EPOCH)
+      await store.apply(sender.instance, [...first, ...second], EPOCH)
+      await store.apply(sender.instance, second, EPOCH)
+      t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 1 }])
+      t.match(await store.session('a'), [
+        { requestCount: 4, connectAt: EPOCH, disconnectAt: EPOCH + 10, reason: 'delete' }
+      ])
+      t.same(await store.register(sender.instance, EPOCH), { appliedSeq: 4 })
+      t.same(await store.register({ ...sender.instance, boot: 2 }, EPOCH), { appliedSeq: 4 })
+    })
+
+    withStore('a close of an unknown session makes no row and no count', async (t, store) => {
+      const sender = await new Sender(store).start()
+      await sender.send(close('e', 'nobody', EPOCH))
+      t.same(await allRows(store), [])
+      t.same(await store.counts({}), [])
+      t.same(await store.counts({ endpointId: 'e' }), [{ endpointId: 'e', connectNum: 0 }])
+    })
+
+    withStore('a close that another proxy tells before the open still ends the session', async (t, store) => {
+      const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+      await one.send(close('e', 'a', EPOCH + 100))
+      await two.send(open('e', 'a', EPOCH))
+      t.match(await store.session('a'), [{ connectAt: EPOCH, disconnectAt: EPOCH + 100, reason: 'delete' }])
+      t.same(await store.counts({ endpointId: 'e' }), [{ endpointId: 'e', connectNum: 0 }])
+    })
+
+    withStore('a session opened and closed in the same millisecond was open for one', async (t, store) => {
+      const sender = await new Sender(store).start()
+      await sender.send(open('e', 'a', EPOCH), close('e', 'a', EPOCH))
+      t.match(await store.session('a'), [{ connectAt: EPOCH - 1, disconnectAt: EPOCH, reason: 'delete' }])
+    })
+
+    withStore('the same id on two endpoints is two sessions', async (t, store) => {
+      const sender = await new Sender(store).start()
+      await sender.send(open('e', 'a', EPOCH), open('f', 'a', EPOCH), close('f', 'a', EPOCH + 1))
+      t.same(await store.counts({}), [
+        { endpointId: 'e', connectNum: 1 },
+        { endpointId: 'f', connectNum: 0 }
+      ])
+      t.equal((await store.session('a')).length, 2)
+    })
+
+    withStore('a restart loses the streams of earlier starts, and nothing else', async (t, store) => {
+      const [one, other] = [await new Sender(store).start(), await new Sender(store).start()]
+      await one.send(open('e', 'stream', EPOCH, true), open('e', 'session', EPOCH))
+      await other.send(open('e', 'elsewhere', EPOCH, true))
+      await one.start(2)
+      await one.send({ type: 'restart', at: EPOCH + 50 }, open('e', 'new', EPOCH + 60, true))
+      t.match(await store.session('stream'), [{ reason: 'lost', disconnectAt: EPOCH + 50 }])
+      t.same(await store.counts({ endpointId: 'e' }), [{ endpointId: 'e', connectNum: 3 }])
+      t.same(await store.counts({ endpointId: 'e', transport: 1 }), [{ endpointId: 'e', connectNum: 2 }])
+    })
+
+    withStore('later proof takes a lost session back', async (t, store) => {
+      const sender = await new Sender(store).start()
+      await sender.send(open('e', 'a', EPOCH, true))
+      await sender.start(2)
+      await sender.send({ type: 'restart', at: EPOCH + 50 })
+      await sender.send(use('e', 'a', EPOCH + 40))
+      t.match(await store.session('a'), [{ reason: 'lost' }], 'earlier proof does not')
+      await sender.send(use('e', 'a', EPOCH + 60))
+      t.match(await store.session('a'), [{ reason: null, connectAt: EPOCH, disconnectAt: EPOCH }])
+      await holdsInvariant(t, store, { start: EPOCH - MINUTE, end: EPOCH + 3 * MINUTE, peak: true })
+    })
+
+    withStore(
+      'a proxy not heard of is taken for lost: its streams end at its last heartbeat',
+      async (t, store) => {
+        const [gone, other] = [await new Sender(store).start(), await new Sender(store).start()]
+        await gone.send(open('e', 'stream', EPOCH, true), open('e', 'session', EPOCH))
+        await other.send(open('f', 'elsewhere', EPOCH, true))
+        await store.heartbeat(gone.instance, EPOCH + 1000)
+        const heartbeat = await store.heartbeat(other.instance, EPOCH + 9000)
+        t.same(heartbeat, { lostAt: null, others: [{ id: gone.instance.id, heartbeatAt: EPOCH + 1000 }] })
+
+        t.equal(
+          await store.loseStreams(gone.instance.id, EPOCH + 999, EPOCH + 9000),
+          0,
+          'it was heard of since then'
+        )
+        t.equal(await store.loseStreams(gone.instance.id, EPOCH + 1000, EPOCH + 9000), 1)
+        t.equal(await store.loseStreams(gone.instance.id, EPOCH + 1000, EPOCH + 9001), 0, 'once')
+        t.match(await store.session('stream'), [{ reason: 'lost', disconnectAt: EPOCH + 1000 }])
+        t.match(await store.session('session'), [{ reason: null }])
+        t.same((await store.heartbeat(other.instance, EPOCH + 9500)).others, [])
+
+        const awake = await store.heartbeat(gone.instance, EPOCH + 10_000)
+        t.equal(awake.lostAt, EPOCH + 1000, 'it learns that it was taken for lost')
+        await gone.send(use('e', 'stream', EPOCH + 10_000, 0))
+        t.match(await store.session('stream'), [{ reason: null, disconnectAt: EPOCH }])
+        t.same(await store.counts({}), [
+          { endpointId: 'e', connectNum: 2 },
+          { endpointId: 'f', connectNum: 1 }
+        ])
+        await holdsInvariant(t, store, { start: EPOCH - MINUTE, end: EPOCH + 3 * MINUTE, peak: true })
+      }
+    )
+
+    withStore(
+      'a session not used for the timeout is idle since then; a use takes that back',
+      async (t, store) => {
+        const sender = await new Sender(store).start()
+        const TIMEOUT = 5 * MINUTE
+        await sender.send(
+          open('e', 'idle', EPOCH),
+          open('e', 'used', EPOCH),
+          open('e', 'stream', EPOCH, true)
+        )
+        await sender.send(use('e', 'used', EPOCH + 1))
+        t.equal(await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT - 1), 0)
+        t.equal(await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT), 1)
+        t.match(await store.session('idle'), [{ reason: 'idle', disconnectAt: EPOCH + TIMEOUT }])
+        t.match(await store.session('used'), [{ reason: null }])
+        t.equal(
+          await store.closeIdle(TIMEOUT, EPOCH + 10 * TIMEOUT),
+          1,
+          'a legacy session lives as long as its stream'
+        )
+        await sender.send(use('e', 'idle', EPOCH + TIMEOUT + 7))
+        t.match(await store.session('idle'), [{ reason: null, connectAt: EPOCH, disconnectAt: EPOCH }])
+        await holdsInvariant(t, store, { start: EPOCH - MINUTE, end: EPOCH + 12 * MINUTE, peak: true })
+      }
+    )
+
+    withStore('retention deletes what ended long ago, and counts and series stay', async (t, store) => {
+      const sender = await new Sender(store).start()
+      await sender.send(
+        open('e', 'old', EPOCH),
+        close('e', 'old', EPOCH + 90_000),
+        open('e', 'open', EPOCH),
+        open('e', 'long', EPOCH + 1),
+        close('e', 'long', EPOCH + DAY)
+      )
+      const range = { start: EPOCH, end: EPOCH + 3 * MINUTE, peak: false }
+      const before = await allPoints(store, range)
+      t.equal(await store.deleteEnded(EPOCH + 90_000), 0)
+      t.equal(await store.deleteEnded(EPOCH + 90_001), 1)
+      t.same((await allRows(store)).map(row => row.sessionId).sort(), ['long', 'open'])
+      t.strictSame(await allPoints(store, range), before)
+      t.equal(await store.deleteRollups(EPOCH + DAY - 1), 0, 'of whole days only')
+      t.equal(await store.deleteRollups(EPOCH + DAY), 3, 'two minutes and a day')
+      const after = { start: EPOCH + DAY - MINUTE, end: EPOCH + DAY + MINUTE, peak: false }
+      t.same(
+        (await allPoints(store, after)).map(point => point.connectNum),
+        [2, 1, 1],
+        'what comes later is as it was'
+      )
+    })
+
+    withStore('an early end is forgotten in time, and applied if its open came unseen', async (t, store) => {
+      const sender = await new Sender(store).start()
+      await sender.send(close('e', 'nobody', EPOCH))
+      t.equal(await store.settleEarlyCloses(EPOCH, EPOCH), 0)
+      t.equal(await store.settleEarlyCloses(EPOCH + 1, EPOCH), 1)
+      t.equal(await store.settleEarlyCloses(EPOCH + 1, EPOCH), 0)
+      t.same(await allRows(store), [])
+    })
+
+    withStore('ids and agents of any content stay data', async (t, store) => {
+      const sender = await new Sender(store).start()
+      const nasty = `x'";--\\%_`
+      const event = open(nasty, nasty, EPOCH)
+      if (event.type === 'open') event.userAgent = `Robert'); DROP TABLE endpoint_logs_v2;-- \u00e4\u{1f600}`
+      await sender.send(event)
+      t.match(await store.connections({ ...FOREVER, endpointId: nasty, limit: 10 }), [
+        { endpointId: nasty, sessionId: nasty, userAgent: event.type === 'open' ? event.userAgent : null }
+      ])
+    })
+
+    withStore('the order in which two proxies tell their facts does not matter', async (t, store) => {
+      const random = new Random()
+      t.comment(`seed ${random.seed}`)
+      const SESSIONS = 250
+      const outcomes = new Map<number, Map<string, string>>()
+      const history = randomHistory(random, SESSIONS, 1)
+      for (const round of [0, 1, 2, 3]) {
+        const rename = (id: string): string => `r${round}-${id}`
+        const senders = [await new Sender(store).start(), await new Sender(store).start()]
+        const renamed = history.map(event =>
+          event.type === 'restart'
+            ? event
+            : { ...event, endpointId: rename(event.endpointId), sessionId: rename(event.sessionId) }
+        )
+        const shuffled = round === 0 ? renamed : random.shuffle(renamed)
+        const halves = [shuffled.filter((_, i) => i % 2 === 0), shuffled.filter((_, i) => i % 2 === 1)]
+        await Promise.all(
+          senders.map(async (sender, i) => {
+            const own = halves[i]!
+            for (let from = 0; from < own.length;) {
+              const length = random.int(1, 40)
+              await sender.send(...own.slice(from, from + length))
+              from += length
+            }
+          })
+        )
+        const rows = (await allRows(store)).filter(row => row.sessionId.startsWith(`r${round}-`))
+        t.equal(rows.length, SESSIONS)
+        const outcome = rows.map(row => {
+          const { clientAddress: _a, userAgent: _u, transport: _t, ...fact } = facts(row)
+          return [
+            row.sessionId.slice(3),
+            JSON.stringify({ ...fact, endpointId: row.endpointId.slice(3), sessionId: '', holder: 0 })
+          ] as const
+        })
+        outcomes.set(round, new Map(outcome))
+      }
+      for (const round of [1, 2, 3])
+        t.strictSame(outcomes.get(round), outcomes.get(0), `round ${round} ends as round 0`)
+    })
+
+    withStore('queries equal a brute-force computation over 10,000 random sessions', async (t, store) => {
+      const random = new Random()
+      t.comment(`seed ${random.seed}`)
+      const DAYS = 4
+      const sender = await new Sender(store).start()
+      const history = randomHistory(random, 10_000, DAYS)
+      for (let from = 0; from < history.length; from += 1000)
+        await sender.send(...history.slice(from, from + 1000))
+      const rows = await allRows(store)
+      t.equal(rows.length, 10_000)
+      const endpointIds = (await store.counts({})).map(count => count.endpointId)
+
+      for (let i = 0; i < 60; i++) {
+        const start = EPOCH + random.int(-MINUTE * 60, DAYS * DAY)
+        const end = start + random.pick([0, 1, 999, MINUTE, 60 * MINUTE, DAY])
+        const filter = {
+          start: random.chance(0.3) ? Math.floor(start / MINUTE) * MINUTE : start,
+          end,
+          ...(random.chance(0.7) && { endpointId: random.pick(['e0', 'e3', 'nowhere']) }),
+          ...(random.chance(0.3) && { transport: random.pick([1, 2] as const) }),
+          ...(random.chance(0.2) && { open: true })
+        }
+        const limit = random.pick([3, 100, 5000])
+        const expected = bruteConnections(rows, filter)
+        const found: SessionRow[] = []
+        for (let pages = 0; pages < 40; pages++) {
+          const last = found.at(-1)
+          const page = await store.connections({ ...filter, limit, ...(last && { after: last }) })
+          found.push(...page)
+          if (page.length < limit) break
+        }
+        const same = JSON.stringify(found) === JSON.stringify(expected.slice(0, found.length))
+        if (!same || found.length < Math.min(expected.length, 40 * limit)) {
+          t.fail('connections', { filter, limit, found: found.length, expected: expected.length })
+        }
+      }
+      for (let i = 0; i < 12; i++) {
+        const start = Math.floor((EPOCH + random.int(-DAY, DAYS * DAY)) / MINUTE) * MINUTE
+        const minutes = random.pick([0, 1, 59, 600])
+        const query = {
+          start,
+          end: start + minutes * MINUTE,
+          peak: random.chance(0.7),
+          ...(random.chance(0.5) && { endpointId: random.pick(endpointIds) })
+        }
+        const expected = bruteSeries(
+          rows,
+          query.endpointId === undefined ? endpointIds : [query.endpointId],
+          query
+        )
+        const points = await allPoints(store, query)
+        t.ok(JSON.stringify(points) === JSON.stringify(expected), `series ${JSON.stringify(query)}`)
+      }
+      for (const transport of [1, 2] as const) {
+        const counts = await store.counts({ endpointId: 'e1', transport })
+        const expected = rows.filter(
+          row => row.endpointId === 'e1' && row.transport === transport && row.reason === null
+        )
+        t.same(counts, [{ endpointId: 'e1', connectNum: expected.length }])
+      }
+    })
+  }
+}
