@@ -1,0 +1,91 @@
+// Owns the answers the proxy gives itself: why a request was not forwarded, or not answered by the upstream.
+import { randomUUID } from 'node:crypto'
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyBaseLogger } from 'fastify'
+
+/** The request cannot be forwarded as one unambiguous request. */
+export class RefusedRequest extends Error {
+  readonly code = 'REFUSED_REQUEST'
+  constructor(
+    message: string,
+    readonly status: 400 | 501 = 400
+  ) {
+    super(message)
+  }
+}
+
+/** The upstream's answer cannot be passed on without changing what it means. */
+export class InvalidAnswer extends Error {
+  readonly code = 'INVALID_ANSWER'
+}
+
+/** The upstream did not answer an upgrade in time; undici has its own error for plain requests. */
+export class UpgradeTimeout extends Error {
+  readonly code = 'UPGRADE_TIMEOUT'
+}
+
+export interface Failure {
+  status: number
+  /** The header fields and the body of the answer. */
+  headers: string[]
+  body: string
+}
+
+/** What to answer for `error`, and one line in the log with the same request id. */
+export function failureOf(error: unknown, req: IncomingMessage, logger: FastifyBaseLogger): Failure {
+  const requestId = randomUUID()
+  const { status, message } = describe(error)
+  // The query stays out of the log: a legacy session id in it is a secret.
+  const path = req.url?.split('?', 1)[0]
+  logger.warn({ requestId, status, method: req.method, path, reason: reasonOf(error) }, message)
+  const body = JSON.stringify({
+    jsonrpc: '2.0',
+    id: null,
+    error: { code: -32000, message: `${message} (request id ${requestId})`, data: { requestId } }
+  })
+  const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))]
+  return { status, headers, body }
+}
+
+export function sendFailure(res: ServerResponse, { status, headers, body }: Failure): void {
+  // What follows a request that was not understood is not to be understood either.
+  if (status === 400 || status === 501) res.shouldKeepAlive = false
+  res.writeHead(status, STATUS_CODES[status], headers)
+  res.end(body)
+}
+
+/** The same on a connection that left HTTP; it ends with this answer. */
+export function sendRawFailure(socket: Socket, { status, headers, body }: Failure): void {
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
+  for (let i = 0; i < headers.length; i += 2) head += `${headers[i]!}: ${headers[i + 1]!}\r\n`
+  socket.write(`${head}Connection: close\r\n\r\n${body}`)
+  socket.destroySoon()
+}
+
+function describe(error: unknown): { status: number; message: string } {
+  if (error instanceof RefusedRequest) return { status: error.status, message: error.message }
+  switch (codeOf(error)) {
+    case 'UND_ERR_INVALID_ARG':
+    case 'UND_ERR_NOT_SUPPORTED':
+      return { status: 400, message: 'The request cannot be forwarded' }
+    case 'UND_ERR_HEADERS_TIMEOUT':
+    case 'UPGRADE_TIMEOUT':
+      return { status: 504, message: 'The upstream did not answer in time' }
+    case 'INVALID_ANSWER':
+    case 'UND_ERR_SOCKET':
+      return { status: 502, message: 'The upstream gave no valid answer' }
+    default:
+      return { status: 502, message: 'The upstream cannot be reached' }
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}
+
+function reasonOf(error: unknown): string {
+  // A host with several addresses fails with one error an address, and no message of its own.
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')
+  return error instanceof Error ? error.message : String(error)
+}

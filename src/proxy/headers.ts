@@ -1,0 +1,115 @@
+// Owns which header fields pass: hop-by-hop fields end here, forwarding fields are added, and all others keep their
+// order, case and repetition.
+import type { IncomingMessage } from 'node:http'
+import { RefusedRequest, InvalidAnswer } from './errors.js'
+
+/** For a request's and for an answer's header section. */
+export const maxHeaderBytes = 64 * 1024
+
+/** RFC 9110 §7.6.1. */
+const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade']
+
+/**
+ * Of a request these end here too: `expect` is answered by node, `trailer` announces what undici cannot send, and
+ * the others are written anew.
+ */
+const notForwarded = new Set([...hopByHop, 'expect', 'trailer', 'host', 'content-length', 'x-forwarded-for'])
+
+const notReturned = new Set(hopByHop)
+
+/** `Connection: content-length` must not strip what frames a message, says who is asking or is accounted. */
+const essential = new Set([
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'host',
+  'user-agent',
+  'www-authenticate'
+])
+
+export interface ForwardedHeaders {
+  /** The authority of an absolute-form target, which replaces the `Host` field (RFC 9112 §3.2.2). */
+  authority: string | undefined
+  /** Sent as `Host` instead of the client's. */
+  rewrittenHost: string | undefined
+  /** The body is streamed, so its length must be said as the client said it. */
+  withContentLength: boolean
+}
+
+/** The header fields to send upstream, as name, value, name, value. */
+export function requestHeaders(req: IncomingMessage, options: ForwardedHeaders): string[] {
+  const { rawHeaders, headers } = req
+  const named = namedBy(headers.connection)
+  const host = options.authority ?? headers.host ?? ''
+  const forwarded = ['Host', options.rewrittenHost ?? host]
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!
+    const value = rawHeaders[i + 1]!
+    const key = name.toLowerCase()
+    if (notForwarded.has(key)) {
+      if (key === 'host' && ++hosts > 1) throw new RefusedRequest('The request has more than one Host')
+      if (key === 'content-length' && options.withContentLength) forwarded.push(name, value)
+    } else if (!named?.has(key)) {
+      forwarded.push(name, value)
+    }
+  }
+  if (/\btrailers\b/i.test(String(headers.te))) forwarded.push('TE', 'trailers')
+  const before = headers['x-forwarded-for']
+  const address = addressOf(req)
+  forwarded.push('X-Forwarded-For', before === undefined ? address : `${String(before)}, ${address}`)
+  if (headers['x-forwarded-proto'] === undefined) forwarded.push('X-Forwarded-Proto', 'http')
+  if (headers['x-forwarded-host'] === undefined) forwarded.push('X-Forwarded-Host', host)
+  forwarded.push('Via', `${req.httpVersion} mcp-turnstile`)
+  return forwarded
+}
+
+/** The header fields of an answer to send to the client; `trailer` only where the answer will be chunked. */
+export function responseHeaders(raw: readonly (Buffer | string)[], chunked: boolean): string[] {
+  const returned: string[] = []
+  let connection: string | undefined
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = latin1(raw[i]!)
+    const value = latin1(raw[i + 1]!)
+    const key = name.toLowerCase()
+    if (!notReturned.has(key)) {
+      if (key !== 'trailer' || chunked) returned.push(name, value)
+    } else if (key === 'connection') {
+      connection = connection === undefined ? value : `${connection},${value}`
+    } else if (key === 'transfer-encoding' && value.toLowerCase() !== 'chunked') {
+      throw new InvalidAnswer(`The answer has the transfer coding ${value}`)
+    }
+  }
+  const named = namedBy(connection)
+  return named === undefined ? returned : without(returned, named)
+}
+
+/** The address of the peer; an IPv4 one as such, also on an IPv6 socket. */
+export function addressOf(req: IncomingMessage): string {
+  const address = req.socket.remoteAddress ?? ''
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
+
+/** The fields that a `Connection` field takes out of the message. */
+function namedBy(connection: string | undefined): Set<string> | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
+  const named = connection
+    .toLowerCase()
+    .split(',')
+    .map(name => name.trim())
+    .filter(name => !essential.has(name) && !name.startsWith('mcp-'))
+  return new Set(named)
+}
+
+function without(headers: string[], names: Set<string>): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < headers.length; i += 2) {
+    if (!names.has(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)
+  }
+  return kept
+}
+
+function latin1(text: Buffer | string): string {
+  return typeof text === 'string' ? text : text.toString('latin1')
+}

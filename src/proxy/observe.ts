@@ -1,0 +1,173 @@
+// Owns what is accounted of an exchange: taps that read the answer on its way and never change or delay it.
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { Client, Observe } from '../sessions/observation.js'
+import { EndpointEvent } from './endpoint-event.js'
+import { addressOf } from './headers.js'
+import { matchRoute, type Route } from './routes.js'
+
+export type AnswerHeaders = Record<string, string | string[] | undefined>
+
+/** Each call comes before what it speaks of goes to the client. */
+export interface Tap {
+  /** The final head of the answer came. */
+  head(status: number, headers: AnswerHeaders): void
+  /** A part of the body came. */
+  chunk(chunk: Buffer): void
+  /** The answer ended or broke off, or the client left; once, and only after `head`. */
+  end(): void
+}
+
+/** The tap for a request whose target, in origin-form, is `target`; undefined where nothing is accounted. */
+export function tapFor(req: IncomingMessage, target: string, observe: Observe): Tap | undefined {
+  const route = matchRoute(req.method, target)
+  switch (route?.kind) {
+    case undefined:
+      return undefined
+    case 'streamable':
+      return new StreamableTap(route.endpointId, req, observe)
+    case 'legacy-stream':
+      return new LegacyStreamTap(route.endpointId, req, observe)
+    case 'message':
+      return new MessageTap(route, req, observe)
+  }
+}
+
+/** What rmcp 0.x answers, with 401, for a session it does not know. */
+const sessionNotFound = Buffer.from('Unauthorized: Session not found')
+
+class StreamableTap implements Tap {
+  readonly #endpointId: string
+  readonly #req: IncomingMessage
+  readonly #observe: Observe
+  /** Set while only the body can tell which kind of 401 this is. */
+  #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
+
+  constructor(endpointId: string, req: IncomingMessage, observe: Observe) {
+    this.#endpointId = endpointId
+    this.#req = req
+    this.#observe = observe
+  }
+
+  head(status: number, headers: AnswerHeaders): void {
+    const request = this.#req.headers
+    const sessionId = text(request['mcp-session-id'])
+    const at = Date.now()
+    const emit = (notFound: boolean): void =>
+      this.#observe({
+        kind: 'streamable',
+        endpointId: this.#endpointId,
+        method: this.#req.method ?? '',
+        status,
+        sessionId,
+        issuedSessionId: text(headers['mcp-session-id']),
+        protocolVersion: text(request['mcp-protocol-version']),
+        sessionNotFound: notFound,
+        client: clientOf(this.#req),
+        at
+      })
+    if (status === 401 && sessionId !== undefined && headers['www-authenticate'] === undefined) {
+      this.#undecided = { emit, matched: 0 }
+    } else {
+      emit(false)
+    }
+  }
+
+  chunk(chunk: Buffer): void {
+    if (this.#undecided === undefined) return
+    const { matched } = this.#undecided
+    const expected = sessionNotFound.subarray(matched, matched + chunk.length)
+    if (!expected.equals(chunk.subarray(0, expected.length))) this.#decide(false)
+    else if (matched + expected.length === sessionNotFound.length) this.#decide(true)
+    else this.#undecided.matched += expected.length
+  }
+
+  end(): void {
+    this.#decide(false)
+  }
+
+  #decide(notFound: boolean): void {
+    const undecided = this.#undecided
+    this.#undecided = undefined
+    undecided?.emit(notFound)
+  }
+}
+
+class MessageTap implements Tap {
+  readonly #route: Route & { kind: 'message' }
+  readonly #req: IncomingMessage
+  readonly #observe: Observe
+
+  constructor(route: Route & { kind: 'message' }, req: IncomingMessage, observe: Observe) {
+    this.#route = route
+    this.#req = req
+    this.#observe = observe
+  }
+
+  head(status: number): void {
+    const { endpointId, sessionId } = this.#route
+    this.#observe({
+      kind: 'message',
+      endpointId,
+      sessionId,
+      status,
+      client: clientOf(this.#req),
+      at: Date.now()
+    })
+  }
+
+  chunk(): void {
+    // The body tells nothing.
+  }
+
+  end(): void {
+    // Nor does its end.
+  }
+}
+
+class LegacyStreamTap implements Tap {
+  readonly #endpointId: string
+  readonly #client: Client
+  readonly #observe: Observe
+  #event: EndpointEvent | undefined
+  #sessionId: string | undefined
+
+  constructor(endpointId: string, req: IncomingMessage, observe: Observe) {
+    this.#endpointId = endpointId
+    this.#client = clientOf(req)
+    this.#observe = observe
+  }
+
+  head(status: number, headers: AnswerHeaders): void {
+    const type = text(headers['content-type']) ?? ''
+    const readable = headers['content-encoding'] === undefined
+    if (status < 300 && readable && /^text\/event-stream\b/i.test(type)) this.#event = new EndpointEvent()
+  }
+
+  chunk(chunk: Buffer): void {
+    if (this.#event === undefined) return
+    this.#event.feed(chunk)
+    if (!this.#event.done) return
+    this.#sessionId = this.#event.sessionId
+    this.#event = undefined
+    this.#emit('legacy-opened')
+  }
+
+  end(): void {
+    this.#emit('legacy-ended')
+  }
+
+  #emit(kind: 'legacy-opened' | 'legacy-ended'): void {
+    const sessionId = this.#sessionId
+    if (sessionId === undefined) return
+    const endpointId = this.#endpointId
+    this.#observe({ kind, endpointId, sessionId, client: this.#client, at: Date.now() })
+  }
+}
+
+function clientOf(req: IncomingMessage): Client {
+  return { address: addressOf(req), userAgent: req.headers['user-agent'] }
+}
+
+function text(value: IncomingHttpHeaders[string]): string | undefined {
+  return typeof value === 'string' ? value : value?.[0]
+}

@@ -1,0 +1,43 @@
+// Owns the order of requests that a client sends on one connection without waiting: one is forwarded after the other,
+// as the upstream would take them, so that a DELETE cannot overtake the request before it.
+import type { ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/** Enough for any client that pipelines at all; a stranger cannot pile up requests behind an endless stream. */
+const maxWaiting = 128
+
+interface Conversation {
+  last: ServerResponse
+  waiting: number
+}
+
+const conversations = new WeakMap<Duplex, Conversation>()
+
+/** Calls `start` when all earlier answers on this connection are out; never, if the client leaves before. */
+export function inTurn(res: ServerResponse, start: () => void): void {
+  const { socket } = res.req
+  const conversation = conversations.get(socket)
+  if (conversation === undefined) {
+    conversations.set(socket, { last: res, waiting: 0 })
+    start()
+    return
+  }
+  const { last } = conversation
+  conversation.last = res
+  if (last.closed) {
+    start()
+  } else if (++conversation.waiting > maxWaiting) {
+    socket.destroy()
+  } else {
+    last.once('close', () => {
+      conversation.waiting--
+      if (!socket.destroyed) start()
+    })
+  }
+}
+
+/** The answer that comes last of those not yet out on this connection. */
+export function answerInFlight(socket: Duplex): ServerResponse | undefined {
+  const last = conversations.get(socket)?.last
+  return last === undefined || last.closed ? undefined : last
+}

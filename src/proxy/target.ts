@@ -1,0 +1,36 @@
+// Owns what a request asks for: that it is one unambiguous request, and where it goes on the upstream.
+import type { IncomingMessage } from 'node:http'
+import { RefusedRequest } from './errors.js'
+
+export interface Target {
+  /** Path and query as the client wrote them, byte for byte. */
+  path: string
+  /** The authority of a target in absolute-form. */
+  authority: string | undefined
+  /** The same path behind the base path of the upstream's URL. */
+  upstreamPath: string
+}
+
+const absoluteForm = /^https?:\/\/([^/?#@]+)([/?#].*)?$/i
+
+/** Throws `RefusedRequest` for what cannot be forwarded. */
+export function readTarget(req: IncomingMessage, upstream: URL): Target {
+  refuseAmbiguous(req)
+  const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
+  const target = req.url ?? ''
+  if (target.startsWith('/')) return { path: target, authority: undefined, upstreamPath: base + target }
+  const [, authority, rest = ''] = absoluteForm.exec(target) ?? []
+  if (authority === undefined) throw new RefusedRequest('The request target is not a path')
+  const path = rest.startsWith('/') ? rest : `/${rest}`
+  return { path, authority, upstreamPath: base + path }
+}
+
+/** Framing that node's parser takes and the upstream may read in another way. */
+function refuseAmbiguous(req: IncomingMessage): void {
+  if (req.httpVersionMajor !== 1) throw new RefusedRequest('The request is not HTTP/1')
+  const coding = req.headers['transfer-encoding']
+  if (coding === undefined) return
+  if (req.httpVersionMinor === 0) throw new RefusedRequest('An HTTP/1.0 request has no transfer coding')
+  if (coding.toLowerCase() !== 'chunked')
+    throw new RefusedRequest('The transfer coding is not understood', 501)
+}

@@ -1,0 +1,339 @@
+// Owns what the proxy reports of each exchange, and that it does so before the client can know.
+import { test, type Test } from 'tap'
+import type { Observation } from '../../src/sessions/observation.js'
+import { answer, proxyTo, request, upstreamFor } from './rig.js'
+import { connectTo, serveAnswers, type Wire } from './wire.js'
+
+const client = { address: '127.0.0.1', userAgent: 'test/1' }
+
+function sent(line: string, ...fields: string[]): string {
+  return request(`${line} HTTP/1.1`, 'User-Agent: test/1', ...fields)
+}
+
+/** Sends one request, gets one answer, and resolves to what was observed. */
+async function observed(t: Test, bytes: string, reply: string): Promise<Observation[]> {
+  const server = await serveAnswers(() => reply)
+  t.teardown(() => server.close())
+  const { port, observations } = await proxyTo(t, server.url)
+  const wire = await connectTo(port, bytes.slice(0, bytes.indexOf(' ')))
+  await wire.send(bytes)
+  await wire.done()
+  wire.socket.destroy()
+  return observations
+}
+
+await test('an answer of the Streamable HTTP transport', async t => {
+  const at = Date.now()
+  const [observation, ...others] = await observed(
+    t,
+    sent(
+      'POST /stream/a%20b?x=1',
+      'mcp-session-id: s1',
+      'MCP-Protocol-Version: 2025-11-25',
+      'Content-Length: 2'
+    ) + '{}',
+    answer('202 Accepted', 'Mcp-Session-Id: s2', 'Content-Length: 0')
+  )
+  t.same(others, [])
+  t.match(observation, {
+    kind: 'streamable',
+    endpointId: 'a b',
+    method: 'POST',
+    status: 202,
+    sessionId: 's1',
+    issuedSessionId: 's2',
+    protocolVersion: '2025-11-25',
+    sessionNotFound: false,
+    client
+  })
+  t.ok(observation && observation.at >= at && observation.at <= Date.now())
+})
+
+await test('what is not there is undefined', async t => {
+  const [observation] = await observed(
+    t,
+    request('DELETE /stream/a HTTP/1.1'),
+    answer('405 Method Not Allowed', 'Content-Length: 0')
+  )
+  t.has(observation, {
+    kind: 'streamable',
+    method: 'DELETE',
+    status: 405,
+    sessionId: undefined,
+    issuedSessionId: undefined,
+    protocolVersion: undefined,
+    client: { address: '127.0.0.1', userAgent: undefined }
+  })
+})
+
+await test('interim answers are not observed, the final one once', async t => {
+  const observations = await observed(
+    t,
+    sent('GET /stream/a'),
+    answer('103 Early Hints', 'Mcp-Session-Id: no') +
+      answer('200 OK', 'Mcp-Session-Id: yes', 'Content-Length: 0')
+  )
+  t.match(observations, [{ status: 200, issuedSessionId: 'yes' }])
+})
+
+await test('Connection cannot hide the session, on either side', async t => {
+  const observations = await observed(
+    t,
+    sent('GET /stream/a', 'Connection: mcp-session-id', 'Mcp-Session-Id: s1'),
+    answer('200 OK', 'Connection: mcp-session-id', 'Mcp-Session-Id: s2', 'Content-Length: 0')
+  )
+  t.match(observations, [{ sessionId: 's1', issuedSessionId: 's2' }])
+})
+
+await test('a POST of the legacy transport', async t => {
+  for (const [query, endpointId] of [
+    ['sessionId=s%201&endpointId=e', 'e'],
+    ['endpoint_id=e&x&=&session_id=s+1', 'e'],
+    ['sessionId=s%201', undefined]
+  ]) {
+    const observations = await observed(
+      t,
+      sent(`POST /message?${query ?? ''}`, 'Content-Length: 0'),
+      answer('202 Accepted', 'Content-Length: 0')
+    )
+    t.equal(observations.length, 1)
+    t.has(observations[0], { kind: 'message', endpointId, sessionId: 's 1', status: 202, client })
+  }
+})
+
+await test('nothing is observed of other requests', async t => {
+  for (const line of [
+    'GET /',
+    'GET /stream',
+    'GET /stream/',
+    'POST /stream/a/b',
+    'GET /stream/%zz',
+    'POST /streams/a',
+    'GET /message?sessionId=s',
+    'POST /message',
+    'POST /message?sessionId=',
+    'POST /message?endpointId=e',
+    'POST /message/?sessionId=s',
+    'POST /a/sse',
+    'GET /a/b/sse',
+    'GET //sse',
+    'GET /sse'
+  ]) {
+    const bytes = sent(line, 'Content-Length: 0')
+    t.same(
+      await observed(t, bytes, answer('200 OK', 'Content-Type: text/event-stream', 'Content-Length: 0')),
+      [],
+      line
+    )
+  }
+})
+
+const notFound = 'Unauthorized: Session not found'
+
+function unauthorized(body: string, ...fields: string[]): string {
+  return answer('401 Unauthorized', `Content-Length: ${body.length}`, ...fields) + body
+}
+
+await test('a 401 tells by its body whether the session is gone', async t => {
+  const withSession = sent('POST /stream/a', 'Mcp-Session-Id: s', 'Content-Length: 0')
+  for (const [bytes, reply, gone] of [
+    [withSession, unauthorized(notFound), true],
+    [
+      withSession,
+      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `1f\r\n${notFound}\r\n0\r\n\r\n`,
+      true
+    ],
+    [withSession, unauthorized(notFound, 'WWW-Authenticate: Bearer'), false],
+    [withSession, unauthorized('Unauthorized: Session ID is required'), false],
+    [withSession, unauthorized('Unauthorized'), false],
+    [withSession, unauthorized(''), false],
+    [sent('POST /stream/a', 'Content-Length: 0'), unauthorized(notFound), false],
+    [withSession, answer('400 Bad Request', `Content-Length: ${notFound.length}`) + notFound, false]
+  ] as const) {
+    const observations = await observed(t, bytes, reply)
+    t.equal(observations.length, 1)
+    t.match(observations, [{ sessionNotFound: gone }], reply)
+  }
+})
+
+/** A client with a request under way, and the upstream's end of it. */
+async function opened(
+  t: Test,
+  bytes: string
+): Promise<{ wire: Wire; upstream: Wire; observations: Observation[] }> {
+  let began: (wire: Wire) => void
+  const connected = new Promise<Wire>(resolve => (began = resolve))
+  const server = await upstreamFor(t, each => began(each))
+  const { port, observations } = await proxyTo(t, server.url)
+  const wire = await connectTo(port)
+  t.teardown(() => wire.socket.destroy())
+  await wire.send(bytes)
+  const upstream = await connected
+  await upstream.done()
+  return { wire, upstream, observations }
+}
+
+await test('the head of such a 401 is not held back, and the body not passed on before the observation', async t => {
+  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+  await upstream.send(answer('401 Unauthorized', `Content-Length: ${notFound.length}`))
+  await wire.head()
+  t.equal(observations.length, 0)
+  await upstream.send(notFound.slice(0, 20))
+  await wire.bodyText(notFound.slice(0, 20))
+  t.equal(observations.length, 0)
+  await upstream.send(notFound.slice(20))
+  await wire.done()
+  t.match(observations, [{ status: 401, sessionNotFound: true }])
+})
+
+await test('a 401 whose body never comes is observed when it ends', async t => {
+  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+  await upstream.send(answer('401 Unauthorized', `Content-Length: ${notFound.length}`) + 'Unauth')
+  await wire.head()
+  upstream.socket.resetAndDestroy()
+  await wire.closed()
+  t.match(observations, [{ status: 401, sessionNotFound: false }])
+})
+
+await test('each observation comes before the bytes it speaks of', async t => {
+  const server = await serveAnswers(() => answer('200 OK', 'Mcp-Session-Id: s', 'Content-Length: 0'))
+  t.teardown(() => server.close())
+  let received = -1
+  const { port } = await proxyTo(t, server.url, {
+    observe: () => {
+      // What was written by now has arrived by the end of a blocking wait.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+      received = wire.received
+    }
+  })
+  const wire = await connectTo(port)
+  t.teardown(() => wire.socket.destroy())
+  await wire.send(sent('POST /stream/a', 'Content-Length: 0'))
+  await wire.done()
+  t.equal(received, 0)
+})
+
+const sseHead = answer('200 OK', 'Content-Type: text/event-stream; charset=utf-8')
+const opening = 'event: endpoint\ndata: /message?sessionId=s1&endpointId=e\n\n'
+
+const endpointEvents: Record<string, string> = {
+  'as rmcp writes it': opening,
+  'with CRLF': opening.replaceAll('\n', '\r\n'),
+  'with CR': opening.replaceAll('\n', '\r'),
+  'with a byte order mark': `\xef\xbb\xbf${opening}`,
+  'without spaces': opening.replaceAll(': ', ':'),
+  'with the data first': 'data: /message?sessionId=s1\nevent: endpoint\n\n',
+  'with an absolute URL': 'event: endpoint\ndata: https://h:1/m?endpointId=e&session_id=s1#x\n\n',
+  'with a bare query': 'event: endpoint\ndata: ?sessionId=s1\n\n',
+  'with an encoded id': 'event: endpoint\ndata: /message?sessionId=%731\n\n',
+  'behind comments and other events': `: hello\n\nretry: 1\n\nevent: x\ndata: /m?sessionId=no\n\n\n${opening}`,
+  'with an id and a retry': `id: 1\nretry: 5\n${opening}`
+}
+
+for (const [name, text] of Object.entries(endpointEvents)) {
+  for (const size of [1, 7, 10_000]) {
+    await test(`the endpoint event ${name}, in parts of ${size} bytes`, async t => {
+      const { wire, upstream, observations } = await opened(t, sent('GET /e%31/sse'))
+      await upstream.send(sseHead)
+      await wire.head()
+      for (let at = 0; at < text.length; at += size) {
+        const part = text.slice(at, at + size)
+        await upstream.send(part)
+        await wire.until(({ reader }) => reader.text().length === at + part.length)
+      }
+      t.match(observations, [{ kind: 'legacy-opened', endpointId: 'e1', sessionId: 's1', client }])
+      await upstream.send('data: more\n\nevent: endpoint\ndata: /m?sessionId=other\n\n')
+      await wire.bodyText('other')
+      t.equal(observations.length, 1, 'only the first one counts')
+    })
+  }
+}
+
+await test('a legacy stream ends once, from whichever side', async t => {
+  const ends: Record<string, (wire: Wire, upstream: Wire) => Promise<void>> = {
+    'the client closes': async (wire, upstream) => {
+      wire.socket.destroy()
+      await upstream.closed()
+    },
+    'the client resets': async (wire, upstream) => {
+      wire.socket.resetAndDestroy()
+      await upstream.closed()
+    },
+    'the upstream ends': async (wire, upstream) => {
+      upstream.socket.end()
+      await wire.done()
+    },
+    'the upstream resets': async (wire, upstream) => {
+      upstream.socket.resetAndDestroy()
+      await wire.closed()
+    }
+  }
+  for (const [name, end] of Object.entries(ends)) {
+    const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+    await upstream.send(sseHead + opening)
+    await wire.bodyText('sessionId')
+    await end(wire, upstream)
+    t.same(
+      observations.map(({ kind }) => kind),
+      ['legacy-opened', 'legacy-ended'],
+      name
+    )
+    t.match(observations[1], { endpointId: 'e', sessionId: 's1', client })
+  }
+})
+
+await test('the end of a legacy stream is observed before the client is told', async t => {
+  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  await upstream.send(answer('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked'))
+  await upstream.send(`${opening.length.toString(16)}\r\n${opening}\r\n0\r\n\r\n`)
+  await wire.done()
+  t.same(
+    observations.map(({ kind }) => kind),
+    ['legacy-opened', 'legacy-ended']
+  )
+})
+
+await test('closing the proxy ends its legacy streams first', async t => {
+  const server = await upstreamFor(t, async each => {
+    await each.done()
+    await each.send(sseHead + opening)
+  })
+  const { port, observations, proxy } = await proxyTo(t, server.url)
+  const wire = await connectTo(port)
+  await wire.send(sent('GET /e/sse'))
+  await wire.bodyText('sessionId')
+  await proxy.close(0)
+  t.same(
+    observations.map(({ kind }) => kind),
+    ['legacy-opened', 'legacy-ended']
+  )
+})
+
+await test('other answers to GET /E/sse are no legacy stream', async t => {
+  for (const reply of [
+    answer('200 OK', 'Content-Type: text/plain') + opening,
+    answer('404 Not Found', 'Content-Type: text/event-stream') + opening,
+    answer('200 OK', 'Content-Type: text/event-stream', 'Content-Encoding: gzip') + opening,
+    `${sseHead}event: endpoint\ndata: /message\n\n`,
+    `${sseHead}event: endpoint\n\n`,
+    `${sseHead}event: endpoint\ndata: /message?sessionId=s1\n`,
+    `${sseHead}: ${'x'.repeat(9000)}\n\n${opening}`
+  ]) {
+    const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+    await upstream.send(reply)
+    upstream.socket.end()
+    await wire.done()
+    t.same(observations, [])
+  }
+})
+
+await test('an IPv4 client on an IPv6 socket has an IPv4 address', async t => {
+  const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+  t.teardown(() => server.close())
+  const { port, observations } = await proxyTo(t, server.url, { host: '::' })
+  const wire = await connectTo(port)
+  await wire.send(sent('GET /stream/a'))
+  await wire.done()
+  wire.socket.destroy()
+  t.match(observations, [{ client: { address: '127.0.0.1' } }])
+})

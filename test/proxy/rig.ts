@@ -1,0 +1,47 @@
+// Owns starting a proxy for a test, with what it observed and logged.
+import type { Test } from 'tap'
+import Fastify from 'fastify'
+import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/server.js'
+import type { Observation } from '../../src/sessions/observation.js'
+import { serveRaw, type RawServer, type Wire } from './wire.js'
+
+export interface Rig {
+  proxy: Proxy
+  port: number
+  observations: Observation[]
+  logs: Record<string, unknown>[]
+}
+
+export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOptions> = {}): Promise<Rig> {
+  const observations: Observation[] = []
+  const logs: Record<string, unknown>[] = []
+  const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
+  const proxy = await startProxy({
+    upstream,
+    host: '127.0.0.1',
+    port: 0,
+    rewriteHost: false,
+    upstreamTimeoutMs: 30_000,
+    connectTimeoutMs: 5_000,
+    observe: observation => void observations.push(observation),
+    logger: Fastify({ logger: { level: 'warn', stream } }).log,
+    ...options
+  })
+  t.teardown(() => proxy.close(0))
+  return { proxy, port: proxy.port, observations, logs }
+}
+
+export async function upstreamFor(t: Test, script: (wire: Wire) => Promise<void> | void): Promise<RawServer> {
+  const upstream = await serveRaw(script)
+  t.teardown(() => upstream.close())
+  return upstream
+}
+
+/** A head from its lines, with `Host` as the second one. */
+export function request(startLine: string, ...fields: string[]): string {
+  return [startLine, 'Host: gateway.example:8080', ...fields, '', ''].join('\r\n')
+}
+
+export function answer(startLine: string, ...fields: string[]): string {
+  return [`HTTP/1.1 ${startLine}`, ...fields, '', ''].join('\r\n')
+}

@@ -1,0 +1,293 @@
+// Owns upgrades: WebSocket passes through, everything else that asks for an upgrade is answered as a plain request.
+import { test, type Test } from 'tap'
+import { answer, proxyTo, request, upstreamFor, type Rig } from './rig.js'
+import { connectTo, serveAnswers, type RawServer, type Wire } from './wire.js'
+
+const ok = answer('200 OK', 'Content-Length: 2') + 'ok'
+
+function handshake(...fields: string[]): string {
+  return request(
+    'GET /chat//a?x=|y HTTP/1.1',
+    'Connection: keep-alive, Upgrade',
+    'Upgrade: WebSocket',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Version: 13',
+    ...fields
+  )
+}
+
+const switching = answer(
+  '101 Switching Protocols',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+  'Set-Cookie: a=1',
+  'Set-Cookie: b=caf\xe9'
+)
+
+/** An upstream that switches and then echoes. */
+function echo(t: Test): Promise<RawServer> {
+  return upstreamFor(t, async wire => {
+    await wire.done()
+    wire.socket.on('data', data => wire.socket.write(data))
+    await wire.send(switching)
+    if (wire.reader.rest.length > 0) await wire.send(wire.reader.rest)
+  })
+}
+
+/** A client whose upgrade was accepted; what it receives afterwards is the rest of its reader. */
+async function upgraded(t: Test, { port }: Rig, bytes = handshake()): Promise<Wire> {
+  const client = await connectTo(port)
+  t.teardown(() => client.socket.destroy())
+  await client.send(bytes)
+  await client.until(({ reader }) => reader.interim.length === 1)
+  return client
+}
+
+function received(client: Wire): string {
+  return client.reader.rest.toString('latin1')
+}
+
+await test('a WebSocket passes through in both directions', async t => {
+  const server = await echo(t)
+  const rig = await proxyTo(t, server.url)
+  const client = await upgraded(t, rig)
+  const [head] = client.reader.interim
+  t.equal(head?.startLine, 'HTTP/1.1 101 Switching Protocols')
+  const fields = (head?.fields ?? []).map(field => field.join(': '))
+  for (const expected of [
+    'connection: Upgrade',
+    'upgrade: websocket',
+    'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+    'Set-Cookie: a=1',
+    'Set-Cookie: b=caf\xe9'
+  ]) {
+    t.ok(fields.includes(expected), expected)
+  }
+  for (const frame of ['\x81\x03abc', '\x82\x02\xff\x00', 'x'.repeat(200_000)]) {
+    const before = received(client).length
+    await client.send(frame)
+    await client.until(() => received(client).length === before + frame.length)
+    t.equal(received(client).slice(before), frame)
+  }
+})
+
+await test('the request arrives as it came, with the forwarding headers', async t => {
+  const server = await echo(t)
+  const rig = await proxyTo(t, server.url)
+  await upgraded(
+    t,
+    rig,
+    handshake('Cookie: a', 'Cookie: b', 'X-Hop: 1', 'Connection: x-hop', 'Expect: 100-continue')
+  )
+  const { reader } = server.connections[0]!
+  t.equal(reader.head?.startLine, 'GET /chat//a?x=|y HTTP/1.1')
+  const fields = (reader.head?.fields ?? []).map(field => field.join(': '))
+  for (const expected of [
+    'Host: gateway.example:8080',
+    'connection: Upgrade',
+    'upgrade: WebSocket',
+    'Sec-WebSocket-Version: 13',
+    'Cookie: a; b',
+    'X-Forwarded-For: 127.0.0.1',
+    'Via: 1.1 mcp-turnstile'
+  ]) {
+    t.ok(fields.includes(expected), expected)
+  }
+  t.equal(reader.value('x-hop'), undefined)
+  t.equal(reader.value('expect'), undefined)
+})
+
+await test('rewriteHost and a base path hold for upgrades too', async t => {
+  const server = await echo(t)
+  const rig = await proxyTo(t, new URL('/base/', server.url), { rewriteHost: true })
+  await upgraded(t, rig)
+  const { reader } = server.connections[0]!
+  t.equal(reader.head?.startLine, 'GET /base/chat//a?x=|y HTTP/1.1')
+  t.equal(reader.value('host'), server.url.host)
+  t.equal(reader.value('x-forwarded-host'), 'gateway.example:8080')
+})
+
+await test('bytes sent together with either head are not lost', async t => {
+  const server = await upstreamFor(t, async wire => {
+    await wire.done()
+    await wire.send(switching + 'hello')
+    await wire.until(({ reader }) => reader.rest.toString() === 'early')
+    await wire.send('seen')
+  })
+  const rig = await proxyTo(t, server.url)
+  const client = await upgraded(t, rig, handshake() + 'early')
+  await client.until(() => received(client) === 'helloseen')
+  t.pass('both arrived')
+})
+
+for (const how of ['end', 'resetAndDestroy'] as const) {
+  await test(`one side leaves (${how}), the other is told`, async t => {
+    const server = await echo(t)
+    const rig = await proxyTo(t, server.url)
+    const first = await upgraded(t, rig)
+    first.socket[how]()
+    await server.connections[0]!.closed()
+    const second = await upgraded(t, rig)
+    server.connections[1]!.socket[how]()
+    await second.closed()
+    t.pass('both closed')
+  })
+}
+
+await test('an upstream that refuses is heard in full, and the connection ends', async t => {
+  for (const refusal of [
+    answer('426 Upgrade Required', 'X-A: b', 'Content-Length: 2') + 'no',
+    answer('426 Upgrade Required', 'X-A: b', 'Transfer-Encoding: chunked') + '1\r\nn\r\n1\r\no\r\n0\r\n\r\n',
+    answer('200 OK', 'X-A: b', 'Connection: keep-alive', 'Content-Length: 2') + 'no'
+  ]) {
+    const server = await serveAnswers(() => refusal)
+    const { port } = await proxyTo(t, server.url)
+    const client = await connectTo(port)
+    await client.send(handshake() + request('GET /hidden HTTP/1.1'))
+    await client.closed()
+    t.equal(client.reader.head?.startLine, refusal.slice(0, refusal.indexOf('\r\n')))
+    t.equal(client.reader.value('x-a'), 'b')
+    t.equal(client.reader.value('connection'), 'close')
+    t.equal(client.reader.text(), 'no')
+    t.equal(server.connections.length, 1)
+    await server.close()
+  }
+})
+
+await test('502, 504 and 400 for upgrades', async t => {
+  const server = await upstreamFor(t, wire => {
+    if (server.connections.length === 1) wire.socket.destroy()
+  })
+  const rig = await proxyTo(t, server.url, { upstreamTimeoutMs: 100 })
+  for (const [bytes, status] of [
+    [handshake(), '502 Bad Gateway'],
+    [handshake(), '504 Gateway Timeout'],
+    [handshake('Host: b'), '400 Bad Request']
+  ] as const) {
+    const client = await connectTo(rig.port)
+    await client.send(bytes)
+    await client.closed()
+    t.equal(client.reader.head?.startLine, `HTTP/1.1 ${status}`)
+    t.match(JSON.parse(client.reader.text()), { jsonrpc: '2.0', error: { data: { requestId: String } } })
+  }
+  t.same(
+    rig.logs.map(line => line['status']),
+    [502, 504, 400]
+  )
+})
+
+await test('a client that leaves before the answer to its upgrade', async t => {
+  let began: (wire: Wire) => void
+  const connected = new Promise<Wire>(resolve => (began = resolve))
+  const server = await upstreamFor(t, wire => began(wire))
+  const { port, logs } = await proxyTo(t, server.url)
+  const client = await connectTo(port)
+  await client.send(handshake())
+  const upstream = await connected
+  await upstream.done()
+  client.socket.resetAndDestroy()
+  await upstream.closed()
+  t.same(logs, [])
+})
+
+await test('closing the proxy ends WebSockets after the grace time', async t => {
+  const server = await echo(t)
+  const rig = await proxyTo(t, server.url)
+  const client = await upgraded(t, rig)
+  await rig.proxy.close(10)
+  await client.closed()
+  await server.connections[0]!.closed()
+  t.pass('both closed')
+})
+
+const plain: Record<string, string> = {
+  'a POST with h2c':
+    request(
+      'POST /stream/a HTTP/1.1',
+      'Connection: Upgrade, HTTP2-Settings',
+      'Upgrade: h2c',
+      'HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA',
+      'Content-Length: 2'
+    ) + '{}',
+  'a chunked POST with h2c':
+    request('POST /stream/a HTTP/1.1', 'Connection: Upgrade', 'Upgrade: h2c', 'Transfer-Encoding: chunked') +
+    '2\r\n{}\r\n0\r\n\r\n',
+  'a POST with websocket':
+    request('POST /stream/a HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 2') +
+    '{}',
+  'a GET with websocket and a body':
+    request('GET /stream/a HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 2') + '{}'
+}
+
+for (const [name, bytes] of Object.entries(plain)) {
+  await test(`${name} is answered as a plain request, again and again`, async t => {
+    const bodies: string[] = []
+    const server = await serveAnswers(reader => {
+      bodies.push(reader.text())
+      t.equal(reader.value('upgrade'), undefined)
+      t.equal(reader.value('http2-settings'), undefined)
+      return ok
+    })
+    t.teardown(() => server.close())
+    const { port, observations } = await proxyTo(t, server.url)
+    const client = await connectTo(port)
+    t.teardown(() => client.socket.destroy())
+    const warnings: Error[] = []
+    const onWarning = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', onWarning)
+    t.teardown(() => process.off('warning', onWarning))
+    for (let i = 0; i < 30; i++) {
+      await client.send(bytes)
+      await client.done()
+      t.equal(client.reader.text(), 'ok')
+      client.next()
+    }
+    t.same(bodies, Array(30).fill('{}'))
+    t.equal(observations.length, 30)
+    t.same(warnings, [])
+  })
+}
+
+await test('such a request whose body comes later', async t => {
+  const server = await serveAnswers(() => ok)
+  t.teardown(() => server.close())
+  const { port } = await proxyTo(t, server.url)
+  const client = await connectTo(port)
+  t.teardown(() => client.socket.destroy())
+  await client.send(
+    request('POST /x HTTP/1.1', 'Connection: Upgrade', 'Upgrade: h2c', 'Content-Length: 4') + 'ab'
+  )
+  await server.connections[0]?.bodyText('ab')
+  await client.send('cd')
+  await client.done()
+  t.equal(client.reader.text(), 'ok')
+  t.equal(client.ended, undefined)
+})
+
+await test('an upgrade sent behind a request waits for its answer', async t => {
+  const server = await upstreamFor(t, async wire => {
+    for (;;) {
+      await wire.done()
+      if (!wire.reader.complete) return
+      if (wire.reader.value('upgrade') !== undefined) return wire.send(switching)
+      wire.next()
+      await new Promise(resolve => setTimeout(resolve, 50))
+      await wire.send(ok)
+    }
+  })
+  const { port } = await proxyTo(t, server.url)
+  for (const [second, status] of [
+    [handshake(), '101 Switching Protocols'],
+    [plain['a POST with h2c'] ?? '', '200 OK']
+  ] as const) {
+    const client = await connectTo(port)
+    t.teardown(() => client.socket.destroy())
+    await client.send(request('GET /first HTTP/1.1') + second)
+    await client.done()
+    t.equal(client.reader.text(), 'ok')
+    client.next()
+    await client.until(({ reader }) => reader.head !== undefined || reader.interim.length > 0)
+    t.equal((client.reader.head ?? client.reader.interim[0])?.startLine, `HTTP/1.1 ${status}`)
+  }
+})
