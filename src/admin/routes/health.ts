@@ -1,0 +1,21 @@
+// Owns the probes: whether the process lives, and whether it keeps up.
+import type { FastifyPluginCallback } from 'fastify'
+
+/** Whether the proxy does its work, and what each check found. Seen without a token: no secrets. */
+export interface HealthReport {
+  ready: boolean
+  [check: string]: unknown
+}
+
+export interface HealthRoutesOptions {
+  health: () => HealthReport | Promise<HealthReport>
+}
+
+export const healthRoutes: FastifyPluginCallback<HealthRoutesOptions> = (app, { health }, done) => {
+  app.get('/healthz', { config: { public: true } }, () => ({ status: 'ok' }))
+  app.get('/readyz', { config: { public: true } }, async (_request, reply) => {
+    const report = await health()
+    return reply.code(report.ready ? 200 : 503).send(report)
+  })
+  done()
+}

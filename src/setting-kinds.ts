@@ -1,0 +1,135 @@
+// Owns how the text of a setting becomes its value.
+import { isIP, isIPv6 } from 'node:net'
+
+/** How the text of a setting becomes its value. */
+export interface Kind<T> {
+  placeholder: string
+  /** What is usable, as the end of a sentence. */
+  expected: string
+  /** Undefined: not usable. */
+  parse(text: string): T | undefined
+  /** What the flag means when it stands alone; without it, the flag needs a value. */
+  alone?: string
+}
+
+/** Where to listen: an IP address without brackets, or a host name; port 0 is any free one. */
+export interface Address {
+  host: string
+  port: number
+}
+
+/** Which database keeps the ledger. `url` holds a password: not for logs. */
+export type StoreLocation = { kind: 'sqlite'; path: string } | { kind: 'mysql'; url: string }
+
+/** The longest delay that a Node timer takes; a longer one would fire at once. */
+const MAX_DURATION_MS = 2 ** 31 - 1
+const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+
+export const upstreamUrl: Kind<URL> = {
+  placeholder: 'URL',
+  expected: 'an http or https URL without user, password and query, such as http://127.0.0.1:3000',
+  parse(text) {
+    const plain = /^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/i.test(text)
+    return plain && URL.canParse(text) ? new URL(text) : undefined
+  }
+}
+
+export const address: Kind<Address> = {
+  placeholder: 'HOST:PORT',
+  expected: 'host:port with a port from 0 to 65535, such as 127.0.0.1:8080 or [::1]:8080',
+  parse(text) {
+    const [, ipv6, name, digits] = /^(?:\[(.+)\]|([\w.-]+)):(\d{1,5})$/.exec(text) ?? []
+    const host = ipv6 ?? name
+    const port = Number(digits)
+    if (host === undefined || port > 65_535) return undefined
+    const isHost = ipv6 === undefined ? /[^\d.]/.test(host) || isIP(host) === 4 : isIPv6(host)
+    return isHost ? { host, port } : undefined
+  }
+}
+
+export const store: Kind<StoreLocation> = {
+  placeholder: 'STORE',
+  expected:
+    'sqlite:PATH or mysql://user:password@host:port/database (special characters in user and password percent-encoded)',
+  parse(text) {
+    const path = /^sqlite:(?!\/\/)(.+)$/.exec(text)?.[1]
+    if (path !== undefined) return { kind: 'sqlite', path }
+    const database = /^mysql:\/\/[^@/?#\s]+@[^@/?#\s]+\/[^@/?#\s]+(\?[^#\s]*)?$/.test(text)
+    return database && URL.canParse(text) && isPercentEncoded(text) ? { kind: 'mysql', url: text } : undefined
+  }
+}
+
+export const duration: Kind<number> = {
+  placeholder: 'TIME',
+  expected: 'a time of at most 596h with its unit, such as 500ms, 300s, 5m or 1h, or 0',
+  parse(text) {
+    if (text === '0') return 0
+    const [, digits, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? []
+    const ms = Number(digits) * unitsMs[unit as keyof typeof unitsMs]
+    return ms <= MAX_DURATION_MS ? ms : undefined
+  }
+}
+
+const MIN_AGE_MS = 3_600_000
+
+/** How long something is kept: no timer waits for it, so it may be long. */
+export const age: Kind<number> = {
+  placeholder: 'TIME',
+  expected: 'a time of at least 1h with its unit, such as 12h or 30d, or 0',
+  parse(text) {
+    if (text === '0') return 0
+    const [, digits, unit] = /^(\d{1,5})(h|d)$/.exec(text) ?? []
+    const ms = Number(digits) * (unit === 'd' ? 24 : 1) * unitsMs.h
+    return ms >= MIN_AGE_MS ? ms : undefined
+  }
+}
+
+/** Long enough for a few heartbeats. */
+const MIN_LEASE_MS = 3_000
+
+export const lease: Kind<number> = {
+  placeholder: 'TIME',
+  expected: 'a time from 3s to 596h with its unit, such as 15s',
+  parse(text) {
+    const ms = duration.parse(text)
+    return ms !== undefined && ms >= MIN_LEASE_MS ? ms : undefined
+  }
+}
+
+export const boolean: Kind<boolean> = {
+  placeholder: 'true|false',
+  expected: 'true or false',
+  alone: 'true',
+  parse(text) {
+    if (/^(true|1|yes|on)$/i.test(text)) return true
+    return /^(false|0|no|off)$/i.test(text) ? false : undefined
+  }
+}
+
+export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
+
+export const token: Kind<string> = {
+  placeholder: 'TOKEN',
+  expected: 'printable ASCII characters without spaces',
+  parse: text => (/^[\x21-\x7e]+$/.test(text) ? text : undefined)
+}
+
+export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
+  placeholder: 'LEVEL',
+  expected: `one of ${words.join(', ')}`,
+  parse: text => words.find(word => word === text.toLowerCase())
+})
+
+export const wholeNumber = (max: number): Kind<number> => ({
+  placeholder: 'N',
+  expected: `a whole number from 0 to ${max}`,
+  parse: text => (/^\d{1,9}$/.test(text) && Number(text) <= max ? Number(text) : undefined)
+})
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== ''
+  } catch {
+    return false
+  }
+}

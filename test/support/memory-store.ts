@@ -1,0 +1,55 @@
+// Owns a store reader over rows in memory that answers by brute force: what the tests of admin/ ask.
+import type { SeriesPoint, SeriesQuery, SessionRow, StoreReader } from '../../src/ledger/store.js'
+import { bruteConnections, bruteSeries } from './brute-force.js'
+
+const CHUNK_POINTS = 100
+
+export class MemoryStore implements StoreReader {
+  /** Series under way. */
+  seriesRunning = 0
+  readonly rows: readonly SessionRow[]
+
+  constructor(rows: readonly SessionRow[] = []) {
+    this.rows = rows
+  }
+
+  connections(query: Parameters<StoreReader['connections']>[0]): Promise<SessionRow[]> {
+    const { after, limit } = query
+    const behind = (row: SessionRow) =>
+      !after || row.connectAt < after.connectAt || (row.connectAt === after.connectAt && row.id < after.id)
+    return Promise.resolve(bruteConnections(this.rows, query).filter(behind).slice(0, limit))
+  }
+
+  session(sessionId: string): Promise<SessionRow[]> {
+    return Promise.resolve(this.rows.filter(row => row.sessionId === sessionId))
+  }
+
+  counts({ endpointId, transport }: { endpointId?: string; transport?: number }) {
+    const ids = endpointId === undefined ? new Set(this.rows.map(row => row.endpointId)) : [endpointId]
+    const isCounted = (row: SessionRow) =>
+      row.reason === null && (transport === undefined || row.transport === transport)
+    return Promise.resolve(
+      [...ids].map(id => ({
+        endpointId: id,
+        connectNum: this.rows.filter(row => row.endpointId === id && isCounted(row)).length
+      }))
+    )
+  }
+
+  async *series(query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {
+    const endpoints = await this.counts(
+      query.endpointId === undefined ? {} : { endpointId: query.endpointId }
+    )
+    const points = bruteSeries(
+      this.rows,
+      endpoints.map(({ endpointId }) => endpointId),
+      query
+    )
+    this.seriesRunning++
+    try {
+      for (let i = 0; i < points.length; i += CHUNK_POINTS) yield points.slice(i, i + CHUNK_POINTS)
+    } finally {
+      this.seriesRunning--
+    }
+  }
+}
