@@ -1,0 +1,55 @@
+#!/usr/bin/env node
+// Owns the command line: settings in, exit codes and signals out.
+import { pino } from 'pino'
+import { type App, startApp } from './app.js'
+import { runCheck } from './check.js'
+import { ConfigError, informationAsked, parseCheckConfig, parseConfig } from './config.js'
+
+/** Something given is unusable: an unknown flag, a bad URL, a port or file that cannot be had. */
+const EXIT_UNUSABLE = 2
+
+/** One line, as for bad settings: why it cannot be done. */
+function refuse(error: unknown): never {
+  console.error(`mcp-turnstile: ${error instanceof Error ? error.message : String(error)}`)
+  process.exit(EXIT_UNUSABLE)
+}
+
+function orRefuse<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof ConfigError) refuse(error)
+    throw error
+  }
+}
+
+const args = process.argv.slice(2)
+const information = informationAsked(args)
+if (information !== undefined) {
+  console.log(information)
+  process.exit(0)
+}
+if (args[0] === 'check') {
+  const options = orRefuse(() => parseCheckConfig(args.slice(1), process.env))
+  process.exit(await runCheck(options).catch(refuse))
+}
+const config = orRefuse(() => parseConfig(args, process.env))
+const logger = pino({ level: config.logLevel })
+const app: App = await startApp(config, logger).catch(refuse)
+logger.info({ proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: config.upstream.href }, 'listening')
+
+let closing = false
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.on(signal, () => {
+    if (closing) process.exit(1)
+    closing = true
+    logger.info({ signal }, 'closing')
+    app.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error(error, 'closing failed')
+        process.exit(1)
+      }
+    )
+  })
+}

@@ -1,0 +1,64 @@
+// Owns a small upstream that speaks like the rmcp gateway on the wire, for tests that need many sessions fast.
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface FakeGateway {
+  readonly url: string
+  /** Live sessions as `endpoint session`. */
+  readonly sessions: Set<string>
+  stop(): Promise<void>
+}
+
+export async function startFakeGateway(): Promise<FakeGateway> {
+  const sessions = new Set<string>()
+  const server = createServer((request, response) => {
+    request.resume().once('end', () => answer(sessions, request, response))
+  })
+  server.keepAliveTimeout = 60_000
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    sessions,
+    async stop() {
+      server.closeAllConnections()
+      await new Promise(resolve => server.close(resolve))
+    }
+  }
+}
+
+function answer(sessions: Set<string>, request: IncomingMessage, response: ServerResponse): void {
+  const url = new URL(request.url!, 'http://gateway')
+  const stream = /^\/stream\/([^/]+)$/.exec(url.pathname)?.[1]
+  const legacy = /^\/([^/]+)\/sse$/.exec(url.pathname)?.[1]
+  if (stream !== undefined) answerStreamable(sessions, stream, request, response)
+  else if (legacy !== undefined) {
+    const id = randomUUID()
+    sessions.add(`${legacy} ${id}`)
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.write(`event: endpoint\ndata: /message?sessionId=${id}&endpointId=${legacy}\n\n`)
+    response.once('close', () => sessions.delete(`${legacy} ${id}`))
+  } else if (url.pathname === '/message') {
+    const known = sessions.has(`${url.searchParams.get('endpointId')} ${url.searchParams.get('sessionId')}`)
+    response.writeHead(known ? 202 : 404).end()
+  } else response.writeHead(404).end()
+}
+
+function answerStreamable(
+  sessions: Set<string>,
+  endpointId: string,
+  request: IncomingMessage,
+  response: ServerResponse
+): void {
+  const id = request.headers['mcp-session-id'] as string | undefined
+  if (id === undefined) {
+    const issued = randomUUID()
+    sessions.add(`${endpointId} ${issued}`)
+    response.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': issued })
+    response.end('{"jsonrpc":"2.0","id":1,"result":{}}')
+  } else if (request.method === 'DELETE') {
+    sessions.delete(`${endpointId} ${id}`)
+    response.writeHead(202).end()
+  } else if (!sessions.has(`${endpointId} ${id}`)) response.writeHead(404).end('Not Found: Session not found')
+  else response.writeHead(202).end()
+}
