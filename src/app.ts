@@ -77,6 +77,7 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
       rewriteHost: config.rewriteHost,
       upstreamTimeoutMs: config.upstreamTimeoutMs,
       connectTimeoutMs: config.connectTimeoutMs,
+      patterns: { stream: config.streamPath, sse: config.ssePath, message: config.messagePath },
       observe: observation => recorder.record(tracker.observe(observation)),
       logger
     })

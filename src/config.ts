@@ -10,6 +10,8 @@ import {
   lease,
   type Kind,
   oneOf,
+  path,
+  pathPattern,
   store,
   token,
   upstreamUrl,
@@ -45,6 +47,13 @@ const settings = {
     help: 'sqlite:PATH or mysql://…'
   },
   dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
+  streamPath: {
+    kind: pathPattern,
+    default: '/stream/{endpoint_id}',
+    help: "the gateway's Streamable HTTP endpoints; without {endpoint_id} all is one endpoint, `default`"
+  },
+  ssePath: { kind: pathPattern, default: '/{endpoint_id}/sse', help: 'its legacy SSE streams' },
+  messagePath: { kind: path, default: '/message', help: 'where messages of those are posted' },
   sessionIdleTimeoutMs: {
     kind: duration,
     default: '300s',

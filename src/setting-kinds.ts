@@ -108,6 +108,18 @@ export const boolean: Kind<boolean> = {
 
 export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
 
+export const path: Kind<string> = {
+  placeholder: 'PATH',
+  expected: 'a path such as /message',
+  parse: text => (/^\/[^\s?#{}]*$/.test(text) ? text : undefined)
+}
+
+export const pathPattern: Kind<string> = {
+  placeholder: 'PATH',
+  expected: 'a path such as /mcp or /stream/{endpoint_id}, with at most one {…}',
+  parse: text => (/^\/[^\s?#{}]*(\{\w+\}[^\s?#{}]*)?$/.test(text) ? text : undefined)
+}
+
 export const token: Kind<string> = {
   placeholder: 'TOKEN',
   expected: 'printable ASCII characters without spaces',

@@ -8,6 +8,7 @@ import type { Connection, Connections } from './connections.js'
 import { failureOf, InvalidAnswer, sendFailure } from './errors.js'
 import { requestHeaders, responseHeaders } from './headers.js'
 import { tapFor, type AnswerHeaders, type Tap } from './observe.js'
+import type { Routes } from './routes.js'
 import { readTarget } from './target.js'
 import { Upload } from './upload.js'
 
@@ -16,13 +17,16 @@ export interface ForwardContext {
   rewriteHost: boolean
   upstreamTimeoutMs: number
   connections: Connections
+  routes: Routes
   observe: Observe
   logger: FastifyBaseLogger
   /** The proxy is closing: clients are told to come back on another connection. */
   closing: boolean
   /** Exchanges whose end is not yet observed. */
   inFlight: number
-  /** Connections that speak WebSocket now. */
+  /** Connections of clients. */
+  clients: Set<Socket>
+  /** Those of them that speak WebSocket now. */
   upgraded: Set<Socket>
 }
 
@@ -67,7 +71,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #dispatch(): void {
-    const { upstream, rewriteHost, upstreamTimeoutMs, connections, observe } = this.#context
+    const { upstream, rewriteHost, upstreamTimeoutMs, connections, routes, observe } = this.#context
     const req = this.#req
     const { path, authority, upstreamPath } = readTarget(req, upstream)
     const whole = req.complete || req.readableLength === Number(req.headers['content-length'])
@@ -76,7 +80,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       rewrittenHost: rewriteHost ? upstream.host : undefined,
       withContentLength: !whole
     })
-    this.#tap = tapFor(req, path, observe)
+    this.#tap = tapFor(req, path, routes, observe)
     this.#connection = connections.take()
     const options: Dispatcher.DispatchOptions & { servername: string } = {
       path: upstreamPath,

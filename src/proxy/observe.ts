@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Client, Observe } from '../sessions/observation.js'
 import { EndpointEvent } from './endpoint-event.js'
 import { addressOf } from './headers.js'
-import { matchRoute, type Route } from './routes.js'
+import type { Route, Routes } from './routes.js'
 
 export type AnswerHeaders = Record<string, string | string[] | undefined>
 
@@ -18,8 +18,13 @@ export interface Tap {
 }
 
 /** The tap for a request whose target, in origin-form, is `target`; undefined where nothing is accounted. */
-export function tapFor(req: IncomingMessage, target: string, observe: Observe): Tap | undefined {
-  const route = matchRoute(req.method, target)
+export function tapFor(
+  req: IncomingMessage,
+  target: string,
+  routes: Routes,
+  observe: Observe
+): Tap | undefined {
+  const route = routes.match(req.method, target)
   switch (route?.kind) {
     case undefined:
       return undefined

@@ -1,10 +1,13 @@
 // Owns the order of requests that a client sends on one connection without waiting: one is forwarded after the other,
 // as the upstream would take them, so that a DELETE cannot overtake the request before it.
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 /** Enough for any client that pipelines at all; a stranger cannot pile up requests behind an endless stream. */
 const maxWaiting = 128
+
+/** Node reads on behind a body of this size, and so sees a client that leaves. */
+const maxWaitingBody = 16_384
 
 interface Conversation {
   last: ServerResponse
@@ -26,7 +29,7 @@ export function inTurn(res: ServerResponse, start: () => void): void {
   conversation.last = res
   if (last.closed) {
     start()
-  } else if (++conversation.waiting > maxWaiting) {
+  } else if (++conversation.waiting > maxWaiting || !hasSmallBody(res.req)) {
     socket.destroy()
   } else {
     last.once('close', () => {
@@ -34,6 +37,12 @@ export function inTurn(res: ServerResponse, start: () => void): void {
       if (!socket.destroyed) start()
     })
   }
+}
+
+function hasSmallBody({ headers }: IncomingMessage): boolean {
+  return (
+    headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= maxWaitingBody
+  )
 }
 
 /** The answer that comes last of those not yet out on this connection. */

@@ -5,28 +5,67 @@ export type Route =
   | { kind: 'legacy-stream'; endpointId: string }
   | { kind: 'message'; endpointId: string | undefined; sessionId: string }
 
-const streamPrefix = '/stream/'
-const sseSuffix = '/sse'
+/** Path patterns: `{…}` stands for the endpoint id, one path segment; without it, all is one endpoint. */
+export interface RoutePatterns {
+  /** Streamable HTTP. */
+  stream: string
+  /** Legacy HTTP+SSE: the stream, and where its messages are posted. */
+  sse: string
+  message: string
+}
 
-/** `/stream/{endpoint_id}`, `GET /{endpoint_id}/sse` and `POST /message?sessionId=S&endpointId=E`. */
-export function matchRoute(method: string | undefined, target: string): Route | undefined {
-  const queryAt = target.indexOf('?')
-  const path = queryAt === -1 ? target : target.slice(0, queryAt)
-  if (path.startsWith(streamPrefix)) {
-    const endpointId = pathSegment(path.slice(streamPrefix.length))
-    return endpointId === undefined ? undefined : { kind: 'streamable', endpointId }
+/** The endpoint of a pattern that names none. */
+export const ONLY_ENDPOINT = 'default'
+
+export class Routes {
+  readonly #stream: PathPattern
+  readonly #sse: PathPattern
+  readonly #message: string
+
+  constructor(patterns: RoutePatterns) {
+    this.#stream = new PathPattern(patterns.stream)
+    this.#sse = new PathPattern(patterns.sse)
+    this.#message = patterns.message
   }
-  if (method === 'GET' && path.endsWith(sseSuffix)) {
-    const endpointId = pathSegment(path.slice(1, -sseSuffix.length))
-    return endpointId === undefined ? undefined : { kind: 'legacy-stream', endpointId }
-  }
-  if (method === 'POST' && path === '/message' && queryAt !== -1) {
+
+  /** Reads a target in origin-form; undefined where nothing is accounted. */
+  match(method: string | undefined, target: string): Route | undefined {
+    const queryAt = target.indexOf('?')
+    const path = queryAt === -1 ? target : target.slice(0, queryAt)
+    const streamable = this.#stream.endpointOf(path)
+    if (streamable !== undefined) return { kind: 'streamable', endpointId: streamable }
+    const legacy = method === 'GET' ? this.#sse.endpointOf(path) : undefined
+    if (legacy !== undefined) return { kind: 'legacy-stream', endpointId: legacy }
+    if (method !== 'POST' || path !== this.#message || queryAt === -1) return undefined
     const query = target.slice(queryAt + 1)
     const sessionId = sessionIdOf(query)
     if (sessionId === undefined) return undefined
-    return { kind: 'message', endpointId: parameter(query, 'endpointId', 'endpoint_id'), sessionId }
+    const endpointId = parameter(query, 'endpointId', 'endpoint_id') ?? this.#sse.only
+    return { kind: 'message', endpointId, sessionId }
   }
-  return undefined
+}
+
+class PathPattern {
+  readonly #before: string
+  /** Undefined: the pattern has no place for an id. */
+  readonly #after: string | undefined
+
+  constructor(pattern: string) {
+    const [before, after] = pattern.split(/\{\w+\}/)
+    this.#before = before!
+    this.#after = after
+  }
+
+  /** The one endpoint of a pattern that names none. */
+  get only(): string | undefined {
+    return this.#after === undefined ? ONLY_ENDPOINT : undefined
+  }
+
+  endpointOf(path: string): string | undefined {
+    if (this.#after === undefined) return path === this.#before ? ONLY_ENDPOINT : undefined
+    if (!path.startsWith(this.#before) || !path.endsWith(this.#after)) return undefined
+    return pathSegment(path.slice(this.#before.length, path.length - this.#after.length))
+  }
 }
 
 /** The session named by a query string: `sessionId`, as rmcp writes it, or `session_id`. */

@@ -10,6 +10,7 @@ import { Connections } from './connections.js'
 import { forward, type ForwardContext } from './forward.js'
 import { maxHeaderBytes } from './headers.js'
 import { answerInFlight, inTurn } from './pipelining.js'
+import { type RoutePatterns, Routes } from './routes.js'
 import { handleUpgrade, isWebSocketUpgrade } from './upgrade.js'
 
 export interface ProxyOptions {
@@ -21,6 +22,8 @@ export interface ProxyOptions {
   /** To the headers of an answer; there is no limit on bodies and streams. */
   upstreamTimeoutMs: number
   connectTimeoutMs: number
+  /** Which requests are accounted. */
+  patterns: RoutePatterns
   observe: Observe
   logger: FastifyBaseLogger
 }
@@ -34,6 +37,7 @@ export interface Proxy {
 
 /** Longer than the idle time of usual load balancers, which should be the ones to close. */
 const keepAliveTimeoutMs = 72_000
+const SWEEP_INTERVAL_MS = 50
 const headersTimeoutMs = 60_000
 
 /** Throws the error of listening as it is. */
@@ -42,20 +46,16 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const context: ForwardContext = {
     ...options,
     connections,
+    routes: new Routes(options.patterns),
     closing: false,
     inFlight: 0,
+    clients: new Set(),
     upgraded: new Set()
   }
-  // One, or one an address where the host is `localhost`.
-  const servers: Server[] = []
   const app = Fastify({
     loggerInstance: options.logger,
     clientErrorHandler: onClientError,
-    serverFactory: () => {
-      const server = createHttpServer(context)
-      servers.push(server)
-      return server
-    }
+    serverFactory: () => createHttpServer(context)
   })
   await app.listen({
     host: options.host,
@@ -66,12 +66,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 
   async function close(graceMs: number): Promise<void> {
     context.closing = true
-    const cut = setTimeout(() => {
-      for (const server of servers) server.closeAllConnections()
-      for (const socket of context.upgraded) socket.destroy()
-    }, graceMs)
-    // Answers whose head was out already leave their connection open.
-    const sweep = setInterval(() => servers.forEach(server => server.closeIdleConnections()), 50)
+    const cut = setTimeout(() => context.clients.forEach(socket => socket.destroy()), graceMs)
+    // node closes idle connections, but not those on which no request ever came, and none later.
+    const sweep = setInterval(() => closeUnused(context), SWEEP_INTERVAL_MS)
     await app.close()
     // Streams that were cut are over when their sockets say so.
     while (context.inFlight > 0) await delay(1)
@@ -94,6 +91,12 @@ function createHttpServer(context: ForwardContext): Server {
     shouldUpgradeCallback: isWebSocketUpgrade
   }
   const server = createServer(options, (req, res) => inTurn(res, () => forward(context, req, res)))
+  server.on('connection', (socket: Socket) => {
+    // A request that is no upgrade after all has its connection read anew.
+    if (context.clients.has(socket)) return
+    context.clients.add(socket)
+    socket.once('close', () => context.clients.delete(socket))
+  })
   // Their size is bounded; over the count node would drop fields silently.
   server.maxHeadersCount = 0
   server.on('upgrade', (req, socket: Duplex, head) => {
@@ -105,6 +108,13 @@ function createHttpServer(context: ForwardContext): Server {
     endWith(socket, 405)
   })
   return server
+}
+
+/** Ends the connections on which nothing is under way. */
+function closeUnused({ clients, upgraded }: ForwardContext): void {
+  for (const socket of clients) {
+    if (!upgraded.has(socket) && answerInFlight(socket) === undefined) socket.destroySoon()
+  }
 }
 
 const ending = new WeakSet<Socket>()

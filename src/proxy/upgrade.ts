@@ -24,17 +24,10 @@ export function handleUpgrade(
   socket: Socket,
   head: Buffer
 ): void {
-  const abandon = (): void => void socket.destroy()
-  const start = (): void => {
-    if (socket.destroyed) return
-    if (isWebSocketUpgrade(req)) return forwardUpgrade(context, req, socket, head)
-    answerAsPlainRequest(server, req, socket, head)
-    socket.off('error', abandon)
-  }
-  socket.on('error', abandon)
-  const before = answerInFlight(socket)
-  if (before === undefined) start()
-  else before.once('close', start)
+  // Node no longer reads from this connection, so a client that leaves while an answer is under way would not be seen.
+  if (answerInFlight(socket) !== undefined) socket.destroy()
+  else if (isWebSocketUpgrade(req)) forwardUpgrade(context, req, socket, head)
+  else answerAsPlainRequest(server, req, socket, head)
 }
 
 /** Gives the request back to node without its `Upgrade` field; the body, if any, follows as it came. */
@@ -51,6 +44,7 @@ function answerAsPlainRequest(server: Server, req: IncomingMessage, socket: Sock
 function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: Socket, head: Buffer): void {
   const { upstream, rewriteHost, upstreamTimeoutMs, upgraded, logger } = context
   let answered = false
+  let switched = false
 
   function onRequest(request: ClientRequest, path: string, headers: Record<string, string[]>): void {
     const error = new UpgradeTimeout(`No answer to the upgrade within ${upstreamTimeoutMs} ms`)
@@ -68,7 +62,7 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
       })
     })
     request.once('upgrade', (answer, upstreamSocket) => {
-      answered = true
+      answered = switched = true
       clearTimeout(timer)
       const { upgrade } = answer.headers
       answer.headers = {
@@ -90,6 +84,10 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
 
   upgraded.add(socket)
   socket.once('close', () => upgraded.delete(socket))
+  socket.on('error', () => socket.destroy())
+  socket.once('end', () => {
+    if (!switched) socket.destroy()
+  })
   socket.setDefaultEncoding('latin1')
   try {
     const { authority, upstreamPath } = readTarget(req, upstream)
@@ -115,6 +113,7 @@ function refuse(answer: IncomingMessage, socket: Socket): void {
     for (const value of values) text += `${name}: ${value}\r\n`
   }
   socket.write(`${text}Connection: close\r\n\r\n`)
+  socket.resume()
   answer.pipe(socket, { end: false })
   answer.once('close', () => (answer.complete ? socket.destroySoon() : socket.resetAndDestroy()))
 }

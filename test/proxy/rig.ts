@@ -17,6 +17,7 @@ export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOpti
   const logs: Record<string, unknown>[] = []
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
   const proxy = await startProxy({
+    patterns: { stream: '/stream/{endpoint_id}', sse: '/{endpoint_id}/sse', message: '/message' },
     upstream,
     host: '127.0.0.1',
     port: 0,
