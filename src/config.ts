@@ -14,8 +14,7 @@ import {
   pathPattern,
   store,
   token,
-  upstreamUrl,
-  wholeNumber
+  upstreamUrl
 } from './setting-kinds.js'
 
 export type { Address, StoreLocation } from './setting-kinds.js'
@@ -84,18 +83,6 @@ const settings = {
     default: 'info',
     alias: 'MCP_CONNECTION_LOG_LEVEL',
     help: 'the least severe log lines to write'
-  },
-  monitoringEnabled: {
-    kind: boolean,
-    default: 'on',
-    alias: 'MCP_CONNECTION_MONITORING_ENABLED',
-    help: 'serve live monitoring on the admin port'
-  },
-  historyLimit: {
-    kind: wholeNumber(10_000),
-    default: '100',
-    alias: 'MCP_CONNECTION_HISTORY_LIMIT',
-    help: 'how many ended sessions a status answer lists'
   }
 } satisfies Record<string, Setting<unknown>>
 

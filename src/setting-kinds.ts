@@ -132,12 +132,6 @@ export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
   parse: text => words.find(word => word === text.toLowerCase())
 })
 
-export const wholeNumber = (max: number): Kind<number> => ({
-  placeholder: 'N',
-  expected: `a whole number from 0 to ${max}`,
-  parse: text => (/^\d{1,9}$/.test(text) && Number(text) <= max ? Number(text) : undefined)
-})
-
 function isPercentEncoded(text: string): boolean {
   try {
     return decodeURIComponent(text) !== ''

@@ -41,9 +41,7 @@ void t.test('defaults', t => {
     drainTimeoutMs: 10_000,
     rewriteHost: false,
     adminToken: undefined,
-    logLevel: 'info',
-    monitoringEnabled: true,
-    historyLimit: 100
+    logLevel: 'info'
   })
   t.end()
 })
@@ -55,16 +53,16 @@ void t.test('flags, with a space or an equals sign', t => {
     '-x',
     '--rewrite-host',
     '--store=sqlite:a=b c.db',
-    '--history-limit',
+    '--connect-timeout',
     '0'
   ])
   t.strictSame(config.listen, { host: '::1', port: 80 })
   t.equal(config.dataDir, '-x')
   t.equal(config.rewriteHost, true)
   t.strictSame(config.store, { kind: 'sqlite', path: 'a=b c.db' })
-  t.equal(config.historyLimit, 0)
+  t.equal(config.connectTimeoutMs, 0)
   t.equal(parse(['--rewrite-host=false']).rewriteHost, false)
-  t.equal(parse(['--monitoring-enabled=off']).monitoringEnabled, false)
+  t.equal(parse(['--rewrite-host=off']).rewriteHost, false)
   t.end()
 })
 
@@ -75,8 +73,6 @@ void t.test('a flag wins over TURNSTILE_, that over MCP_CONNECTION_, that over t
   t.equal(parse([], { ...env, TURNSTILE_LOG_LEVEL: undefined }).logLevel, 'debug')
   t.equal(parse([], { ...env, TURNSTILE_LOG_LEVEL: '' }).logLevel, 'debug', 'an empty variable is unset')
   t.equal(parse([], { MCP_CONNECTION_LOG_LEVEL: 'WARN' }).logLevel, 'warn')
-  t.equal(parse([], { MCP_CONNECTION_MONITORING_ENABLED: 'false' }).monitoringEnabled, false)
-  t.equal(parse([], { MCP_CONNECTION_HISTORY_LIMIT: '7' }).historyLimit, 7)
   t.equal(parse(['--rewrite-host=false'], { TURNSTILE_REWRITE_HOST: 'true' }).rewriteHost, false)
   t.end()
 })
@@ -96,8 +92,11 @@ void t.test('every setting has its variable', t => {
     TURNSTILE_DRAIN_TIMEOUT: '0',
     TURNSTILE_REWRITE_HOST: 'yes',
     TURNSTILE_LOG_LEVEL: 'silent',
-    TURNSTILE_MONITORING_ENABLED: '0',
-    TURNSTILE_HISTORY_LIMIT: '1',
+    TURNSTILE_STREAM_PATH: '/mcp',
+    TURNSTILE_SSE_PATH: '/{name}/events',
+    TURNSTILE_MESSAGE_PATH: '/messages',
+    TURNSTILE_RETENTION: '30d',
+    TURNSTILE_ROLLUP_RETENTION: '8760h',
     TURNSTILE_PORT: 'tcp://10.0.0.1:80'
   })
   t.equal(config.upstream.href, 'https://gateway.example/base/')
@@ -114,8 +113,11 @@ void t.test('every setting has its variable', t => {
     drainTimeoutMs: 0,
     rewriteHost: true,
     logLevel: 'silent',
-    monitoringEnabled: false,
-    historyLimit: 1
+    streamPath: '/mcp',
+    ssePath: '/{name}/events',
+    messagePath: '/messages',
+    retentionMs: 30 * 24 * 3_600_000,
+    rollupRetentionMs: 8_760 * 3_600_000
   })
   t.end()
 })
@@ -220,10 +222,13 @@ void t.test('values that cannot be used', t => {
     'toString'
   )
   bad('--rewrite-host', /give true or false$/, 'maybe', '2')
-  bad('--history-limit', /give a whole number from 0 to 10000$/, '-1', '1.5', 'many', '10001', '1e3')
+  bad('--stream-path', /give a path such as/, 'mcp', '/a b', '/{a}/{b}', '/x?y', '/{}')
+  bad('--message-path', /give a path such as/, 'message', '/{id}', '/m#')
+  bad('--retention', /give a time of at least 1h/, '30', '59m', '0h', '-1d')
+  bad('--lease', /give a time from 3s/, '0', '2s', '1d')
   refuses(t, 'BAD_VALUE', /^TURNSTILE_LISTEN "x" cannot/, UPSTREAM, { TURNSTILE_LISTEN: 'x' })
-  refuses(t, 'BAD_VALUE', /^MCP_CONNECTION_HISTORY_LIMIT "x" cannot/, UPSTREAM, {
-    MCP_CONNECTION_HISTORY_LIMIT: 'x'
+  refuses(t, 'BAD_VALUE', /^MCP_CONNECTION_LOG_LEVEL "x" cannot/, UPSTREAM, {
+    MCP_CONNECTION_LOG_LEVEL: 'x'
   })
   t.end()
 })

@@ -44,6 +44,8 @@ class StreamableTap implements Tap {
   readonly #endpointId: string
   readonly #req: IncomingMessage
   readonly #observe: Observe
+  /** The session whose messages this stream carries. */
+  #streamOf: string | undefined
   /** Set while only the body can tell which kind of 401 this is. */
   #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
 
@@ -70,6 +72,7 @@ class StreamableTap implements Tap {
         client: clientOf(this.#req),
         at
       })
+    if (status < 300 && isEventStream(headers)) this.#streamOf = sessionId
     if (status === 401 && sessionId !== undefined && headers['www-authenticate'] === undefined) {
       this.#undecided = { emit, matched: 0 }
     } else {
@@ -78,6 +81,16 @@ class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
+    if (this.#streamOf !== undefined && hasMessage(chunk)) {
+      const [endpointId, sessionId] = [this.#endpointId, this.#streamOf]
+      this.#observe({
+        kind: 'server-message',
+        endpointId,
+        sessionId,
+        client: clientOf(this.#req),
+        at: Date.now()
+      })
+    }
     if (this.#undecided === undefined) return
     const { matched } = this.#undecided
     const expected = sessionNotFound.subarray(matched, matched + chunk.length)
@@ -143,9 +156,7 @@ class LegacyStreamTap implements Tap {
   }
 
   head(status: number, headers: AnswerHeaders): void {
-    const type = text(headers['content-type']) ?? ''
-    const readable = headers['content-encoding'] === undefined
-    if (status < 300 && readable && /^text\/event-stream\b/i.test(type)) this.#event = new EndpointEvent()
+    if (status < 300 && isEventStream(headers)) this.#event = new EndpointEvent()
   }
 
   chunk(chunk: Buffer): void {
@@ -167,6 +178,19 @@ class LegacyStreamTap implements Tap {
     const endpointId = this.#endpointId
     this.#observe({ kind, endpointId, sessionId, client: this.#client, at: Date.now() })
   }
+}
+
+/** An event stream that can be read as it is. */
+function isEventStream(headers: AnswerHeaders): boolean {
+  const type = text(headers['content-type']) ?? ''
+  return headers['content-encoding'] === undefined && /^text\/event-stream\b/i.test(type)
+}
+
+const COLON = 0x3a
+
+/** Whether a chunk of an event stream is more than a comment, as servers send them to keep a stream alive. */
+function hasMessage(chunk: Buffer): boolean {
+  return chunk[0] !== COLON || chunk.includes('\ndata:')
 }
 
 function clientOf(req: IncomingMessage): Client {

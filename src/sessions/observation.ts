@@ -50,7 +50,16 @@ export interface LegacyStream {
   at: number
 }
 
-export type Observation = StreamableAnswer | MessageAnswer | LegacyStream
+/** A server message passed on a stream of a Streamable HTTP session. Comments, which only keep it alive, are none. */
+export interface ServerMessage {
+  kind: 'server-message'
+  endpointId: string
+  sessionId: string
+  client: Client
+  at: number
+}
+
+export type Observation = StreamableAnswer | ServerMessage | MessageAnswer | LegacyStream
 
 /** Takes each observation before the bytes it speaks of go to the client; synchronous, and never throws. */
 export type Observe = (observation: Observation) => void

@@ -17,13 +17,14 @@ interface Session {
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
 type State = 'unknown' | 'open' | 'held'
-type Input = Signal | 'stream-opened' | 'stream-ended'
-type Action = 'begin' | 'hold' | 'count' | 'end' | 'ignore'
+type Input = Signal | 'server-message' | 'stream-opened' | 'stream-ended'
+type Action = 'begin' | 'hold' | 'count' | 'touch' | 'end' | 'ignore'
 
 /** What each input does to a session in each state. */
 const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
   open: { unknown: 'begin', open: 'count', held: 'count' },
   use: { unknown: 'begin', open: 'count', held: 'count' },
+  'server-message': { unknown: 'ignore', open: 'touch', held: 'touch' },
   'stream-opened': { unknown: 'hold', open: 'hold', held: 'ignore' },
   'stream-ended': { unknown: 'ignore', open: 'ignore', held: 'end' },
   // A session not seen before may be one that another proxy, or this one before a restart, saw open.
@@ -76,6 +77,14 @@ export class SessionTracker {
         const id = input === 'open' ? observation.issuedSessionId : observation.sessionId
         return this.#take(input, observation.endpointId, id, Transport.streamable, observation)
       }
+      case 'server-message':
+        return this.#take(
+          observation.kind,
+          observation.endpointId,
+          observation.sessionId,
+          Transport.streamable,
+          observation
+        )
       case 'message': {
         const endpointId =
           observation.endpointId ?? this.#heldEndpoints.get(storedId(observation.sessionId) ?? '')
@@ -140,7 +149,11 @@ export class SessionTracker {
         this.#heldEndpoints.set(subject.sessionId, subject.endpointId)
         return [openEvent(subject, true)]
       case 'count':
-        this.#count(key, session!, subject.at)
+        session!.pendingRequests++
+        this.#touch(key, session!, subject.at)
+        return []
+      case 'touch':
+        this.#touch(key, session!, subject.at)
         return []
       case 'end':
         return [...this.#forget(key, session), closeEvent(subject, finalReasons[input]!)]
@@ -149,9 +162,8 @@ export class SessionTracker {
     }
   }
 
-  #count(key: string, session: Session, at: number): void {
+  #touch(key: string, session: Session, at: number): void {
     session.lastSeenAt = Math.max(session.lastSeenAt, at)
-    session.pendingRequests++
     this.#dirty.add(session)
     if (this.#open.delete(key)) this.#open.set(key, session)
   }

@@ -76,6 +76,22 @@ void t.test('a streamable session: opened, used, deleted', t => {
   t.end()
 })
 
+void t.test('a server message is activity, not a request, and opens nothing', t => {
+  const tracker = new SessionTracker()
+  const at = (time: number): Observation => ({
+    kind: 'server-message',
+    endpointId: 'e',
+    sessionId: 's',
+    client,
+    at: time
+  })
+  t.same(tracker.observe(at(1)), [])
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 2))
+  t.same(tracker.observe(at(5)), [])
+  t.same(brief(tracker.flush()), [['use', 's', 5, 0]])
+  t.end()
+})
+
 void t.test('a session first seen by a use, and one first seen by its end', t => {
   const tracker = new SessionTracker()
   t.same(brief(tracker.observe(streamable('POST', 200, { sent: 'a' }, 1))), [['open', 'a', 1, 1]])
