@@ -72,6 +72,8 @@ export class Shipper {
         retryMs = RETRY_MIN_MS
         if (!more) await this.#idle()
       } catch (error) {
+        // The store may come back as another one, empty.
+        this.#registered = false
         this.#note(error)
         await sleep(retryMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
         retryMs = Math.min(retryMs * 2, RETRY_MAX_MS)

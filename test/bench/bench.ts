@@ -6,6 +6,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { measureFirstEvent } from './first-event.js'
 
 const ROUNDS = 5
 const ROUND_MS = 4_000
@@ -121,6 +122,10 @@ for (let round = 0; round < ROUNDS; round++) {
   for (const peer of peers) results.get(peer.name)!.push(await measure(peer, upstream.url))
 }
 await stop(upstream.child)
+const firstEvent = await measureFirstEvent(async upstreamUrl => {
+  const { child, url } = await startNode(PROXY_CPU, peers[0]!.command(upstreamUrl))
+  return { url, stop: () => stop(child) }
+})
 rmSync(directory, { recursive: true })
 
 console.log(
@@ -135,3 +140,6 @@ for (const [name, rounds] of results) {
       `p50 ${of('p50Us')} µs  p99 ${of('p99Us')} µs  ${Math.round(of('requestsPerS'))} requests/s`
   )
 }
+console.log(
+  `first SSE event through ${peers[0]!.name}: p50 ${firstEvent.p50Us} µs, p99 ${firstEvent.p99Us} µs, max ${firstEvent.maxUs} µs after its write`
+)

@@ -154,7 +154,7 @@ class OwnServer implements Database {
     const statements = [
       `CREATE DATABASE IF NOT EXISTS ${database}`,
       `CREATE USER IF NOT EXISTS '${user}'@'%' IDENTIFIED BY '${password}'`,
-      `GRANT ALL PRIVILEGES ON *.* TO '${user}'@'%'`
+      `GRANT ALL PRIVILEGES ON *.* TO '${user}'@'%' WITH GRANT OPTION`
     ]
     writeFileSync(init, statements.map(statement => `${statement};\n`).join(''), { mode: 0o600 })
 

@@ -3,11 +3,14 @@ import { readFileSync } from 'node:fs'
 import fastifyMysql from '@fastify/mysql'
 import Fastify from 'fastify'
 import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
-import type { Database, Dialect, Row, Sql } from '../sql/database.js'
+import type { Database, Dialect, Param, Row, Sql } from '../sql/database.js'
 
 const SCHEMA_FILE = new URL('../../../../schema.sql', import.meta.url)
 const CONNECT_TIMEOUT_MS = 5_000
 const MAX_CONNECTIONS = 10
+const MAX_IDLE_CONNECTIONS = 2
+/** A server that is frozen, or a network that swallows everything, is a failure after this time. */
+const STATEMENT_TIMEOUT_MS = 30_000
 /** A process that is frozen inside a transaction holds its locks no longer than this. */
 const MAX_SILENCE_S = 10
 const POOL_IDLE_MS = 5_000
@@ -52,9 +55,9 @@ export function openMysql(url: string): Database {
   const transaction = async <T>(begin: readonly string[], work: (sql: Sql) => Promise<T>): Promise<T> => {
     const connection = await (await pool()).getConnection()
     try {
-      for (const statement of begin) await connection.query(statement)
+      for (const sql of begin) await connection.query({ sql, timeout: STATEMENT_TIMEOUT_MS })
       const value = await work(sqlOn(connection))
-      await connection.query('COMMIT')
+      await connection.query({ sql: 'COMMIT', timeout: STATEMENT_TIMEOUT_MS })
       connection.release()
       return value
     } catch (error) {
@@ -98,33 +101,47 @@ export function openMysql(url: string): Database {
 
 async function connect(url: string): Promise<Pool> {
   const host = Fastify()
-  await host.register(fastifyMysql, {
-    promise: true,
-    uri: url,
-    timezone: 'Z',
-    dateStrings: true,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    connectionLimit: MAX_CONNECTIONS,
-    maxIdle: MAX_CONNECTIONS,
-    idleTimeout: POOL_IDLE_MS,
-    enableKeepAlive: true,
-    maxPreparedStatements: MAX_PREPARED_STATEMENTS
-  })
+  try {
+    await host.register(fastifyMysql, {
+      promise: true,
+      uri: url,
+      timezone: 'Z',
+      dateStrings: true,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      connectionLimit: MAX_CONNECTIONS,
+      // Fewer than all: only then does the pool close idle ones.
+      maxIdle: MAX_IDLE_CONNECTIONS,
+      idleTimeout: POOL_IDLE_MS,
+      enableKeepAlive: true,
+      maxPreparedStatements: MAX_PREPARED_STATEMENTS
+    })
+  } catch (error) {
+    await host.close()
+    throw error
+  }
   const pool = (host as unknown as { mysql: { pool: Pool } }).mysql.pool
-  pool.pool.on('connection', connection =>
-    connection.query(`SET SESSION wait_timeout = ${MAX_SILENCE_S}, time_zone = '+00:00'`)
-  )
+  pool.pool.on('connection', connection => {
+    // A connection that breaks tells whoever uses it; one that nobody uses must not end the process.
+    connection.on('error', () => undefined)
+    connection.query(`SET SESSION wait_timeout = ${MAX_SILENCE_S}, time_zone = '+00:00'`, () => undefined)
+  })
   return pool
 }
 
 const sqlOn = (connection: PoolConnection): Sql => ({
   async all(text, params = []) {
-    const [rows] = await connection.execute<RowDataPacket[]>(text, [...params])
+    const [rows] = await connection.execute<RowDataPacket[]>(bound(text, params))
     return rows.map(decodeTimes)
   },
   async run(text, params = []) {
-    await connection.execute(text, [...params])
+    await connection.execute(bound(text, params))
   }
+})
+
+const bound = (sql: string, params: readonly Param[]) => ({
+  sql,
+  values: [...params],
+  timeout: STATEMENT_TIMEOUT_MS
 })
 
 /** Columns whose name ends in `_at` are instants: `2026-11-21 07:33:00.000`, UTC. */

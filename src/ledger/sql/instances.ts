@@ -2,6 +2,11 @@
 import type { Heartbeat, Instance } from '../store.js'
 import { type Database, type Dialect, insertMany, type Sql } from './database.js'
 
+/** The store knows nothing of this proxy (any more): it must register, then repeat. */
+export class NotRegisteredError extends Error {
+  readonly code = 'TURNSTILE_NOT_REGISTERED'
+}
+
 export async function register(
   db: Database,
   { id, boot }: Instance,
@@ -24,7 +29,8 @@ export async function register(
 export async function lockAppliedSeq(sql: Sql, dialect: Dialect, instanceId: string): Promise<number> {
   const statement = `SELECT applied_seq FROM turnstile_instances WHERE id = ?${dialect.forUpdate}`
   const [row] = await sql.all(statement, [instanceId])
-  return Number(row?.applied_seq ?? 0)
+  if (!row) throw new NotRegisteredError(`proxy ${instanceId} is not registered in the store`)
+  return Number(row.applied_seq)
 }
 
 export async function setAppliedSeq(
