@@ -1,5 +1,5 @@
-// Owns the real rmcp gateways of test/gateways: builds them with cargo once, starts them, reads their own live sessions.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+// Owns the real rmcp gateways of test/gateways (built by `npm run gateways`): starts them and reads their own live sessions.
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -11,11 +11,6 @@ export type GatewayName = 'gateway-rmcp3' | 'gateway-rmcp0'
 
 export interface LiveSessions {
   endpoints: Record<string, { streamable: string[]; sse: string[] }>
-}
-
-/** Compiles both gateways; quick when nothing changed. */
-export function buildGateways(): void {
-  execFileSync('cargo', ['build', '--locked', '--quiet'], { cwd: CRATES, stdio: 'inherit' })
 }
 
 export class Gateway {
