@@ -103,7 +103,13 @@ async function listen(admin: FastifyInstance, { host, port }: Address): Promise<
 function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): HealthReport {
   return {
     ready: recorder.failure === undefined && shipper.failure === undefined,
-    outbox: { ok: recorder.failure === undefined, depth: outbox.depth, lostEvents: recorder.lostEvents },
+    outbox: {
+      ok: recorder.failure === undefined,
+      depth: outbox.depth,
+      oldestAt: isoTime(outbox.oldestAt),
+      sizeBytes: outbox.sizeBytes,
+      lostEvents: recorder.lostEvents
+    },
     store: { ok: shipper.failure === undefined, failingSince: isoTime(shipper.failure?.since) }
   }
 }

@@ -59,6 +59,18 @@ export class Outbox {
     return this.#lastSeq - this.#discardedSeq
   }
 
+  /** When the oldest of them was observed, in epoch ms. */
+  get oldestAt(): number | undefined {
+    return this.depth === 0 ? undefined : this.read(1)[0]?.event.at
+  }
+
+  /** Bytes of the file, without its write-ahead log. */
+  get sizeBytes(): number {
+    const pragma = (name: string): number =>
+      Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() as object)[0])
+    return pragma('page_count') * pragma('page_size')
+  }
+
   /** Writes events in one transaction. On return they are on disk; throws when they could not be written. */
   append(events: readonly LedgerEvent[]): void {
     if (events.length === 0) return
