@@ -48,7 +48,8 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
 
   function onRequest(request: ClientRequest, path: string, headers: Record<string, string[]>): void {
     const error = new UpgradeTimeout(`No answer to the upgrade within ${upstreamTimeoutMs} ms`)
-    const timer = setTimeout(() => request.destroy(error), upstreamTimeoutMs)
+    const timer =
+      upstreamTimeoutMs > 0 ? setTimeout(() => request.destroy(error), upstreamTimeoutMs) : undefined
     socket.once('close', () => {
       clearTimeout(timer)
       request.destroy()

@@ -337,3 +337,22 @@ await test('an IPv4 client on an IPv6 socket has an IPv4 address', async t => {
   wire.socket.destroy()
   t.match(observations, [{ client: { address: '127.0.0.1' } }])
 })
+
+for (const [title, body, messages] of [
+  ['messages of the server', 'data: {}\n\n', 1],
+  ['a comment that keeps the stream alive', ':\n\n', 0],
+  ['a comment with a message behind it', ': ping\n\ndata: {}\n\n', 1]
+] as const) {
+  await test(`on a session's stream: ${title}`, async t => {
+    const observations = await observed(
+      t,
+      sent('GET /stream/a', 'mcp-session-id: s1'),
+      answer('200 OK', 'Content-Type: text/event-stream', `Content-Length: ${body.length}`) + body
+    )
+    const [head, ...rest] = observations
+    t.match(head, { kind: 'streamable', status: 200 })
+    t.equal(rest.length, messages)
+    for (const message of rest)
+      t.match(message, { kind: 'server-message', endpointId: 'a', sessionId: 's1', client })
+  })
+}

@@ -291,3 +291,10 @@ await test('an upgrade sent behind a request that is not answered yet ends the c
   await client.closed()
   t.equal(client.received, 0)
 })
+
+await test('without a time limit an upgrade may take its time', async t => {
+  const server = await echo(t)
+  const rig = await proxyTo(t, server.url, { upstreamTimeoutMs: 0 })
+  const client = await upgraded(t, rig)
+  t.equal(client.reader.interim[0]?.startLine, 'HTTP/1.1 101 Switching Protocols')
+})
