@@ -1,9 +1,9 @@
 // Owns the reference MCP server of the registry, `@modelcontextprotocol/server-everything`, as an upstream on loopback.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from './ports.js'
 
 const INDEX = fileURLToPath(import.meta.resolve('@modelcontextprotocol/server-everything/dist/index.js'))
 const LOOPBACK = new URL('./loopback.js', import.meta.url).href
@@ -31,14 +31,6 @@ export async function startEverything(transport: 'streamableHttp' | 'sse'): Prom
       await exited
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
 }
 
 async function listening(url: string, child: ChildProcess): Promise<void> {

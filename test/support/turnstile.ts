@@ -47,7 +47,12 @@ export class Turnstile {
   }
 
   /** Starts `mcp-turnstile` with its data in `directory`, both ports free ones unless given. Throws when it exits. */
-  static async start(upstream: string, directory: string, flags: readonly string[] = []): Promise<Turnstile> {
+  static async start(
+    upstream: string,
+    directory: string,
+    flags: readonly string[] = [],
+    nodeFlags: readonly string[] = []
+  ): Promise<Turnstile> {
     const defaults = {
       '--listen': '127.0.0.1:0',
       '--admin': '127.0.0.1:0',
@@ -57,7 +62,7 @@ export class Turnstile {
       .filter(([flag]) => !flags.includes(flag))
       .flat()
     const args = ['--upstream', upstream, '--data-dir', directory, ...rest, ...flags]
-    const child = spawn(process.execPath, [MAIN, ...args], {
+    const child = spawn(process.execPath, [...nodeFlags, MAIN, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: cleanEnv()
     })
