@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   PRIMARY KEY (id),
   UNIQUE KEY session_of_endpoint (session_id, endpoint_id),
   KEY endpoint_time (endpoint_id, duration_class, connect_at, id, disconnect_at, transport_type),
-  KEY all_time (duration_class, connect_at, id, disconnect_at, transport_type, endpoint_id)
+  KEY all_time (duration_class, connect_at, id, disconnect_at, transport_type, endpoint_id),
+  KEY idle_time (duration_class, last_seen_at)
 ) ENGINE = InnoDB;
 
 -- How many sessions each endpoint has open. Always equal to its open rows in endpoint_logs_v2.

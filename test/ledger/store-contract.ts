@@ -286,6 +286,8 @@ export function storeContract(name: string, openStore: () => Promise<Store>): (t
       t.equal(await store.deleteEnded(EPOCH + 90_001), 1)
       t.same((await allRows(store)).map(row => row.sessionId).sort(), ['long', 'open'])
       t.strictSame(await allPoints(store, range), before)
+      const peaks = (await allPoints(store, { ...range, peak: true })).map(point => point.peak)
+      t.strictSame(peaks, [null, null, null, null], 'no peak can be told any more')
       t.equal(await store.deleteRollups(EPOCH + DAY - 1), 0, 'of whole days only')
       t.equal(await store.deleteRollups(EPOCH + DAY), 3, 'two minutes and a day')
       const after = { start: EPOCH + DAY - MINUTE, end: EPOCH + DAY + MINUTE, peak: false }

@@ -16,6 +16,11 @@ export interface Dialect {
   time: (at: number) => Param
   /** SQL for the whole minutes since 1970 of a time column. */
   epochMinute: (column: string) => string
+  /**
+   * A SELECT of each `endpoint_id` and its `net` (opens less closes) in a roll-up table, `start_at` from one bound
+   * instant until before another.
+   */
+  netByEndpoint: (table: string) => string
   /** Ends a SELECT whose rows the transaction is about to change. */
   forUpdate: string
   /** Ends an INSERT: in a row that has this key already, set these columns and add to those (none: leave it alone). */

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
 );
 CREATE INDEX IF NOT EXISTS endpoint_time ON endpoint_logs_v2 (endpoint_id, duration_class, connect_at, id, disconnect_at, transport_type);
 CREATE INDEX IF NOT EXISTS all_time ON endpoint_logs_v2 (duration_class, connect_at, id, disconnect_at, transport_type, endpoint_id);
+CREATE INDEX IF NOT EXISTS idle_time ON endpoint_logs_v2 (duration_class, last_seen_at);
 CREATE TABLE IF NOT EXISTS endpoint_connections_v2 (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   endpoint_id TEXT NOT NULL UNIQUE,

@@ -1,0 +1,217 @@
+// Owns the query plans, on SQLite and MySQL alike: no statement of the ledger reads a big table from end to end, and
+// those that look through many sessions read an index alone.
+import { join } from 'node:path'
+import Libsql from 'libsql'
+import t, { type Test } from 'tap'
+import { openMysql } from '../../src/ledger/mysql/database.js'
+import { DAY_MS, floorTo, MINUTE_MS } from '../../src/ledger/rollup.js'
+import type { Database, Param, Row, Sql } from '../../src/ledger/sql/database.js'
+import { sqlStore } from '../../src/ledger/sql/store.js'
+import { openSqlite } from '../../src/ledger/sqlite/database.js'
+import type { Instance, OutboxEntry, SeriesQuery, Store } from '../../src/ledger/store.js'
+import { fill } from '../bench/history/fill.js'
+import { History } from '../bench/history/history.js'
+import { freshDatabase } from '../support/mariadb.js'
+import { Random } from '../support/random.js'
+
+const BIG_TABLES = ['endpoint_logs_v2', 'endpoint_minutes_v2', 'endpoint_days_v2']
+const DAYS = 10
+const START = Date.UTC(2026, 9, 1)
+const END = START + DAYS * DAY_MS
+const HOUR_MS = 60 * MINUTE_MS
+
+/** Enough rows that reading an index pays. */
+const history = (): History =>
+  new History(new Random(1), {
+    endedSessions: 20_000,
+    openSessions: 500,
+    endpoints: 50,
+    days: DAYS,
+    endAt: END
+  })
+
+interface Recorded {
+  /** Which method of the store ran it. */
+  by: string
+  text: string
+  params: readonly Param[]
+}
+
+/** Remembers each statement that passes, and the parameters of its first run. */
+class Recorder {
+  readonly statements = new Map<string, Recorded>()
+  by = ''
+
+  database(db: Database): Database {
+    const recording = (sql: Sql): Sql => ({
+      all: (text, params = []) => {
+        this.#note(text, params)
+        return sql.all(text, params)
+      },
+      run: (text, params = []) => {
+        this.#note(text, params)
+        return sql.run(text, params)
+      }
+    })
+    return {
+      ...db,
+      read: work => db.read(sql => work(recording(sql))),
+      write: work => db.write(sql => work(recording(sql)))
+    }
+  }
+
+  #note(text: string, params: readonly Param[]): void {
+    if (!this.statements.has(text)) this.statements.set(text, { by: this.by, text, params })
+  }
+}
+
+async function drain(store: Store, query: SeriesQuery): Promise<void> {
+  for await (const _ of store.series(query));
+}
+
+/** Runs whatever reads or writes sessions, in all its shapes. */
+async function exercise(
+  store: Store,
+  recorder: Recorder,
+  [busy, quiet]: readonly [string, string]
+): Promise<void> {
+  const as = (by: string): void => void (recorder.by = by)
+  const noon = START + 4 * DAY_MS + 12 * HOUR_MS
+  const hour = { start: noon, end: noon + HOUR_MS }
+
+  as('connections')
+  const [first] = await store.connections({ ...hour, limit: 1 })
+  for (const endpoint of [{}, { endpointId: busy }, { endpointId: quiet }]) {
+    for (const transport of [{}, { transport: 2 as const }]) {
+      const after = { connectAt: first!.connectAt, id: first!.id }
+      await store.connections({ ...hour, ...endpoint, ...transport, limit: 100 })
+      await store.connections({ ...hour, ...endpoint, ...transport, limit: 100, after })
+      await store.connections({ start: END, end: END, ...endpoint, ...transport, open: true, limit: 100 })
+    }
+  }
+  as('session')
+  await store.session(first!.sessionId)
+  as('counts')
+  for (const transport of [{}, { transport: 2 as const }]) {
+    await store.counts(transport)
+    await store.counts({ endpointId: busy, ...transport })
+  }
+  as('series')
+  for (const day of [0, 5, DAYS - 1]) {
+    const morning = floorTo(START + day * DAY_MS, DAY_MS)
+    for (const start of [morning, morning + 3 * HOUR_MS, morning + 20 * HOUR_MS]) {
+      for (const peak of [true, false]) {
+        await drain(store, { start, end: start + HOUR_MS, peak })
+        await drain(store, { start, end: start + DAY_MS - MINUTE_MS, peak, endpointId: busy })
+      }
+    }
+  }
+  await drain(store, { start: START, end: END, peak: false, endpointId: busy })
+
+  as('apply')
+  const proxy: Instance = { id: 'proxy-of-this-test', boot: 2 }
+  await store.register(proxy, END)
+  await store.apply(proxy, entries(busy, first!.sessionId), END)
+  as('loseStreams')
+  await store.loseStreams(proxy.id, END, END)
+  as('closeIdle')
+  await store.closeIdle(DAY_MS, END)
+  as('deleteEnded')
+  await store.deleteEnded(START + DAY_MS)
+  as('deleteRollups')
+  await store.deleteRollups(START + DAY_MS)
+}
+
+/** A batch with all kinds of events: known and unknown sessions, a restart. */
+function entries(endpointId: string, known: string): OutboxEntry[] {
+  const at = END
+  const client = { clientAddress: '127.0.0.1', userAgent: null, requests: 1 }
+  const events: OutboxEntry['event'][] = [{ type: 'restart', at }]
+  for (let i = 0; i < 341; i++) {
+    const session = { endpointId, sessionId: `new-${i}` }
+    events.push({ type: 'open', ...session, transport: 1, at, held: true, ...client })
+    if (i % 2 === 0) events.push({ type: 'close', ...session, at: at + 1, reason: 'stream_end' })
+  }
+  events.push({ type: 'use', endpointId, sessionId: known, transport: 2, at, requests: 1 })
+  events.push({ type: 'close', endpointId, sessionId: 'unknown', at, reason: 'delete' })
+  return events.map((event, i) => ({ seq: i + 1, boot: 2, event }))
+}
+
+interface Plans {
+  explain: (statement: Recorded) => Promise<Row[]>
+  /** A step that reads a big table from end to end. */
+  isFullScan: (step: Row) => boolean
+  /** A step that finds sessions by an index that lacks something, so that it reads the rows behind it too. */
+  isHalfCovered: (step: Row) => boolean
+}
+
+const everyMethod = [
+  'apply',
+  'closeIdle',
+  'connections',
+  'counts',
+  'deleteEnded',
+  'deleteRollups',
+  'series',
+  'session'
+]
+/** Readers that may meet many more sessions than they answer. */
+const indexOnly = ['connections', 'counts', 'series']
+
+/** Checks every recorded statement that reads a big table. */
+async function checkPlans(t: Test, { statements }: Recorder, plans: Plans): Promise<void> {
+  const asked = [...statements.values()].filter(
+    ({ text }) => !text.startsWith('INSERT') && BIG_TABLES.some(table => text.includes(table))
+  )
+  for (const statement of asked) {
+    const plan = await plans.explain(statement)
+    const scans = plan.filter(plans.isFullScan)
+    if (scans.length > 0) t.fail(`a full scan in ${statement.by}`, { ...statement, scans })
+    const rowReads = indexOnly.includes(statement.by) ? plan.filter(plans.isHalfCovered) : []
+    if (rowReads.length > 0)
+      t.fail(`more than the index is read in ${statement.by}`, { ...statement, rowReads })
+  }
+  const methods = new Set(asked.map(({ by }) => by))
+  t.same([...methods].sort(), everyMethod, `${asked.length} statements`)
+}
+
+const endpointsOf = ({ endpointIds }: History): readonly [string, string] => [
+  endpointIds[0]!,
+  endpointIds.at(-1)!
+]
+
+void t.test('SQLite', async t => {
+  const path = join(t.testdir(), 'plans.db')
+  const db = openSqlite(path)
+  const asking = new Libsql(path)
+  t.teardown(() => db.close())
+  t.teardown(() => asking.close())
+  const told = history()
+  await fill(db, told)
+  const recorder = new Recorder()
+  await exercise(sqlStore(recorder.database(db)), recorder, endpointsOf(told))
+  await checkPlans(t, recorder, {
+    explain: ({ text, params }) =>
+      Promise.resolve(asking.prepare(`EXPLAIN QUERY PLAN ${text}`).all([...params]) as Row[]),
+    isFullScan: ({ detail }) => BIG_TABLES.some(table => String(detail).startsWith(`SCAN ${table}`)),
+    isHalfCovered: ({ detail }) => /^SEARCH endpoint_logs_v2 USING INDEX/.test(String(detail))
+  })
+})
+
+void t.test('MySQL', async t => {
+  const db = openMysql(await freshDatabase(process.env['TEST_MYSQL_URL']!))
+  t.teardown(() => db.close())
+  const told = history()
+  await fill(db, told)
+  const recorder = new Recorder()
+  await exercise(sqlStore(recorder.database(db)), recorder, endpointsOf(told))
+  await db.write(sql => sql.all(`ANALYZE TABLE ${BIG_TABLES.join(', ')}`))
+  await checkPlans(t, recorder, {
+    // EXPLAIN changes nothing, but of a statement that writes it is refused in a read-only transaction.
+    explain: ({ text, params }) => db.write(sql => sql.all(`EXPLAIN ${text}`, params)),
+    isFullScan: ({ table, type }) =>
+      BIG_TABLES.includes(String(table)) && (type === 'ALL' || type === 'index'),
+    isHalfCovered: ({ table, key, Extra }) =>
+      table === 'endpoint_logs_v2' && key !== 'PRIMARY' && !/Using index(?! condition)/.test(String(Extra))
+  })
+})
