@@ -136,7 +136,8 @@ const named = (endpointId: string | undefined): string => (endpointId === undefi
 
 /**
  * For each minute with an open or close, of one endpoint or of each: the highest level after any instant of it, relative
- * to the level just before the minute. The window's default frame takes all events of an instant together.
+ * to the level just before the minute. The window's frame takes all events of an instant together; it is
+ * the default one, but Dolt forgets that default where two columns partition.
  */
 function rises(dialect: Dialect, endpointId: string | undefined, start: number, end: number): Fragment {
   const from = dialect.time(start)
@@ -161,7 +162,7 @@ function rises(dialect: Dialect, endpointId: string | undefined, start: number, 
   )
   const events = joined([...opens, ...closes], ' UNION ALL ')
   const key = `${named(endpointId)}epoch_minute`
-  const levels = `SELECT ${key}, SUM(step) OVER (PARTITION BY ${key} ORDER BY at) AS level FROM (${events.text}) AS events`
+  const levels = `SELECT ${key}, SUM(step) OVER (PARTITION BY ${key} ORDER BY at RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS level FROM (${events.text}) AS events`
   return {
     text: `SELECT ${key}, MAX(level) AS rise FROM (${levels}) AS levels GROUP BY ${key}`,
     params: events.params

@@ -1,0 +1,194 @@
+// Owns the faults: a schedule drawn from the seed, its execution, and how often each of them really happened.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Database } from '../support/mariadb.js'
+import type { Random } from '../support/random.js'
+import { type Member, LEASE_MS } from './fleet.js'
+
+const SHORT_MS = [0, 1_500] as const
+/** Others conclude that a lease is over only after as long without a fault of their own. */
+const LONG_MS = [LEASE_MS + 2_000, LEASE_MS + 6_000] as const
+/** A process frozen in a transaction keeps its locks, its own row's too, until the database ends it after 10 s. */
+const LONGER_MS = [11_000, 14_000] as const
+/** The end of a run, in which one proxy is frozen and nothing else is wrong. */
+const FINALE_MS = 20_000
+const DATABASE_RESTART_TIMEOUT_MS = 120_000
+
+type Range = readonly [number, number]
+
+/** What can happen to one thing, one at a time: each in turn, shuffled, with a gap between two. */
+const decks = {
+  proxy: {
+    gapMs: [1_500, 5_500] as Range,
+    faults: [
+      ['killed, back soon', SHORT_MS],
+      ['killed, back after its lease', LONG_MS],
+      ['frozen shortly', SHORT_MS],
+      ['frozen beyond its lease', LONG_MS],
+      ['frozen beyond its locks', LONGER_MS],
+      ['killed while frozen', LONG_MS]
+    ]
+  },
+  wire: {
+    gapMs: [500, 4_500] as Range,
+    faults: [
+      ['COMMIT cut from its answer', [0, 0]],
+      ['COMMIT cut from its answer', [0, 0]],
+      ['COMMIT cut under way', [0, 0]],
+      ['COMMIT cut off', [0, 0]],
+      ['connections cut', [0, 0]],
+      ['no connections', [200, LEASE_MS + 1_000]],
+      ['stalled', [200, LEASE_MS + 1_000]]
+    ]
+  },
+  database: {
+    gapMs: [6_000, 12_000] as Range,
+    faults: [
+      ['database killed', [0, 3_000]],
+      ['database killed', [0, 3_000]],
+      ['database silent', [LEASE_MS - 1_000, LEASE_MS + 3_000]]
+    ]
+  }
+} as const
+
+type Thing = keyof typeof decks
+export type FaultName = (typeof decks)[Thing]['faults'][number][0]
+
+interface Fault {
+  /** Since the start of the run. */
+  atMs: number
+  name: FaultName
+  lastsMs: number
+}
+
+/** The faults of one thing, for a run of `runMs`. */
+export function schedule(thing: Thing, runMs: number, random: Random): Fault[] {
+  const { gapMs, faults } = decks[thing]
+  const planned: Fault[] = []
+  let atMs = random.int(...gapMs)
+  while (atMs < runMs) {
+    for (const [name, range] of random.shuffle<readonly [FaultName, Range]>(faults)) {
+      const lastsMs = random.int(...range)
+      if (atMs < runMs) planned.push({ atMs, name, lastsMs })
+      atMs += lastsMs + random.int(...gapMs)
+    }
+  }
+  return planned
+}
+
+export class Faults {
+  readonly #fleet: readonly Member[]
+  readonly #database: Database
+  readonly #startedAt = Date.now()
+  readonly #happened = new Map<FaultName, number>()
+
+  constructor(fleet: readonly Member[], database: Database) {
+    this.#fleet = fleet
+    this.#database = database
+  }
+
+  /** Runs all schedules, and the finale; at the end everything lives, is thawed and connected. */
+  async run(runMs: number, random: Random): Promise<void> {
+    const mixedMs = runMs - FINALE_MS
+    await Promise.all([
+      this.#follow('database', schedule('database', mixedMs, random), fault => this.#disturbDatabase(fault)),
+      ...this.#fleet.flatMap(member => [
+        this.#follow(member.name, schedule('proxy', mixedMs, random), fault => this.#disturb(member, fault)),
+        this.#follow(member.name, schedule('wire', mixedMs, random), fault =>
+          this.#disturbWire(member, fault)
+        )
+      ])
+    ])
+    for (const { wire } of this.#fleet) wire.disarm()
+    const member = random.pick(this.#fleet)
+    const atMs = Date.now() - this.#startedAt + FINALE_MS / 8
+    const freeze: Fault = { atMs, name: 'frozen beyond its locks', lastsMs: LONGER_MS[1] }
+    await this.#follow(member.name, [freeze], fault => this.#disturb(member, fault))
+    await sleep(FINALE_MS / 8)
+  }
+
+  /** How often each fault that was tried really happened. */
+  counts(): ReadonlyMap<FaultName, number> {
+    const sum = (kind: 'answer' | 'early' | 'before') =>
+      this.#fleet.reduce((total, { wire }) => total + wire.commitsCut[kind], 0)
+    const cut = new Map<FaultName, number>([
+      ['COMMIT cut from its answer', sum('answer')],
+      ['COMMIT cut under way', sum('early')],
+      ['COMMIT cut off', sum('before')]
+    ])
+    return new Map(Array.from(this.#happened, ([name, count]) => [name, cut.get(name) ?? count]))
+  }
+
+  async #follow(whom: string, faults: Fault[], cause: (fault: Fault) => Promise<boolean>): Promise<void> {
+    for (const fault of faults) {
+      await sleep(this.#startedAt + fault.atMs - Date.now())
+      const lasts = fault.lastsMs > 0 ? ` for ${fault.lastsMs} ms` : ''
+      const seconds = ((Date.now() - this.#startedAt) / 1000).toFixed(2).padStart(7)
+      console.log(`${seconds} s  ${whom}: ${fault.name}${lasts}`)
+      const happened = await cause(fault)
+      this.#happened.set(fault.name, (this.#happened.get(fault.name) ?? 0) + Number(happened))
+    }
+  }
+
+  async #disturb(member: Member, { name, lastsMs }: Fault): Promise<boolean> {
+    if (name.startsWith('frozen')) {
+      member.freeze()
+      await sleep(lastsMs)
+      member.thaw()
+      return true
+    }
+    if (name === 'killed while frozen') {
+      member.freeze()
+      await sleep(lastsMs)
+    }
+    await member.kill()
+    if (name !== 'killed while frozen') await sleep(lastsMs)
+    await member.start()
+    return true
+  }
+
+  async #disturbWire({ wire }: Member, { name, lastsMs }: Fault): Promise<boolean> {
+    switch (name) {
+      case 'COMMIT cut from its answer':
+        wire.armCommit('answer')
+        return false
+      case 'COMMIT cut under way':
+        wire.armCommit('early')
+        return false
+      case 'COMMIT cut off':
+        wire.armCommit('before')
+        return false
+      case 'connections cut':
+        return wire.cut() > 0
+      case 'no connections':
+        wire.close()
+        break
+      default:
+        wire.stall()
+    }
+    await sleep(lastsMs)
+    wire.open()
+    return true
+  }
+
+  async #disturbDatabase({ name, lastsMs }: Fault): Promise<boolean> {
+    if (name === 'database silent') {
+      for (const { wire } of this.#fleet) wire.stall()
+      await sleep(lastsMs)
+      for (const { wire } of this.#fleet) wire.open()
+      return true
+    }
+    this.#database.kill()
+    await sleep(lastsMs)
+    // An outgoing connection may have been given its port meanwhile.
+    const deadline = Date.now() + DATABASE_RESTART_TIMEOUT_MS
+    for (;;) {
+      try {
+        await this.#database.restart()
+        return true
+      } catch (error) {
+        if (Date.now() > deadline) throw error
+        await sleep(500)
+      }
+    }
+  }
+}

@@ -1,0 +1,139 @@
+// Owns the proxies under test: fixed ports and data directories, deaths and freezes, and the history of their lives.
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Random } from '../support/random.js'
+import { Turnstile } from '../support/turnstile.js'
+import { CuttingProxy } from './cutting-proxy.js'
+
+export const LEASE_MS = 3_000
+/** A process that has run for this long since an answer has told its outbox of it: uses wait for the next second. */
+const TOLD_AFTER_MS = 2_500
+
+interface Life {
+  from: number
+  /** Infinity while it lives. */
+  to: number
+  frozen: { from: number; to: number }[]
+}
+
+export interface Health {
+  ready: boolean
+  outbox: { depth: number; lostEvents: number }
+}
+
+export class Member {
+  readonly name: string
+  readonly url: string
+  readonly wire: CuttingProxy
+  readonly #adminUrl: string
+  readonly #start: () => Promise<Turnstile>
+  readonly #lives: Life[] = []
+  readonly #logs: Turnstile['log'][] = []
+  #turnstile: Turnstile | undefined
+  /** Deaths that nobody ordered. */
+  readonly crashes: string[] = []
+
+  constructor(name: string, wire: CuttingProxy, ports: [number, number], gatewayUrl: string, data: string) {
+    const [listen, admin] = ports.map(port => `127.0.0.1:${port}`) as [string, string]
+    this.name = name
+    this.wire = wire
+    this.url = `http://${listen}`
+    this.#adminUrl = `http://${admin}`
+    const flags = ['--listen', listen, '--admin', admin, '--store', wire.url, '--lease', `${LEASE_MS}ms`]
+    flags.push('--session-idle-timeout', '0', '--drain-timeout', '100ms')
+    this.#start = () => Turnstile.start(gatewayUrl, data, flags)
+  }
+
+  async start(): Promise<void> {
+    const life: Life = { from: Date.now(), to: Infinity, frozen: [] }
+    const turnstile = await this.#start()
+    this.#turnstile = turnstile
+    this.#lives.push(life)
+    this.#logs.push(turnstile.log)
+    turnstile.process.once('exit', (code, signal) => {
+      if (life.to === Infinity) this.crashes.push(`${this.name} ended by itself: ${code ?? signal}`)
+    })
+  }
+
+  /** `kill -9`, of a frozen process too. */
+  async kill(): Promise<void> {
+    const life = this.#lives.at(-1)!
+    life.to = Date.now()
+    await this.#turnstile?.kill()
+  }
+
+  /** Ends it in order; the exit code. */
+  async stop(): Promise<number | null> {
+    this.#lives.at(-1)!.to = Date.now()
+    return (await this.#turnstile?.stop()) ?? null
+  }
+
+  /** For the end of a run that failed: no process stays behind. */
+  killNow(): void {
+    this.#turnstile?.process.kill('SIGKILL')
+  }
+
+  freeze(): void {
+    this.#turnstile?.process.kill('SIGSTOP')
+    this.#lives.at(-1)!.frozen.push({ from: Date.now(), to: Infinity })
+  }
+
+  thaw(): void {
+    this.#lives.at(-1)!.frozen.at(-1)!.to = Date.now()
+    this.#turnstile?.process.kill('SIGCONT')
+  }
+
+  async health(): Promise<Health> {
+    return (await (await fetch(`${this.#adminUrl}/readyz`)).json()) as Health
+  }
+
+  /** Whether the process that gave an answer at `at` surely lived on to write it down. */
+  wroteDown(at: number): boolean {
+    const life = this.#lives.find(({ from, to }) => from <= at && at < to)
+    if (!life) return false
+    const frozenMs = life.frozen.reduce(
+      (sum, { from, to }) => sum + Math.max(0, Math.min(to, life.to) - Math.max(from, at)),
+      0
+    )
+    return life.to - at - frozenMs >= TOLD_AFTER_MS
+  }
+
+  /** Streams of other proxies that this one closed as lost. */
+  get streamsLost(): number {
+    const lines = this.#logs.flat().filter(line => String(line['msg']).startsWith('another proxy is gone'))
+    return lines.reduce((sum, line) => sum + Number(line['streams']), 0)
+  }
+}
+
+/** Proxies not yet started in front of the gateway, each on its own wire to the database and in its own data directory. */
+export async function createFleet(
+  names: readonly string[],
+  { gatewayUrl, databaseUrl, directory }: { gatewayUrl: string; databaseUrl: string; directory: string },
+  random: Random
+): Promise<Member[]> {
+  const fleet: Member[] = []
+  for (const name of names) {
+    const wire = await CuttingProxy.start(databaseUrl)
+    const ports: [number, number] = [await freePort(random), await freePort(random)]
+    fleet.push(new Member(name, wire, ports, gatewayUrl, join(directory, name)))
+  }
+  return fleet
+}
+
+/** A port below those that the system gives to outgoing connections, so that it stays free while its proxy is dead. */
+async function freePort(random: Random): Promise<number> {
+  for (;;) {
+    const port = random.int(10_000, 32_000)
+    const probe = createServer()
+    try {
+      probe.listen(port, '127.0.0.1')
+      await once(probe, 'listening')
+      return port
+    } catch {
+      continue
+    } finally {
+      probe.close()
+    }
+  }
+}
