@@ -120,7 +120,7 @@ function resident(own: Random, i: number): Manner {
   return {
     transport: i % 2 === 0 ? SSE : STREAMABLE,
     uses: own.chance(0.7) ? Infinity : own.int(5, 40),
-    pauseMs: [200, 1_500],
+    pauseMs: [50, 700],
     persistent: true
   }
 }

@@ -172,6 +172,8 @@ class OwnServer implements Database {
       `--port=${this.port}`,
       `--socket=${join(this.#dir, 'sock')}`,
       `--pid-file=${join(this.#dir, 'server.pid')}`,
+      // A server that starts deletes what looks like an old temporary table of its own.
+      `--tmpdir=${this.#dir}`,
       `--init-file=${join(this.#dir, 'init.sql')}`,
       // MySQL 8 opens a second port for its X protocol, by default always the same one.
       ...(this.program.installer ? [] : ['--mysqlx=OFF'])
