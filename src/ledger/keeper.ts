@@ -20,10 +20,10 @@ export interface KeeperOptions {
   onLost: () => void
 }
 
-/** What was last heard of another proxy, and when: on this process's own clock, so that no two clocks are compared. */
+/** What was last heard of another proxy, and its silence since: on this process's own clock, so that no two are compared. */
 interface Heard {
   heartbeatAt: number
-  sinceMs: number
+  silentMs: number
 }
 
 /** Runs once a second while the store answers; after a failed round every lease starts anew. */
@@ -34,7 +34,8 @@ export class Keeper {
   readonly #log: ShipperLog
   readonly #stopping = new AbortController()
   readonly #heard = new Map<string, Heard>()
-  #lostAt: number | null | undefined
+  #lostAt: number | null = null
+  #roundMs = performance.now()
   #tidyAtMs = 0
   #running: Promise<void> | undefined
 
@@ -64,7 +65,7 @@ export class Keeper {
 
   async #round(): Promise<void> {
     const { lostAt, others } = await this.#store.heartbeat(this.#instance, Date.now())
-    if (this.#lostAt !== undefined && lostAt !== this.#lostAt) this.#options.onLost()
+    if (lostAt !== this.#lostAt) this.#options.onLost()
     this.#lostAt = lostAt
     for (const other of this.#silent(others)) {
       const streams = await this.#store.loseStreams(other.id, other.heartbeatAt, Date.now())
@@ -83,11 +84,17 @@ export class Keeper {
   /** The proxies whose heartbeat has stood still for a lease of successful rounds. */
   #silent(others: { id: string; heartbeatAt: number }[]): { id: string; heartbeatAt: number }[] {
     const nowMs = performance.now()
+    // What holds a round up (a silent database, a suspended machine) may hold up the others' heartbeats too.
+    const passedMs = Math.min(nowMs - this.#roundMs, 2 * ROUND_MS)
+    this.#roundMs = nowMs
     return others.filter(({ id, heartbeatAt }) => {
       const heard = this.#heard.get(id)
-      if (heard?.heartbeatAt === heartbeatAt) return nowMs - heard.sinceMs >= this.#options.leaseMs
-      this.#heard.set(id, { heartbeatAt, sinceMs: nowMs })
-      return false
+      if (heard?.heartbeatAt !== heartbeatAt) {
+        this.#heard.set(id, { heartbeatAt, silentMs: 0 })
+        return false
+      }
+      heard.silentMs += passedMs
+      return heard.silentMs >= this.#options.leaseMs
     })
   }
 }

@@ -30,7 +30,8 @@ export function mergeProof(
     after.holder = origin.id
     after.holderBoot = origin.boot
   }
-  if (before && contradicts(before, proof.at)) reopen(after)
+  if (contradicts(after, proof.at, origin)) reopen(after)
+  else if (after.reason === 'lost') after.disconnectAt = Math.max(after.disconnectAt, proof.at)
   const open = after.reason === null
   after.connectAt = Math.min(after.connectAt, proof.at)
   if (open) after.disconnectAt = after.connectAt
@@ -63,10 +64,12 @@ export function presumeClosed(before: SessionRecord, at: number, reason: Presume
   return { ...before, disconnectAt: Math.max(at, before.lastSeenAt, before.connectAt + 1), reason }
 }
 
-/** Whether proof at `at` shows that a presumed end was none. */
-function contradicts(record: SessionRecord, at: number): boolean {
+/** Whether proof at `at`, told by `origin`, shows that a presumed end was none. */
+function contradicts(record: SessionRecord, at: number, origin: Instance): boolean {
   if (record.reason === 'idle') return at > record.lastSeenAt
-  if (record.reason === 'lost') return at > record.disconnectAt
+  // What others saw of a stream may be older than its end and arrive later. Its holder tells in order: while it tells,
+  // either the stream lives, or its end comes next.
+  if (record.reason === 'lost') return record.holder === origin.id && record.holderBoot === origin.boot
   return false
 }
 
