@@ -1,6 +1,6 @@
 // Owns what must happen although nobody asks: the heartbeat, and ends concluded from silence.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ShipperLog } from './shipper.js'
+import type { LedgerLog } from './log.js'
 import type { Instance, StoreWriter } from './store.js'
 
 const ROUND_MS = 1_000
@@ -31,7 +31,7 @@ export class Keeper {
   readonly #store: StoreWriter
   readonly #instance: Instance
   readonly #options: KeeperOptions
-  readonly #log: ShipperLog
+  readonly #log: LedgerLog
   readonly #stopping = new AbortController()
   readonly #heard = new Map<string, Heard>()
   #lostAt: number | null = null
@@ -39,7 +39,7 @@ export class Keeper {
   #tidyAtMs = 0
   #running: Promise<void> | undefined
 
-  constructor(store: StoreWriter, instance: Instance, options: KeeperOptions, log: ShipperLog) {
+  constructor(store: StoreWriter, instance: Instance, options: KeeperOptions, log: LedgerLog) {
     this.#store = store
     this.#instance = instance
     this.#options = options

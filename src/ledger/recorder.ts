@@ -1,25 +1,23 @@
 // Owns the last step on the request path: events into the outbox, whatever the disk says.
 import type { LedgerEvent } from '../sessions/events.js'
+import { type LedgerLog, SteadyWarning } from './log.js'
 import type { Outbox } from './outbox.js'
-import type { Shipper, ShipperLog } from './shipper.js'
-
-const LOG_INTERVAL_MS = 1_000
+import type { Shipper } from './shipper.js'
 
 /** Never throws: forwarding goes on when the outbox cannot be written, and what is lost is counted. */
 export class Recorder {
   readonly #outbox: Outbox
   readonly #shipper: Shipper
-  readonly #log: ShipperLog
-  #loggedAt = 0
+  readonly #warning: SteadyWarning
   /** Events that could not be written, since the process started. */
   lostEvents = 0
   /** Why the outbox cannot be written; undefined while it can. */
   failure: string | undefined
 
-  constructor(outbox: Outbox, shipper: Shipper, log: ShipperLog) {
+  constructor(outbox: Outbox, shipper: Shipper, log: LedgerLog) {
     this.#outbox = outbox
     this.#shipper = shipper
-    this.#log = log
+    this.#warning = new SteadyWarning(log)
   }
 
   /** On return the events are on disk, or counted as lost. */
@@ -42,18 +40,11 @@ export class Recorder {
       return true
     } catch (error) {
       this.failure = error instanceof Error ? error.message : String(error)
-      this.#logFailure(this.failure)
+      this.#warning.warn(
+        { reason: this.failure, lostEvents: this.lostEvents },
+        'the outbox cannot be written; what clients do now is not recorded'
+      )
       return false
     }
-  }
-
-  #logFailure(reason: string): void {
-    const now = Date.now()
-    if (now - this.#loggedAt < LOG_INTERVAL_MS) return
-    this.#loggedAt = now
-    this.#log.warn(
-      { reason, lostEvents: this.lostEvents },
-      'the outbox cannot be written; what clients do now is not recorded'
-    )
   }
 }

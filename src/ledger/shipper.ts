@@ -1,17 +1,12 @@
 // Owns the way from outbox to store: in order, in batches, for ever, exactly once.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type LedgerLog, SteadyWarning } from './log.js'
 import type { Outbox } from './outbox.js'
 import type { StoreWriter } from './store.js'
 
 const BATCH_ENTRIES = 1_000
 const RETRY_MIN_MS = 100
 const RETRY_MAX_MS = 2_000
-const LOG_INTERVAL_MS = 1_000
-
-export interface ShipperLog {
-  warn(details: object, message: string): void
-  info(details: object, message: string): void
-}
 
 /** Why the store could not be written, and since when. */
 export interface ShipperFailure {
@@ -26,18 +21,19 @@ export interface ShipperFailure {
 export class Shipper {
   readonly #outbox: Outbox
   readonly #store: StoreWriter
-  readonly #log: ShipperLog
+  readonly #log: LedgerLog
+  readonly #warning: SteadyWarning
   readonly #stopping = new AbortController()
   #wake: () => void = () => undefined
   #registered = false
-  #loggedAt = 0
   #running: Promise<void> | undefined
   failure: ShipperFailure | undefined
 
-  constructor(outbox: Outbox, store: StoreWriter, log: ShipperLog) {
+  constructor(outbox: Outbox, store: StoreWriter, log: LedgerLog) {
     this.#outbox = outbox
     this.#store = store
     this.#log = log
+    this.#warning = new SteadyWarning(log)
   }
 
   start(): void {
@@ -105,11 +101,8 @@ export class Shipper {
 
   #note(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error)
-    const now = Date.now()
-    this.failure = { since: this.failure?.since ?? now, message }
-    if (now - this.#loggedAt < LOG_INTERVAL_MS) return
-    this.#loggedAt = now
-    this.#log.warn(
+    this.failure = { since: this.failure?.since ?? Date.now(), message }
+    this.#warning.warn(
       { reason: message, waiting: this.#outbox.depth },
       'the store cannot be written; events wait in the outbox'
     )

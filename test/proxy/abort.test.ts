@@ -1,6 +1,6 @@
 // Owns what happens when one side leaves: the other side learns of it at once, at every stage of an exchange.
 import { test } from 'tap'
-import { answer, proxyTo, request, upstreamFor } from './rig.js'
+import { askForStream, answer, proxyTo, request, upstreamFor } from './rig.js'
 import { connectTo, type Wire } from './wire.js'
 
 const stages: Record<string, (upstream: Wire, client: Wire) => Promise<void>> = {
@@ -26,14 +26,7 @@ const stages: Record<string, (upstream: Wire, client: Wire) => Promise<void>> = 
 for (const [stage, reach] of Object.entries(stages)) {
   for (const how of ['closes', 'resets']) {
     await test(`a client that ${how} ${stage} ends the request upstream`, async t => {
-      let arrived: (wire: Wire) => void
-      const connected = new Promise<Wire>(resolve => (arrived = resolve))
-      const server = await upstreamFor(t, wire => arrived(wire))
-      const { port } = await proxyTo(t, server.url)
-      const client = await connectTo(port)
-      await client.send(request('GET /stream/a HTTP/1.1'))
-      const upstream = await connected
-      await upstream.done()
+      const { client, upstream } = await askForStream(t)
       await reach(upstream, client)
       if (how === 'closes') client.socket.destroy()
       else client.socket.resetAndDestroy()
@@ -42,15 +35,7 @@ for (const [stage, reach] of Object.entries(stages)) {
     })
 
     await test(`an upstream that ${how} ${stage} breaks off the answer`, async t => {
-      let arrived: (wire: Wire) => void
-      const connected = new Promise<Wire>(resolve => (arrived = resolve))
-      const server = await upstreamFor(t, wire => arrived(wire))
-      const { port } = await proxyTo(t, server.url)
-      const client = await connectTo(port)
-      t.teardown(() => client.socket.destroy())
-      await client.send(request('GET /stream/a HTTP/1.1'))
-      const upstream = await connected
-      await upstream.done()
+      const { client, upstream } = await askForStream(t)
       await reach(upstream, client)
       const untilClose = stage === 'while the client does not read'
       if (how === 'closes' && !untilClose) upstream.socket.destroy()

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import Fastify from 'fastify'
 import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/server.js'
 import type { Observation } from '../../src/sessions/observation.js'
-import { serveRaw, type RawServer, type Wire } from './wire.js'
+import { connectTo, serveRaw, type RawServer, type Wire } from './wire.js'
 
 export interface Rig {
   proxy: Proxy
@@ -36,6 +36,23 @@ export async function upstreamFor(t: Test, script: (wire: Wire) => Promise<void>
   const upstream = await serveRaw(script)
   t.teardown(() => upstream.close())
   return upstream
+}
+
+/** A client that asked for a stream through the proxy, and the upstream's end, where the request has arrived. */
+export async function askForStream(
+  t: Test,
+  fields: string[] = []
+): Promise<{ client: Wire; upstream: Wire }> {
+  let arrived: (wire: Wire) => void
+  const connected = new Promise<Wire>(resolve => (arrived = resolve))
+  const server = await upstreamFor(t, wire => arrived(wire))
+  const { port } = await proxyTo(t, server.url)
+  const client = await connectTo(port)
+  t.teardown(() => client.socket.destroy())
+  await client.send(request('GET /stream/a HTTP/1.1', ...fields))
+  const upstream = await connected
+  await upstream.done()
+  return { client, upstream }
 }
 
 /** A head from its lines, with `Host` as the second one. */

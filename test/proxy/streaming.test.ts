@@ -1,7 +1,7 @@
 // Owns the flow of bodies: each part is passed on at once, and who reads slowly slows down who sends.
 import { setTimeout as delay } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { answer, proxyTo, request, upstreamFor } from './rig.js'
+import { answer, proxyTo, request, upstreamFor, askForStream } from './rig.js'
 import { connectTo, type Wire } from './wire.js'
 
 const streamHead = answer('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked')
@@ -12,15 +12,7 @@ function chunk(data: string | Buffer): string {
 
 /** A client and the upstream's end of its connection, after the request and the answer's head. */
 async function openStream(t: Test, fields: string[] = []): Promise<{ client: Wire; upstream: Wire }> {
-  let arrived: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (arrived = resolve))
-  const server = await upstreamFor(t, wire => arrived(wire))
-  const { port } = await proxyTo(t, server.url)
-  const client = await connectTo(port)
-  t.teardown(() => client.socket.destroy())
-  await client.send(request('GET /stream/a HTTP/1.1', ...fields))
-  const upstream = await connected
-  await upstream.done()
+  const { client, upstream } = await askForStream(t, fields)
   await upstream.send(streamHead)
   await client.head()
   return { client, upstream }
