@@ -20,9 +20,9 @@ export class InvalidAnswer extends Error {
   readonly code = 'INVALID_ANSWER'
 }
 
-/** The upstream did not answer an upgrade in time; undici has its own error for plain requests. */
-export class UpgradeTimeout extends Error {
-  readonly code = 'UPGRADE_TIMEOUT'
+/** The upstream did not begin its answer in time. */
+export class UpstreamTimeout extends Error {
+  readonly code = 'UPSTREAM_TIMEOUT'
 }
 
 export interface Failure {
@@ -66,14 +66,11 @@ export function sendRawFailure(socket: Socket, { status, headers, body }: Failur
 function describe(error: unknown): { status: number; message: string } {
   if (error instanceof RefusedRequest) return { status: error.status, message: error.message }
   switch (codeOf(error)) {
-    case 'UND_ERR_INVALID_ARG':
-    case 'UND_ERR_NOT_SUPPORTED':
-      return { status: 400, message: 'The request cannot be forwarded' }
-    case 'UND_ERR_HEADERS_TIMEOUT':
-    case 'UPGRADE_TIMEOUT':
+    case 'UPSTREAM_TIMEOUT':
       return { status: 504, message: 'The upstream did not answer in time' }
     case 'INVALID_ANSWER':
-    case 'UND_ERR_SOCKET':
+    case 'ECONNRESET':
+    case 'EPIPE':
       return { status: 502, message: 'The upstream gave no valid answer' }
     default:
       return { status: 502, message: 'The upstream cannot be reached' }

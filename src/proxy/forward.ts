@@ -2,12 +2,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Dispatcher } from 'undici'
 import type { Observe } from '../sessions/observation.js'
-import type { Connection, Connections } from './connections.js'
-import { failureOf, InvalidAnswer, sendFailure } from './errors.js'
+import type { AnswerHead } from './answer-parser.js'
+import { chunkOf, maxCopiedBytes, writeChunk } from './chunks.js'
+import type { Connection, ExchangeHandler } from './connection.js'
+import type { Connections } from './connections.js'
+import { failureOf, sendFailure } from './errors.js'
 import { requestHeaders, responseHeaders } from './headers.js'
-import { tapFor, type AnswerHeaders, type Tap } from './observe.js'
+import { tapFor, type Tap } from './observe.js'
 import type { Routes } from './routes.js'
 import { readTarget } from './target.js'
 import { Upload } from './upload.js'
@@ -36,20 +38,21 @@ export function forward(context: ForwardContext, req: IncomingMessage, res: Serv
 }
 
 const begin = (exchange: Exchange): void => exchange.begin()
-const flush = (exchange: Exchange): void => exchange.flush()
 
-/** Written to send a head whose body is still to come: `flushHeaders` would send it as UTF-8. */
-const noBytes = Buffer.alloc(0)
-
-class Exchange implements Dispatcher.DispatchHandler {
+class Exchange implements ExchangeHandler {
   readonly #context: ForwardContext
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
   #connection: Connection | undefined
+  #upload: Upload | undefined
   #tap: Tap | undefined
-  /** The chunk that came last; it waits for the end of this turn of the event loop, as it may be the last one. */
-  #pending: Buffer | undefined
-  #flushDue = false
+  /** The answer's body goes out in chunks, written here: node would need four writes for each. */
+  #chunked = false
+  /** What is to be written of the answer: in Latin-1, and in chunks if the body is to be. */
+  #pending = ''
+  /** The head, or something of the body, was not written yet. */
+  #unsent = false
+  #paused = false
   #over = false
 
   constructor(context: ForwardContext, req: IncomingMessage, res: ServerResponse) {
@@ -64,121 +67,109 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#res.sendDate = false
     this.#res.once('close', () => this.#onClientClose())
     try {
-      this.#dispatch()
+      this.#send()
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  #dispatch(): void {
-    const { upstream, rewriteHost, upstreamTimeoutMs, connections, routes, observe } = this.#context
+  #send(): void {
+    const { upstream, rewriteHost, connections, routes, observe } = this.#context
     const req = this.#req
+    const method = req.method ?? ''
     const { path, authority, upstreamPath } = readTarget(req, upstream)
     const whole = req.complete || req.readableLength === Number(req.headers['content-length'])
-    const headers = requestHeaders(req, {
+    const body = whole ? (req.read() as Buffer | null) : null
+    const fields = requestHeaders(req, {
       authority,
       rewrittenHost: rewriteHost ? upstream.host : undefined,
-      withContentLength: !whole
+      bodyBytes: whole ? (body?.length ?? 0) : undefined
     })
     this.#tap = tapFor(req, path, routes, observe)
-    this.#connection = connections.take()
-    const options: Dispatcher.DispatchOptions & { servername: string } = {
-      path: upstreamPath,
-      method: req.method as Dispatcher.HttpMethod,
-      headers,
-      body: whole ? (req.read() as Buffer | null) : new Upload(req),
-      headersTimeout: upstreamTimeoutMs,
-      // Otherwise undici takes the name for TLS from the `Host` field.
-      servername: upstream.hostname
-    }
-    this.#connection.client.dispatch(options, this)
+    const connection = connections.take()
+    this.#connection = connection
+    const head = `${method} ${upstreamPath} HTTP/1.1\r\n${lines(fields)}\r\n`
+    connection.send({ method, head, body, complete: whole }, this)
+    if (!whole) this.#upload = new Upload(req, connection)
   }
 
-  onRequestStart(): void {
-    // undici knows a handler of the current kind by this method.
+  onDrain(): void {
+    this.#upload?.resume()
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: AnswerHeaders,
-    statusText = ''
-  ): void {
+  /** Written past node, which can send only some of them. They are advice: a client that reads slowly misses them. */
+  onInformation({ status, reason, fields }: AnswerHead): void {
+    const { socket } = this.#res
+    if (this.#over || socket === null || socket.writableNeedDrain || this.#req.httpVersionMinor === 0) return
+    socket.write(`HTTP/1.1 ${status} ${reason}\r\n${lines(responseHeaders(fields, false))}\r\n`, 'latin1')
+  }
+
+  onHead({ status, reason, fields, headers }: AnswerHead): void {
     if (this.#over) return
     const res = this.#res
-    const raw = controller.rawHeaders as Buffer[]
-    const reason = printable(statusText)
-    if (status < 200) return this.#inform(status, reason, raw)
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const passed = responseHeaders(raw, chunked)
     this.#tap?.head(status, headers)
     if (this.#context.closing) res.shouldKeepAlive = false
-    res.writeHead(status, reason, passed)
-    // A 304 may give the length of the body it does not have, which undici then finds missing.
-    if (status === 304) this.#end()
-    else this.#flushThisTurn()
+    res.writeHead(status, reason, responseHeaders(fields, chunked))
+    this.#chunked = chunked
+    res.chunkedEncoding = false
+    this.#unsent = true
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(part: Buffer): void {
     if (this.#over) return
-    this.#tap?.chunk(chunk)
-    if (this.#pending !== undefined) this.#write(this.#pending)
-    this.#pending = chunk
-    this.#flushThisTurn()
+    this.#tap?.chunk(part)
+    if (part.length > maxCopiedBytes) return this.#writeLarge(Buffer.from(part))
+    const text = part.toString('latin1')
+    this.#pending += this.#chunked ? chunkOf(text) : text
+    this.#unsent = true
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
+  onReadEnd(): void {
+    if (!this.#over && this.#unsent) this.#write()
+  }
+
+  onEnd(trailers: string[]): void {
     const connection = this.#connection!
-    if (connection.broken) return this.#fail(new InvalidAnswer('The upstream reset the connection'))
+    if (this.#paused) connection.resume()
+    this.#upload?.cancel()
     this.#context.connections.release(connection)
     if (this.#over) return
-    const trailers = controller.rawTrailers as Buffer[]
-    if (trailers.length > 0) this.#res.addTrailers(pairs(responseHeaders(trailers, true)))
-    this.#end()
+    this.#finish()
+    if (this.#chunked) this.#pending += `0\r\n${lines(responseHeaders(trailers, true))}\r\n`
+    this.#res.end(this.#pending, 'latin1')
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onError(error: unknown): void {
     this.#fail(error)
   }
 
-  /** 1xx, written past node, which can send only some of them. They are advice: a client that reads slowly misses them. */
-  #inform(status: number, reason: string, raw: Buffer[]): void {
-    if (status === 101) throw new InvalidAnswer('The upstream switched protocols without being asked')
-    const { socket } = this.#res
-    if (socket === null || socket.writableNeedDrain || this.#req.httpVersionMinor === 0) return
-    const fields = pairs(responseHeaders(raw, false)).map(([name, value]) => `${name}: ${value}\r\n`)
-    socket.write(`HTTP/1.1 ${status} ${reason}\r\n${fields.join('')}\r\n`, 'latin1')
+  #write(): void {
+    const text = this.#pending
+    this.#pending = ''
+    this.#unsent = false
+    this.#heed(this.#res.write(text, 'latin1'))
   }
 
-  #flushThisTurn(): void {
-    if (this.#flushDue) return
-    this.#flushDue = true
-    process.nextTick(flush, this)
+  #writeLarge(part: Buffer): void {
+    if (this.#unsent) this.#write()
+    this.#heed(this.#chunked ? writeChunk(this.#res, part) : this.#res.write(part))
   }
 
-  flush(): void {
-    this.#flushDue = false
-    if (this.#over) return
-    const chunk = this.#pending ?? noBytes
-    this.#pending = undefined
-    this.#write(chunk)
-  }
-
-  #write(chunk: Buffer): void {
-    const connection = this.#connection!
-    if (this.#res.write(chunk) || connection.paused) return
-    connection.paused = true
-    this.#res.once('drain', () => connection.resume())
-  }
-
-  #end(): void {
-    this.#finish()
-    this.#res.end(this.#pending)
+  /** Reads no more from the upstream while the client has enough to read. */
+  #heed(flowing: boolean): void {
+    if (flowing || this.#paused) return
+    this.#paused = true
+    this.#connection!.pause()
+    this.#res.once('drain', () => {
+      this.#paused = false
+      if (!this.#over) this.#connection!.resume()
+    })
   }
 
   #fail(error: unknown): void {
-    void this.#connection?.client.destroy()
+    this.#abandon()
     if (this.#over) return
     this.#finish()
     if (!this.#res.headersSent) sendFailure(this.#res, failureOf(error, this.#req, this.#context.logger))
@@ -190,7 +181,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   #onClientClose(): void {
     if (this.#over) return
     this.#finish()
-    void this.#connection?.client.destroy()
+    this.#abandon()
+  }
+
+  #abandon(): void {
+    this.#upload?.cancel()
+    this.#connection?.destroy()
   }
 
   #finish(): void {
@@ -200,13 +196,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-/** A reason phrase that node sends: undici reads it as UTF-8, node writes it as Latin-1. */
-function printable(reason: string): string {
-  return /[^\t\x20-\x7e]/.test(reason) ? Buffer.from(reason).toString('latin1') : reason
-}
-
-function pairs(flat: string[]): [string, string][] {
-  const result: [string, string][] = []
-  for (let i = 0; i < flat.length; i += 2) result.push([flat[i]!, flat[i + 1]!])
-  return result
+/** Header fields as lines; `fields`: name, value, name, value. */
+function lines(fields: string[]): string {
+  let text = ''
+  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]!}: ${fields[i + 1]!}\r\n`
+  return text
 }

@@ -1,19 +1,16 @@
 // Owns which header fields pass: hop-by-hop fields end here, forwarding fields are added, and all others keep their
 // order, case and repetition.
 import type { IncomingMessage } from 'node:http'
-import { RefusedRequest, InvalidAnswer } from './errors.js'
-
-/** For a request's and for an answer's header section. */
-export const maxHeaderBytes = 64 * 1024
+import { RefusedRequest } from './errors.js'
 
 /** RFC 9110 §7.6.1. */
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade']
 
 /**
- * Of a request these end here too: `expect` is answered by node, `trailer` announces what undici cannot send, and
- * the others are written anew.
+ * Of a request these end here too: `expect` is answered by node, trailers are dropped (RFC 9110 §6.5.1), and the others
+ * are written anew.
  */
-const notForwarded = new Set([...hopByHop, 'expect', 'trailer', 'host', 'content-length', 'x-forwarded-for'])
+const notForwarded = new Set([...hopByHop, 'expect', 'trailer', 'host', 'x-forwarded-for'])
 
 const notReturned = new Set(hopByHop)
 
@@ -33,8 +30,8 @@ export interface ForwardedHeaders {
   authority: string | undefined
   /** Sent as `Host` instead of the client's. */
   rewrittenHost: string | undefined
-  /** The body is streamed, so its length must be said as the client said it. */
-  withContentLength: boolean
+  /** Length of a body that is all there; the client may have sent it in chunks. */
+  bodyBytes: number | undefined
 }
 
 /** The header fields to send upstream, as name, value, name, value. */
@@ -50,10 +47,13 @@ export function requestHeaders(req: IncomingMessage, options: ForwardedHeaders):
     const key = name.toLowerCase()
     if (notForwarded.has(key)) {
       if (key === 'host' && ++hosts > 1) throw new RefusedRequest('The request has more than one Host')
-      if (key === 'content-length' && options.withContentLength) forwarded.push(name, value)
     } else if (!named?.has(key)) {
       forwarded.push(name, value)
     }
+  }
+  if (headers['transfer-encoding'] !== undefined) {
+    if (options.bodyBytes === undefined) forwarded.push('Transfer-Encoding', 'chunked')
+    else forwarded.push('Content-Length', String(options.bodyBytes))
   }
   if (/\btrailers\b/i.test(String(headers.te))) forwarded.push('TE', 'trailers')
   const before = headers['x-forwarded-for']
@@ -66,19 +66,17 @@ export function requestHeaders(req: IncomingMessage, options: ForwardedHeaders):
 }
 
 /** The header fields of an answer to send to the client; `trailer` only where the answer will be chunked. */
-export function responseHeaders(raw: readonly (Buffer | string)[], chunked: boolean): string[] {
+export function responseHeaders(fields: readonly string[], chunked: boolean): string[] {
   const returned: string[] = []
   let connection: string | undefined
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = latin1(raw[i]!)
-    const value = latin1(raw[i + 1]!)
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!
+    const value = fields[i + 1]!
     const key = name.toLowerCase()
     if (!notReturned.has(key)) {
       if (key !== 'trailer' || chunked) returned.push(name, value)
     } else if (key === 'connection') {
       connection = connection === undefined ? value : `${connection},${value}`
-    } else if (key === 'transfer-encoding' && value.toLowerCase() !== 'chunked') {
-      throw new InvalidAnswer(`The answer has the transfer coding ${value}`)
     }
   }
   const named = namedBy(connection)
@@ -108,8 +106,4 @@ function without(headers: string[], names: Set<string>): string[] {
     if (!names.has(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)
   }
   return kept
-}
-
-function latin1(text: Buffer | string): string {
-  return typeof text === 'string' ? text : text.toString('latin1')
 }

@@ -1,11 +1,10 @@
 // Owns what is accounted of an exchange: taps that read the answer on its way and never change or delay it.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Client, Observe } from '../sessions/observation.js'
+import type { AnswerHeaders } from './answer-parser.js'
 import { EndpointEvent } from './endpoint-event.js'
 import { addressOf } from './headers.js'
 import type { Route, Routes } from './routes.js'
-
-export type AnswerHeaders = Record<string, string | string[] | undefined>
 
 /** Each call comes before what it speaks of goes to the client. */
 export interface Tap {

@@ -2,8 +2,8 @@
 import { STATUS_CODES, type ClientRequest, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import httpProxy from 'http-proxy'
-import { tlsServerName } from './connections.js'
-import { failureOf, sendRawFailure, UpgradeTimeout } from './errors.js'
+import { tlsServerName } from './connection.js'
+import { failureOf, sendRawFailure, UpstreamTimeout } from './errors.js'
 import type { ForwardContext } from './forward.js'
 import { requestHeaders, responseHeaders } from './headers.js'
 import { answerInFlight } from './pipelining.js'
@@ -47,7 +47,7 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
   let switched = false
 
   function onRequest(request: ClientRequest, path: string, headers: Record<string, string[]>): void {
-    const error = new UpgradeTimeout(`No answer to the upgrade within ${upstreamTimeoutMs} ms`)
+    const error = new UpstreamTimeout(`No answer to the upgrade within ${upstreamTimeoutMs} ms`)
     const timer =
       upstreamTimeoutMs > 0 ? setTimeout(() => request.destroy(error), upstreamTimeoutMs) : undefined
     socket.once('close', () => {
@@ -93,7 +93,7 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
   try {
     const { authority, upstreamPath } = readTarget(req, upstream)
     const rewrittenHost = rewriteHost ? upstream.host : undefined
-    const headers = grouped(requestHeaders(req, { authority, rewrittenHost, withContentLength: false }))
+    const headers = grouped(requestHeaders(req, { authority, rewrittenHost, bodyBytes: undefined }))
     // All that http-proxy is to see: it fails on `expect`, and merges repeated fields.
     req.headers = { connection: 'Upgrade', upgrade: req.headers.upgrade }
     const ssl = { servername: tlsServerName(upstream) }

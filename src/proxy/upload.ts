@@ -1,33 +1,35 @@
 // Owns the body of a request while the client still sends it.
 import type { IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
+import type { Connection } from './connection.js'
+import { lastChunk, writeChunk } from './chunks.js'
 
-/**
- * The client's body as a stream of its own. undici destroys the stream it sends when the upstream answers before it
- * has all of it; the request itself must survive that, or the answer would be lost with the client's connection.
- */
-export class Upload extends Readable {
+export class Upload {
   readonly #req: IncomingMessage
-  readonly #onData = (chunk: Buffer): void => {
-    if (!this.push(chunk)) this.#req.pause()
+  readonly #connection: Connection
+  /** As the client does; else it gave the length before. */
+  readonly #chunked: boolean
+  readonly #onData = (part: Buffer): void => {
+    const flowing = this.#chunked ? writeChunk(this.#connection, part) : this.#connection.write(part)
+    if (!flowing) this.#req.pause()
+  }
+  readonly #onEnd = (): void => {
+    if (this.#chunked) this.#connection.write(lastChunk)
+    this.#connection.end()
   }
 
-  constructor(req: IncomingMessage) {
-    super({ highWaterMark: req.readableHighWaterMark })
+  constructor(req: IncomingMessage, connection: Connection) {
     this.#req = req
-    req.on('data', this.#onData)
-    req.on('end', () => this.push(null))
-    this.on('error', () => undefined)
+    this.#connection = connection
+    this.#chunked = req.headers['transfer-encoding'] !== undefined
+    req.on('data', this.#onData).once('end', this.#onEnd)
   }
 
-  override _read(): void {
+  resume(): void {
     this.#req.resume()
   }
 
   /** What still comes is read and dropped: the client may look for the answer only after it has sent everything. */
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.#req.off('data', this.#onData)
-    this.#req.resume()
-    callback(error)
+  cancel(): void {
+    this.#req.off('data', this.#onData).off('end', this.#onEnd).resume()
   }
 }

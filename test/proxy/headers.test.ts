@@ -47,12 +47,7 @@ await test('hop-by-hop fields end at the proxy, in both directions', async t => 
     'X-Kept: 3'
   ]
   const { upstream, client } = await passed(t, hops, hops)
-  t.same(upstream, [
-    ['host', 'gateway.example:8080'],
-    ['connection', 'keep-alive'],
-    ['X-Kept', '3'],
-    ...forwarding
-  ])
+  t.same(upstream, [['Host', 'gateway.example:8080'], ['X-Kept', '3'], ...forwarding])
   t.same(client, [
     ['X-Kept', '3'],
     ['Content-Length', '0'],
@@ -80,7 +75,7 @@ await test('what proxies before this one said is kept', async t => {
     ],
     []
   )
-  t.same(upstream.slice(2), [
+  t.same(upstream.slice(1), [
     ['X-Forwarded-Proto', 'https'],
     ['X-Forwarded-Host', 'public.example'],
     ['Via', '2 edge'],
@@ -92,7 +87,7 @@ await test('what proxies before this one said is kept', async t => {
 await test("rewriteHost sends the upstream's authority", async t => {
   const { upstream } = await passed(t, [], [], { rewriteHost: true })
   const [host] = upstream
-  t.match(host, ['host', /^127\.0\.0\.1:\d+$/])
+  t.match(host, ['Host', /^127\.0\.0\.1:\d+$/])
   t.same(
     upstream.filter(([name]) => name === 'X-Forwarded-Host'),
     [['X-Forwarded-Host', 'gateway.example:8080']]

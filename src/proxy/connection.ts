@@ -1,0 +1,178 @@
+// Owns one connection to the upstream: requests out, their answers in, one at a time.
+import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { type AnswerHandler, AnswerParser } from './answer-parser.js'
+import { maxCopiedBytes } from './chunks.js'
+import { InvalidAnswer, UpstreamTimeout } from './errors.js'
+
+export interface ExchangeHandler extends AnswerHandler {
+  /** All that came with one read has been told. */
+  onReadEnd(): void
+  /** The request's body can go on after `write` returned false. */
+  onDrain(): void
+  /** The connection is gone, and what was still to come of the answer with it. */
+  onError(error: unknown): void
+}
+
+export interface ConnectionOptions {
+  upstream: URL
+  connectTimeoutMs: number
+  /** From the last part of a request to the head of its answer; 0: for ever. */
+  upstreamTimeoutMs: number
+}
+
+export interface OutgoingRequest {
+  method: string
+  /** The head with its empty line, in Latin-1. */
+  head: string
+  body: Buffer | null
+  /** Otherwise the body follows with `write` and `end`. */
+  complete: boolean
+}
+
+/** All connections read into it, as what one has read is used up before another reads. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
+
+export class Connection {
+  readonly #socket: Socket
+  readonly #parser = new AnswerParser()
+  readonly #headTimer: NodeJS.Timeout | undefined
+  readonly #onClose: (connection: Connection) => void
+  #handler: ExchangeHandler | undefined
+  #sent = true
+  /** When its last answer was complete, as `performance.now()`. */
+  idleSince = 0
+
+  /** `onClose`: from now on it takes no request; may be called twice. */
+  constructor(options: ConnectionOptions, onClose: (connection: Connection) => void) {
+    const { upstream, connectTimeoutMs, upstreamTimeoutMs } = options
+    const socket = connect(upstream, {
+      buffer: readBuffer,
+      callback: length => {
+        this.#read(readBuffer.subarray(0, length))
+        return true
+      }
+    })
+    this.#socket = socket
+    this.#onClose = onClose
+    const late = (): unknown => socket.destroy(new Error(`No connection within ${connectTimeoutMs} ms`))
+    const connectTimer = setTimeout(late, connectTimeoutMs)
+    if (upstreamTimeoutMs > 0) {
+      this.#headTimer = setTimeout(() => this.#onHeadTimeout(upstreamTimeoutMs), upstreamTimeoutMs).unref()
+    }
+    socket.once(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', () =>
+      clearTimeout(connectTimer)
+    )
+    socket.on('drain', () => this.#handler?.onDrain())
+    socket.once('end', () => this.#onEnd())
+    socket.once('error', error => this.#fail(error))
+    socket.once('close', () => {
+      clearTimeout(connectTimer)
+      clearTimeout(this.#headTimer)
+      onClose(this)
+    })
+  }
+
+  /** The last request is sent, and its answer is complete and allows another one. */
+  get reusable(): boolean {
+    return this.#sent && this.#parser.state === 'idle' && this.#parser.reusable
+  }
+
+  send({ method, head, body, complete }: OutgoingRequest, handler: ExchangeHandler): void {
+    this.#handler = handler
+    this.#parser.begin(method, handler)
+    this.#sent = complete
+    this.#headTimer?.refresh()
+    const socket = this.#socket
+    if (body === null) {
+      socket.write(head, 'latin1')
+    } else if (body.length <= maxCopiedBytes) {
+      socket.write(head + body.toString('latin1'), 'latin1')
+    } else {
+      socket.cork()
+      socket.write(head, 'latin1')
+      socket.write(body)
+      socket.uncork()
+    }
+  }
+
+  /** A part of the body; false: wait for `onDrain` before the next. */
+  write(part: Buffer | string): boolean {
+    return this.#socket.write(part, 'latin1')
+  }
+
+  /** The last part of the body has been written. */
+  end(): void {
+    this.#sent = true
+    this.#headTimer?.refresh()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  /** Its exchange, if any, is told nothing more. */
+  destroy(): void {
+    this.#handler = undefined
+    this.#socket.destroy()
+  }
+
+  #read(bytes: Buffer): void {
+    const handler = this.#handler
+    try {
+      this.#parser.feed(bytes)
+    } catch (error) {
+      return this.#fail(error)
+    }
+    if (this.#parser.state === 'idle') this.#handler = undefined
+    else handler?.onReadEnd()
+  }
+
+  #onEnd(): void {
+    this.#onClose(this)
+    try {
+      // libuv reports the end of the data before a reset as a clean end, but then there is no peer any more.
+      if (this.#socket.remoteAddress === undefined)
+        throw new InvalidAnswer('The upstream reset the connection')
+      this.#parser.finish()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #onHeadTimeout(timeoutMs: number): void {
+    if (this.#sent && this.#parser.state === 'head')
+      this.#fail(new UpstreamTimeout(`No answer within ${timeoutMs} ms`))
+  }
+
+  #fail(error: unknown): void {
+    const handler = this.#handler
+    this.destroy()
+    handler?.onError(error)
+  }
+}
+
+function connect(upstream: URL, onread: OnReadOpts): Socket {
+  const host = upstream.hostname.replace(/^\[|\]$/g, '')
+  if (upstream.protocol === 'http:') {
+    return connectTcp({ host, port: Number(upstream.port || 80), noDelay: true, onread })
+  }
+  const options = {
+    host,
+    port: Number(upstream.port || 443),
+    noDelay: true,
+    onread,
+    ALPNProtocols: ['http/1.1']
+  }
+  return connectTls({ ...options, servername: tlsServerName(upstream) })
+}
+
+/** The name for TLS is the upstream's, not the `Host` that is passed on; an IP address is none (RFC 6066 §3). */
+export function tlsServerName(upstream: URL): string {
+  const hostname = upstream.hostname.replace(/^\[|\]$/g, '')
+  return isIP(hostname) ? '' : hostname
+}
