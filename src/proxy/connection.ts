@@ -4,6 +4,7 @@ import { connect as connectTls } from 'node:tls'
 import { type AnswerHandler, AnswerParser } from './answer-parser.js'
 import { maxCopiedBytes } from './chunks.js'
 import { InvalidAnswer, UpstreamTimeout } from './errors.js'
+import { AnswerTiming, type StallDetector } from './stall.js'
 
 export interface ExchangeHandler extends AnswerHandler {
   /** All that came with one read has been told. */
@@ -15,6 +16,7 @@ export interface ExchangeHandler extends AnswerHandler {
 }
 
 export interface ConnectionOptions {
+  stall: StallDetector
   upstream: URL
   connectTimeoutMs: number
   /** From the last part of a request to the head of its answer; 0: for ever. */
@@ -36,6 +38,7 @@ const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
 export class Connection {
   readonly #socket: Socket
   readonly #parser = new AnswerParser()
+  readonly #timing: AnswerTiming
   readonly #headTimer: NodeJS.Timeout | undefined
   readonly #onClose: (connection: Connection) => void
   #handler: ExchangeHandler | undefined
@@ -54,6 +57,7 @@ export class Connection {
       }
     })
     this.#socket = socket
+    this.#timing = new AnswerTiming(options.stall)
     this.#onClose = onClose
     const late = (): unknown => socket.destroy(new Error(`No connection within ${connectTimeoutMs} ms`))
     const connectTimer = setTimeout(late, connectTimeoutMs)
@@ -82,6 +86,7 @@ export class Connection {
     this.#handler = handler
     this.#parser.begin(method, handler)
     this.#sent = complete
+    this.#timing.begin(performance.now() - this.idleSince)
     this.#headTimer?.refresh()
     const socket = this.#socket
     if (body === null) {
@@ -128,8 +133,10 @@ export class Connection {
     } catch (error) {
       return this.#fail(error)
     }
-    if (this.#parser.state === 'idle') this.#handler = undefined
+    const complete = this.#parser.state === 'idle'
+    if (complete) this.#handler = undefined
     else handler?.onReadEnd()
+    if (this.#timing.part(complete) && this.#sent && this.#parser.reusable) this.#socket.write('\r\n')
   }
 
   #onEnd(): void {
