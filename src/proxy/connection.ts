@@ -69,7 +69,7 @@ export class Connection {
     )
     socket.on('drain', () => this.#handler?.onDrain())
     socket.once('end', () => this.#onEnd())
-    socket.once('error', error => this.#fail(error))
+    socket.on('error', error => this.#fail(error))
     socket.once('close', () => {
       clearTimeout(connectTimer)
       clearTimeout(this.#headTimer)

@@ -2,7 +2,7 @@
 // the second part of an answer waits until the first is acknowledged, which the kernel here puts off for 40 ms or more.
 //
 // What helps is anything sent to it, as the acknowledgement goes along: an empty line, which a server ignores before a
-// request line (RFC 9112 §2.2). Connections that rest before they are used again help too, but need 20 times as many.
+// request line (RFC 9112 §2.2). Connections that rest before they are used again help too, but take hundreds of them.
 
 /** Where the kernel's delayed acknowledgement falls, with room for a busy machine. */
 const stallMs = { from: 35, to: 90 }
