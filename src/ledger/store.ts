@@ -88,7 +88,10 @@ export interface StoreReader {
   connections(query: ConnectionsQuery): Promise<SessionRow[]>
   /** Rows with this session id, on whichever endpoint. */
   session(sessionId: string): Promise<SessionRow[]>
-  /** One row an endpoint that ever had a session (or just the one asked for, also when it never had one). */
+  /**
+   * One row an endpoint that ever had a session (or just the one asked for, also when it never had one), ordered by
+   * endpoint; with a transport too, where none of it is open.
+   */
   counts(query: { endpointId?: string; transport?: Transport }): Promise<EndpointCount[]>
   /** Points ordered by endpoint and time, in chunks small enough for an event loop. */
   series(query: SeriesQuery): AsyncIterable<SeriesPoint[]>

@@ -428,12 +428,15 @@ export function storeContract(name: string, openStore: () => Promise<Store>): (t
         const points = await allPoints(store, query)
         t.ok(JSON.stringify(points) === JSON.stringify(expected), `series ${JSON.stringify(query)}`)
       }
-      for (const transport of [1, 2] as const) {
-        const counts = await store.counts({ endpointId: 'e1', transport })
-        const expected = rows.filter(
-          row => row.endpointId === 'e1' && row.transport === transport && row.reason === null
-        )
-        t.same(counts, [{ endpointId: 'e1', connectNum: expected.length }])
+      for (const transport of [1, 2, 3] as const) {
+        const expected = endpointIds.map(endpointId => ({
+          endpointId,
+          connectNum: rows.filter(
+            row => row.endpointId === endpointId && row.transport === transport && row.reason === null
+          ).length
+        }))
+        t.strictSame(await store.counts({ transport }), expected, 'endpoints with none open are told too')
+        t.strictSame(await store.counts({ endpointId: 'e1', transport }), [expected[1]])
       }
     })
   }

@@ -85,14 +85,9 @@ export function openMysql(url: string): Database {
         }
       }
     },
+    // The snapshot is taken by the first statement. Not all of MySQL's kin know WITH CONSISTENT SNAPSHOT.
     read: work =>
-      transaction(
-        [
-          'SET TRANSACTION ISOLATION LEVEL REPEATABLE READ',
-          'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY'
-        ],
-        work
-      ),
+      transaction(['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION READ ONLY'], work),
     async migrate() {
       for (const statement of schemaStatements()) await (await pool()).query(statement)
     },

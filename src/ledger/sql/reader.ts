@@ -1,7 +1,7 @@
 // Owns the queries over session rows and counts. Their cost grows with the range asked for, not with the history.
 import { classReachMs, closedClasses, OPEN_CLASS } from '../rollup.js'
 import type { ConnectionsQuery, EndpointCount, SessionRow } from '../store.js'
-import type { Database, Param } from './database.js'
+import type { Database, Param, Sql } from './database.js'
 import { readRow, ROW_COLUMNS } from './records.js'
 
 /** SQL text and what is bound in it. */
@@ -66,30 +66,30 @@ export async function counts(
   { endpointId, transport }: { endpointId?: string; transport?: number }
 ): Promise<EndpointCount[]> {
   const ofEndpoint = endpointId === undefined ? [] : [{ text: 'endpoint_id = ?', params: [endpointId] }]
-  const rows = await db.read(async sql => {
-    if (transport === undefined) {
-      const where = joined([{ text: '1 = 1', params: [] }, ...ofEndpoint], ' AND ')
-      return await sql.all(
-        `SELECT endpoint_id, connect_num FROM endpoint_connections_v2 WHERE ${where.text} ORDER BY endpoint_id`,
-        where.params
-      )
-    }
-    const where = joined(
-      [
-        ...ofEndpoint,
-        { text: 'duration_class = ?', params: [OPEN_CLASS] },
-        { text: 'transport_type = ?', params: [transport] }
-      ],
-      ' AND '
-    )
-    return await sql.all(
-      `SELECT endpoint_id, COUNT(*) AS connect_num FROM endpoint_logs_v2 WHERE ${where.text} GROUP BY endpoint_id ORDER BY endpoint_id`,
-      where.params
-    )
-  })
-  const found = rows.map(row => ({
-    endpointId: row.endpoint_id as string,
-    connectNum: Number(row.connect_num)
-  }))
-  return found.length === 0 && endpointId !== undefined ? [{ endpointId, connectNum: 0 }] : found
+  const countRows = async (sql: Sql, select: string, conditions: readonly Fragment[], end: string) => {
+    const where = joined([...ofEndpoint, ...conditions], ' AND ')
+    return await sql.all(`${select} WHERE ${where.text} ${end}`, where.params)
+  }
+  const [endpoints, open] = await db.read(async sql => [
+    await countRows(
+      sql,
+      'SELECT endpoint_id, connect_num FROM endpoint_connections_v2',
+      [{ text: '1 = 1', params: [] }],
+      'ORDER BY endpoint_id'
+    ),
+    transport === undefined
+      ? undefined
+      : await countRows(
+          sql,
+          'SELECT endpoint_id, COUNT(*) AS connect_num FROM endpoint_logs_v2',
+          [
+            { text: 'duration_class = ?', params: [OPEN_CLASS] },
+            { text: 'transport_type = ?', params: [transport] }
+          ],
+          'GROUP BY endpoint_id'
+        )
+  ])
+  const openOf = new Map((open ?? endpoints).map(row => [row.endpoint_id, Number(row.connect_num)]))
+  const ids = endpointId === undefined ? endpoints.map(row => row.endpoint_id as string) : [endpointId]
+  return ids.map(id => ({ endpointId: id, connectNum: openOf.get(id) ?? 0 }))
 }
