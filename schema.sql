@@ -1,4 +1,5 @@
--- The MySQL schema of mcp-turnstile: applied at every start, idempotent. MySQL 8.0+, MariaDB 10.6+.
+-- The schema of mcp-turnstile: the SQL of MySQL 8.0+ and MariaDB 10.6+. At every start what is missing in the database,
+-- tables, columns and keys, is added (src/ledger/sql/upgrade.ts); the embedded SQLite has the same tables, read from here.
 -- Times are UTC with milliseconds. Ids are visible ASCII (longer ones stored as sha256-...).
 
 -- One row a session. disconnect_at = connect_at while it is open, later than connect_at once it is closed.
@@ -36,29 +37,29 @@ CREATE TABLE IF NOT EXISTS endpoint_connections_v2 (
   connect_num BIGINT NOT NULL DEFAULT 0,
   updated_at DATETIME(3) NOT NULL,
   PRIMARY KEY (id),
-  UNIQUE KEY endpoint (endpoint_id)
+  UNIQUE KEY count_of_endpoint (endpoint_id)
 ) ENGINE = InnoDB;
 
 -- Opens and closes by minute [start_at, start_at + 60 s). net_at_start: opens less closes at start_at itself.
 CREATE TABLE IF NOT EXISTS endpoint_minutes_v2 (
   start_at DATETIME(3) NOT NULL,
   endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  opened INT NOT NULL,
-  closed INT NOT NULL,
-  net_at_start INT NOT NULL,
+  opened INT NOT NULL DEFAULT 0,
+  closed INT NOT NULL DEFAULT 0,
+  net_at_start INT NOT NULL DEFAULT 0,
   PRIMARY KEY (start_at, endpoint_id),
-  KEY endpoint_start (endpoint_id, start_at, opened, closed, net_at_start)
+  KEY minutes_of_endpoint (endpoint_id, start_at, opened, closed, net_at_start)
 ) ENGINE = InnoDB;
 
 -- The same by day (UTC).
 CREATE TABLE IF NOT EXISTS endpoint_days_v2 (
   start_at DATETIME(3) NOT NULL,
   endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  opened BIGINT NOT NULL,
-  closed BIGINT NOT NULL,
-  net_at_start INT NOT NULL,
+  opened BIGINT NOT NULL DEFAULT 0,
+  closed BIGINT NOT NULL DEFAULT 0,
+  net_at_start INT NOT NULL DEFAULT 0,
   PRIMARY KEY (start_at, endpoint_id),
-  KEY endpoint_start (endpoint_id, start_at)
+  KEY days_of_endpoint (endpoint_id, start_at)
 ) ENGINE = InnoDB;
 
 -- Ends of sessions that no proxy has told to be open yet: another proxy's outbox may still hold the open.
@@ -69,7 +70,7 @@ CREATE TABLE IF NOT EXISTS turnstile_early_closes (
   closed_by VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   noted_at DATETIME(3) NOT NULL,
   PRIMARY KEY (session_id, endpoint_id, closed_at, closed_by),
-  KEY noted (noted_at)
+  KEY early_closes_noted (noted_at)
 ) ENGINE = InnoDB;
 
 -- One row a proxy: how far its outbox is applied, and its last sign of life.
@@ -82,11 +83,9 @@ CREATE TABLE IF NOT EXISTS turnstile_instances (
   PRIMARY KEY (id)
 ) ENGINE = InnoDB;
 
--- From which instant on all ended sessions are still there (retention deletes older ones; roll-ups stay).
+-- From which instant on all ended sessions are still there (retention deletes older ones; roll-ups stay). No row: for ever.
 CREATE TABLE IF NOT EXISTS turnstile_horizon (
   id TINYINT NOT NULL,
   rows_from_at DATETIME(3) NOT NULL,
   PRIMARY KEY (id)
 ) ENGINE = InnoDB;
-
-INSERT IGNORE INTO turnstile_horizon (id, rows_from_at) VALUES (1, '1970-01-01');

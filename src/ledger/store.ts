@@ -99,7 +99,7 @@ export interface StoreReader {
 
 /** What the shipper and the keeper write. Every method is one transaction, or several that can each be repeated. */
 export interface StoreWriter {
-  /** Applies the schema; idempotent. */
+  /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
   /** Registers the process and tells how far its outbox was applied. */
   register(instance: Instance, now: number): Promise<{ appliedSeq: number }>

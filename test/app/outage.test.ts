@@ -51,7 +51,7 @@ async function databaseOfUser(): Promise<string> {
   const url = new URL(await freshDatabase(server.url))
   const name = url.pathname.slice(1)
   await query(url.href, `CREATE USER ${name} IDENTIFIED BY 'secret'`)
-  await query(url.href, `GRANT CREATE, SELECT, INSERT, UPDATE, DELETE ON ${name}.* TO ${name}`)
+  await query(url.href, `GRANT CREATE, ALTER, INDEX, SELECT, INSERT, UPDATE, DELETE ON ${name}.* TO ${name}`)
   url.username = name
   url.password = 'secret'
   return url.href

@@ -1,11 +1,11 @@
 // Owns the MySQL side of the database port: the pool of @fastify/mysql, transactions, and retries the server asks for.
-import { readFileSync } from 'node:fs'
 import fastifyMysql from '@fastify/mysql'
 import Fastify from 'fastify'
 import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/database.js'
+import { upgrade } from '../sql/upgrade.js'
+import { lockSchema, schemaEditor } from './schema.js'
 
-const SCHEMA_FILE = new URL('../../../../schema.sql', import.meta.url)
 const CONNECT_TIMEOUT_MS = 5_000
 const MAX_CONNECTIONS = 10
 const MAX_IDLE_CONNECTIONS = 2
@@ -13,6 +13,8 @@ const MAX_IDLE_CONNECTIONS = 2
 const STATEMENT_TIMEOUT_MS = 30_000
 /** A process that is frozen inside a transaction holds its locks no longer than this. */
 const MAX_SILENCE_S = 10
+const SCHEMA_SILENCE_S = 86_400
+const SCHEMA_LOCK_WAIT_S = 10
 const POOL_IDLE_MS = 5_000
 const MAX_PREPARED_STATEMENTS = 500
 const MAX_ATTEMPTS = 10
@@ -29,6 +31,7 @@ const isoTime = (at: number): string =>
 export const dialect: Dialect = {
   time: isoTime,
   epochMinute: column => `TIMESTAMPDIFF(MINUTE, '1970-01-01', ${column})`,
+  elapsedMs: (from, to) => `(TIMESTAMPDIFF(MICROSECOND, ${from}, ${to}) / 1000)`,
   // By time alone: endpoint by endpoint MySQL would use no more of a key than endpoint_id, and read its whole history.
   netByEndpoint: table =>
     `SELECT endpoint_id, SUM(opened - closed) AS net FROM ${table} WHERE start_at >= ? AND start_at < ? GROUP BY endpoint_id`,
@@ -70,7 +73,7 @@ export function openMysql(url: string): Database {
     }
   }
 
-  return {
+  const database: Database = {
     dialect,
     async write(work) {
       for (let attempt = 1; ; attempt++) {
@@ -89,12 +92,23 @@ export function openMysql(url: string): Database {
     read: work =>
       transaction(['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION READ ONLY'], work),
     async migrate() {
-      for (const statement of schemaStatements()) await (await pool()).query(statement)
+      const connection = await (await pool()).getConnection()
+      try {
+        const all = async (text: string, params: readonly Param[] = []): Promise<Row[]> =>
+          (await connection.query<RowDataPacket[]>(text, [...params]))[0]
+        // A change of a big table takes its time, and the lock lives as long as its connection.
+        await all(`SET SESSION wait_timeout = ${SCHEMA_SILENCE_S}`)
+        await lockSchema(all, SCHEMA_LOCK_WAIT_S)
+        await upgrade({ ...schemaEditor(all), dialect, write: database.write })
+      } finally {
+        connection.destroy()
+      }
     },
     async close() {
       await (await connecting?.catch(() => undefined))?.end()
     }
   }
+  return database
 }
 
 async function connect(url: string): Promise<Pool> {
@@ -150,9 +164,4 @@ function decodeTimes(row: RowDataPacket): Row {
       row[name] = Date.parse(`${value.replace(' ', 'T')}Z`)
   }
   return row
-}
-
-function schemaStatements(): string[] {
-  const text = readFileSync(SCHEMA_FILE, 'utf8').replaceAll(/^--.*$/gm, '')
-  return text.split(/;\s*\n/).filter(statement => statement.trim() !== '')
 }

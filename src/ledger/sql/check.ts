@@ -31,9 +31,13 @@ export async function* check(db: Database): AsyncGenerator<Difference> {
 }
 
 /** Puts the figures of these endpoints right, in one transaction. */
-export async function repair(db: Database, endpointIds: readonly string[], now: number): Promise<void> {
+export async function repair(
+  db: Pick<Database, 'dialect' | 'write'>,
+  endpointIds: readonly string[],
+  now: number
+): Promise<void> {
   await db.write(async sql => {
-    await new SessionChange(sql, db.dialect, now).lock(endpointIds)
+    await new SessionChange(sql, db.dialect, now).lock(endpointIds, endpointIds)
     const off = new RollupDelta()
     for (const endpointId of endpointIds) await addDifference(sql, db.dialect, endpointId, off)
     await saveDeltas(sql, db.dialect, off, now)

@@ -16,6 +16,8 @@ export interface Dialect {
   time: (at: number) => Param
   /** SQL for the whole minutes since 1970 of a time column. */
   epochMinute: (column: string) => string
+  /** SQL for the milliseconds from one time column to another. */
+  elapsedMs: (from: string, to: string) => string
   /**
    * A SELECT of each `endpoint_id` and its `net` (opens less closes) in a roll-up table, `start_at` from one bound
    * instant until before another.
@@ -30,10 +32,10 @@ export interface Dialect {
 export interface Database {
   readonly dialect: Dialect
   /** Runs `work` in one transaction; may run it again when the database asks for a retry (deadlock, lock timeout). */
-  write<T>(work: (sql: Sql) => Promise<T>): Promise<T>
+  write: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>
   /** Runs `work` on one consistent snapshot. */
-  read<T>(work: (sql: Sql) => Promise<T>): Promise<T>
-  /** Applies the schema; idempotent. */
+  read: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>
+  /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
   close(): Promise<void>
 }

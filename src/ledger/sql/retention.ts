@@ -1,6 +1,6 @@
 // Owns forgetting: old ended sessions and old roll-ups, in batches small enough to disturb nobody.
 import { closedClasses, DAY_MS, floorTo } from '../rollup.js'
-import { type Database, marks, runs, type Sql } from './database.js'
+import { type Database, insertMany, marks, runs, type Sql } from './database.js'
 
 const BATCH_ROWS = 500
 
@@ -9,7 +9,7 @@ const BATCH_ROWS = 500
  * `before` on, and only from there, the roll-ups can be computed again from the rows.
  */
 export async function deleteEnded(db: Database, before: number): Promise<number> {
-  const { time } = db.dialect
+  const { time, onConflict } = db.dialect
   return await db.write(async sql => {
     const ids: number[] = []
     for (const c of closedClasses) {
@@ -22,11 +22,11 @@ export async function deleteEnded(db: Database, before: number): Promise<number>
     }
     for (const run of runs(ids))
       await sql.run(`DELETE FROM endpoint_logs_v2 WHERE id IN (${marks(run.length)})`, run)
-    if (ids.length > 0)
-      await sql.run('UPDATE turnstile_horizon SET rows_from_at = ? WHERE rows_from_at < ?', [
-        time(before),
-        time(before)
-      ])
+    if (ids.length > 0 && (await rowsFrom(sql)) < before) {
+      const row = [[1, time(before)]]
+      const [id, rowsFromAt] = ['id', 'rows_from_at']
+      await insertMany(sql, 'turnstile_horizon', [id, rowsFromAt], row, onConflict([id], [rowsFromAt], []))
+    }
     return ids.length
   })
 }
@@ -34,7 +34,7 @@ export async function deleteEnded(db: Database, before: number): Promise<number>
 /** The instant (epoch ms) from which on all ended sessions are still there. */
 export async function rowsFrom(sql: Sql): Promise<number> {
   const [row] = await sql.all('SELECT rows_from_at FROM turnstile_horizon')
-  return row!.rows_from_at as number
+  return row ? (row.rows_from_at as number) : -Infinity
 }
 
 /**

@@ -3,7 +3,8 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Libsql from 'libsql'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/database.js'
-import { schema } from './schema.js'
+import { upgrade } from '../sql/upgrade.js'
+import { schemaEditor } from './schema.js'
 
 const MAX_PREPARED_STATEMENTS = 500
 const BUSY_TIMEOUT_MS = 10_000
@@ -11,6 +12,7 @@ const BUSY_TIMEOUT_MS = 10_000
 export const dialect: Dialect = {
   time: at => at,
   epochMinute: column => `${column} / 60000`,
+  elapsedMs: (from, to) => `(${to} - ${from})`,
   // Endpoint by endpoint: to group a range of time SQLite sorts it, which takes five times as long.
   netByEndpoint: table =>
     `SELECT endpoint_id, (SELECT SUM(opened - closed) FROM ${table} AS r WHERE r.endpoint_id = c.endpoint_id AND start_at >= ? AND start_at < ?) AS net FROM endpoint_connections_v2 AS c`,
@@ -75,10 +77,10 @@ export function openSqlite(path: string): Database {
     dialect,
     write: work => transaction('BEGIN IMMEDIATE', work),
     read: work => transaction('BEGIN', work),
-    migrate: () => {
-      connection.exec(schema)
-      return Promise.resolve()
-    },
+    migrate: () =>
+      transaction('BEGIN IMMEDIATE', sql =>
+        upgrade({ ...schemaEditor(connection), dialect, write: work => work(sql) })
+      ),
     close: async () => {
       await last
       connection.close()

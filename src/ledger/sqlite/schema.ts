@@ -1,74 +1,58 @@
-// Owns the SQLite schema: the tables of schema.sql with times as epoch milliseconds.
+// Owns the SQLite side of the schema: the tables of schema.sql with times as epoch milliseconds.
+import type Libsql from 'libsql'
+import type { Column, Key, Table } from '../sql/schema.js'
+import type { FoundTable, SchemaEditor } from '../sql/upgrade.js'
 
-export const schema = `
-CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  endpoint_id TEXT NOT NULL,
-  session_id TEXT NOT NULL,
-  transport_type INTEGER NOT NULL,
-  connect_at INTEGER NOT NULL,
-  disconnect_at INTEGER NOT NULL,
-  reason TEXT,
-  duration_class INTEGER NOT NULL,
-  last_seen_at INTEGER NOT NULL,
-  request_count INTEGER NOT NULL,
-  client_address TEXT NOT NULL,
-  user_agent TEXT,
-  client_name TEXT,
-  client_version TEXT,
-  protocol_version TEXT,
-  closed_at INTEGER,
-  closed_by TEXT,
-  holder TEXT,
-  holder_boot INTEGER,
-  UNIQUE (session_id, endpoint_id)
-);
-CREATE INDEX IF NOT EXISTS endpoint_time ON endpoint_logs_v2 (endpoint_id, duration_class, connect_at, id, disconnect_at, transport_type);
-CREATE INDEX IF NOT EXISTS all_time ON endpoint_logs_v2 (duration_class, connect_at, id, disconnect_at, transport_type, endpoint_id);
-CREATE INDEX IF NOT EXISTS idle_time ON endpoint_logs_v2 (duration_class, last_seen_at);
-CREATE TABLE IF NOT EXISTS endpoint_connections_v2 (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  endpoint_id TEXT NOT NULL UNIQUE,
-  connect_num INTEGER NOT NULL DEFAULT 0,
-  updated_at INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS endpoint_minutes_v2 (
-  start_at INTEGER NOT NULL,
-  endpoint_id TEXT NOT NULL,
-  opened INTEGER NOT NULL,
-  closed INTEGER NOT NULL,
-  net_at_start INTEGER NOT NULL,
-  PRIMARY KEY (start_at, endpoint_id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS minutes_of_endpoint ON endpoint_minutes_v2 (endpoint_id, start_at, opened, closed, net_at_start);
-CREATE TABLE IF NOT EXISTS endpoint_days_v2 (
-  start_at INTEGER NOT NULL,
-  endpoint_id TEXT NOT NULL,
-  opened INTEGER NOT NULL,
-  closed INTEGER NOT NULL,
-  net_at_start INTEGER NOT NULL,
-  PRIMARY KEY (start_at, endpoint_id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS days_of_endpoint ON endpoint_days_v2 (endpoint_id, start_at);
-CREATE TABLE IF NOT EXISTS turnstile_early_closes (
-  session_id TEXT NOT NULL,
-  endpoint_id TEXT NOT NULL,
-  closed_at INTEGER NOT NULL,
-  closed_by TEXT NOT NULL,
-  noted_at INTEGER NOT NULL,
-  PRIMARY KEY (session_id, endpoint_id, closed_at, closed_by)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS early_closes_noted ON turnstile_early_closes (noted_at);
-CREATE TABLE IF NOT EXISTS turnstile_instances (
-  id TEXT PRIMARY KEY,
-  boot INTEGER NOT NULL,
-  applied_seq INTEGER NOT NULL,
-  heartbeat_at INTEGER NOT NULL,
-  lost_at INTEGER
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS turnstile_horizon (
-  id INTEGER PRIMARY KEY,
-  rows_from_at INTEGER NOT NULL
-);
-INSERT OR IGNORE INTO turnstile_horizon (id, rows_from_at) VALUES (1, 0);
-`
+/** Within a transaction of the caller: what is cut short leaves no trace, so no table is ever found unfinished. */
+export function schemaEditor(connection: Libsql.Database): Pick<SchemaEditor, 'find' | 'create' | 'alter'> {
+  const pragma = (name: string, of: string) =>
+    connection.prepare(`PRAGMA ${name}(${of})`).all() as Record<string, string | number>[]
+  const find = (table: string): FoundTable => ({
+    columns: new Set(pragma('table_info', table).map(column => String(column.name))),
+    narrow: new Set(),
+    keys: pragma('index_list', table).map(index => ({
+      name: String(index.name),
+      unique: index.unique === 1,
+      columns: pragma('index_info', String(index.name)).map(column => String(column.name))
+    })),
+    isUnfinished: false
+  })
+  return {
+    find(tables) {
+      const found = tables.map(({ name }) => [name, find(name)] as const)
+      return Promise.resolve(new Map(found.filter(([, { columns }]) => columns.size > 0)))
+    },
+    create(table) {
+      connection.exec(tableSql(table))
+      for (const key of table.keys.filter(({ unique }) => !unique)) connection.exec(indexSql(table, key))
+      return Promise.resolve()
+    },
+    alter(table, { add = [], dropKeys = [], addKeys = [] }) {
+      for (const { column, asNull } of add)
+        connection.exec(`ALTER TABLE ${table.name} ADD COLUMN ${columnSql(column, asNull)}`)
+      for (const key of dropKeys) connection.exec(`DROP INDEX ${key}`)
+      for (const key of addKeys) connection.exec(indexSql(table, key))
+      return Promise.resolve()
+    }
+  }
+}
+
+function tableSql({ name, columns, primaryKey, keys }: Table): string {
+  const isNumbered = columns.some(isAutoIncrement)
+  const lines = columns.map(column =>
+    isAutoIncrement(column) ? `${column.name} INTEGER PRIMARY KEY AUTOINCREMENT` : columnSql(column)
+  )
+  if (!isNumbered) lines.push(`PRIMARY KEY (${primaryKey.join(', ')})`)
+  for (const key of keys.filter(({ unique }) => unique)) lines.push(`UNIQUE (${key.columns.join(', ')})`)
+  return `CREATE TABLE ${name} (${lines.join(', ')})${isNumbered ? '' : ' WITHOUT ROWID'}`
+}
+
+const isAutoIncrement = ({ definition }: Column): boolean => definition.endsWith(' AUTO_INCREMENT')
+
+function columnSql({ name, type, nullable, default: value }: Column, asNull = false): string {
+  const affinity = /INT|DATETIME/.test(type) ? 'INTEGER' : 'TEXT'
+  return `${name} ${affinity}${nullable || asNull ? '' : ' NOT NULL'}${value === undefined ? '' : ` DEFAULT ${value}`}`
+}
+
+const indexSql = ({ name: table }: Table, { name, unique, columns }: Key): string =>
+  `CREATE ${unique ? 'UNIQUE ' : ''}INDEX ${name} ON ${table} (${columns.join(', ')})`

@@ -11,7 +11,9 @@ const streams = new Map<number, AsyncIterator<unknown>>()
 port.on('message', (request: Request) => {
   answer(request).then(
     value => port.postMessage({ id: request.id, value } satisfies Reply),
-    (error: unknown) => port.postMessage({ id: request.id, error: error as Error } satisfies Reply)
+    // libsql's errors are none to structuredClone, which would drop their message.
+    (error: unknown) =>
+      port.postMessage({ id: request.id, error: new Error((error as Error).message) } satisfies Reply)
   )
 })
 
