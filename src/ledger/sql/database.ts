@@ -14,10 +14,8 @@ export interface Sql {
 export interface Dialect {
   /** The bound form of an instant, in epoch ms, for a time column. */
   time: (at: number) => Param
-  /** SQL for the whole minutes since 1970 of a time column. */
-  epochMinute: (column: string) => string
-  /** SQL for the milliseconds from one time column to another. */
-  elapsedMs: (from: string, to: string) => string
+  /** SQL for the epoch milliseconds of a time column. */
+  epochMs: (column: string) => string
   /**
    * A SELECT of each `endpoint_id` and its `net` (opens less closes) in a roll-up table, `start_at` from one bound
    * instant until before another.

@@ -114,8 +114,8 @@ async function computeAgain(editor: SchemaEditor): Promise<void> {
   for (const row of rows) await repair(editor, [row.endpoint_id as string], Date.now())
 }
 
-function classOfRow({ elapsedMs }: Dialect): string {
-  const length = elapsedMs('connect_at', 'disconnect_at')
+function classOfRow({ epochMs }: Dialect): string {
+  const length = `${epochMs('disconnect_at')} - ${epochMs('connect_at')}`
   const cases = closedClasses.map(c => `WHEN ${length} < ${classReachMs(c)} THEN ${c}`)
   return `CASE WHEN disconnect_at = connect_at THEN ${OPEN_CLASS} ${cases.join(' ')} ELSE ${LONGEST_CLASS} END`
 }

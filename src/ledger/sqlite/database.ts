@@ -11,8 +11,7 @@ const BUSY_TIMEOUT_MS = 10_000
 
 export const dialect: Dialect = {
   time: at => at,
-  epochMinute: column => `${column} / 60000`,
-  elapsedMs: (from, to) => `(${to} - ${from})`,
+  epochMs: column => column,
   // Endpoint by endpoint: to group a range of time SQLite sorts it, which takes five times as long.
   netByEndpoint: table =>
     `SELECT endpoint_id, (SELECT SUM(opened - closed) FROM ${table} AS r WHERE r.endpoint_id = c.endpoint_id AND start_at >= ? AND start_at < ?) AS net FROM endpoint_connections_v2 AS c`,
