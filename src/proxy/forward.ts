@@ -24,6 +24,8 @@ export interface ForwardContext {
   logger: FastifyBaseLogger
   /** The proxy is closing: clients are told to come back on another connection. */
   closing: boolean
+  /** Exchanges that wait for an answer although their client left. */
+  unattended: Set<Exchange>
   /** Exchanges whose end is not yet observed. */
   inFlight: number
   /** Connections of clients. */
@@ -110,6 +112,7 @@ class Exchange implements ExchangeHandler {
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
     this.#tap?.head(status, headers)
+    if (res.destroyed) return this.abort()
     if (this.#context.closing) res.shouldKeepAlive = false
     res.writeHead(status, reason, responseHeaders(fields, chunked))
     this.#chunked = chunked
@@ -172,6 +175,7 @@ class Exchange implements ExchangeHandler {
     this.#abandon()
     if (this.#over) return
     this.#finish()
+    if (this.#res.destroyed) return
     if (!this.#res.headersSent) sendFailure(this.#res, failureOf(error, this.#req, this.#context.logger))
     // Without chunks or a length only a reset tells a broken answer from a whole one.
     else if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
@@ -180,6 +184,14 @@ class Exchange implements ExchangeHandler {
 
   #onClientClose(): void {
     if (this.#over) return
+    const { closing, unattended } = this.#context
+    const unanswered = this.#req.complete && !this.#res.headersSent
+    // Some clients leave right after their DELETE; its answer tells whether the session ended.
+    if (this.#req.method === 'DELETE' && this.#tap && unanswered && !closing) unattended.add(this)
+    else this.abort()
+  }
+
+  abort(): void {
     this.#finish()
     this.#abandon()
   }
@@ -191,6 +203,7 @@ class Exchange implements ExchangeHandler {
 
   #finish(): void {
     this.#over = true
+    this.#context.unattended.delete(this)
     this.#context.inFlight--
     this.#tap?.end()
   }

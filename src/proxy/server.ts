@@ -55,6 +55,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     connections,
     routes: new Routes(options.patterns),
     closing: false,
+    unattended: new Set(),
     inFlight: 0,
     clients: new Set(),
     upgraded: new Set()
@@ -73,7 +74,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 
   async function close(graceMs: number): Promise<void> {
     context.closing = true
-    const cut = setTimeout(() => context.clients.forEach(socket => socket.destroy()), graceMs)
+    const cut = setTimeout(() => {
+      context.clients.forEach(socket => socket.destroy())
+      context.unattended.forEach(exchange => exchange.abort())
+    }, graceMs)
     // node closes idle connections, but not those on which no request ever came, and none later.
     const sweep = setInterval(() => closeUnused(context), SWEEP_INTERVAL_MS)
     await app.close()

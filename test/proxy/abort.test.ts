@@ -1,4 +1,5 @@
 // Owns what happens when one side leaves: the other side learns of it at once, at every stage of an exchange.
+import { setTimeout } from 'node:timers/promises'
 import { test } from 'tap'
 import { askForStream, answer, proxyTo, request, upstreamFor } from './rig.js'
 import { connectTo, type Wire } from './wire.js'
@@ -67,16 +68,46 @@ await test('an upstream that resets an answer that waits for the client does not
   await upstream.send(answer('200 OK', 'Connection: close', 'Content-Length: 100000000'))
   for (let sent = 0; sent < 100; sent++) {
     const taken = upstream.send(Buffer.alloc(65_536))
-    if (
-      !(await Promise.race([taken.then(() => true), new Promise(resolve => setTimeout(resolve, 100, false))]))
-    )
-      break
+    if (!(await Promise.race([taken.then(() => true), setTimeout(100, false)]))) break
   }
   upstream.socket.resetAndDestroy()
-  await new Promise(resolve => setTimeout(resolve, 100))
+  await setTimeout(100)
   client.socket.resume()
   await client.done()
   t.equal(client.reader.complete, false)
+})
+
+await test('a DELETE goes on without its client: the session may end upstream', async t => {
+  for (const how of ['closes', 'resets'] as const) {
+    const { client, upstream, observations } = await askForStream(t, {
+      line: 'DELETE /stream/a HTTP/1.1',
+      fields: ['Mcp-Session-Id: s']
+    })
+    if (how === 'closes') client.socket.destroy()
+    else client.socket.resetAndDestroy()
+    await client.closed()
+    await setTimeout(50)
+    t.same(observations, [])
+    await upstream.send(answer('202 Accepted', 'Content-Length: 8') + 'Accepted')
+    while (observations.length === 0) await setTimeout(1)
+    t.match(observations, [{ method: 'DELETE', status: 202, sessionId: 's' }])
+  }
+})
+
+await test('a DELETE without its client lasts no longer than the upstream timeout, nor than the proxy', async t => {
+  for (const end of ['timeout', 'close'] as const) {
+    const upstreamTimeoutMs = end === 'timeout' ? 100 : 0
+    const { client, upstream, proxy } = await askForStream(t, {
+      line: 'DELETE /stream/a HTTP/1.1',
+      fields: ['Mcp-Session-Id: s'],
+      options: { upstreamTimeoutMs }
+    })
+    client.socket.destroy()
+    await client.closed()
+    if (end === 'close') await proxy.close(50)
+    await upstream.closed()
+    t.pass(end)
+  }
 })
 
 await test('a client that leaves while the upstream is being connected to', async t => {

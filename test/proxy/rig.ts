@@ -38,21 +38,27 @@ export async function upstreamFor(t: Test, script: (wire: Wire) => Promise<void>
   return upstream
 }
 
-/** A client that asked for a stream through the proxy, and the upstream's end, where the request has arrived. */
+/** A client with a request through the proxy under way, and the upstream's end, where the request has arrived. */
 export async function askForStream(
   t: Test,
-  fields: string[] = []
-): Promise<{ client: Wire; upstream: Wire }> {
+  { line = 'GET /stream/a HTTP/1.1', fields = [], options = {} }: Ask = {}
+): Promise<Rig & { client: Wire; upstream: Wire }> {
   let arrived: (wire: Wire) => void
   const connected = new Promise<Wire>(resolve => (arrived = resolve))
   const server = await upstreamFor(t, wire => arrived(wire))
-  const { port } = await proxyTo(t, server.url)
-  const client = await connectTo(port)
+  const rig = await proxyTo(t, server.url, options)
+  const client = await connectTo(rig.port)
   t.teardown(() => client.socket.destroy())
-  await client.send(request('GET /stream/a HTTP/1.1', ...fields))
+  await client.send(request(line, ...fields))
   const upstream = await connected
   await upstream.done()
-  return { client, upstream }
+  return { ...rig, client, upstream }
+}
+
+interface Ask {
+  line?: string
+  fields?: string[]
+  options?: Partial<ProxyOptions>
 }
 
 /** A head from its lines, with `Host` as the second one. */

@@ -12,7 +12,7 @@ function chunk(data: string | Buffer): string {
 
 /** A client and the upstream's end of its connection, after the request and the answer's head. */
 async function openStream(t: Test, fields: string[] = []): Promise<{ client: Wire; upstream: Wire }> {
-  const { client, upstream } = await askForStream(t, fields)
+  const { client, upstream } = await askForStream(t, { fields })
   await upstream.send(streamHead)
   await client.head()
   return { client, upstream }
