@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   duration_class TINYINT NOT NULL COMMENT '-1 while open, else floor(log4(duration in ms)): makes range queries independent of the history',
   last_seen_at DATETIME(3) NOT NULL,
   request_count BIGINT UNSIGNED NOT NULL,
+  seen_by VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the proxy that saw it last',
   client_address VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   user_agent VARCHAR(255) CHARACTER SET utf8mb4 NULL,
   client_name VARCHAR(255) CHARACTER SET utf8mb4 NULL,

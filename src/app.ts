@@ -36,7 +36,7 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
   try {
     const outbox = new Outbox(config.dataDir, Date.now())
     cleanups.push(() => outbox.close())
-    const store = await openStore(config.store)
+    const store = await openStore(config.store, config.sessionIdleTimeoutMs)
     cleanups.push(() => store.close())
 
     const shipper = new Shipper(outbox, store, logger)
@@ -89,10 +89,10 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
   }
 }
 
-async function openStore(location: StoreLocation): Promise<Store> {
+async function openStore(location: StoreLocation, idleTimeoutMs: number): Promise<Store> {
   return location.kind === 'sqlite'
-    ? await openEmbeddedStore(location.path)
-    : sqlStore(openMysql(location.url))
+    ? await openEmbeddedStore(location.path, idleTimeoutMs)
+    : sqlStore(openMysql(location.url), idleTimeoutMs)
 }
 
 async function listen(admin: FastifyInstance, { host, port }: Address): Promise<string> {

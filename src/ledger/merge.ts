@@ -1,5 +1,6 @@
 // Owns how facts about one session become its row: a pure merge whose result does not depend on their order.
 import type { CloseEvent, FinalReason, OpenEvent, PresumedReason, UseEvent } from '../sessions/events.js'
+import { Transport } from '../sessions/observation.js'
 import type { Instance, SessionRow } from './store.js'
 
 /** Everything the store keeps of a session, but for the row's id. */
@@ -15,11 +16,12 @@ export interface SessionRecord extends Omit<SessionRow, 'id'> {
 /** Of two final ends at the same millisecond, the one further left counts. */
 const finalOrder: readonly FinalReason[] = ['delete', 'stream_end', 'killed', 'gone']
 
-/** Merges a proof that the session is open: its first (`open`), or a use. */
+/** Merges a proof that the session is open: its first (`open`), or a use. `idleTimeoutMs`: as for `mergeClose`. */
 export function mergeProof(
   before: SessionRecord | undefined,
   proof: OpenEvent | UseEvent,
-  origin: Instance
+  origin: Instance,
+  idleTimeoutMs = 0
 ): SessionRecord {
   const after = before ? { ...before } : newRecord(proof)
   if (proof.type === 'open' && (after.clientAddress === '' || proof.at < after.connectAt)) {
@@ -35,26 +37,47 @@ export function mergeProof(
   const open = after.reason === null
   after.connectAt = Math.min(after.connectAt, proof.at)
   if (open) after.disconnectAt = after.connectAt
+  if (proof.at >= after.lastSeenAt) after.seenBy = origin.id
   after.lastSeenAt = Math.max(after.lastSeenAt, proof.at)
   after.requestCount += proof.requests
-  return after
+  return open && after.closedAt !== null && after.closedBy !== null
+    ? ended(after, after.closedAt, after.closedBy, idleTimeoutMs)
+    : after
 }
 
-/** Merges a final end. The earliest one counts; a session was open for at least the millisecond before it. */
-export function mergeClose(before: SessionRecord, close: Pick<CloseEvent, 'at' | 'reason'>): SessionRecord {
+/**
+ * Merges a final end. The earliest one counts; a session was open for at least the millisecond before it. Where it was
+ * not used for `idleTimeoutMs` (0: no limit) before that end, it was idle first.
+ */
+export function mergeClose(
+  before: SessionRecord,
+  close: Pick<CloseEvent, 'at' | 'reason'>,
+  idleTimeoutMs = 0
+): SessionRecord {
   if (
     before.closedAt !== null &&
     before.closedBy !== null &&
     !precedes(close, before.closedAt, before.closedBy)
   )
     return before
+  return ended(before, close.at, close.reason, idleTimeoutMs)
+}
+
+function ended(
+  record: SessionRecord,
+  closedAt: number,
+  closedBy: FinalReason,
+  idleTimeoutMs: number
+): SessionRecord {
+  const idleAt = record.lastSeenAt + idleTimeoutMs
+  const idle = idleTimeoutMs > 0 && record.transport === Transport.streamable && idleAt < closedAt
   return {
-    ...before,
-    closedAt: close.at,
-    closedBy: close.reason,
-    disconnectAt: close.at,
-    reason: close.reason,
-    connectAt: Math.min(before.connectAt, close.at - 1)
+    ...record,
+    closedAt,
+    closedBy,
+    disconnectAt: idle ? idleAt : closedAt,
+    reason: idle ? 'idle' : closedBy,
+    connectAt: Math.min(record.connectAt, closedAt - 1)
   }
 }
 
@@ -97,6 +120,7 @@ function newRecord({ endpointId, sessionId, transport, at }: OpenEvent | UseEven
     reason: null,
     lastSeenAt: at,
     requestCount: 0,
+    seenBy: null,
     clientAddress: '',
     userAgent: null,
     clientName: null,

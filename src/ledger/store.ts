@@ -15,6 +15,8 @@ export interface SessionRow {
   reason: CloseReason | null
   lastSeenAt: number
   requestCount: number
+  /** The proxy that saw it last. */
+  seenBy: string | null
   clientAddress: string
   userAgent: string | null
   clientName: string | null

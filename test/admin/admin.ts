@@ -33,6 +33,7 @@ export function session(given: Partial<SessionRow> = {}): SessionRow {
     reason: given.disconnectAt === undefined ? null : 'delete',
     lastSeenAt: connectAt,
     requestCount: 1,
+    seenBy: null,
     clientAddress: '192.0.2.7',
     userAgent: null,
     clientName: null,

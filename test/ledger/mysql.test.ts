@@ -7,8 +7,8 @@ import { storeContract } from './store-contract.js'
 
 const database = await startDatabase()
 t.teardown(() => database.stop())
-storeContract('mysql', async () => {
-  const store = sqlStore(openMysql(await freshDatabase(database.url)))
+storeContract('mysql', async idleTimeoutMs => {
+  const store = sqlStore(openMysql(await freshDatabase(database.url)), idleTimeoutMs)
   await store.migrate()
   return store
 })(t)

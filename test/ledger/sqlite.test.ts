@@ -5,4 +5,6 @@ import { openEmbeddedStore } from '../../src/ledger/sqlite/store.js'
 import { storeContract } from './store-contract.js'
 
 let stores = 0
-storeContract('sqlite', () => openEmbeddedStore(join(t.testdir(), `${++stores}.db`)))(t)
+storeContract('sqlite', idleTimeoutMs =>
+  openEmbeddedStore(join(t.testdir(), `${++stores}.db`), idleTimeoutMs)
+)(t)

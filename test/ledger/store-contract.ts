@@ -131,11 +131,18 @@ function randomHistory(random: Random, sessions: number, days: number): LedgerEv
   return events
 }
 
-export function storeContract(name: string, openStore: () => Promise<Store>): (t: Test) => void {
+export function storeContract(
+  name: string,
+  openStore: (idleTimeoutMs?: number) => Promise<Store>
+): (t: Test) => void {
   return t => {
-    const withStore = (title: string, body: (t: Test, store: Store) => Promise<void>): void => {
+    const withStore = (
+      title: string,
+      body: (t: Test, store: Store) => Promise<void>,
+      idleTimeoutMs?: number
+    ): void => {
       void t.test(`${name}: ${title}`, async t => {
-        const store = await openStore()
+        const store = await openStore(idleTimeoutMs)
         t.teardown(() => store.close())
         await body(t, store)
       })
@@ -285,6 +292,35 @@ export function storeContract(name: string, openStore: () => Promise<Store>): (t
       }
     )
 
+    withStore(
+      'a session that was idle before its end ended as idle, whatever is told first',
+      async (t, store) => {
+        const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+        await one.send(open('e', 'a', EPOCH))
+        await two.send(close('e', 'a', EPOCH + 3 * MINUTE))
+        t.match(await store.session('a'), [{ reason: 'idle', disconnectAt: EPOCH + MINUTE }])
+        await one.send(use('e', 'a', EPOCH + MINUTE))
+        t.match(await store.session('a'), [{ reason: 'idle', disconnectAt: EPOCH + 2 * MINUTE }])
+        await one.send(use('e', 'a', EPOCH + 2 * MINUTE))
+        t.match(await store.session('a'), [{ reason: 'delete', disconnectAt: EPOCH + 3 * MINUTE }])
+        await two.send(open('e', 'b', EPOCH, true), close('e', 'b', EPOCH + 3 * MINUTE))
+        t.match(await store.session('b'), [{ reason: 'delete' }], 'a stream does not idle')
+        await one.send(close('e', 'c', EPOCH + 3 * MINUTE))
+        await two.send(open('e', 'c', EPOCH))
+        t.match(await store.session('c'), [{ reason: 'idle', disconnectAt: EPOCH + MINUTE }])
+        await holdsInvariant(t, store, { start: EPOCH - MINUTE, end: EPOCH + 4 * MINUTE, peak: true })
+      },
+      MINUTE
+    )
+
+    withStore('a session is of the proxy that saw it last', async (t, store) => {
+      const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+      await one.send(open('e', 'a', EPOCH))
+      await two.send(use('e', 'a', EPOCH + 5))
+      await one.send(use('e', 'a', EPOCH + 4))
+      t.match(await store.session('a'), [{ seenBy: two.instance.id }])
+    })
+
     withStore('retention deletes what ended long ago, and counts and series stay', async (t, store) => {
       const sender = await new Sender(store).start()
       await sender.send(
@@ -362,7 +398,7 @@ export function storeContract(name: string, openStore: () => Promise<Store>): (t
         const rows = (await allRows(store)).filter(row => row.sessionId.startsWith(`r${round}-`))
         t.equal(rows.length, SESSIONS)
         const outcome = rows.map(row => {
-          const { clientAddress: _a, userAgent: _u, transport: _t, ...fact } = facts(row)
+          const { clientAddress: _a, userAgent: _u, transport: _t, seenBy: _s, ...fact } = facts(row)
           return [
             row.sessionId.slice(3),
             JSON.stringify({ ...fact, endpointId: row.endpointId.slice(3), sessionId: '', holder: 0 })

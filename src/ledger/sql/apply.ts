@@ -13,14 +13,15 @@ export async function apply(
   db: Database,
   instance: Instance,
   entries: readonly OutboxEntry[],
-  now: number
+  now: number,
+  idleTimeoutMs = 0
 ): Promise<void> {
   await db.write(async sql => {
     const applied = await lockAppliedSeq(sql, db.dialect, instance.id)
     const fresh = entries.filter(entry => entry.seq > applied)
     const last = fresh.at(-1)
     if (!last) return
-    await applyFresh(sql, db.dialect, instance.id, fresh, now)
+    await applyFresh(sql, db.dialect, instance.id, fresh, now, idleTimeoutMs)
     await setAppliedSeq(sql, db.dialect, instance.id, last.seq, now)
   })
 }
@@ -30,7 +31,8 @@ async function applyFresh(
   dialect: Dialect,
   instanceId: string,
   entries: readonly OutboxEntry[],
-  now: number
+  now: number,
+  idleTimeoutMs: number
 ): Promise<void> {
   const events = entries.map(entry => entry.event).filter(event => event.type !== 'restart')
   const proofs = events.filter(event => event.type !== 'close')
@@ -54,7 +56,7 @@ async function applyFresh(
     }
     const known = change.get(sessionKey(event))
     if (event.type === 'close') {
-      if (known) change.put(mergeClose(known, event))
+      if (known) change.put(mergeClose(known, event, idleTimeoutMs))
       else {
         addEarlyClose(early, event)
         tooEarly.push(event)
@@ -62,7 +64,8 @@ async function applyFresh(
       continue
     }
     const ends = known ? [] : (early.get(sessionKey(event)) ?? [])
-    change.put(ends.reduce(mergeClose, mergeProof(known, event, { id: instanceId, boot })))
+    const proved = mergeProof(known, event, { id: instanceId, boot }, idleTimeoutMs)
+    change.put(ends.reduce((record, end) => mergeClose(record, end, idleTimeoutMs), proved))
   }
   await change.save()
   await noteEarlyCloses(sql, dialect, tooEarly, now)

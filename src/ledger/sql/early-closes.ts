@@ -46,7 +46,12 @@ export function addEarlyClose(closes: Map<string, CloseEvent[]>, close: CloseEve
  * Forgets the early ends noted before `notedBefore` (epoch ms), at most a batch; how many. An end and its open may have
  * been written at the same moment by two proxies, neither seeing the other's: such an end is applied now.
  */
-export async function settleEarlyCloses(db: Database, notedBefore: number, now: number): Promise<number> {
+export async function settleEarlyCloses(
+  db: Database,
+  notedBefore: number,
+  now: number,
+  idleTimeoutMs: number
+): Promise<number> {
   return await db.write(async sql => {
     const due = await sql.all(
       `SELECT ${KEY.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at LIMIT ?`,
@@ -58,7 +63,7 @@ export async function settleEarlyCloses(db: Database, notedBefore: number, now: 
     await change.load(closes)
     for (const close of closes) {
       const record = change.get(sessionKey(close))
-      if (record) change.put(mergeClose(record, close))
+      if (record) change.put(mergeClose(record, close, idleTimeoutMs))
       await sql.run(
         `DELETE FROM turnstile_early_closes WHERE ${KEY.map(column => `${column} = ?`).join(' AND ')}`,
         [close.sessionId, close.endpointId, db.dialect.time(close.at), close.reason]

@@ -16,6 +16,7 @@ const columns: readonly (readonly [string, keyof SessionRecord, 'time'?])[] = [
   ['reason', 'reason'],
   ['last_seen_at', 'lastSeenAt', 'time'],
   ['request_count', 'requestCount'],
+  ['seen_by', 'seenBy'],
   ['client_address', 'clientAddress'],
   ['user_agent', 'userAgent'],
   ['client_name', 'clientName'],

@@ -9,15 +9,16 @@ import { connections, counts, session } from './reader.js'
 import { deleteEnded, deleteRollups } from './retention.js'
 import { series } from './series.js'
 
-export function sqlStore(db: Database): Store {
+/** `idleTimeoutMs`: a session not used for so long before its end was idle first; 0: never. */
+export function sqlStore(db: Database, idleTimeoutMs = 0): Store {
   return {
     migrate: () => db.migrate(),
     register: (instance, now) => register(db, instance, now),
-    apply: (instance, entries, now) => apply(db, instance, entries, now),
+    apply: (instance, entries, now) => apply(db, instance, entries, now, idleTimeoutMs),
     heartbeat: (instance, now) => heartbeat(db, instance, now),
     loseStreams: (id, heartbeatAt, now) => loseStreams(db, id, heartbeatAt, now),
     closeIdle: (timeoutMs, now) => closeIdle(db, timeoutMs, now),
-    settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(db, notedBefore, now),
+    settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(db, notedBefore, now, idleTimeoutMs),
     deleteEnded: before => deleteEnded(db, before),
     deleteRollups: before => deleteRollups(db, before),
     connections: query => connections(db, query),

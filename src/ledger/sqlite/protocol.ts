@@ -1,6 +1,12 @@
 // Owns what the main thread and the store's worker say to each other.
 import type { Store } from '../store.js'
 
+/** What a worker is started with. */
+export interface StoreLocation {
+  path: string
+  idleTimeoutMs: number
+}
+
 /** Methods that answer once. */
 export type CallName = Exclude<keyof Store, 'series'>
 

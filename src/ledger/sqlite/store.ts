@@ -1,13 +1,16 @@
 // Owns the embedded store as the main thread sees it: SQLite in two worker threads, one that writes and one that reads.
 import { Worker } from 'node:worker_threads'
 import type { SeriesPoint, SeriesQuery, Store } from '../store.js'
-import type { CallName, Reply, Request } from './protocol.js'
+import type { CallName, Reply, Request, StoreLocation } from './protocol.js'
 
-/** Opens the database file at `path`, or makes it; nothing it does blocks the caller's event loop. */
-export async function openEmbeddedStore(path: string): Promise<Store> {
-  const writer = new Thread(path)
+/**
+ * Opens the database file at `path`, or makes it; nothing it does blocks the caller's event loop. `idleTimeoutMs`: as
+ * for `sqlStore`.
+ */
+export async function openEmbeddedStore(path: string, idleTimeoutMs = 0): Promise<Store> {
+  const writer = new Thread(path, idleTimeoutMs)
   await writer.call('migrate', [])
-  const reader = new Thread(path)
+  const reader = new Thread(path, idleTimeoutMs)
   return {
     migrate: () => writer.call('migrate', []),
     register: (...args) => writer.call('register', args),
@@ -39,8 +42,9 @@ class Thread {
   #lastId = 0
   #failure: Error | undefined
 
-  constructor(path: string) {
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { path }, execArgv: [] })
+  constructor(path: string, idleTimeoutMs: number) {
+    const workerData: StoreLocation = { path, idleTimeoutMs }
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, execArgv: [] })
     this.#worker.unref()
     this.#worker.on('message', (reply: Reply) => {
       const waiting = this.#waiting.get(reply.id)!

@@ -2,10 +2,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { sqlStore } from '../sql/store.js'
 import { openSqlite } from './database.js'
-import type { Reply, Request } from './protocol.js'
+import type { Reply, Request, StoreLocation } from './protocol.js'
 
 const port = parentPort!
-const store = sqlStore(openSqlite((workerData as { path: string }).path))
+const { path, idleTimeoutMs } = workerData as StoreLocation
+const store = sqlStore(openSqlite(path), idleTimeoutMs)
 const streams = new Map<number, AsyncIterator<unknown>>()
 
 port.on('message', (request: Request) => {
