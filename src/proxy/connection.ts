@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls'
 import { type AnswerHandler, AnswerParser } from './answer-parser.js'
 import { maxCopiedBytes } from './chunks.js'
 import { InvalidAnswer, UpstreamTimeout } from './errors.js'
-import { AnswerTiming, type StallDetector } from './stall.js'
+import { AnswerTiming, type NagleDetector } from './nagle.js'
 
 export interface ExchangeHandler extends AnswerHandler {
   /** All that came with one read has been told. */
@@ -16,7 +16,7 @@ export interface ExchangeHandler extends AnswerHandler {
 }
 
 export interface ConnectionOptions {
-  stall: StallDetector
+  nagle: NagleDetector
   upstream: URL
   connectTimeoutMs: number
   /** From the last part of a request to the head of its answer; 0: for ever. */
@@ -57,7 +57,7 @@ export class Connection {
       }
     })
     this.#socket = socket
-    this.#timing = new AnswerTiming(options.stall)
+    this.#timing = new AnswerTiming(options.nagle)
     this.#onClose = onClose
     const late = (): unknown => socket.destroy(new Error(`No connection within ${connectTimeoutMs} ms`))
     const connectTimer = setTimeout(late, connectTimeoutMs)

@@ -11,7 +11,7 @@ import { Connections } from './connections.js'
 import { forward, type ForwardContext } from './forward.js'
 import { answerInFlight, inTurn } from './pipelining.js'
 import { type RoutePatterns, Routes } from './routes.js'
-import { StallDetector } from './stall.js'
+import { NagleDetector } from './nagle.js'
 import { handleUpgrade, isWebSocketUpgrade } from './upgrade.js'
 
 export interface ProxyOptions {
@@ -41,15 +41,15 @@ const keepAliveTimeoutMs = 72_000
 const SWEEP_INTERVAL_MS = 50
 const headersTimeoutMs = 60_000
 
-const stallAdvice =
+const nagleAdvice =
   'The upstream holds the second part of its answers back until the first is acknowledged (tokio-rs/axum#2521), 40 ms ' +
   'each. The proxy nudges it. To end this for all clients, serve without Nagle: ' +
   'axum::serve(listener.tap_io(|tcp| { tcp.set_nodelay(true).ok(); }), app)'
 
 /** Throws the error of listening as it is. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
-  const stall = new StallDetector(() => options.logger.warn(stallAdvice))
-  const connections = new Connections({ ...options, stall })
+  const nagle = new NagleDetector(() => options.logger.warn(nagleAdvice))
+  const connections = new Connections({ ...options, nagle })
   const context: ForwardContext = {
     ...options,
     connections,

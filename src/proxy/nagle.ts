@@ -1,5 +1,5 @@
-// Owns knowing whether the upstream stalls: it leaves Nagle's algorithm on (as plain `axum::serve` does, tokio-rs/axum#2521), so
-// the second part of an answer waits until the first is acknowledged, which the kernel here puts off for 40 ms or more.
+// Owns knowing whether the upstream leaves Nagle's algorithm on, as plain `axum::serve` does (tokio-rs/axum#2521): the second
+// part of its answers then waits for the acknowledgement of the first, which the kernel here delays by 40 ms.
 //
 // What helps is anything sent to it, as the acknowledgement goes along: an empty line, which a server ignores before a
 // request line (RFC 9112 §2.2). Connections that rest before they are used again help too, but take hundreds of them.
@@ -19,7 +19,7 @@ const CONTROLS = 8
 /** `trial`: does nudging help? `found`: it does. */
 type State = 'none' | 'trial' | 'found'
 
-export class StallDetector {
+export class NagleDetector {
   #state: State = 'none'
   #samples = 0
   #stalls = 0
@@ -92,15 +92,15 @@ const RESTED_MS = 30
 
 /** The timing of the answers on one connection. */
 export class AnswerTiming {
-  readonly #stall: StallDetector
+  readonly #nagle: NagleDetector
   #rested = true
   /** Reads of the answer so far that did not complete it, and when the first one was. */
   #parts = 0
   #firstAt = 0
   #nudged = false
 
-  constructor(stall: StallDetector) {
-    this.#stall = stall
+  constructor(nagle: NagleDetector) {
+    this.#nagle = nagle
   }
 
   /** A request is sent, on a connection that did nothing for `idleMs`. */
@@ -113,11 +113,11 @@ export class AnswerTiming {
   part(complete: boolean): boolean {
     if (this.#parts > MAX_NUDGES || (complete && this.#parts === 0)) return false
     const now = performance.now()
-    if (this.#parts === 1 && !this.#rested) this.#stall.note(now - this.#firstAt, this.#nudged, now)
+    if (this.#parts === 1 && !this.#rested) this.#nagle.note(now - this.#firstAt, this.#nudged, now)
     if (complete) return false
     if (this.#parts++ === 0) {
       this.#firstAt = now
-      this.#nudged = this.#stall.shouldNudge(now)
+      this.#nudged = this.#nagle.shouldNudge(now)
     }
     return this.#nudged
   }

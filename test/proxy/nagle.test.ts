@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { test, type Test } from 'tap'
-import { StallDetector } from '../../src/proxy/stall.js'
+import { NagleDetector } from '../../src/proxy/nagle.js'
 import { proxyTo, request, type Rig } from './rig.js'
 import { connectTo } from './wire.js'
 
@@ -85,7 +85,7 @@ await test('an upstream without that fault is never nudged', async t => {
 })
 
 /** Feeds `count` gaps of answers, nudged when the detector says so; how many were nudged. */
-function feed(detector: StallDetector, count: number, gapMs: (nudged: boolean) => number, now = 0): number {
+function feed(detector: NagleDetector, count: number, gapMs: (nudged: boolean) => number, now = 0): number {
   let nudges = 0
   for (let i = 0; i < count; i++) {
     const nudged = detector.shouldNudge(now)
@@ -97,7 +97,7 @@ function feed(detector: StallDetector, count: number, gapMs: (nudged: boolean) =
 
 await test('events that come 50 ms apart are tried once a minute, and left alone', t => {
   let found = 0
-  const detector = new StallDetector(() => found++)
+  const detector = new NagleDetector(() => found++)
   t.ok(feed(detector, 100, () => 50) <= 2)
   t.equal(
     feed(detector, 100, () => 50, 59_000),
@@ -111,7 +111,7 @@ await test('events that come 50 ms apart are tried once a minute, and left alone
 await test('answers that stall now and then, for other reasons, are no fault', t => {
   let answers = 0
   t.equal(
-    feed(new StallDetector(() => t.fail('found')), 1_000, () => (answers++ % 8 === 0 ? 50 : 1)),
+    feed(new NagleDetector(() => t.fail('found')), 1_000, () => (answers++ % 8 === 0 ? 50 : 1)),
     0
   )
   t.end()
@@ -119,7 +119,7 @@ await test('answers that stall now and then, for other reasons, are no fault', t
 
 await test('now and then an answer goes without, and a fault that is gone is noticed', t => {
   let found = 0
-  const detector = new StallDetector(() => found++)
+  const detector = new NagleDetector(() => found++)
   feed(detector, 100, nudged => (nudged ? 1 : 44))
   t.equal(found, 1)
   t.ok(detector.found)
