@@ -3,6 +3,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { HealthReport } from './admin/routes/health.js'
 import { buildAdmin } from './admin/server.js'
 import type { Address, Config, StoreLocation } from './config.js'
+import { LiveCounts } from './ledger/live-counts.js'
 import { openMysql } from './ledger/mysql/database.js'
 import { Keeper } from './ledger/keeper.js'
 import { Outbox } from './ledger/outbox.js'
@@ -12,6 +13,7 @@ import { sqlStore } from './ledger/sql/store.js'
 import { openEmbeddedStore } from './ledger/sqlite/store.js'
 import type { Store } from './ledger/store.js'
 import { startProxy } from './proxy/server.js'
+import { storedId } from './sessions/ids.js'
 import { SessionTracker } from './sessions/tracker.js'
 
 /** How often uses are told to the ledger, and the outbox that the process lives. */
@@ -39,13 +41,19 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
     const store = await openStore(config.store, config.sessionIdleTimeoutMs)
     cleanups.push(() => store.close())
 
-    const shipper = new Shipper(outbox, store, logger)
+    const liveCounts = config.maxSessionsPerEndpoint > 0 ? new LiveCounts() : undefined
+    const shipper = new Shipper(outbox, store, logger, liveCounts)
     shipper.start()
     cleanups.push(() => shipper.stop())
 
-    const tracker = new SessionTracker()
+    const tracker = new SessionTracker({
+      onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
+    })
     const recorder = new Recorder(outbox, shipper, logger)
-    const tick = (): void => recorder.tick(tracker.flush(), Date.now())
+    const tick = (): void => {
+      recorder.tick(tracker.flush(), Date.now())
+      if (liveCounts) shipper.notify()
+    }
     const timer = setInterval(tick, TICK_MS)
     cleanups.push(async () => {
       clearInterval(timer)
@@ -72,11 +80,9 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
     cleanups.push(() => admin.close())
 
     const proxy = await startProxy({
-      upstream: config.upstream,
+      ...config,
       ...config.listen,
-      rewriteHost: config.rewriteHost,
-      upstreamTimeoutMs: config.upstreamTimeoutMs,
-      connectTimeoutMs: config.connectTimeoutMs,
+      liveSessions: endpointId => liveCounts?.of(storedId(endpointId) ?? '') ?? 0,
       patterns: { stream: config.streamPath, sse: config.ssePath, message: config.messagePath },
       observe: observation => recorder.record(tracker.observe(observation)),
       logger

@@ -5,6 +5,7 @@ import {
   address,
   age,
   boolean,
+  count,
   directory,
   duration,
   lease,
@@ -76,6 +77,21 @@ const settings = {
   upstreamTimeoutMs: { kind: duration, default: '300s', help: "wait for an answer's headers; 0: for ever" },
   connectTimeoutMs: { kind: duration, default: '5s', help: 'wait for a connection to the upstream' },
   drainTimeoutMs: { kind: duration, default: '10s', help: 'at exit, wait for requests under way' },
+  headTimeoutMs: { kind: duration, default: '60s', help: "wait for a request's head; 0: for ever" },
+  keepAliveTimeoutMs: { kind: duration, default: '72s', help: 'wait for the next request; 0: for ever' },
+  stallTimeoutMs: {
+    kind: duration,
+    default: '60s',
+    help: 'wait for a client that stops amid a body or an answer; 0: for ever'
+  },
+  maxConnections: { kind: count, default: '20000', help: 'connections of clients; 0: no limit' },
+  maxStreams: { kind: count, default: '15000', help: 'streams under way; 0: no limit' },
+  maxRequests: { kind: count, default: '5000', help: 'other requests under way; 0: no limit' },
+  maxSessionsPerEndpoint: {
+    kind: count,
+    default: '0',
+    help: 'open sessions of one endpoint, counted in the store; 0: no limit'
+  },
   rewriteHost: { kind: boolean, default: 'off', help: "send the upstream's authority as Host" },
   adminToken: { kind: token, secret: true, help: 'bearer token for the admin port (default: none)' },
   logLevel: {

@@ -106,6 +106,14 @@ export const boolean: Kind<boolean> = {
   }
 }
 
+const MAX_COUNT = 10_000_000
+
+export const count: Kind<number> = {
+  placeholder: 'N',
+  expected: `a whole number up to ${MAX_COUNT}, or 0 for no limit`,
+  parse: text => (/^\d{1,8}$/.test(text) && Number(text) <= MAX_COUNT ? Number(text) : undefined)
+}
+
 export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
 
 export const path: Kind<string> = {

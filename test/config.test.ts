@@ -39,6 +39,13 @@ void t.test('defaults', t => {
     upstreamTimeoutMs: 300_000,
     connectTimeoutMs: 5_000,
     drainTimeoutMs: 10_000,
+    headTimeoutMs: 60_000,
+    keepAliveTimeoutMs: 72_000,
+    stallTimeoutMs: 60_000,
+    maxConnections: 20_000,
+    maxStreams: 15_000,
+    maxRequests: 5_000,
+    maxSessionsPerEndpoint: 0,
     rewriteHost: false,
     adminToken: undefined,
     logLevel: 'info'
@@ -193,6 +200,11 @@ void t.test('values that cannot be used', t => {
     /^--upstream ".*" cannot be used: give an http or https URL .* such as http:\/\/127.0.0.1:3000$/,
     ...'localhost:3000|127.0.0.1|ftp://a|http:/a|http://|http:///a|http://a:99999|http://a:b'.split('|'),
     ...'http://a/?x|http://a?x=1|http://a/#x|http://a b| http://a|http://[::1|http://a\n'.split('|')
+  )
+  bad(
+    '--max-streams',
+    /^--max-streams ".*" cannot be used: give a whole number up to 10000000, or 0 for no limit$/,
+    ...'-1|1.5|1e3|ten|10000001|99999999999'.split('|')
   )
   bad(
     '--upstream',

@@ -1,8 +1,9 @@
 // Owns the way from outbox to store: in order, in batches, for ever, exactly once.
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { LiveCounts } from './live-counts.js'
 import { type LedgerLog, SteadyWarning } from './log.js'
 import type { Outbox } from './outbox.js'
-import type { StoreWriter } from './store.js'
+import type { Store } from './store.js'
 
 const BATCH_ENTRIES = 1_000
 const RETRY_MIN_MS = 100
@@ -20,8 +21,9 @@ export interface ShipperFailure {
  */
 export class Shipper {
   readonly #outbox: Outbox
-  readonly #store: StoreWriter
+  readonly #store: Store
   readonly #log: LedgerLog
+  readonly #liveCounts: LiveCounts | undefined
   readonly #warning: SteadyWarning
   readonly #stopping = new AbortController()
   #wake: () => void = () => undefined
@@ -29,10 +31,11 @@ export class Shipper {
   #running: Promise<void> | undefined
   failure: ShipperFailure | undefined
 
-  constructor(outbox: Outbox, store: StoreWriter, log: LedgerLog) {
+  constructor(outbox: Outbox, store: Store, log: LedgerLog, liveCounts?: LiveCounts) {
     this.#outbox = outbox
     this.#store = store
     this.#log = log
+    this.#liveCounts = liveCounts
     this.#warning = new SteadyWarning(log)
   }
 
@@ -87,10 +90,15 @@ export class Shipper {
       this.#registered = true
     }
     const entries = this.#outbox.read(BATCH_ENTRIES)
+    const readAll = entries.length < BATCH_ENTRIES
+    if (readAll) this.#liveCounts?.outboxRead()
     const last = entries.at(-1)
-    if (!last) return false
-    await this.#store.apply(this.#outbox.instance, entries, now)
-    this.#outbox.discard(last.seq)
+    if (last) {
+      await this.#store.apply(this.#outbox.instance, entries, now)
+      this.#outbox.discard(last.seq)
+    }
+    // A store that cannot be read may be one that can still be written.
+    if (readAll) await this.#liveCounts?.follow(this.#store).catch(() => undefined)
     return this.#outbox.depth > 0
   }
 

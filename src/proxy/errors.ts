@@ -4,12 +4,15 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 
-/** The request cannot be forwarded as one unambiguous request. */
+/** When a client that was refused for the load may come again, in seconds. */
+const RETRY_AFTER_S = 1
+
+/** The request is not forwarded: it is no unambiguous one, not meant for the proxy, or one too many. */
 export class RefusedRequest extends Error {
   readonly code = 'REFUSED_REQUEST'
   constructor(
     message: string,
-    readonly status: 400 | 501 = 400
+    readonly status: 400 | 403 | 501 | 503 = 400
   ) {
     super(message)
   }
@@ -45,6 +48,7 @@ export function failureOf(error: unknown, req: IncomingMessage, logger: FastifyB
     error: { code: -32000, message: `${message} (request id ${requestId})`, data: { requestId } }
   })
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))]
+  if (status === 503) headers.push('Retry-After', String(RETRY_AFTER_S))
   return { status, headers, body }
 }
 

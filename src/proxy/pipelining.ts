@@ -45,6 +45,11 @@ function hasSmallBody({ headers }: IncomingMessage): boolean {
   )
 }
 
+/** The request that came last on this connection; what is read from it now belongs to it. */
+export function latestRequest(socket: Duplex): IncomingMessage | undefined {
+  return conversations.get(socket)?.last.req
+}
+
 /** The answer that comes last of those not yet out on this connection. */
 export function answerInFlight(socket: Duplex): ServerResponse | undefined {
   const last = conversations.get(socket)?.last

@@ -8,13 +8,15 @@ import Fastify, { type FastifyBaseLogger } from 'fastify'
 import type { Observe } from '../sessions/observation.js'
 import { maxHeaderBytes } from './answer-parser.js'
 import { Connections } from './connections.js'
+import { Admission, type Limits } from './admission.js'
 import { forward, type ForwardContext } from './forward.js'
 import { answerInFlight, inTurn } from './pipelining.js'
 import { type RoutePatterns, Routes } from './routes.js'
 import { NagleDetector } from './nagle.js'
+import { cutStalled } from './stalls.js'
 import { handleUpgrade, isWebSocketUpgrade } from './upgrade.js'
 
-export interface ProxyOptions {
+export interface ProxyOptions extends Timeouts, Limits {
   upstream: URL
   host: string
   port: number
@@ -36,10 +38,21 @@ export interface Proxy {
   close(graceMs: number): Promise<void>
 }
 
-/** Longer than the idle time of usual load balancers, which should be the ones to close. */
-const keepAliveTimeoutMs = 72_000
+/** How long the proxy waits for a client; each: 0 is for ever. */
+export interface Timeouts {
+  /** For the whole head of a request, from its first byte or the connection's beginning; then `408`. */
+  headTimeoutMs: number
+  /** For the next request on a connection. */
+  keepAliveTimeoutMs: number
+  /** For any progress of a body that it sends (then `408`) or an answer that it reads. */
+  stallTimeoutMs: number
+}
+
 const SWEEP_INTERVAL_MS = 50
-const headersTimeoutMs = 60_000
+/** How often node looks for heads that take too long, at most. */
+const MAX_CHECK_INTERVAL_MS = 5_000
+/** A peer that vanished without a word is found by the operating system, on streams that wait for events too. */
+const KEEP_ALIVE_PROBE_MS = 60_000
 
 const nagleAdvice =
   'The upstream holds the second part of its answers back until the first is acknowledged (tokio-rs/axum#2521), 40 ms ' +
@@ -50,10 +63,11 @@ const nagleAdvice =
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const nagle = new NagleDetector(() => options.logger.warn(nagleAdvice))
   const connections = new Connections({ ...options, nagle })
+  const routes = new Routes(options.patterns)
   const context: ForwardContext = {
     ...options,
     connections,
-    routes: new Routes(options.patterns),
+    routes,
     closing: false,
     unattended: new Set(),
     inFlight: 0,
@@ -63,12 +77,21 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const app = Fastify({
     loggerInstance: options.logger,
     clientErrorHandler: onClientError,
-    serverFactory: () => createHttpServer(context)
+    serverFactory: () => createHttpServer(context, new Admission({ ...options, routes }), options)
   })
   await app.listen({
     host: options.host,
     port: options.port,
     listenTextResolver: at => `Proxy listening at ${at}`
+  })
+  const stopCutting = cutStalled({
+    clients: context.clients,
+    timeoutMs: options.stallTimeoutMs,
+    cut: (socket, sending) => {
+      options.logger.info({ address: socket.remoteAddress, sending }, 'a client stopped in the middle')
+      if (sending) onClientError(Object.assign(new Error('stalled'), { code: TIMEOUT_CODE }), socket)
+      else socket.resetAndDestroy()
+    }
   })
   const { port, address, family } = app.server.address() as AddressInfo
 
@@ -85,34 +108,46 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     while (context.inFlight > 0) await delay(1)
     clearTimeout(cut)
     clearInterval(sweep)
+    stopCutting()
     connections.close()
   }
 
   return { port, url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`, close }
 }
 
-function createHttpServer(context: ForwardContext): Server {
+function createHttpServer(context: ForwardContext, admission: Admission, timeouts: Timeouts): Server {
+  const { headTimeoutMs, keepAliveTimeoutMs } = timeouts
   const options: ServerOptions & { shouldUpgradeCallback: (req: IncomingMessage) => boolean } = {
     keepAliveTimeout: keepAliveTimeoutMs,
-    headersTimeout: headersTimeoutMs,
+    headersTimeout: headTimeoutMs,
+    connectionsCheckingInterval: Math.min(headTimeoutMs / 4 || MAX_CHECK_INTERVAL_MS, MAX_CHECK_INTERVAL_MS),
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
     requestTimeout: 0,
     maxHeaderSize: maxHeaderBytes,
     noDelay: true,
     // From Node 24.9 on; before, every request with an `Upgrade` field becomes an `upgrade` event.
     shouldUpgradeCallback: isWebSocketUpgrade
   }
-  const server = createServer(options, (req, res) => inTurn(res, () => forward(context, req, res)))
+  const server = createServer(options, (req, res) =>
+    inTurn(res, () => {
+      if (admission.admit(req, res)) forward(context, req, res)
+    })
+  )
+  server.maxConnections = admission.hardMaxConnections
   server.on('connection', (socket: Socket) => {
     // A request that is no upgrade after all has its connection read anew.
     if (context.clients.has(socket)) return
     context.clients.add(socket)
+    admission.connected(socket, context.clients.size)
     socket.once('close', () => context.clients.delete(socket))
   })
   // Their size is bounded; over the count node would drop fields silently.
   server.maxHeadersCount = 0
   server.on('upgrade', (req, socket: Duplex, head) => {
     assert(socket instanceof Socket)
-    handleUpgrade(context, server, req, socket, head)
+    if (!isWebSocketUpgrade(req) || admission.admitUpgrade(req, socket))
+      handleUpgrade(context, server, req, socket, head)
   })
   server.on('connect', (_req, socket: Duplex) => {
     assert(socket instanceof Socket)
@@ -127,6 +162,9 @@ function closeUnused({ clients, upgraded }: ForwardContext): void {
     if (!upgraded.has(socket) && answerInFlight(socket) === undefined) socket.destroySoon()
   }
 }
+
+/** Node's, for a head that takes too long. */
+const TIMEOUT_CODE = 'ERR_HTTP_REQUEST_TIMEOUT'
 
 const ending = new WeakSet<Socket>()
 
@@ -149,7 +187,7 @@ function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
 function statusOf(code: string | undefined): number {
   if (code === 'HPE_HEADER_OVERFLOW') return 431
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return 413
-  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+  return code === TIMEOUT_CODE ? 408 : 400
 }
 
 function endWith(socket: Socket, status: number): void {

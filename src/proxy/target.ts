@@ -17,12 +17,16 @@ const absoluteForm = /^https?:\/\/([^/?#@]+)([/?#].*)?$/i
 export function readTarget(req: IncomingMessage, upstream: URL): Target {
   refuseAmbiguous(req)
   const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
-  const target = req.url ?? ''
-  if (target.startsWith('/')) return { path: target, authority: undefined, upstreamPath: base + target }
+  const { path, authority } = originForm(req)
+  return { path, authority, upstreamPath: base + path }
+}
+
+/** The target as a path. Throws `RefusedRequest` for one that has none. */
+export function originForm({ url: target = '' }: IncomingMessage): Pick<Target, 'path' | 'authority'> {
+  if (target.startsWith('/')) return { path: target, authority: undefined }
   const [, authority, rest = ''] = absoluteForm.exec(target) ?? []
   if (authority === undefined) throw new RefusedRequest('The request target is not a path')
-  const path = rest.startsWith('/') ? rest : `/${rest}`
-  return { path, authority, upstreamPath: base + path }
+  return { path: rest.startsWith('/') ? rest : `/${rest}`, authority }
 }
 
 /** Framing that node's parser takes and the upstream may read in another way. */

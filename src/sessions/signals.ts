@@ -8,7 +8,7 @@ import type { MessageAnswer, StreamableAnswer } from './observation.js'
 export type Signal = 'open' | 'use' | 'delete' | 'gone' | 'none'
 
 /** From this revision on there are no sessions, and 404 means "method not found" (MCP 2026-07-28). */
-const FIRST_SESSIONLESS_REVISION = '2026-07-28'
+export const FIRST_SESSIONLESS_REVISION = '2026-07-28'
 
 const accepted = (status: number): boolean => status >= 200 && status < 300
 

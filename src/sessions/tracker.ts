@@ -62,9 +62,12 @@ export class SessionTracker {
   readonly #heldEndpoints = new Map<string, string>()
   readonly #dirty = new Set<Session>()
   readonly #maxRemembered: number
+  readonly #onChange: (endpointId: string, by: 1 | -1) => void
 
-  constructor(options: { maxRemembered?: number } = {}) {
+  /** `onChange`: a session was seen to open (1), or one known here ended (-1); before its event comes out. */
+  constructor(options: { maxRemembered?: number; onChange?: (endpointId: string, by: 1 | -1) => void } = {}) {
     this.#maxRemembered = options.maxRemembered ?? 100_000
+    this.#onChange = options.onChange ?? (() => undefined)
   }
 
   /** Ids that are not visible ASCII and therefore stay unaccounted, since the process started. */
@@ -140,7 +143,11 @@ export class SessionTracker {
     const held = this.#held.get(key)
     const session = held ?? this.#open.get(key)
     const state: State = held ? 'held' : session ? 'open' : 'unknown'
-    switch (actions[input][state]) {
+    const action = actions[input][state]
+    // A session seen first by its use is open already, for whoever saw it open.
+    if (state === 'unknown' && (input === 'open' || action === 'hold')) this.#onChange(subject.endpointId, 1)
+    if (session && action === 'end') this.#onChange(subject.endpointId, -1)
+    switch (action) {
       case 'begin':
         return [...this.#remember(key, subject), openEvent(subject, false)]
       case 'hold':

@@ -3,11 +3,18 @@ import { WebSocket } from 'undici'
 
 interface Answer {
   id: number
-  result: { usedSize: number }
+  result: { result: { value: number } }
 }
 
 /** Bytes in use on the main thread's heap, after a garbage collection. */
-export async function heapUsedBytes(inspectorPort: number): Promise<number> {
+export const heapUsedBytes = (inspectorPort: number): Promise<number> =>
+  afterCollection(inspectorPort, 'process.memoryUsage().heapUsed')
+
+/** The same, and what buffers hold outside of it. */
+export const memoryUsedBytes = (inspectorPort: number): Promise<number> =>
+  afterCollection(inspectorPort, 'process.memoryUsage().heapUsed + process.memoryUsage().external')
+
+async function afterCollection(inspectorPort: number, expression: string): Promise<number> {
   const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as {
     webSocketDebuggerUrl: string
   }[]
@@ -16,16 +23,16 @@ export async function heapUsedBytes(inspectorPort: number): Promise<number> {
     socket.addEventListener('open', resolve)
     socket.addEventListener('error', reject)
   })
-  const call = (id: number, method: string): Promise<Answer> =>
+  const call = (id: number, method: string, params = {}): Promise<Answer> =>
     new Promise(resolve => {
       socket.addEventListener('message', ({ data }: { data: unknown }) => {
         const answer = JSON.parse(String(data)) as Answer
         if (answer.id === id) resolve(answer)
       })
-      socket.send(JSON.stringify({ id, method }))
+      socket.send(JSON.stringify({ id, method, params }))
     })
   await call(1, 'HeapProfiler.collectGarbage')
-  const { result } = await call(2, 'Runtime.getHeapUsage')
+  const { result } = await call(2, 'Runtime.evaluate', { expression })
   socket.close()
-  return result.usedSize
+  return result.result.value
 }
