@@ -1,4 +1,5 @@
 // Owns the wiring: what is observed goes into the outbox, the outbox into the store, and the admin port reads the store.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { HealthReport } from './admin/routes/health.js'
 import { buildAdmin } from './admin/server.js'
@@ -25,14 +26,16 @@ export interface App {
   readonly proxyUrl: string
   /** Where operators ask. */
   readonly adminUrl: string
-  /** Ends in order: no new requests, streams cut after the drain timeout, the outbox shipped. */
+  /** Ends in order: not ready, no new connections, streams cut after the drain timeout, the outbox shipped. */
   close(): Promise<void>
 }
 
 /** Starts everything. Throws when a port, the data directory or the embedded store cannot be used. */
 export async function startApp(config: Config, logger: FastifyBaseLogger): Promise<App> {
   const cleanups: (() => Promise<unknown> | void)[] = []
+  let closing = false
   const close = async (): Promise<void> => {
+    closing = true
     for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
   }
   try {
@@ -74,7 +77,10 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
     keeper.start()
     cleanups.push(() => keeper.stop())
 
-    const health = (): HealthReport => ledgerHealth(outbox, shipper, recorder)
+    const health = (): HealthReport => {
+      const { ready, ...checks } = ledgerHealth(outbox, shipper, recorder)
+      return { ready: ready && !closing, ...checks, closing }
+    }
     const admin = buildAdmin({ store, adminToken: config.adminToken, logger, health })
     const adminUrl = await listen(admin, config.admin)
     cleanups.push(() => admin.close())
@@ -88,6 +94,7 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
       logger
     })
     cleanups.push(() => proxy.close(config.drainTimeoutMs))
+    cleanups.push(() => sleep(config.drainDelayMs))
     return { proxyUrl: proxy.url, adminUrl, close }
   } catch (error) {
     await close()

@@ -8,9 +8,11 @@ import {
   count,
   directory,
   duration,
+  hosts,
   lease,
   type Kind,
   oneOf,
+  origins,
   path,
   pathPattern,
   store,
@@ -76,6 +78,11 @@ const settings = {
   },
   upstreamTimeoutMs: { kind: duration, default: '300s', help: "wait for an answer's headers; 0: for ever" },
   connectTimeoutMs: { kind: duration, default: '5s', help: 'wait for a connection to the upstream' },
+  drainDelayMs: {
+    kind: duration,
+    default: '0',
+    help: 'at exit, go on accepting for this long while /readyz says 503'
+  },
   drainTimeoutMs: { kind: duration, default: '10s', help: 'at exit, wait for requests under way' },
   headTimeoutMs: { kind: duration, default: '60s', help: "wait for a request's head; 0: for ever" },
   keepAliveTimeoutMs: { kind: duration, default: '72s', help: 'wait for the next request; 0: for ever' },
@@ -93,6 +100,11 @@ const settings = {
     help: 'open sessions of one endpoint, counted in the store; 0: no limit'
   },
   rewriteHost: { kind: boolean, default: 'off', help: "send the upstream's authority as Host" },
+  allowedHost: { kind: hosts, help: 'hosts to answer, all others 403 (default: any)' },
+  allowedOrigin: {
+    kind: origins,
+    help: 'origins of browsers to answer, all others 403 (default: any)'
+  },
   adminToken: { kind: token, secret: true, help: 'bearer token for the admin port (default: none)' },
   logLevel: {
     kind: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),

@@ -106,6 +106,31 @@ export const boolean: Kind<boolean> = {
   }
 }
 
+export const hosts: Kind<string[]> = {
+  placeholder: 'HOST,…',
+  expected: 'host names, each with a port or without, such as mcp.example.com,localhost:8080',
+  parse: list(text => (/^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(text) ? text.toLowerCase() : undefined))
+}
+
+export const origins: Kind<string[]> = {
+  placeholder: 'ORIGIN,…',
+  expected: 'origins, such as https://app.example.com,http://localhost:5173, or null',
+  parse: list(text => {
+    if (text === 'null') return text
+    const plain = /^\w[\w+.-]*:\/\/[^/?#@\s]+$/.test(text) && URL.canParse(text)
+    // Of other schemes, as browser extensions have them, URL knows no origin.
+    return plain ? (/^https?:/i.test(text) ? new URL(text).origin : text.toLowerCase()) : undefined
+  })
+}
+
+/** Words with commas between them, all of them usable. */
+function list(parse: (word: string) => string | undefined): (text: string) => string[] | undefined {
+  return text => {
+    const words = text.split(',').map(word => parse(word.trim()))
+    return words.every(word => word !== undefined) ? words : undefined
+  }
+}
+
 const MAX_COUNT = 10_000_000
 
 export const count: Kind<number> = {

@@ -39,6 +39,7 @@ void t.test('defaults', t => {
     upstreamTimeoutMs: 300_000,
     connectTimeoutMs: 5_000,
     drainTimeoutMs: 10_000,
+    drainDelayMs: 0,
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
@@ -47,6 +48,8 @@ void t.test('defaults', t => {
     maxRequests: 5_000,
     maxSessionsPerEndpoint: 0,
     rewriteHost: false,
+    allowedHost: undefined,
+    allowedOrigin: undefined,
     adminToken: undefined,
     logLevel: 'info'
   })
@@ -200,6 +203,12 @@ void t.test('values that cannot be used', t => {
     /^--upstream ".*" cannot be used: give an http or https URL .* such as http:\/\/127.0.0.1:3000$/,
     ...'localhost:3000|127.0.0.1|ftp://a|http:/a|http://|http:///a|http://a:99999|http://a:b'.split('|'),
     ...'http://a/?x|http://a?x=1|http://a/#x|http://a b| http://a|http://[::1|http://a\n'.split('|')
+  )
+  bad('--allowed-host', /^--allowed-host /, ...'a b|http://a|a/b|,a|a:b|[g::1]|a:999999|*'.split('|'))
+  bad(
+    '--allowed-origin',
+    /^--allowed-origin /,
+    ...'a|http://|http://a/|http://a?b|//a|http://a,,null'.split('|')
   )
   bad(
     '--max-streams',

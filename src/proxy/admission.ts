@@ -1,10 +1,11 @@
-// Owns whether a request is let in: how much may be under way at once, how many sessions an endpoint may have.
+// Owns whether a request is let in: for whom, how much at once, how many sessions an endpoint may have.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import { FIRST_SESSIONLESS_REVISION } from '../sessions/signals.js'
 import { failureOf, RefusedRequest, sendFailure, sendRawFailure } from './errors.js'
 import type { Routes } from './routes.js'
+import { type AllowedNames, HostRefusals, refuseStranger } from './strangers.js'
 import { originForm } from './target.js'
 
 /** Each limit: 0 is none. */
@@ -21,7 +22,9 @@ export interface Limits {
   liveSessions: (endpointId: string) => number
 }
 
-export interface AdmissionOptions extends Limits {
+export interface AdmissionOptions extends Limits, AllowedNames {
+  upstream: URL
+  rewriteHost: boolean
   routes: Routes
   logger: FastifyBaseLogger
 }
@@ -35,9 +38,11 @@ export class Admission {
   /** By endpoint, the answers under way that will open a session there, as far as the request tells. */
   readonly #opening = new Map<string, Set<ServerResponse>>()
   readonly #underWay = { streams: 0, requests: 0 }
+  readonly #hostRefusals: HostRefusals
 
   constructor(options: AdmissionOptions) {
     this.#options = options
+    this.#hostRefusals = new HostRefusals(options)
   }
 
   /** The most connections that node may accept. */
@@ -55,8 +60,10 @@ export class Admission {
   admit(req: IncomingMessage, res: ServerResponse): boolean {
     try {
       this.#refuseSurplus(req.socket)
+      refuseStranger(req, this.#options)
       this.#refuseSession(req, res)
       this.#count(asksForStream(req) ? 'streams' : 'requests', res)
+      res.once('close', () => this.#hostRefusals.answered(req, res.statusCode))
       return true
     } catch (error) {
       if (this.#surplus.has(req.socket)) res.shouldKeepAlive = false
@@ -69,6 +76,7 @@ export class Admission {
   admitUpgrade(req: IncomingMessage, socket: Socket): boolean {
     try {
       this.#refuseSurplus(socket)
+      refuseStranger(req, this.#options)
       this.#count('streams', socket)
       return true
     } catch (error) {

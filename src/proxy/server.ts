@@ -14,9 +14,10 @@ import { answerInFlight, inTurn } from './pipelining.js'
 import { type RoutePatterns, Routes } from './routes.js'
 import { NagleDetector } from './nagle.js'
 import { cutStalled } from './stalls.js'
+import type { AllowedNames } from './strangers.js'
 import { handleUpgrade, isWebSocketUpgrade } from './upgrade.js'
 
-export interface ProxyOptions extends Timeouts, Limits {
+export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   upstream: URL
   host: string
   port: number
@@ -49,6 +50,8 @@ export interface Timeouts {
 }
 
 const SWEEP_INTERVAL_MS = 50
+/** A client may send its next request just when its connection is closed: those in use are not, for this long. */
+const UNUSED_MS = 1_000
 /** How often node looks for heads that take too long, at most. */
 const MAX_CHECK_INTERVAL_MS = 5_000
 /** A peer that vanished without a word is found by the operating system, on streams that wait for events too. */
@@ -101,8 +104,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
       context.clients.forEach(socket => socket.destroy())
       context.unattended.forEach(exchange => exchange.abort())
     }, graceMs)
-    // node closes idle connections, but not those on which no request ever came, and none later.
-    const sweep = setInterval(() => closeUnused(context), SWEEP_INTERVAL_MS)
+    const unusedSince = new Map<Socket, number>()
+    const sweep = setInterval(() => closeUnused(context, unusedSince), SWEEP_INTERVAL_MS)
     await app.close()
     // Streams that were cut are over when their sockets say so.
     while (context.inFlight > 0) await delay(1)
@@ -134,6 +137,8 @@ function createHttpServer(context: ForwardContext, admission: Admission, timeout
       if (admission.admit(req, res)) forward(context, req, res)
     })
   )
+  // At the end it would close connections that are in use, between two requests: see `closeUnused`.
+  server.closeIdleConnections = () => undefined
   server.maxConnections = admission.hardMaxConnections
   server.on('connection', (socket: Socket) => {
     // A request that is no upgrade after all has its connection read anew.
@@ -156,10 +161,13 @@ function createHttpServer(context: ForwardContext, admission: Admission, timeout
   return server
 }
 
-/** Ends the connections on which nothing is under way. */
-function closeUnused({ clients, upgraded }: ForwardContext): void {
+/** Ends the connections on which nothing has been under way for a while; the next answer on others ends them. */
+function closeUnused({ clients, upgraded }: ForwardContext, unusedSince: Map<Socket, number>): void {
+  const nowMs = performance.now()
   for (const socket of clients) {
-    if (!upgraded.has(socket) && answerInFlight(socket) === undefined) socket.destroySoon()
+    if (upgraded.has(socket) || answerInFlight(socket) !== undefined) unusedSince.delete(socket)
+    else if (!unusedSince.has(socket)) unusedSince.set(socket, nowMs)
+    else if (nowMs - unusedSince.get(socket)! >= UNUSED_MS) socket.destroySoon()
   }
 }
 

@@ -1,6 +1,7 @@
 // Owns the end of the proxy: it waits for what is under way, not for connections on which nothing is.
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { createServer } from 'node:http'
+import { connect, type AddressInfo } from 'node:net'
 import t from 'tap'
 import { startFakeGateway } from '../support/fake-gateway.js'
 import { Turnstile } from '../support/turnstile.js'
@@ -19,6 +20,74 @@ void t.test('a connection on which no request ever came does not hold up the end
   t.equal(await turnstile.stop(), 0)
   t.ok(Date.now() - before < PROMPT_MS)
 })
+
+void t.test('what is under way finishes, nothing new is accepted, all of it is counted', async t => {
+  const gateway = await startFakeGateway()
+  t.teardown(() => gateway.stop())
+  // A gateway that takes its time: it answers `initialize` when told to.
+  let answerNow = (): void => undefined
+  const arrived: (() => void)[] = []
+  const slow = createServer((req, res) => {
+    req.resume().once('end', () => {
+      answerNow = () => res.writeHead(200, { 'mcp-session-id': 's', 'content-length': 0 }).end()
+      arrived.shift()?.()
+    })
+  }).listen(0, '127.0.0.1')
+  await once(slow, 'listening')
+  t.teardown(() => slow.close())
+  const directory = t.testdir()
+  const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`
+  const turnstile = await Turnstile.start(url, directory, ['--drain-delay', '200ms'])
+  const there = new Promise<void>(resolve => arrived.push(resolve))
+  const answered = fetch(`${turnstile.proxyUrl}/stream/e`, { method: 'POST', body: '{}' })
+  await there
+  const stopped = turnstile.stop()
+  const ready = async (): Promise<Response> => await fetch(`${turnstile.adminUrl}/readyz`)
+  while ((await ready()).status === 200);
+  t.match(await (await ready()).json(), { ready: false, closing: true, store: { ok: true } })
+  const early = connect(Number(new URL(turnstile.proxyUrl).port), '127.0.0.1').resume()
+  await once(early, 'connect')
+  t.pass('load balancers notice before connections are refused')
+  await refused(turnstile.proxyUrl)
+  t.equal((await ready()).status, 503, 'operators can ask until the end')
+  answerNow()
+  const response = await answered
+  t.equal(response.status, 200)
+  t.equal(response.headers.get('connection'), 'close')
+  t.equal(await stopped, 0)
+  const again = await Turnstile.start(gateway.url, directory)
+  t.teardown(() => again.stop())
+  t.equal(again.log.find(({ msg }) => msg === 'listening')?.['level'], 30)
+  t.match(await again.connections(), [{ endpoint_id: 'e', session_id: 's', reason: null }])
+})
+
+void t.test('a second signal exits at once', async t => {
+  const gateway = await startFakeGateway()
+  t.teardown(() => gateway.stop())
+  const turnstile = await Turnstile.start(gateway.url, t.testdir(), ['--drain-timeout', '60s'])
+  const stream = await fetch(`${turnstile.proxyUrl}/e/sse`)
+  await stream.body!.getReader().read()
+  const before = Date.now()
+  const stopped = turnstile.stop()
+  await refused(turnstile.proxyUrl)
+  turnstile.process.kill('SIGTERM')
+  t.equal(await stopped, 1)
+  t.ok(Date.now() - before < PROMPT_MS)
+})
+
+/** Resolves when nobody listens there. */
+async function refused(url: string): Promise<void> {
+  for (;;) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    try {
+      await once(socket, 'connect')
+    } catch {
+      return
+    } finally {
+      socket.destroy()
+    }
+  }
+}
 
 void t.test('a stream is cut after the drain timeout, and its session ends with it', async t => {
   const gateway = await startFakeGateway()

@@ -27,6 +27,8 @@ export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOpti
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
+    allowedHost: undefined,
+    allowedOrigin: undefined,
     maxConnections: 0,
     maxStreams: 0,
     maxRequests: 0,
