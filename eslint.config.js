@@ -1,5 +1,5 @@
 // Owns the lint rules: type-aware TypeScript checks, and the one direction imports may take
-// (main → app → {proxy, ledger, admin}; proxy → sessions; ledger → sessions; admin → ledger, sessions).
+// (main → app → {proxy, ledger, admin, upkeep}; proxy → sessions; ledger → sessions; admin, upkeep → ledger, sessions).
 import tseslint from 'typescript-eslint'
 
 /** How deep folders under src/ may nest. */
@@ -44,5 +44,6 @@ export default tseslint.config(
   ...importsOnly('sessions'),
   ...importsOnly('proxy', 'sessions'),
   ...importsOnly('ledger', 'sessions'),
-  ...importsOnly('admin', 'ledger', 'sessions')
+  ...importsOnly('admin', 'ledger', 'sessions'),
+  ...importsOnly('upkeep', 'ledger', 'sessions')
 )

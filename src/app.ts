@@ -13,13 +13,21 @@ import { Shipper } from './ledger/shipper.js'
 import { sqlStore } from './ledger/sql/store.js'
 import { openEmbeddedStore } from './ledger/sqlite/store.js'
 import type { Store } from './ledger/store.js'
+import { Callers } from './proxy/callers.js'
+import { OwnRequests } from './proxy/own-requests.js'
+import { Routes } from './proxy/routes.js'
 import { startProxy } from './proxy/server.js'
+import { UpstreamWatch } from './proxy/upstream-watch.js'
 import { storedId } from './sessions/ids.js'
+import type { Observe } from './sessions/observation.js'
 import { SessionTracker } from './sessions/tracker.js'
+import { IdleEnder } from './upkeep/idle-ender.js'
+import { Suspicion } from './upkeep/suspicion.js'
 
 /** How often uses are told to the ledger, and the outbox that the process lives. */
 const TICK_MS = 1_000
-const SHIP_AT_EXIT_MS = 5_000
+/** How long to wait for the store to have what was observed. */
+const SHIP_TIMEOUT_MS = 5_000
 
 export interface App {
   /** Where clients connect. */
@@ -57,20 +65,35 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
       recorder.tick(tracker.flush(), Date.now())
       if (liveCounts) shipper.notify()
     }
+    const shipped = async (): Promise<void> => {
+      tick()
+      await shipper.drain(SHIP_TIMEOUT_MS)
+    }
     const timer = setInterval(tick, TICK_MS)
     cleanups.push(async () => {
       clearInterval(timer)
-      tick()
-      await shipper.drain(SHIP_AT_EXIT_MS)
+      await shipped()
     })
 
+    const routes = new Routes({
+      stream: config.streamPath,
+      sse: config.ssePath,
+      message: config.messagePath
+    })
+    const callers = new Callers()
+    const own = new OwnRequests({ ...config, routes, callers })
+    cleanups.push(() => own.close())
+    const observe: Observe = observation => recorder.record(tracker.observe(observation))
+
+    const ender = config.endIdleSessions ? new IdleEnder(session => own.end(session), logger) : undefined
     const keeper = new Keeper(
       store,
       outbox.instance,
       {
         ...config,
         idleTimeoutMs: config.sessionIdleTimeoutMs,
-        onLost: () => recorder.record(tracker.held(Date.now()))
+        onLost: () => recorder.record(tracker.held(Date.now())),
+        onIdle: sessions => ender?.add(sessions)
       },
       logger
     )
@@ -85,12 +108,35 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
     const adminUrl = await listen(admin, config.admin)
     cleanups.push(() => admin.close())
 
+    if (config.confirmSuspects) {
+      const watch: UpstreamWatch = new UpstreamWatch({
+        ...config,
+        onReturn: () => void suspicion.upstreamReturned(Date.now()),
+        onLoss: lostAt => suspicion.upstreamLost(lostAt)
+      })
+      const suspicion: Suspicion = new Suspicion({
+        suspects: tracker.suspects,
+        suspect: session => tracker.suspect(session),
+        ping: session => own.ping(session),
+        observe,
+        isAway: () => watch.away,
+        store,
+        instanceId: outbox.instance.id,
+        shipped
+      })
+      cleanups.push(() => {
+        watch.stop()
+        suspicion.stop()
+      })
+    }
+
     const proxy = await startProxy({
       ...config,
       ...config.listen,
       liveSessions: endpointId => liveCounts?.of(storedId(endpointId) ?? '') ?? 0,
-      patterns: { stream: config.streamPath, sse: config.ssePath, message: config.messagePath },
-      observe: observation => recorder.record(tracker.observe(observation)),
+      routes,
+      callers,
+      observe,
       logger
     })
     cleanups.push(() => proxy.close(config.drainTimeoutMs))

@@ -61,6 +61,16 @@ const settings = {
     default: '300s',
     help: "ends a session without use, as the gateway's keep_alive does; 0: never"
   },
+  confirmSuspects: {
+    kind: boolean,
+    default: 'on',
+    help: 'ping a session whose stream the gateway ended, and all sessions after the gateway restarted'
+  },
+  endIdleSessions: {
+    kind: boolean,
+    default: 'off',
+    help: 'send the gateway a DELETE for each session that idles here'
+  },
   leaseMs: {
     kind: lease,
     default: '15s',

@@ -1,7 +1,7 @@
 // Owns what must happen although nobody asks: the heartbeat, and ends concluded from silence.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LedgerLog } from './log.js'
-import type { Instance, StoreWriter } from './store.js'
+import type { IdleSession, Instance, StoreWriter } from './store.js'
 
 const ROUND_MS = 1_000
 const TIDY_INTERVAL_MS = 60_000
@@ -18,6 +18,8 @@ export interface KeeperOptions {
   rollupRetentionMs: number
   /** Another proxy took this one for lost: whatever streams it still holds must be told again. */
   onLost: () => void
+  /** This proxy closed these. */
+  onIdle: (sessions: readonly IdleSession[]) => void
 }
 
 /** What was last heard of another proxy, and its silence since: on this process's own clock, so that no two are compared. */
@@ -72,13 +74,19 @@ export class Keeper {
       this.#log.warn({ proxy: other.id, streams }, 'another proxy is gone; its streams are closed as lost')
     }
     const { idleTimeoutMs, retentionMs, rollupRetentionMs } = this.#options
-    if (idleTimeoutMs > 0) await untilNone(() => this.#store.closeIdle(idleTimeoutMs, Date.now()))
+    if (idleTimeoutMs > 0) await untilNone(() => this.#closeIdle(idleTimeoutMs))
     if (performance.now() < this.#tidyAtMs) return
     this.#tidyAtMs = performance.now() + TIDY_INTERVAL_MS
     await untilNone(() => this.#store.settleEarlyCloses(Date.now() - EARLY_CLOSE_MS, Date.now()))
     if (retentionMs > 0) await untilNone(() => this.#store.deleteEnded(Date.now() - retentionMs))
     if (rollupRetentionMs > 0)
       await untilNone(() => this.#store.deleteRollups(Date.now() - rollupRetentionMs))
+  }
+
+  async #closeIdle(idleTimeoutMs: number): Promise<number> {
+    const closed = await this.#store.closeIdle(idleTimeoutMs, Date.now())
+    this.#options.onIdle(closed)
+    return closed.length
   }
 
   /** The proxies whose heartbeat has stood still for a lease of successful rounds. */

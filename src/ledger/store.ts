@@ -99,6 +99,9 @@ export interface StoreReader {
   series(query: SeriesQuery): AsyncIterable<SeriesPoint[]>
 }
 
+/** A session that was closed as idle. */
+export type IdleSession = Pick<SessionRow, 'endpointId' | 'sessionId' | 'transport'>
+
 /** What the shipper and the keeper write. Every method is one transaction, or several that can each be repeated. */
 export interface StoreWriter {
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
@@ -110,8 +113,8 @@ export interface StoreWriter {
   heartbeat(instance: Instance, now: number): Promise<Heartbeat>
   /** Closes the streams of a proxy not heard of since `heartbeatAt` as `lost` at that moment; how many. */
   loseStreams(id: string, heartbeatAt: number, now: number): Promise<number>
-  /** Closes sessions not used for `timeoutMs` as `idle` at that time after their last use, at most a batch; how many. */
-  closeIdle(timeoutMs: number, now: number): Promise<number>
+  /** Closes sessions not used for `timeoutMs` as `idle` at that time after their last use, at most a batch; which. */
+  closeIdle(timeoutMs: number, now: number): Promise<IdleSession[]>
   /** Applies or forgets ends noted before `notedBefore` whose sessions nobody told, at most a batch; how many. */
   settleEarlyCloses(notedBefore: number, now: number): Promise<number>
   /** Deletes sessions that ended before `before`, at most a batch; how many. Counts and roll-ups keep them. */

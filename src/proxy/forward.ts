@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Observe } from '../sessions/observation.js'
 import type { AnswerHead } from './answer-parser.js'
+import type { Callers } from './callers.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './chunks.js'
 import type { Connection, ExchangeHandler } from './connection.js'
 import type { Connections } from './connections.js'
@@ -20,6 +21,7 @@ export interface ForwardContext {
   upstreamTimeoutMs: number
   connections: Connections
   routes: Routes
+  callers: Callers
   observe: Observe
   logger: FastifyBaseLogger
   /** The proxy is closing: clients are told to come back on another connection. */
@@ -76,7 +78,7 @@ class Exchange implements ExchangeHandler {
   }
 
   #send(): void {
-    const { upstream, rewriteHost, connections, routes, observe } = this.#context
+    const { upstream, rewriteHost, connections, routes, callers, observe } = this.#context
     const req = this.#req
     const method = req.method ?? ''
     const { path, authority, upstreamPath } = readTarget(req, upstream)
@@ -87,7 +89,7 @@ class Exchange implements ExchangeHandler {
       rewrittenHost: rewriteHost ? upstream.host : undefined,
       bodyBytes: whole ? (body?.length ?? 0) : undefined
     })
-    this.#tap = tapFor(req, path, routes, observe)
+    this.#tap = tapFor(req, path, routes, callers, observe)
     const connection = connections.take()
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${lines(fields)}\r\n`
@@ -139,7 +141,7 @@ class Exchange implements ExchangeHandler {
     this.#upload?.cancel()
     this.#context.connections.release(connection)
     if (this.#over) return
-    this.#finish()
+    this.#finish(true)
     if (this.#chunked) this.#pending += `0\r\n${lines(responseHeaders(trailers, true))}\r\n`
     this.#res.end(this.#pending, 'latin1')
   }
@@ -174,7 +176,7 @@ class Exchange implements ExchangeHandler {
   #fail(error: unknown): void {
     this.#abandon()
     if (this.#over) return
-    this.#finish()
+    this.#finish(true)
     if (this.#res.destroyed) return
     if (!this.#res.headersSent) sendFailure(this.#res, failureOf(error, this.#req, this.#context.logger))
     // Without chunks or a length only a reset tells a broken answer from a whole one.
@@ -192,7 +194,7 @@ class Exchange implements ExchangeHandler {
   }
 
   abort(): void {
-    this.#finish()
+    this.#finish(false)
     this.#abandon()
   }
 
@@ -201,11 +203,11 @@ class Exchange implements ExchangeHandler {
     this.#connection?.destroy()
   }
 
-  #finish(): void {
+  #finish(byUpstream: boolean): void {
     this.#over = true
     this.#context.unattended.delete(this)
     this.#context.inFlight--
-    this.#tap?.end()
+    this.#tap?.end(byUpstream)
   }
 }
 

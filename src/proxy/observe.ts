@@ -1,7 +1,9 @@
 // Owns what is accounted of an exchange: taps that read the answer on its way and never change or delay it.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { Client, Observe } from '../sessions/observation.js'
+import type { Client, Observe, StreamNews } from '../sessions/observation.js'
+import { isSessionless } from '../sessions/signals.js'
 import type { AnswerHeaders } from './answer-parser.js'
+import type { Callers } from './callers.js'
 import { EndpointEvent } from './endpoint-event.js'
 import { addressOf } from './headers.js'
 import type { Route, Routes } from './routes.js'
@@ -12,8 +14,8 @@ export interface Tap {
   head(status: number, headers: AnswerHeaders): void
   /** A part of the body came. */
   chunk(chunk: Buffer): void
-  /** The answer ended or broke off, or the client left; once, and only after `head`. */
-  end(): void
+  /** The answer ended or broke off (`byUpstream`), or the client left; once, and only after `head`. */
+  end(byUpstream: boolean): void
 }
 
 /** The tap for a request whose target, in origin-form, is `target`; undefined where nothing is accounted. */
@@ -21,6 +23,7 @@ export function tapFor(
   req: IncomingMessage,
   target: string,
   routes: Routes,
+  callers: Callers,
   observe: Observe
 ): Tap | undefined {
   const route = routes.match(req.method, target)
@@ -28,7 +31,7 @@ export function tapFor(
     case undefined:
       return undefined
     case 'streamable':
-      return new StreamableTap(route.endpointId, req, observe)
+      return new StreamableTap(route.endpointId, req, target, callers, observe)
     case 'legacy-stream':
       return new LegacyStreamTap(route.endpointId, req, observe)
     case 'message':
@@ -37,26 +40,33 @@ export function tapFor(
 }
 
 /** What rmcp 0.x answers, with 401, for a session it does not know. */
-const sessionNotFound = Buffer.from('Unauthorized: Session not found')
+export const SESSION_NOT_FOUND = 'Unauthorized: Session not found'
+const sessionNotFound = Buffer.from(SESSION_NOT_FOUND)
 
 class StreamableTap implements Tap {
   readonly #endpointId: string
   readonly #req: IncomingMessage
+  readonly #target: string
+  readonly #callers: Callers
   readonly #observe: Observe
   /** The session whose messages this stream carries. */
   #streamOf: string | undefined
   /** Set while only the body can tell which kind of 401 this is. */
   #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
 
-  constructor(endpointId: string, req: IncomingMessage, observe: Observe) {
+  constructor(endpointId: string, req: IncomingMessage, target: string, callers: Callers, observe: Observe) {
     this.#endpointId = endpointId
     this.#req = req
+    this.#target = target
+    this.#callers = callers
     this.#observe = observe
   }
 
   head(status: number, headers: AnswerHeaders): void {
     const request = this.#req.headers
     const sessionId = text(request['mcp-session-id'])
+    const issuedSessionId = text(headers['mcp-session-id'])
+    const protocolVersion = text(request['mcp-protocol-version'])
     const at = Date.now()
     const emit = (notFound: boolean): void =>
       this.#observe({
@@ -65,13 +75,14 @@ class StreamableTap implements Tap {
         method: this.#req.method ?? '',
         status,
         sessionId,
-        issuedSessionId: text(headers['mcp-session-id']),
-        protocolVersion: text(request['mcp-protocol-version']),
+        issuedSessionId,
+        protocolVersion,
         sessionNotFound: notFound,
         client: clientOf(this.#req),
         at
       })
     if (status < 300 && isEventStream(headers)) this.#streamOf = sessionId
+    this.#noteCaller(status, issuedSessionId ?? sessionId, protocolVersion)
     if (status === 401 && sessionId !== undefined && headers['www-authenticate'] === undefined) {
       this.#undecided = { emit, matched: 0 }
     } else {
@@ -80,16 +91,7 @@ class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
-    if (this.#streamOf !== undefined && hasMessage(chunk)) {
-      const [endpointId, sessionId] = [this.#endpointId, this.#streamOf]
-      this.#observe({
-        kind: 'server-message',
-        endpointId,
-        sessionId,
-        client: clientOf(this.#req),
-        at: Date.now()
-      })
-    }
+    if (hasMessage(chunk)) this.#tell('server-message')
     if (this.#undecided === undefined) return
     const { matched } = this.#undecided
     const expected = sessionNotFound.subarray(matched, matched + chunk.length)
@@ -98,8 +100,30 @@ class StreamableTap implements Tap {
     else this.#undecided.matched += expected.length
   }
 
-  end(): void {
+  end(byUpstream: boolean): void {
     this.#decide(false)
+    if (byUpstream && this.#req.method === 'GET') this.#tell('upstream-ended')
+  }
+
+  /** Tells news of the stream, if this is one. */
+  #tell(kind: StreamNews['kind']): void {
+    const [endpointId, sessionId] = [this.#endpointId, this.#streamOf]
+    if (sessionId === undefined) return
+    this.#observe({ kind, endpointId, sessionId, client: clientOf(this.#req), at: Date.now() })
+  }
+
+  #noteCaller(status: number, sessionId: string | undefined, protocolVersion: string | undefined): void {
+    if (sessionId === undefined || isSessionless(protocolVersion)) return
+    const { method, headers } = this.#req
+    if (status >= 300) return
+    if (method === 'DELETE') return this.#callers.forget(this.#endpointId, sessionId)
+    this.#callers.note(this.#endpointId, {
+      target: this.#target,
+      host: headers.host,
+      sessionId,
+      protocolVersion,
+      authorization: headers.authorization
+    })
   }
 
   #decide(notFound: boolean): void {

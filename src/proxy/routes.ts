@@ -28,6 +28,11 @@ export class Routes {
     this.#message = patterns.message
   }
 
+  /** The path of a Streamable HTTP endpoint. */
+  streamPath(endpointId: string): string {
+    return this.#stream.pathOf(endpointId)
+  }
+
   /** Reads a target in origin-form; undefined where nothing is accounted. */
   match(method: string | undefined, target: string): Route | undefined {
     const queryAt = target.indexOf('?')
@@ -59,6 +64,12 @@ class PathPattern {
   /** The one endpoint of a pattern that names none. */
   get only(): string | undefined {
     return this.#after === undefined ? ONLY_ENDPOINT : undefined
+  }
+
+  pathOf(endpointId: string): string {
+    return this.#after === undefined
+      ? this.#before
+      : this.#before + encodeURIComponent(endpointId) + this.#after
   }
 
   endpointOf(path: string): string | undefined {

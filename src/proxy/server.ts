@@ -7,11 +7,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
 import type { Observe } from '../sessions/observation.js'
 import { maxHeaderBytes } from './answer-parser.js'
+import type { Callers } from './callers.js'
 import { Connections } from './connections.js'
 import { Admission, type Limits } from './admission.js'
 import { forward, type ForwardContext } from './forward.js'
 import { answerInFlight, inTurn } from './pipelining.js'
-import { type RoutePatterns, Routes } from './routes.js'
+import type { Routes } from './routes.js'
 import { NagleDetector } from './nagle.js'
 import { cutStalled } from './stalls.js'
 import type { AllowedNames } from './strangers.js'
@@ -27,7 +28,9 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   upstreamTimeoutMs: number
   connectTimeoutMs: number
   /** Which requests are accounted. */
-  patterns: RoutePatterns
+  routes: Routes
+  /** Where it is noted how clients reach their sessions. */
+  callers: Callers
   observe: Observe
   logger: FastifyBaseLogger
 }
@@ -66,11 +69,9 @@ const nagleAdvice =
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const nagle = new NagleDetector(() => options.logger.warn(nagleAdvice))
   const connections = new Connections({ ...options, nagle })
-  const routes = new Routes(options.patterns)
   const context: ForwardContext = {
     ...options,
     connections,
-    routes,
     closing: false,
     unattended: new Set(),
     inFlight: 0,
@@ -80,7 +81,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const app = Fastify({
     loggerInstance: options.logger,
     clientErrorHandler: onClientError,
-    serverFactory: () => createHttpServer(context, new Admission({ ...options, routes }), options)
+    serverFactory: () => createHttpServer(context, new Admission(options), options)
   })
   await app.listen({
     host: options.host,

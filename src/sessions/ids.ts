@@ -14,3 +14,6 @@ export function storedId(raw: string): string | undefined {
   if (raw.length <= MAX_STORED_LENGTH) return raw
   return `sha256-${createHash('sha256').update(raw).digest('hex')}`
 }
+
+/** Whether a stored id is a digest, from which nobody can tell the id. */
+export const isDigest = (stored: string): boolean => /^sha256-[0-9a-f]{64}$/.test(stored)

@@ -50,16 +50,29 @@ export interface LegacyStream {
   at: number
 }
 
-/** A server message passed on a stream of a Streamable HTTP session. Comments, which only keep it alive, are none. */
-export interface ServerMessage {
-  kind: 'server-message'
+/**
+ * Of a Streamable HTTP session: a server message passed on one of its streams (`server-message`; comments, which only
+ * keep a stream alive, are none), or the upstream ended its standalone GET stream by itself (`upstream-ended`).
+ */
+export interface StreamNews {
+  kind: 'server-message' | 'upstream-ended'
   endpointId: string
   sessionId: string
   client: Client
   at: number
 }
 
-export type Observation = StreamableAnswer | ServerMessage | MessageAnswer | LegacyStream
+/** The answer to the proxy's own `ping` on a Streamable HTTP session; the fields are those of `StreamableAnswer`. */
+export interface PingAnswer {
+  kind: 'ping-answer'
+  endpointId: string
+  sessionId: string
+  status: number
+  sessionNotFound: boolean
+  at: number
+}
+
+export type Observation = StreamableAnswer | StreamNews | PingAnswer | MessageAnswer | LegacyStream
 
 /** Takes each observation before the bytes it speaks of go to the client; synchronous, and never throws. */
 export type Observe = (observation: Observation) => void

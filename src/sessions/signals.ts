@@ -1,26 +1,40 @@
 // Owns what one observation says about its session, as tables: the wire's signals, nothing remembered.
-import type { MessageAnswer, StreamableAnswer } from './observation.js'
+import type { MessageAnswer, PingAnswer, StreamableAnswer } from './observation.js'
 
 /**
  * `open`: the answer issued this id. `use`: the gateway accepted a request of this session. `delete`: it accepted
- * the client's DELETE. `gone`: it does not know the session any more. `none`: nothing is proved.
+ * the client's DELETE. `gone`: it does not know the session any more. `living`: it does, asked by the proxy itself.
+ * `none`: nothing is proved.
  */
-export type Signal = 'open' | 'use' | 'delete' | 'gone' | 'none'
+export type Signal = 'open' | 'use' | 'delete' | 'gone' | 'living' | 'none'
 
 /** From this revision on there are no sessions, and 404 means "method not found" (MCP 2026-07-28). */
 export const FIRST_SESSIONLESS_REVISION = '2026-07-28'
 
 const accepted = (status: number): boolean => status >= 200 && status < 300
 
-type Rule<Answer> = readonly [signal: Signal, applies: (answer: Answer) => boolean]
+type Applies<Answer> = (answer: Answer) => boolean
+type Rule<Answer> = readonly [signal: Signal, applies: Applies<Answer>]
+
+/** Whether a request is of a revision without sessions. */
+export const isSessionless = (protocolVersion: string | undefined): boolean =>
+  protocolVersion !== undefined && protocolVersion >= FIRST_SESSIONLESS_REVISION
+
+const gone: Applies<{ status: number; sessionNotFound: boolean }> = a =>
+  a.status === 404 || (a.status === 401 && a.sessionNotFound)
 
 const streamableRules: readonly Rule<StreamableAnswer>[] = [
-  ['none', a => a.protocolVersion !== undefined && a.protocolVersion >= FIRST_SESSIONLESS_REVISION],
+  ['none', a => isSessionless(a.protocolVersion)],
   ['open', a => accepted(a.status) && a.issuedSessionId !== undefined && a.issuedSessionId !== a.sessionId],
   ['none', a => a.sessionId === undefined],
   ['delete', a => a.method === 'DELETE' && accepted(a.status)],
-  ['gone', a => a.status === 404 || (a.status === 401 && a.sessionNotFound)],
+  ['gone', gone],
   ['use', a => (a.method === 'POST' || a.method === 'GET') && accepted(a.status)]
+]
+
+const pingRules: readonly Rule<PingAnswer>[] = [
+  ['gone', gone],
+  ['living', a => accepted(a.status)]
 ]
 
 // 410 proves nothing: rmcp answers it when the service behind the session ended, with the stream still open.
@@ -35,6 +49,9 @@ function firstMatch<Answer>(rules: readonly Rule<Answer>[], answer: Answer): Sig
 
 /** Reads an answer of `/stream/{endpoint_id}`. */
 export const streamableSignal = (answer: StreamableAnswer): Signal => firstMatch(streamableRules, answer)
+
+/** Reads the answer to a ping of the proxy. */
+export const pingSignal = (answer: PingAnswer): Signal => firstMatch(pingRules, answer)
 
 /** Reads an answer of `POST /message`. */
 export const messageSignal = (answer: MessageAnswer): Signal => firstMatch(messageRules, answer)

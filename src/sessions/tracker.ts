@@ -1,8 +1,9 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
 import type { FinalReason, SessionEvent } from './events.js'
 import { storedId } from './ids.js'
-import { type Client, type Observation, Transport } from './observation.js'
-import { messageSignal, type Signal, streamableSignal } from './signals.js'
+import { type Client, type Observation, type StreamNews, Transport } from './observation.js'
+import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
+import { type Suspect, Suspects } from './suspects.js'
 
 /** A session that this process has seen open. */
 interface Session {
@@ -17,14 +18,17 @@ interface Session {
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
 type State = 'unknown' | 'open' | 'held'
-type Input = Signal | 'server-message' | 'stream-opened' | 'stream-ended'
-type Action = 'begin' | 'hold' | 'count' | 'touch' | 'end' | 'ignore'
+type Input = Signal | StreamNews['kind'] | 'stream-opened' | 'stream-ended'
+type Action = 'begin' | 'hold' | 'count' | 'touch' | 'tell' | 'suspect' | 'end' | 'ignore'
 
 /** What each input does to a session in each state. */
 const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
   open: { unknown: 'begin', open: 'count', held: 'count' },
   use: { unknown: 'begin', open: 'count', held: 'count' },
   'server-message': { unknown: 'ignore', open: 'touch', held: 'touch' },
+  'upstream-ended': { unknown: 'ignore', open: 'suspect', held: 'ignore' },
+  // A ping is activity for the gateway, so it is for the ledger, but no request of the client.
+  living: { unknown: 'tell', open: 'touch', held: 'ignore' },
   'stream-opened': { unknown: 'hold', open: 'hold', held: 'ignore' },
   'stream-ended': { unknown: 'ignore', open: 'ignore', held: 'end' },
   // A session not seen before may be one that another proxy, or this one before a restart, saw open.
@@ -48,11 +52,13 @@ interface Subject {
 }
 
 const USER_AGENT_MAX_LENGTH = 255
+/** Of whom only sessions that are known already are told. */
+const NOBODY: Client = { address: '', userAgent: undefined }
 
 /**
  * Turns observations into ledger events. The first proof of a session and its end come out at once; uses in between
  * are coalesced until `flush`. What it remembers is bounded: a session forgotten and seen again is told to the
- * ledger as open once more, which changes nothing there.
+ * ledger as open once more, which changes nothing there. Sessions that may be gone wait in `suspects`.
  */
 export class SessionTracker {
   /** Sessions without a stream of their own, least recently used first. */
@@ -63,11 +69,13 @@ export class SessionTracker {
   readonly #dirty = new Set<Session>()
   readonly #maxRemembered: number
   readonly #onChange: (endpointId: string, by: 1 | -1) => void
+  readonly suspects: Suspects
 
   /** `onChange`: a session was seen to open (1), or one known here ended (-1); before its event comes out. */
   constructor(options: { maxRemembered?: number; onChange?: (endpointId: string, by: 1 | -1) => void } = {}) {
     this.#maxRemembered = options.maxRemembered ?? 100_000
     this.#onChange = options.onChange ?? (() => undefined)
+    this.suspects = new Suspects(this.#maxRemembered)
   }
 
   /** Ids that are not visible ASCII and therefore stay unaccounted, since the process started. */
@@ -81,12 +89,21 @@ export class SessionTracker {
         return this.#take(input, observation.endpointId, id, Transport.streamable, observation)
       }
       case 'server-message':
+      case 'upstream-ended':
         return this.#take(
           observation.kind,
           observation.endpointId,
           observation.sessionId,
           Transport.streamable,
           observation
+        )
+      case 'ping-answer':
+        return this.#take(
+          pingSignal(observation),
+          observation.endpointId,
+          observation.sessionId,
+          Transport.streamable,
+          { client: NOBODY, at: observation.at }
         )
       case 'message': {
         const endpointId =
@@ -105,6 +122,11 @@ export class SessionTracker {
         return this.#take(input, observation.endpointId, observation.sessionId, Transport.sse, observation)
       }
     }
+  }
+
+  /** The session, by its stored ids, may be gone. */
+  suspect(session: Suspect): void {
+    this.suspects.add(keyOf(session), session)
   }
 
   /** The uses since the last flush, one event a session. */
@@ -139,7 +161,7 @@ export class SessionTracker {
   }
 
   #act(input: Input, subject: Subject): SessionEvent[] {
-    const key = `${subject.endpointId} ${subject.sessionId}`
+    const key = keyOf(subject)
     const held = this.#held.get(key)
     const session = held ?? this.#open.get(key)
     const state: State = held ? 'held' : session ? 'open' : 'unknown'
@@ -147,6 +169,7 @@ export class SessionTracker {
     // A session seen first by its use is open already, for whoever saw it open.
     if (state === 'unknown' && (input === 'open' || action === 'hold')) this.#onChange(subject.endpointId, 1)
     if (session && action === 'end') this.#onChange(subject.endpointId, -1)
+    if (action !== 'ignore') this.suspects.clear(key)
     switch (action) {
       case 'begin':
         return [...this.#remember(key, subject), openEvent(subject, false)]
@@ -161,6 +184,11 @@ export class SessionTracker {
         return []
       case 'touch':
         this.#touch(key, session!, subject.at)
+        return []
+      case 'tell':
+        return [useEvent(newSession(subject))]
+      case 'suspect':
+        this.suspect(session!)
         return []
       case 'end':
         return [...this.#forget(key, session), closeEvent(subject, finalReasons[input]!)]
@@ -190,6 +218,9 @@ export class SessionTracker {
     return this.#dirty.delete(session) ? [useEvent(session)] : []
   }
 }
+
+/** Stored ids hold no spaces. */
+const keyOf = ({ endpointId, sessionId }: Suspect): string => `${endpointId} ${sessionId}`
 
 const newSession = ({ endpointId, sessionId, transport, at }: Subject): Session => ({
   endpointId,

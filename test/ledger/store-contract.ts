@@ -277,12 +277,14 @@ export function storeContract(
           open('e', 'stream', EPOCH, true)
         )
         await sender.send(use('e', 'used', EPOCH + 1))
-        t.equal(await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT - 1), 0)
-        t.equal(await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT), 1)
+        t.same(await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT - 1), [])
+        t.same(await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT), [
+          { endpointId: 'e', sessionId: 'idle', transport: 2 }
+        ])
         t.match(await store.session('idle'), [{ reason: 'idle', disconnectAt: EPOCH + TIMEOUT }])
         t.match(await store.session('used'), [{ reason: null }])
         t.equal(
-          await store.closeIdle(TIMEOUT, EPOCH + 10 * TIMEOUT),
+          (await store.closeIdle(TIMEOUT, EPOCH + 10 * TIMEOUT)).length,
           1,
           'a legacy session lives as long as its stream'
         )

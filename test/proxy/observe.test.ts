@@ -351,8 +351,31 @@ for (const [title, body, messages] of [
     )
     const [head, ...rest] = observations
     t.match(head, { kind: 'streamable', status: 200 })
+    t.match(rest.pop(), { kind: 'upstream-ended', endpointId: 'a', sessionId: 's1', client })
     t.equal(rest.length, messages)
     for (const message of rest)
       t.match(message, { kind: 'server-message', endpointId: 'a', sessionId: 's1', client })
+  })
+}
+
+for (const [title, line, end, ended] of [
+  ['that the upstream resets', 'GET /stream/a', 'upstream', true],
+  ['that its client leaves', 'GET /stream/a', 'client', false],
+  ['of a POST', 'POST /stream/a', 'upstream', false]
+] as const) {
+  await test(`the end of a session's stream ${title}`, async t => {
+    const { wire, upstream, observations } = await opened(
+      t,
+      sent(line, 'mcp-session-id: s1', 'Content-Length: 0')
+    )
+    await upstream.send(`${sseHead}: ping\n\n`)
+    await wire.bodyText('ping')
+    if (end === 'client') wire.socket.destroy()
+    else upstream.socket.resetAndDestroy()
+    await (end === 'client' ? upstream.closed() : wire.closed())
+    t.same(
+      observations.map(({ kind }) => kind),
+      ['streamable', ...(ended ? ['upstream-ended'] : [])]
+    )
   })
 }

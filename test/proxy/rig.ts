@@ -1,6 +1,8 @@
 // Owns starting a proxy for a test, with what it observed and logged.
 import type { Test } from 'tap'
 import Fastify from 'fastify'
+import { Callers } from '../../src/proxy/callers.js'
+import { Routes } from '../../src/proxy/routes.js'
 import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/server.js'
 import type { Observation } from '../../src/sessions/observation.js'
 import { connectTo, serveRaw, type RawServer, type Wire } from './wire.js'
@@ -17,7 +19,8 @@ export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOpti
   const logs: Record<string, unknown>[] = []
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
   const proxy = await startProxy({
-    patterns: { stream: '/stream/{endpoint_id}', sse: '/{endpoint_id}/sse', message: '/message' },
+    routes: new Routes({ stream: '/stream/{endpoint_id}', sse: '/{endpoint_id}/sse', message: '/message' }),
+    callers: new Callers(),
     upstream,
     host: '127.0.0.1',
     port: 0,

@@ -1,37 +1,60 @@
 // Owns a small upstream that speaks like the rmcp gateway on the wire, for tests that need many sessions fast.
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 
 export interface FakeGateway {
   readonly url: string
   /** Live sessions as `endpoint session`. */
   readonly sessions: Set<string>
+  /** The standalone GET streams that are open, by the same names. */
+  readonly streams: Map<string, ServerResponse>
+  /** Closes all connections, silent ones too. */
+  hangUp(): void
   stop(): Promise<void>
 }
 
-export async function startFakeGateway(): Promise<FakeGateway> {
+/** `instead` sees every request first, and may answer it: then it returns true. */
+export async function startFakeGateway(
+  instead: (request: IncomingMessage, response: ServerResponse) => boolean = () => false,
+  port = 0
+): Promise<FakeGateway> {
   const sessions = new Set<string>()
+  const streams = new Map<string, ServerResponse>()
+  const sockets = new Set<Socket>()
   const server = createServer((request, response) => {
-    request.resume().once('end', () => answer(sessions, request, response))
+    request.resume().once('end', () => {
+      if (!instead(request, response)) answer(sessions, streams, request, response)
+    })
+  })
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
   })
   server.keepAliveTimeout = 60_000
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     sessions,
+    streams,
+    hangUp: () => sockets.forEach(socket => socket.destroy()),
     async stop() {
-      server.closeAllConnections()
+      sockets.forEach(socket => socket.destroy())
       await new Promise(resolve => server.close(resolve))
     }
   }
 }
 
-function answer(sessions: Set<string>, request: IncomingMessage, response: ServerResponse): void {
+function answer(
+  sessions: Set<string>,
+  streams: Map<string, ServerResponse>,
+  request: IncomingMessage,
+  response: ServerResponse
+): void {
   const url = new URL(request.url!, 'http://gateway')
   const stream = /^\/stream\/([^/]+)$/.exec(url.pathname)?.[1]
   const legacy = /^\/([^/]+)\/sse$/.exec(url.pathname)?.[1]
-  if (stream !== undefined) answerStreamable(sessions, stream, request, response)
+  if (stream !== undefined) answerStreamable(sessions, streams, stream, request, response)
   else if (legacy !== undefined) {
     const id = randomUUID()
     sessions.add(`${legacy} ${id}`)
@@ -46,6 +69,7 @@ function answer(sessions: Set<string>, request: IncomingMessage, response: Serve
 
 function answerStreamable(
   sessions: Set<string>,
+  streams: Map<string, ServerResponse>,
   endpointId: string,
   request: IncomingMessage,
   response: ServerResponse
@@ -60,5 +84,8 @@ function answerStreamable(
     sessions.delete(`${endpointId} ${id}`)
     response.writeHead(202).end()
   } else if (!sessions.has(`${endpointId} ${id}`)) response.writeHead(404).end('Not Found: Session not found')
-  else response.writeHead(202).end()
+  else if (request.method === 'GET') {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+    streams.set(`${endpointId} ${id}`, response)
+  } else response.writeHead(202).end()
 }

@@ -37,8 +37,18 @@ export class Gateway {
   }
 
   async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  /** `kill -9`. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return
     const exited = once(this.process, 'exit')
-    this.process.kill('SIGTERM')
+    this.process.kill(signal)
     await exited
   }
 }

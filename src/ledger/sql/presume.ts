@@ -1,5 +1,6 @@
 // Owns ends concluded from silence: sessions idle for too long, and streams of a proxy that is gone.
 import { presumeClosed, type SessionRecord } from '../merge.js'
+import type { IdleSession } from '../store.js'
 import { OPEN_CLASS } from '../rollup.js'
 import { Transport } from '../../sessions/observation.js'
 import { SessionChange } from './change.js'
@@ -19,7 +20,10 @@ export async function loseStreams(
   return await db.write(async sql => {
     if (!(await markLost(sql, db.dialect, id, heartbeatAt))) return 0
     const held = await openStreams(sql, id)
-    return await presume(sql, db.dialect, held, now, record => presumeClosed(record, heartbeatAt, 'lost'))
+    const lost = await presume(sql, db.dialect, held, now, record =>
+      presumeClosed(record, heartbeatAt, 'lost')
+    )
+    return lost.length
   })
 }
 
@@ -28,42 +32,43 @@ export const openStreams = (sql: Sql, instanceId: string): Promise<SessionRecord
   selectOpen(sql, 'holder = ?', [instanceId])
 
 /**
- * Closes sessions without a use for `timeoutMs`, as `idle` at their last use plus that time, at most a batch; how many.
+ * Closes sessions without a use for `timeoutMs`, as `idle` at their last use plus that time, at most a batch; which.
  * Legacy sessions live as long as their stream, so they never idle.
  */
-export async function closeIdle(db: Database, timeoutMs: number, now: number): Promise<number> {
+export async function closeIdle(db: Database, timeoutMs: number, now: number): Promise<IdleSession[]> {
   return await db.write(async sql => {
     const limit = String(BATCH_SESSIONS)
     const params = [Transport.sse, db.dialect.time(now - timeoutMs), limit]
     const idle = await selectOpen(sql, 'transport_type <> ? AND last_seen_at <= ? LIMIT ?', params)
-    return await presume(sql, db.dialect, idle, now, record =>
+    const closed = await presume(sql, db.dialect, idle, now, record =>
       record.lastSeenAt + timeoutMs <= now
         ? presumeClosed(record, record.lastSeenAt + timeoutMs, 'idle')
         : record
     )
+    return closed.map(({ endpointId, sessionId, transport }) => ({ endpointId, sessionId, transport }))
   })
 }
 
 const selectOpen = (sql: Sql, condition: string, params: readonly Param[]): Promise<SessionRecord[]> =>
   selectRecords(sql, `duration_class = ? AND ${condition}`, [OPEN_CLASS, ...params])
 
-/** Ends candidates, each decided once more after its endpoint is locked; how many ended. */
+/** Ends candidates, each decided once more after its endpoint is locked; which ended. */
 async function presume(
   sql: Sql,
   dialect: Dialect,
   candidates: readonly SessionRecord[],
   now: number,
   decide: (record: SessionRecord) => SessionRecord
-): Promise<number> {
+): Promise<SessionRecord[]> {
   const change = new SessionChange(sql, dialect, now)
   await change.lock(candidates.map(record => record.endpointId))
   await change.load(candidates)
-  let ended = 0
+  const ended: SessionRecord[] = []
   for (const before of [...change.records()]) {
     const after = decide(before)
     if (after === before) continue
     change.put(after)
-    ended++
+    ended.push(after)
   }
   await change.save()
   return ended

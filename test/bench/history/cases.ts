@@ -158,6 +158,6 @@ export const cases: readonly Case[] = [
   {
     name: 'a round of idle closing that ends none',
     goalMs: 20,
-    run: s => s.store.closeIdle(NEVER_IDLE_MS, s.endAt)
+    run: async s => (await s.store.closeIdle(NEVER_IDLE_MS, s.endAt)).length
   }
 ]
