@@ -1,0 +1,356 @@
+// Owns the life cycle against an oracle: generated histories through two real trackers, the real merge and real suspicion,
+// told to the store in any order, must end as a few plain sentences about what happened say.
+import { deepStrictEqual, ok } from 'node:assert'
+import fc from 'fast-check'
+import t from 'tap'
+import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../src/ledger/merge.js'
+import type { CloseEvent, SessionEvent } from '../../src/sessions/events.js'
+import type { Observation } from '../../src/sessions/observation.js'
+import { SessionTracker } from '../../src/sessions/tracker.js'
+
+const HISTORIES = 100_000
+const LONGEST = 40
+const IDLE_TIMEOUT_MS = 300
+const START_AT = 10_000
+
+const ids = ['a', 'b'] as const
+type Id = (typeof ids)[number]
+
+const happenings = [
+  'open',
+  'use',
+  'stream',
+  'message',
+  'client leaves its stream',
+  'upstream ends the stream',
+  'upstream ends the session',
+  'upstream restarts',
+  'delete',
+  'delete refused',
+  'an answer that proves nothing',
+  'time',
+  'proxy restarts',
+  'tick',
+  'flush',
+  'ship',
+  'round'
+] as const
+
+interface Step {
+  happening: (typeof happenings)[number]
+  proxy: 0 | 1
+  id: Id
+  /** By how much the clock goes on before it; sometimes it goes back. */
+  ms: number
+}
+
+const gapsMs = [0, 1, 1, 1, 20, 20, 120, 299, 300, 301, 900, -1, -50, -400]
+
+/** Small numbers are simple steps, which is where failures shrink to. */
+const step: fc.Arbitrary<Step> = fc.nat({ max: happenings.length * 2 * 2 * gapsMs.length - 1 }).map(n => ({
+  happening: happenings[n % happenings.length]!,
+  proxy: (Math.floor(n / happenings.length) % 2) as 0 | 1,
+  id: ids[Math.floor(n / happenings.length / 2) % 2]!,
+  ms: gapsMs[Math.floor(n / happenings.length / 4)]!
+}))
+
+/** What the oracle keeps: facts, each with its time. */
+interface Truth {
+  proofs: number[]
+  /** As they happened, not by time. */
+  firstProof: number | undefined
+  ends: { at: number; reason: 'delete' | 'gone' }[]
+  requests: number
+  living: boolean
+  /** Who should have asked since the gateway forgot it. */
+  suspectedBy: number | undefined
+}
+
+class World {
+  readonly truth: Record<Id, Truth> = { a: newTruth(), b: newTruth() }
+  readonly #trackers = [new SessionTracker(), new SessionTracker()]
+  readonly #outboxes: SessionEvent[][] = [[], []]
+  readonly store = new Map<Id, SessionRecord>()
+  readonly #early = new Map<Id, CloseEvent[]>()
+  /** Which proxy a session's standalone stream runs through. */
+  readonly #streams = new Map<Id, 0 | 1>()
+  #answers = 0
+  pings = 0
+  suspicions = 0
+  now = START_AT
+  latest = START_AT
+  clockWentBack = false
+
+  do({ happening, proxy, id, ms }: Step): void {
+    this.#advance(ms)
+    const truth = this.truth[id]
+    switch (happening) {
+      case 'open':
+        if (truth.firstProof !== undefined || truth.ends.length > 0) return
+        truth.living = true
+        this.#proved(truth, 1)
+        return this.#streamable(proxy, { method: 'POST', status: 200, issuedSessionId: id })
+      case 'use':
+        return this.#request(proxy, id, 'POST')
+      case 'stream':
+        this.#request(proxy, id, 'GET')
+        if (truth.living) this.#streams.set(id, proxy)
+        return
+      case 'message':
+        if (!truth.living || !this.#streams.has(id)) return
+        this.#proved(truth, 0)
+        return this.#news('server-message', id)
+      case 'client leaves its stream':
+        this.#streams.delete(id)
+        return
+      case 'upstream ends the stream':
+        return this.#endStream(id)
+      case 'upstream ends the session':
+        truth.living = false
+        return this.#endStream(id)
+      case 'upstream restarts':
+        for (const each of ids) {
+          this.truth[each].living = false
+          this.#endStream(each)
+        }
+        return [0, 1].forEach(each => this.#suspectUnseen(each))
+      case 'delete':
+        truth.ends.push({ at: this.now, reason: 'delete' })
+        truth.living = false
+        return this.#streamable(proxy, { method: 'DELETE', status: 202, sessionId: id })
+      case 'delete refused':
+        return this.#streamable(proxy, { method: 'DELETE', status: 405, sessionId: id })
+      case 'an answer that proves nothing':
+        return this.#streamable(proxy, {
+          method: 'POST',
+          sessionId: id,
+          ...([{ status: 401 }, { status: 400 }, { status: 404, protocolVersion: '2026-07-28' }] as const)[
+            this.#answers++ % 3
+          ]!
+        })
+      case 'time':
+        return
+      case 'proxy restarts':
+        this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush())
+        this.#trackers[proxy] = new SessionTracker()
+        for (const [each, through] of this.#streams) if (through === proxy) this.#streams.delete(each)
+        // What it suspected is forgotten with it.
+        for (const each of ids)
+          if (this.truth[each].suspectedBy === proxy) this.truth[each].suspectedBy = undefined
+        return
+      case 'tick':
+        return this.#tick(proxy)
+      case 'flush':
+        this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush())
+        return
+      case 'ship':
+        return this.#ship(proxy, 1)
+      case 'round':
+        return this.round(this.now)
+    }
+  }
+
+  /** Everything that is under way comes to rest. */
+  settle(): void {
+    for (const proxy of [0, 1]) for (let i = 0; i < 3; i++) this.#tick(proxy)
+    for (const proxy of [0, 1]) {
+      this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush())
+      this.#ship(proxy, Infinity)
+    }
+    this.round(this.latest)
+  }
+
+  /** The keeper's round. */
+  round(now: number): void {
+    for (const [id, record] of this.store) {
+      const idleAt = record.lastSeenAt + IDLE_TIMEOUT_MS
+      if (idleAt <= now) this.store.set(id, presumeClosed(record, idleAt, 'idle'))
+    }
+  }
+
+  #advance(ms: number): void {
+    this.now += ms
+    this.latest = Math.max(this.latest, this.now)
+    this.clockWentBack ||= ms < 0
+  }
+
+  #proved(truth: Truth, requests: number): void {
+    truth.proofs.push(this.now)
+    truth.firstProof ??= this.now
+    truth.requests += requests
+  }
+
+  /** A gateway that does not know the session says so in one of two ways. */
+  #request(proxy: number, id: Id, method: string): void {
+    const truth = this.truth[id]
+    if (truth.living) {
+      this.#proved(truth, 1)
+      return this.#streamable(proxy, { method, status: 200, sessionId: id })
+    }
+    truth.ends.push({ at: this.now, reason: 'gone' })
+    this.#streamable(proxy, { method, sessionId: id, ...this.#gone() })
+  }
+
+  #gone(): { status: number; sessionNotFound: boolean } {
+    return this.#answers++ % 2 === 0
+      ? { status: 404, sessionNotFound: false }
+      : { status: 401, sessionNotFound: true }
+  }
+
+  #endStream(id: Id): void {
+    if (!this.#streams.has(id)) return
+    this.suspicions++
+    if (!this.truth[id].living) this.truth[id].suspectedBy = this.#streams.get(id)
+    this.#news('upstream-ended', id)
+    this.#streams.delete(id)
+  }
+
+  /** As `Suspicion.upstreamReturned` does it. */
+  #suspectUnseen(proxy: number): void {
+    this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush())
+    this.#ship(proxy, Infinity)
+    for (const [id, record] of this.store) {
+      if (record.reason !== null || record.seenBy !== String(proxy)) continue
+      this.#trackers[proxy]!.suspect({ endpointId: 'e', sessionId: id })
+      this.suspicions++
+      this.truth[id].suspectedBy = proxy
+    }
+  }
+
+  #tick(proxy: number): void {
+    const tracker = this.#trackers[proxy]!
+    tracker.suspects.tick()
+    for (let suspect = tracker.suspects.next(); suspect; suspect = tracker.suspects.next()) {
+      const truth = this.truth[suspect.sessionId as Id]
+      this.pings++
+      if (truth.living) this.#proved(truth, 0)
+      else truth.ends.push({ at: this.now, reason: 'gone' })
+      const answer = truth.living ? { status: 200, sessionNotFound: false } : this.#gone()
+      this.#observe(proxy, { kind: 'ping-answer', ...suspect, ...answer, at: this.now })
+    }
+  }
+
+  #streamable(
+    proxy: number,
+    answer: {
+      method: string
+      status: number
+      sessionId?: Id
+      issuedSessionId?: Id
+      protocolVersion?: string
+      sessionNotFound?: boolean
+    }
+  ): void {
+    this.#observe(proxy, {
+      kind: 'streamable',
+      endpointId: 'e',
+      sessionId: undefined,
+      issuedSessionId: undefined,
+      protocolVersion: undefined,
+      sessionNotFound: false,
+      ...answer,
+      client: { address: '192.0.2.1', userAgent: 'agent' },
+      at: this.now
+    })
+  }
+
+  #news(kind: 'server-message' | 'upstream-ended', id: Id): void {
+    const client = { address: '192.0.2.1', userAgent: 'agent' }
+    this.#observe(this.#streams.get(id)!, { kind, endpointId: 'e', sessionId: id, client, at: this.now })
+  }
+
+  #observe(proxy: number, observation: Observation): void {
+    this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.observe(observation))
+  }
+
+  /** As the store applies a batch. */
+  #ship(proxy: number, events: number): void {
+    for (const event of this.#outboxes[proxy]!.splice(0, events)) {
+      const id = event.sessionId as Id
+      const known = this.store.get(id)
+      if (event.type !== 'close') {
+        const proved = mergeProof(known, event, { id: String(proxy), boot: 1 }, IDLE_TIMEOUT_MS)
+        const early = known ? [] : (this.#early.get(id) ?? [])
+        this.store.set(
+          id,
+          early.reduce((record, end) => mergeClose(record, end, IDLE_TIMEOUT_MS), proved)
+        )
+      } else if (known) this.store.set(id, mergeClose(known, event, IDLE_TIMEOUT_MS))
+      else this.#early.set(id, [...(this.#early.get(id) ?? []), event])
+    }
+  }
+}
+
+const newTruth = (): Truth => ({
+  proofs: [],
+  firstProof: undefined,
+  ends: [],
+  requests: 0,
+  living: false,
+  suspectedBy: undefined
+})
+
+/** The oracle: how a session ended, from what happened to it. */
+function ending({ proofs, ends }: Truth, now: number): { reason: string | null; at: number | undefined } {
+  const idleAt = Math.max(...proofs) + IDLE_TIMEOUT_MS
+  const [end] = [...ends].sort((a, b) => a.at - b.at || a.reason.localeCompare(b.reason))
+  if (end && end.at <= idleAt) return end
+  return end || idleAt <= now ? { reason: 'idle', at: idleAt } : { reason: null, at: undefined }
+}
+
+function check(world: World): void {
+  for (const id of ids) {
+    const truth = world.truth[id]
+    const record = world.store.get(id)
+    if (truth.firstProof === undefined) {
+      deepStrictEqual(record, undefined, 'nobody saw it open')
+      continue
+    }
+    ok(record)
+    const { reason, at } = ending(truth, world.latest)
+    deepStrictEqual(record.reason, reason)
+    deepStrictEqual(record.disconnectAt, at ?? record.connectAt)
+    deepStrictEqual(record.lastSeenAt, Math.max(...truth.proofs))
+    deepStrictEqual(record.requestCount, truth.requests, 'each request once, pings and messages never')
+    const firstKnown = Math.min(
+      truth.firstProof,
+      (truth.ends.length > 0 && at !== undefined ? at : Infinity) - 1
+    )
+    if (!world.clockWentBack) deepStrictEqual(record.connectAt, firstKnown)
+    else ok(record.connectAt <= firstKnown && record.connectAt >= Math.min(...truth.proofs, firstKnown))
+    if (truth.living) ok(reason === null || reason === 'idle', 'a living session is never closed for good')
+    if (truth.suspectedBy !== undefined)
+      ok(reason !== null, 'a suspicion after the end of a session finds it')
+  }
+  ok(world.pings <= world.suspicions, 'one ping a suspicion')
+}
+
+void t.test(`${HISTORIES} histories end as the oracle says`, { timeout: 240_000 }, t => {
+  const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
+  t.comment(`seed ${seed}`)
+  let opened = 0
+  const reasons = new Map<string | null, number>()
+  const history = fc.array(step, { maxLength: LONGEST, size: 'max' })
+  const holds = fc.property(history, steps => {
+    const world = new World()
+    world.do({ happening: 'open', proxy: 0, id: 'a', ms: 0 })
+    for (const each of steps) world.do(each)
+    world.settle()
+    check(world)
+    for (const { reason } of world.store.values()) {
+      opened++
+      reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+    }
+  })
+  const { failed, errorInstance, counterexample } = fc.check(holds, { seed, numRuns: HISTORIES })
+  t.notOk(failed, 'no history ends otherwise', {
+    history: counterexample?.[0].map(
+      ({ happening, proxy, id, ms }) => `+${ms} ${happening} ${id} by ${proxy}`
+    ),
+    error: String(errorInstance)
+  })
+  t.ok(opened > HISTORIES, `${opened} sessions`)
+  for (const reason of ['delete', 'gone', 'idle', null])
+    t.ok((reasons.get(reason) ?? 0) > HISTORIES / 100, `enough of them: ${reason ?? 'open'}`)
+  t.end()
+})
