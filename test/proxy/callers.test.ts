@@ -1,0 +1,48 @@
+// Owns that what is remembered of clients is bounded, follows their last request, and is found by stored ids.
+import t from 'tap'
+import { storedId } from '../../src/sessions/ids.js'
+import { Callers } from '../../src/proxy/callers.js'
+
+const caller = (sessionId: string, authorization: string) => ({
+  target: '/stream/e',
+  host: 'gateway',
+  sessionId,
+  protocolVersion: undefined,
+  authorization
+})
+
+void t.test('the last request counts, and a deleted session is forgotten', t => {
+  const callers = new Callers()
+  callers.note('e', caller('s', 'one'))
+  callers.note('e', caller('s', 'two'))
+  t.match(callers.of('e', 's'), { authorization: 'two' })
+  t.equal(callers.of('f', 's'), undefined)
+  callers.forget('e', 's')
+  t.equal(callers.of('e', 's'), undefined)
+  t.end()
+})
+
+void t.test('a long id is found by its digest, and one that is never stored is not kept', t => {
+  const callers = new Callers()
+  const long = 'j'.repeat(1_000)
+  callers.note('e', caller(long, 'x'))
+  t.match(callers.of('e', storedId(long)!), { sessionId: long })
+  callers.note('e', caller('a b', 'x'))
+  t.equal(callers.of('e', 'a b'), undefined)
+  t.end()
+})
+
+void t.test('when there is too much, those not used for the longest time go first', t => {
+  const callers = new Callers(10_000)
+  const token = 'x'.repeat(2_000)
+  for (const id of ['a', 'b', 'c', 'd', 'a', 'e']) callers.note('e', caller(id, token))
+  t.same(
+    ['a', 'b', 'c', 'd', 'e'].filter(id => callers.of('e', id)),
+    ['a', 'c', 'd', 'e']
+  )
+  callers.note('e', caller('huge', 'x'.repeat(20_000)))
+  t.equal(callers.of('e', 'huge'), undefined)
+  for (const id of ['a', 'b', 'c', 'd']) callers.note('e', caller(id, token))
+  t.ok(callers.of('e', 'a'))
+  t.end()
+})
