@@ -163,16 +163,17 @@ export class Connection {
   }
 }
 
-function connect(upstream: URL, onread: OnReadOpts): Socket {
+export function connect(upstream: URL, onread?: OnReadOpts): Socket {
   const host = upstream.hostname.replace(/^\[|\]$/g, '')
+  const reading = onread && { onread }
   if (upstream.protocol === 'http:') {
-    return connectTcp({ host, port: Number(upstream.port || 80), noDelay: true, onread })
+    return connectTcp({ host, port: Number(upstream.port || 80), noDelay: true, ...reading })
   }
   const options = {
     host,
     port: Number(upstream.port || 443),
     noDelay: true,
-    onread,
+    ...reading,
     ALPNProtocols: ['http/1.1']
   }
   return connectTls({ ...options, servername: tlsServerName(upstream) })

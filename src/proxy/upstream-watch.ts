@@ -1,8 +1,7 @@
 // Owns noticing that the upstream may have restarted: a connection on which nothing is ever sent ends with the process.
-import { connect as connectTcp, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect as connectTls } from 'node:tls'
-import { tlsServerName } from './connection.js'
+import { connect } from './connection.js'
 
 /** Between attempts to connect, at least. */
 const RETRY_MS = 250
@@ -60,16 +59,11 @@ export class UpstreamWatch {
   /** Resolves when there is no connection any more. */
   #hold(lost: Loss | undefined): Promise<void> {
     const { upstream, connectTimeoutMs } = this.#options
-    const host = upstream.hostname.replace(/^\[|\]$/g, '')
-    const tls = upstream.protocol === 'https:'
-    const port = Number(upstream.port || (tls ? 443 : 80))
     return new Promise(resolve => {
-      const socket = tls
-        ? connectTls({ host, port, servername: tlsServerName(upstream) })
-        : connectTcp({ host, port })
+      const socket = connect(upstream)
       this.#socket = socket
       let connected = false
-      socket.once(tls ? 'secureConnect' : 'connect', () => {
+      socket.once(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
         connected = true
         socket.setTimeout(0)
         this.#onConnected(lost)
