@@ -3,8 +3,10 @@ import type { CloseEvent, FinalReason, OpenEvent, PresumedReason, UseEvent } fro
 import { Transport } from '../sessions/observation.js'
 import type { Instance, SessionRow } from './store.js'
 
-/** Everything the store keeps of a session, but for the row's id. */
+/** Everything the store keeps of a session. */
 export interface SessionRecord extends Omit<SessionRow, 'id'> {
+  /** Of its row, once it has one. */
+  id?: number
   /** The first end that is final; kept beside `disconnectAt` because a presumed end may come before it. */
   closedAt: number | null
   closedBy: FinalReason | null

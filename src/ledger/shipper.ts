@@ -5,7 +5,7 @@ import { type LedgerLog, SteadyWarning } from './log.js'
 import type { Outbox } from './outbox.js'
 import type { Store } from './store.js'
 
-const BATCH_ENTRIES = 1_000
+const BATCH_ENTRIES = 2_000
 const RETRY_MIN_MS = 100
 const RETRY_MAX_MS = 2_000
 

@@ -26,20 +26,31 @@ export class SessionChange {
    * never wait for each other in a circle. `opening`: those that may see their first session.
    */
   async lock(endpointIds: Iterable<string>, opening: Iterable<string> = []): Promise<void> {
-    const { time, forUpdate, onConflict } = this.#dialect
+    const { time, onConflict } = this.#dialect
+    const known = await this.#lockCounts(sortedSet(endpointIds))
+    const unseen = sortedSet(opening).filter(endpointId => !known.has(endpointId))
+    if (unseen.length === 0) return
     await insertMany(
       this.#sql,
       'endpoint_connections_v2',
       ['endpoint_id', 'connect_num', 'updated_at'],
-      sortedSet(opening).map(endpointId => [endpointId, 0, time(this.#now)]),
+      unseen.map(endpointId => [endpointId, 0, time(this.#now)]),
       onConflict(['endpoint_id'], [], [])
     )
-    for (const run of runs(sortedSet(endpointIds))) {
-      await this.#sql.all(
-        `SELECT id FROM endpoint_connections_v2 WHERE endpoint_id IN (${marks(run.length)}) ORDER BY endpoint_id${forUpdate}`,
+    await this.#lockCounts(unseen)
+  }
+
+  /** Answers those that there are. */
+  async #lockCounts(endpointIds: readonly string[]): Promise<Set<string>> {
+    const locked = new Set<string>()
+    for (const run of runs(endpointIds)) {
+      const rows = await this.#sql.all(
+        `SELECT endpoint_id FROM endpoint_connections_v2 WHERE endpoint_id IN (${marks(run.length)}) ORDER BY endpoint_id${this.#dialect.forUpdate}`,
         run
       )
+      for (const row of rows) locked.add(row.endpoint_id as string)
     }
+    return locked
   }
 
   /** Reads these sessions, once their endpoints are locked. */

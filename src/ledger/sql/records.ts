@@ -7,7 +7,7 @@ import { type Dialect, insertMany, marks, type Param, type Row, runs, type Sql }
 const KEY = ['session_id', 'endpoint_id']
 
 /** Column, property, and whether it is an instant. */
-const columns: readonly (readonly [string, keyof SessionRecord, 'time'?])[] = [
+const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, 'time'?])[] = [
   ['session_id', 'sessionId'],
   ['endpoint_id', 'endpointId'],
   ['transport_type', 'transport'],
@@ -35,9 +35,9 @@ const changing = written.filter(name => !KEY.includes(name))
 /** What a SELECT for `readRow` lists. */
 export const ROW_COLUMNS = ['id', ...names].join(', ')
 
-export function readRow(row: Row): SessionRow & SessionRecord {
+export function readRow(row: Row): SessionRecord & SessionRow {
   const entries = columns.map(([name, property]) => [property, row[name]])
-  return { id: row.id, ...Object.fromEntries(entries) } as SessionRow & SessionRecord
+  return { id: row.id, ...Object.fromEntries(entries) } as SessionRecord & SessionRow
 }
 
 /** The key of a session in a Map. Stored ids hold no spaces. */
@@ -66,17 +66,21 @@ export async function selectRecords(
   return (await sql.all(`SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE ${where}`, params)).map(readRow)
 }
 
-/** Writes records, new and changed alike. */
+/** Writes records: changed ones by the id of their row, which spares the search for it, new ones by their key. */
 export async function saveRecords(
   sql: Sql,
   dialect: Dialect,
   records: readonly SessionRecord[]
 ): Promise<void> {
-  const rows = records.map(record => [
+  const rowOf = (record: SessionRecord): Param[] => [
     ...columns.map(column => bound(dialect, record, column)),
     durationClass(record)
-  ])
-  await insertMany(sql, 'endpoint_logs_v2', written, rows, dialect.onConflict(KEY, changing, []))
+  ]
+  const write = (key: string[], names: string[], rows: readonly Param[][]): Promise<void> =>
+    insertMany(sql, 'endpoint_logs_v2', names, rows, dialect.onConflict(key, changing, []))
+  const changed = records.flatMap(record => (record.id === undefined ? [] : [[record.id, ...rowOf(record)]]))
+  await write(['id'], ['id', ...written], changed)
+  await write(KEY, written, records.filter(({ id }) => id === undefined).map(rowOf))
 }
 
 function bound(dialect: Dialect, record: SessionRecord, [, property, time]: (typeof columns)[number]): Param {
