@@ -84,12 +84,12 @@ export const age: Kind<number> = {
   }
 }
 
-/** Long enough for a few heartbeats. */
-const MIN_LEASE_MS = 3_000
+/** Long enough for a few heartbeats, and for those that a frozen proxy holds up until its locks are taken from it. */
+const MIN_LEASE_MS = 6_000
 
 export const lease: Kind<number> = {
   placeholder: 'TIME',
-  expected: 'a time from 3s to 596h with its unit, such as 15s',
+  expected: 'a time from 6s to 596h with its unit, such as 15s',
   parse(text) {
     const ms = duration.parse(text)
     return ms !== undefined && ms >= MIN_LEASE_MS ? ms : undefined

@@ -246,7 +246,7 @@ void t.test('values that cannot be used', t => {
   bad('--stream-path', /give a path such as/, 'mcp', '/a b', '/{a}/{b}', '/x?y', '/{}')
   bad('--message-path', /give a path such as/, 'message', '/{id}', '/m#')
   bad('--retention', /give a time of at least 1h/, '30', '59m', '0h', '-1d')
-  bad('--lease', /give a time from 3s/, '0', '2s', '1d')
+  bad('--lease', /give a time from 6s/, '0', '5s', '1d')
   refuses(t, 'BAD_VALUE', /^TURNSTILE_LISTEN "x" cannot/, UPSTREAM, { TURNSTILE_LISTEN: 'x' })
   refuses(t, 'BAD_VALUE', /^MCP_CONNECTION_LOG_LEVEL "x" cannot/, UPSTREAM, {
     MCP_CONNECTION_LOG_LEVEL: 'x'

@@ -7,10 +7,10 @@ import { type Member, LEASE_MS } from './fleet.js'
 const SHORT_MS = [0, 1_500] as const
 /** Others conclude that a lease is over only after as long without a fault of their own. */
 const LONG_MS = [LEASE_MS + 2_000, LEASE_MS + 6_000] as const
-/** A process frozen in a transaction keeps its locks, its own row's too, until the database ends it after 10 s. */
-const LONGER_MS = [11_000, 14_000] as const
+/** A process frozen in a transaction keeps its locks, its own row's too, until the database ends it after 3 s. */
+const LOCKS_MS = [3_500, LEASE_MS] as const
 /** The end of a run, in which one proxy is frozen and nothing else is wrong. */
-const FINALE_MS = 20_000
+const FINALE_MS = 22_000
 const DATABASE_RESTART_TIMEOUT_MS = 120_000
 
 type Range = readonly [number, number]
@@ -24,7 +24,7 @@ const decks = {
       ['killed, back after its lease', LONG_MS],
       ['frozen shortly', SHORT_MS],
       ['frozen beyond its lease', LONG_MS],
-      ['frozen beyond its locks', LONGER_MS],
+      ['frozen beyond its locks', LOCKS_MS],
       ['killed while frozen', LONG_MS]
     ]
   },
@@ -100,8 +100,8 @@ export class Faults {
     ])
     for (const { wire } of this.#fleet) wire.disarm()
     const member = random.pick(this.#fleet)
-    const atMs = Date.now() - this.#startedAt + FINALE_MS / 8
-    const freeze: Fault = { atMs, name: 'frozen beyond its locks', lastsMs: LONGER_MS[1] }
+    const atMs = Date.now() - this.#startedAt + FINALE_MS / 4
+    const freeze: Fault = { atMs, name: 'frozen beyond its lease', lastsMs: LONG_MS[1] }
     await this.#follow(member.name, [freeze], fault => this.#disturb(member, fault))
     await sleep(FINALE_MS / 8)
   }

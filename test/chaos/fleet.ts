@@ -6,7 +6,8 @@ import type { Random } from '../support/random.js'
 import { Turnstile } from '../support/turnstile.js'
 import { CuttingProxy } from './cutting-proxy.js'
 
-export const LEASE_MS = 3_000
+/** The shortest that the settings allow. */
+export const LEASE_MS = 6_000
 /** A process that has run for this long since an answer has told its outbox of it: uses wait for the next second. */
 const TOLD_AFTER_MS = 2_500
 

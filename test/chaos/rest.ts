@@ -5,6 +5,8 @@ import { LEASE_MS, type Member } from './fleet.js'
 import { keyOf, type Knowledge, type Session, SSE, STREAMABLE } from './knowledge.js'
 import type { Reader, SessionRow } from './reader.js'
 
+/** In which the gateway hears of the end of its streams. */
+const STREAMS_END_MS = 5_000
 const SETTLE_TIMEOUT_MS = 20_000
 const TOUCH_TIMEOUT_MS = 5_000
 
@@ -63,8 +65,12 @@ export async function checkStop(
     const code = await member.stop()
     if (code !== 0) violations.push(`${member.name} ended with ${code}`)
   }
-  await sleep(100)
-  const streams = [...(await liveKeys(gateway))].filter(key => key.includes(' sse '))
+  const deadline = Date.now() + STREAMS_END_MS
+  let streams: string[]
+  do {
+    await sleep(100)
+    streams = [...(await liveKeys(gateway))].filter(key => key.includes(' sse '))
+  } while (streams.length > 0 && Date.now() < deadline)
   violations.push(...streams.map(key => `outlives its proxy in the gateway: ${key}`))
   const open = (await reader.rows()).filter(row => row.transport === SSE && row.reason === null)
   violations.push(...open.map(row => `outlives its proxy in the ledger: ${JSON.stringify(row)}`))

@@ -98,6 +98,8 @@ console.log(
 )
 await gateway.stop()
 await database.stop()
+const checked = knowledge.sessions.size + reader.checks + readerAtRest.checks
+console.log(`${Math.max(0, checked - violations.length)} passed, ${violations.length} failed`)
 process.exit(violations.length === 0 ? 0 : 1)
 
 function show(what: string, keys: readonly string[]): void {

@@ -11,11 +11,11 @@ const MAX_CONNECTIONS = 10
 const MAX_IDLE_CONNECTIONS = 2
 /** A server that is frozen, or a network that swallows everything, is a failure after this time. */
 const STATEMENT_TIMEOUT_MS = 30_000
-/** A process that is frozen inside a transaction holds its locks no longer than this. */
-const MAX_SILENCE_S = 10
+/** A process that is frozen inside a transaction holds its locks no longer than this: a good deal less than any lease. */
+const MAX_SILENCE_S = 3
 const SCHEMA_SILENCE_S = 86_400
 const SCHEMA_LOCK_WAIT_S = 10
-const POOL_IDLE_MS = 5_000
+const POOL_IDLE_MS = 1_500
 const MAX_PREPARED_STATEMENTS = 500
 const MAX_ATTEMPTS = 10
 
