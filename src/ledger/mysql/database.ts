@@ -142,7 +142,7 @@ async function connect(url: string): Promise<Pool> {
 const sqlOn = (connection: PoolConnection): Sql => ({
   async all(text, params = []) {
     const [rows] = await connection.execute<RowDataPacket[]>(bound(text, params))
-    return rows.map(decodeTimes)
+    return decodeTimes(rows)
   },
   async run(text, params = []) {
     await connection.execute(bound(text, params))
@@ -156,11 +156,13 @@ const bound = (sql: string, params: readonly Param[]) => ({
 })
 
 /** Columns whose name ends in `_at` are instants: `2026-11-21 07:33:00.000`, UTC. */
-function decodeTimes(row: RowDataPacket): Row {
-  for (const name in row) {
-    const value: unknown = row[name]
-    if (name.endsWith('_at') && typeof value === 'string')
-      row[name] = Date.parse(`${value.replace(' ', 'T')}Z`)
+function decodeTimes(rows: RowDataPacket[]): Row[] {
+  const names = Object.keys(rows[0] ?? {}).filter(name => name.endsWith('_at'))
+  for (const name of names) {
+    for (const row of rows) {
+      const value: unknown = row[name]
+      if (typeof value === 'string') row[name] = Date.parse(`${value.replace(' ', 'T')}Z`)
+    }
   }
-  return row
+  return rows
 }

@@ -10,7 +10,7 @@ export interface StoreLocation {
 /** Methods that answer once. */
 export type CallName = Exclude<keyof Store, 'series'>
 
-/** `next` asks for the next chunk of a stream that a `series` request opened; `cancel` ends it. */
+/** `next` asks for the next chunk of a stream that a `series` request opened (undefined: no more); `cancel` ends it. */
 export type Request =
   | { id: number; method: CallName | 'series'; args: readonly unknown[] }
   | { id: number; method: 'next' | 'cancel'; stream: number }

@@ -1,6 +1,7 @@
 // Owns the embedded store as the main thread sees it: SQLite in two worker threads, one that writes and one that reads.
 import { Worker } from 'node:worker_threads'
 import type { SeriesPoint, SeriesQuery, Store } from '../store.js'
+import { type PackedPoints, unpack } from './packed.js'
 import type { CallName, Reply, Request, StoreLocation } from './protocol.js'
 
 /**
@@ -65,12 +66,9 @@ class Thread {
     await this.#ask({ id: stream, method: 'series', args: [query] })
     try {
       for (;;) {
-        const chunk = (await this.#ask({ id: ++this.#lastId, method: 'next', stream })) as IteratorResult<
-          SeriesPoint[],
-          undefined
-        >
-        if (chunk.done) return
-        yield chunk.value
+        const chunk = await this.#ask({ id: ++this.#lastId, method: 'next', stream })
+        if (chunk === undefined) return
+        yield unpack(chunk as PackedPoints)
       }
     } finally {
       await this.#ask({ id: ++this.#lastId, method: 'cancel', stream })

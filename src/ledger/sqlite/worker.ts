@@ -1,13 +1,15 @@
 // Owns the worker thread of the embedded store: runs its calls, and hands out series chunk by chunk as asked.
 import { parentPort, workerData } from 'node:worker_threads'
 import { sqlStore } from '../sql/store.js'
+import type { SeriesPoint } from '../store.js'
 import { openSqlite } from './database.js'
+import { pack } from './packed.js'
 import type { Reply, Request, StoreLocation } from './protocol.js'
 
 const port = parentPort!
 const { path, idleTimeoutMs } = workerData as StoreLocation
 const store = sqlStore(openSqlite(path), idleTimeoutMs)
-const streams = new Map<number, AsyncIterator<unknown>>()
+const streams = new Map<number, AsyncIterator<SeriesPoint[]>>()
 
 port.on('message', (request: Request) => {
   answer(request).then(
@@ -22,8 +24,9 @@ async function answer(request: Request): Promise<unknown> {
   switch (request.method) {
     case 'next': {
       const chunk = await streams.get(request.stream)!.next()
-      if (chunk.done) streams.delete(request.stream)
-      return chunk
+      if (!chunk.done) return pack(chunk.value)
+      streams.delete(request.stream)
+      return undefined
     }
     case 'cancel':
       streams.delete(request.stream)
