@@ -1,0 +1,113 @@
+// Owns what the interop tests need beyond `npm ci`: pinned clients of other projects, each made once in the cache.
+// Run as a program it installs them all; what cannot be had ends it with one clear line.
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+
+const CONFORMANCE_SERVER = 'github.com/modelcontextprotocol/go-sdk/conformance/everything-server'
+const NODE_FOR_CONFORMANCE = 22
+const INSTALL_TIMEOUT_MS = 240_000
+
+const root = resolve(import.meta.dirname, '../../..')
+const sources = join(root, 'test/interop/clients')
+const cache = join(root, 'node_modules/.cache/interop')
+const run = promisify(execFile)
+
+export const pythonClient = join(sources, 'python/client.py')
+export const pythonServer = join(sources, 'python/server.py')
+export const goClient = join(cache, 'go/client')
+export const conformanceServer = join(cache, 'go/everything-server')
+export const rustClient = join(root, 'test/gateways/target/debug/client-rmcp3')
+export const node24 =
+  Number(process.versions.node.split('.')[0]) >= NODE_FOR_CONFORMANCE
+    ? process.execPath
+    : join(cache, 'node24/bin/node')
+
+export type PythonPackage = 'mcp1' | 'mcp2' | 'fastmcp'
+
+export const python = (name: PythonPackage): string => join(cache, name, 'bin/python')
+
+/** A file of an installed npm package. */
+export const npmFile = (path: string): string => join(cache, 'npm/node_modules', path)
+
+interface Recipe {
+  /** Folder in the cache. */
+  name: string
+  /** What pins it: installed again when one of these files changes. */
+  pinnedBy: string[]
+  install: (folder: string) => Promise<unknown>
+}
+
+const venv = (name: PythonPackage): Recipe => {
+  const requirements = join(sources, `python/${name}.txt`)
+  return {
+    name,
+    pinnedBy: [requirements],
+    async install(folder) {
+      await command('python3', ['-m', 'venv', folder])
+      await command(join(folder, 'bin/pip'), ['install', '--quiet', '--requirement', requirements])
+    }
+  }
+}
+
+const recipes: Recipe[] = [
+  venv('mcp1'),
+  venv('mcp2'),
+  venv('fastmcp'),
+  {
+    name: 'npm',
+    pinnedBy: [join(sources, 'npm/package-lock.json')],
+    async install(folder) {
+      await cp(join(sources, 'npm'), folder, { recursive: true })
+      const quiet = ['--silent', '--no-audit', '--no-fund']
+      await command('npm', ['ci', '--ignore-scripts', ...quiet, '--prefix', folder])
+    }
+  },
+  {
+    name: 'go',
+    pinnedBy: [join(sources, 'go/go.sum'), join(sources, 'go/client.go')],
+    install: folder =>
+      command('go', ['-C', join(sources, 'go'), 'build', '-o', folder + '/', '.', CONFORMANCE_SERVER])
+  },
+  ...(node24 === process.execPath
+    ? []
+    : [
+        {
+          name: 'node24',
+          pinnedBy: [join(root, '.ci/node24')],
+          install: (folder: string) => command(join(root, '.ci/node24'), [folder])
+        }
+      ])
+]
+
+async function command(file: string, args: string[]): Promise<void> {
+  await run(file, args, { timeout: INSTALL_TIMEOUT_MS })
+}
+
+async function installOnce({ name, pinnedBy, install }: Recipe): Promise<void> {
+  const hash = createHash('sha256')
+  for (const file of pinnedBy) hash.update(await readFile(file))
+  const wanted = hash.digest('hex')
+  const folder = join(cache, name)
+  const stamp = join(folder, '.installed')
+  if ((await readFile(stamp, 'utf8').catch(() => undefined)) === wanted) return
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
+  await install(folder)
+  await writeFile(stamp, wanted)
+}
+
+if (process.argv[1] === import.meta.filename) {
+  for (const recipe of recipes) {
+    try {
+      await installOnce(recipe)
+    } catch (error) {
+      const { stderr, message } = error as Error & { stderr?: string }
+      console.log(`interop: ${recipe.name} cannot be installed: ${(stderr ?? '').trim() || message}`)
+      console.log('0 passed, 1 failed')
+      process.exit(1)
+    }
+  }
+}

@@ -1,0 +1,122 @@
+// Owns the servers that the clients visit: how each is started, where its endpoints are, what its tools are called.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startEverything } from '../support/everything.js'
+import { Gateway, type GatewayName } from '../support/gateway.js'
+import { freePort } from '../support/ports.js'
+import { python, pythonServer } from './install.js'
+
+/** After that time without a message sessions end, in the servers that can be told and in the proxy. */
+export const IDLE_S = 5
+const START_TIMEOUT_MS = 20_000
+
+export type TransportName = 'streamable' | 'sse'
+
+export interface Call {
+  name: string
+  arguments: Record<string, string | number>
+}
+
+export interface Tools {
+  echo: Call
+  /** Tells its progress in three steps. */
+  slow: Call
+}
+
+export interface Server {
+  readonly url: string
+  /** The server's own live sessions of an endpoint; undefined where it does not tell. */
+  live?(endpointId: string): Promise<string[]>
+  stop(): Promise<void>
+}
+
+export interface ServerKind {
+  name: string
+  transports: TransportName[]
+  /** Flags of mcp-turnstile for its paths. */
+  flags: string[]
+  tools: Tools
+  path(transport: TransportName, endpointId: string): string
+  start(): Promise<Server>
+}
+
+const ownTools: Tools = {
+  echo: { name: 'echo', arguments: { text: 'hello' } },
+  slow: { name: 'slow', arguments: { steps: 3, step_ms: 20 } }
+}
+
+const gateway = (name: GatewayName, transports: TransportName[]): ServerKind => ({
+  name,
+  transports,
+  flags: [],
+  tools: ownTools,
+  path: (transport, endpointId) =>
+    transport === 'streamable' ? `/stream/${endpointId}` : `/${endpointId}/sse`,
+  async start() {
+    const gateway = await Gateway.start(name, ['--keep-alive', String(IDLE_S)])
+    return {
+      url: gateway.url,
+      async live(endpointId) {
+        const { streamable, sse } = (await gateway.sessions()).endpoints[endpointId] ?? {
+          streamable: [],
+          sse: []
+        }
+        return [...streamable, ...sse]
+      },
+      stop: () => gateway.stop()
+    }
+  }
+})
+
+/** With fixed paths: everything is the endpoint `default`. */
+const fixedPaths = {
+  flags: ['--stream-path', '/mcp', '--sse-path', '/sse'],
+  path: (transport: TransportName) => (transport === 'streamable' ? '/mcp' : '/sse')
+}
+
+const everything = (transport: TransportName, mode: 'streamableHttp' | 'sse'): ServerKind => ({
+  ...fixedPaths,
+  name: `server-everything ${mode}`,
+  transports: [transport],
+  tools: {
+    echo: { name: 'echo', arguments: { message: 'hello' } },
+    slow: { name: 'trigger-long-running-operation', arguments: { duration: 0.06, steps: 3 } }
+  },
+  start: () => startEverything(mode)
+})
+
+const fastmcp = (transport: TransportName, mode: 'http' | 'sse'): ServerKind => ({
+  name: `FastMCP server ${mode}`,
+  transports: [transport],
+  flags: [...fixedPaths.flags, '--message-path', '/messages/'],
+  path: fixedPaths.path,
+  tools: ownTools,
+  async start() {
+    const port = await freePort()
+    const child = spawn(python('fastmcp'), [pythonServer, mode, String(port)], { stdio: 'ignore' })
+    const url = `http://127.0.0.1:${port}`
+    const deadline = Date.now() + START_TIMEOUT_MS
+    while (!(await fetch(url).catch(() => undefined))) {
+      if (child.exitCode !== null || Date.now() > deadline) throw new Error('FastMCP does not start')
+      await sleep(50)
+    }
+    return {
+      url,
+      async stop() {
+        const exited = once(child, 'exit')
+        child.kill('SIGKILL')
+        await exited
+      }
+    }
+  }
+})
+
+export const serverKinds: ServerKind[] = [
+  gateway('gateway-rmcp0', ['streamable', 'sse']),
+  gateway('gateway-rmcp3', ['streamable']),
+  everything('streamable', 'streamableHttp'),
+  everything('sse', 'sse'),
+  fastmcp('streamable', 'http'),
+  fastmcp('sse', 'sse')
+]

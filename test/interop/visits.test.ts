@@ -1,0 +1,117 @@
+// Owns the truth about clients and servers that this project did not write: every client visits every server directly and
+// through the proxy, gets the same, and what is recorded is what the servers themselves count. Prints the README's table.
+import { readFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { Turnstile } from '../support/turnstile.js'
+import { type ClientKind, clientKinds, type Report, type Visit } from './clients.js'
+import { type HandedOut, Hop } from './hop.js'
+import { IDLE_S, type Server, type ServerKind, serverKinds, type TransportName } from './servers.js'
+import { ClosingTable } from './closing-table.js'
+import { Witness } from './witness.js'
+
+const README = new URL('../../../README.md', import.meta.url)
+
+const table = new ClosingTable(IDLE_S)
+
+for (const kind of serverKinds) {
+  void t.test(`clients of ${kind.name}`, { timeout: 240_000 }, async t => {
+    const server = await kind.start()
+    t.teardown(() => server.stop())
+    const turnstile = await Turnstile.start(server.url, t.testdir(), [
+      ...kind.flags,
+      '--session-idle-timeout',
+      `${IDLE_S}s`
+    ])
+    t.teardown(() => turnstile.stop())
+    const [direct, through] = [await Hop.start(server.url), await Hop.start(turnstile.proxyUrl)]
+    t.teardown(() => Promise.all([direct.stop(), through.stop()]))
+    const witness = new Witness(turnstile)
+    t.teardown(() => witness.stop())
+
+    const endpoints: string[] = []
+    const visits: { client: ClientKind; transport: TransportName; sessions: HandedOut[] }[] = []
+    for (const client of clientKinds) {
+      for (const transport of client.transports) {
+        if (!kind.transports.includes(transport) || client.cannot?.(kind.name, transport)) continue
+        const endpointId = `c${endpoints.length}`
+        endpoints.push(endpointId)
+        const before = through.sessions.length
+        await t.test(`${client.name}, ${transport}`, async t =>
+          visitBoth(t, { kind, client, transport, endpointId, server, direct, through, witness })
+        )
+        visits.push({ client, transport, sessions: through.sessions.slice(before) })
+      }
+    }
+
+    t.ok(await witness.until(() => witness.rows.every(row => row.reason !== null)), 'all sessions end')
+    t.equal(await turnstile.count(), 0, 'the count at rest')
+    t.strictSame(
+      Object.fromEntries(witness.rows.map(row => [row.session_id, row.reason])),
+      Object.fromEntries(through.sessions.map(session => [session.sessionId, session.ended?.by ?? 'idle'])),
+      'every session that a client was told of is recorded with how it ended, and no other'
+    )
+    for (const endpointId of endpoints) {
+      if (!server.live) break
+      t.ok(
+        await witness.until(async () => (await server.live!(endpointId)).length === 0),
+        'the server has none either'
+      )
+    }
+    for (const { client, transport, sessions } of visits) {
+      for (const session of sessions) {
+        table.add(client.name, transport, session, witness.closedSeenAt(session.sessionId)!)
+      }
+    }
+  })
+}
+
+void t.test('the table in the README is what was measured', t => {
+  t.comment(`what clients do when they close:\n${table.lines().join('\n')}`)
+  const readme = readFileSync(README, 'utf8')
+  const withoutTimes = (line: string): string => line.split('|').slice(0, 5).join('|')
+  const inReadme = readme.split('\n').map(withoutTimes)
+  for (const line of table.lines())
+    t.ok(inReadme.includes(withoutTimes(line)), `README has ${withoutTimes(line)}`)
+  t.end()
+})
+
+interface Stage {
+  kind: ServerKind
+  client: ClientKind
+  transport: TransportName
+  endpointId: string
+  server: Server
+  direct: Hop
+  through: Hop
+  witness: Witness
+}
+
+/** One client, directly and through the proxy, with the same result; while both are there, the counts are compared. */
+async function visitBoth(t: Test, stage: Stage): Promise<void> {
+  const { kind, client, transport, endpointId, server, direct, through, witness } = stage
+  const visit = (hop: Hop, id: string, home: string): Promise<Visit> =>
+    client.visit({ ...kind.tools, transport, url: hop.url + kind.path(transport, id) }, home)
+  const [directBefore, throughBefore] = [direct.sessions.length, through.sessions.length]
+  const homes = t.testdir({ direct: {}, through: {} })
+  const [one, other] = await Promise.all([
+    visit(direct, `${endpointId}-direct`, `${homes}/direct`),
+    visit(through, endpointId, `${homes}/through`)
+  ])
+  const [got, wanted] = [sorted(other.report), sorted(one.report)]
+  t.strictSame(got, wanted, 'the same result')
+  t.match(wanted.echo, /hello/, 'the answer of the tool')
+  if (wanted.progress) t.strictSame(wanted.progress, [1, 2, 3], 'its progress')
+  if (server.live) {
+    const sameIds = async (): Promise<boolean> =>
+      witness.openIds(endpointId).sort().join() === (await server.live!(endpointId)).sort().join()
+    t.ok(await witness.until(sameIds), 'the open sessions are those of the server')
+  }
+  await Promise.all([one.leave(), other.leave()])
+  const told = (hop: Hop, before: number): number => hop.sessions.length - before
+  t.equal(told(through, throughBefore), told(direct, directBefore), 'as many sessions')
+}
+
+/** rmcp's servers list their tools in any order, its client hands progress on in any order. */
+function sorted({ tools, progress, ...report }: Report): Report {
+  return { ...report, tools: tools.toSorted(), ...(progress && { progress: progress.toSorted() }) }
+}
