@@ -58,11 +58,12 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
     cleanups.push(() => shipper.stop())
 
     const tracker = new SessionTracker({
+      idleTimeoutMs: config.sessionIdleTimeoutMs,
       onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
     })
     const recorder = new Recorder(outbox, shipper, logger)
     const tick = (): void => {
-      recorder.tick(tracker.flush(), Date.now())
+      recorder.tick(tracker.flush(Date.now()), Date.now())
       if (liveCounts) shipper.notify()
     }
     const shipped = async (): Promise<void> => {

@@ -19,13 +19,14 @@ interface Session {
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
 type State = 'unknown' | 'open' | 'held'
 type Input = Signal | StreamNews['kind'] | 'stream-opened' | 'stream-ended'
-type Action = 'begin' | 'hold' | 'count' | 'touch' | 'tell' | 'suspect' | 'end' | 'ignore'
+type Action = 'begin' | 'resume' | 'hold' | 'count' | 'touch' | 'tell' | 'suspect' | 'end' | 'ignore'
 
 /** What each input does to a session in each state. */
 const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
   open: { unknown: 'begin', open: 'count', held: 'count' },
   use: { unknown: 'begin', open: 'count', held: 'count' },
-  'server-message': { unknown: 'ignore', open: 'touch', held: 'touch' },
+  // Its stream was accepted, so it was told before.
+  'server-message': { unknown: 'resume', open: 'touch', held: 'touch' },
   'upstream-ended': { unknown: 'ignore', open: 'suspect', held: 'ignore' },
   // A ping is activity for the gateway, so it is for the ledger, but no request of the client.
   living: { unknown: 'tell', open: 'touch', held: 'ignore' },
@@ -55,6 +56,14 @@ const USER_AGENT_MAX_LENGTH = 255
 /** Of whom only sessions that are known already are told. */
 const NOBODY: Client = { address: '', userAgent: undefined }
 
+export interface TrackerOptions {
+  /** After which the ledger takes a session for ended, so that it is forgotten here; 0: never. */
+  idleTimeoutMs?: number
+  maxRemembered?: number
+  /** A session was seen to open (1), or one known here ended (-1); before its event comes out. */
+  onChange?: (endpointId: string, by: 1 | -1) => void
+}
+
 /**
  * Turns observations into ledger events. The first proof of a session and its end come out at once; uses in between
  * are coalesced until `flush`. What it remembers is bounded: a session forgotten and seen again is told to the
@@ -67,15 +76,16 @@ export class SessionTracker {
   /** Endpoint of each held session, for messages that do not name it. */
   readonly #heldEndpoints = new Map<string, string>()
   readonly #dirty = new Set<Session>()
+  readonly #idleTimeoutMs: number
   readonly #maxRemembered: number
   readonly #onChange: (endpointId: string, by: 1 | -1) => void
   readonly suspects: Suspects
 
-  /** `onChange`: a session was seen to open (1), or one known here ended (-1); before its event comes out. */
-  constructor(options: { maxRemembered?: number; onChange?: (endpointId: string, by: 1 | -1) => void } = {}) {
-    this.#maxRemembered = options.maxRemembered ?? 100_000
-    this.#onChange = options.onChange ?? (() => undefined)
-    this.suspects = new Suspects(this.#maxRemembered)
+  constructor({ idleTimeoutMs = 0, maxRemembered = 100_000, onChange }: TrackerOptions = {}) {
+    this.#idleTimeoutMs = idleTimeoutMs
+    this.#maxRemembered = maxRemembered
+    this.#onChange = onChange ?? (() => undefined)
+    this.suspects = new Suspects(maxRemembered)
   }
 
   /** Ids that are not visible ASCII and therefore stay unaccounted, since the process started. */
@@ -129,10 +139,11 @@ export class SessionTracker {
     this.suspects.add(keyOf(session), session)
   }
 
-  /** The uses since the last flush, one event a session. */
-  flush(): SessionEvent[] {
+  /** The uses since the last flush, one event a session; `now` in epoch ms. */
+  flush(now: number): SessionEvent[] {
     const events = Array.from(this.#dirty, useEvent)
     this.#dirty.clear()
+    this.#forgetIdle(now)
     return events
   }
 
@@ -173,6 +184,8 @@ export class SessionTracker {
     switch (action) {
       case 'begin':
         return [...this.#remember(key, subject), openEvent(subject, false)]
+      case 'resume':
+        return [...this.#remember(key, subject), useEvent(newSession(subject))]
       case 'hold':
         this.#open.delete(key)
         this.#held.set(key, session ?? newSession(subject))
@@ -209,6 +222,14 @@ export class SessionTracker {
     if (this.#open.size <= this.#maxRemembered) return []
     const [oldestKey, oldest] = this.#open.entries().next().value!
     return this.#forget(oldestKey, oldest)
+  }
+
+  #forgetIdle(now: number): void {
+    if (this.#idleTimeoutMs === 0) return
+    for (const [key, { lastSeenAt }] of this.#open) {
+      if (lastSeenAt + this.#idleTimeoutMs > now) return
+      this.#open.delete(key)
+    }
   }
 
   #forget(key: string, session: Session | undefined): SessionEvent[] {

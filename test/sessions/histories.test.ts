@@ -68,7 +68,7 @@ interface Truth {
 
 class World {
   readonly truth: Record<Id, Truth> = { a: newTruth(), b: newTruth() }
-  readonly #trackers = [new SessionTracker(), new SessionTracker()]
+  readonly #trackers = [0, 1].map(() => new SessionTracker({ idleTimeoutMs: IDLE_TIMEOUT_MS }))
   readonly #outboxes: SessionEvent[][] = [[], []]
   readonly store = new Map<Id, SessionRecord>()
   readonly #early = new Map<Id, CloseEvent[]>()
@@ -131,8 +131,8 @@ class World {
       case 'time':
         return
       case 'proxy restarts':
-        this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush())
-        this.#trackers[proxy] = new SessionTracker()
+        this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
+        this.#trackers[proxy] = new SessionTracker({ idleTimeoutMs: IDLE_TIMEOUT_MS })
         for (const [each, through] of this.#streams) if (through === proxy) this.#streams.delete(each)
         // What it suspected is forgotten with it.
         for (const each of ids)
@@ -141,7 +141,7 @@ class World {
       case 'tick':
         return this.#tick(proxy)
       case 'flush':
-        this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush())
+        this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
         return
       case 'ship':
         return this.#ship(proxy, 1)
@@ -154,7 +154,7 @@ class World {
   settle(): void {
     for (const proxy of [0, 1]) for (let i = 0; i < 3; i++) this.#tick(proxy)
     for (const proxy of [0, 1]) {
-      this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush())
+      this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
       this.#ship(proxy, Infinity)
     }
     this.round(this.latest)
@@ -207,7 +207,7 @@ class World {
 
   /** As `Suspicion.upstreamReturned` does it. */
   #suspectUnseen(proxy: number): void {
-    this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush())
+    this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
     this.#ship(proxy, Infinity)
     for (const [id, record] of this.store) {
       if (record.reason !== null || record.seenBy !== String(proxy)) continue

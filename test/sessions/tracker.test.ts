@@ -65,18 +65,18 @@ void t.test('a streamable session: opened, used, deleted', t => {
   ])
   t.same(tracker.observe(streamable('POST', 202, { sent: 's' }, 2)), [])
   t.same(tracker.observe(streamable('GET', 200, { sent: 's' }, 3)), [])
-  t.same(brief(tracker.flush()), [['use', 's', 3, 2]])
-  t.same(tracker.flush(), [], 'told once')
+  t.same(brief(tracker.flush(0)), [['use', 's', 3, 2]])
+  t.same(tracker.flush(0), [], 'told once')
   tracker.observe(streamable('POST', 200, { sent: 's' }, 4))
   t.same(brief(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 5))), [
     ['use', 's', 4, 1],
     ['close', 's', 5, 'delete']
   ])
-  t.same(tracker.flush(), [])
+  t.same(tracker.flush(0), [])
   t.end()
 })
 
-void t.test('a server message is activity, not a request, and opens nothing', t => {
+void t.test('a server message is activity, and not a request', t => {
   const tracker = new SessionTracker()
   const at = (time: number): Observation => ({
     kind: 'server-message',
@@ -85,10 +85,9 @@ void t.test('a server message is activity, not a request, and opens nothing', t 
     client,
     at: time
   })
-  t.same(tracker.observe(at(1)), [])
   tracker.observe(streamable('POST', 200, { issued: 's' }, 2))
   t.same(tracker.observe(at(5)), [])
-  t.same(brief(tracker.flush()), [['use', 's', 5, 0]])
+  t.same(brief(tracker.flush(0)), [['use', 's', 5, 0]])
   t.end()
 })
 
@@ -152,5 +151,28 @@ void t.test('what is remembered is bounded, and nothing pending is forgotten', t
     [['open', 'a', 6, 1]],
     'told as open once more'
   )
+  t.end()
+})
+
+void t.test('a session idle for too long is forgotten, and told again when it is seen again', t => {
+  const seenAgain = {
+    request: [streamable('POST', 200, { sent: 's' }, 250), 'open', 1],
+    'server message': [{ kind: 'server-message', endpointId: 'e', sessionId: 's', client, at: 250 }, 'use', 0]
+  } as const
+  for (const [what, [observation, type, requests]] of Object.entries(seenAgain)) {
+    const tracker = new SessionTracker({ idleTimeoutMs: 100 })
+    tracker.observe(streamable('POST', 200, { issued: 's' }, 1))
+    tracker.observe(streamable('POST', 200, { sent: 's' }, 50))
+    t.same(brief(tracker.flush(149)), [['use', 's', 50, 1]])
+    tracker.observe(streamable('POST', 200, { sent: 's' }, 149))
+    t.same(brief(tracker.flush(150)), [['use', 's', 149, 1]], 'it was used in time')
+    t.same(tracker.flush(249), [])
+    t.same(brief(tracker.observe(observation)), [[type, 's', 250, requests]], what)
+    t.same(tracker.observe(observation), [], 'once')
+  }
+  const forEver = new SessionTracker()
+  forEver.observe(streamable('POST', 200, { issued: 's' }, 1))
+  forEver.flush(1_000_000)
+  t.same(forEver.observe(streamable('POST', 200, { sent: 's' }, 1_000_001)), [], 'without a timeout')
   t.end()
 })
