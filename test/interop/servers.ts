@@ -1,15 +1,11 @@
 // Owns the servers that the clients visit: how each is started, where its endpoints are, what its tools are called.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { startEverything } from '../support/everything.js'
 import { Gateway, type GatewayName } from '../support/gateway.js'
-import { freePort } from '../support/ports.js'
+import { startServerProcess } from '../support/server-process.js'
 import { python, pythonServer } from './install.js'
 
 /** After that time without a message sessions end, in the servers that can be told and in the proxy. */
 export const IDLE_S = 5
-const START_TIMEOUT_MS = 20_000
 
 export type TransportName = 'streamable' | 'sse'
 
@@ -92,24 +88,8 @@ const fastmcp = (transport: TransportName, mode: 'http' | 'sse'): ServerKind => 
   flags: [...fixedPaths.flags, '--message-path', '/messages/'],
   path: fixedPaths.path,
   tools: ownTools,
-  async start() {
-    const port = await freePort()
-    const child = spawn(python('fastmcp'), [pythonServer, mode, String(port)], { stdio: 'ignore' })
-    const url = `http://127.0.0.1:${port}`
-    const deadline = Date.now() + START_TIMEOUT_MS
-    while (!(await fetch(url).catch(() => undefined))) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error('FastMCP does not start')
-      await sleep(50)
-    }
-    return {
-      url,
-      async stop() {
-        const exited = once(child, 'exit')
-        child.kill('SIGKILL')
-        await exited
-      }
-    }
-  }
+  start: () =>
+    startServerProcess(port => ({ file: python('fastmcp'), args: [pythonServer, mode, String(port)] }))
 })
 
 export const serverKinds: ServerKind[] = [

@@ -52,10 +52,8 @@ for (const kind of serverKinds) {
     )
     for (const endpointId of endpoints) {
       if (!server.live) break
-      t.ok(
-        await witness.until(async () => (await server.live!(endpointId)).length === 0),
-        'the server has none either'
-      )
+      await witness.until(async () => (await server.live!(endpointId)).length === 0)
+      t.strictSame(await server.live(endpointId), [], 'the server has none either')
     }
     for (const { client, transport, sessions } of visits) {
       for (const session of sessions) {
@@ -102,9 +100,12 @@ async function visitBoth(t: Test, stage: Stage): Promise<void> {
   t.match(wanted.echo, /hello/, 'the answer of the tool')
   if (wanted.progress) t.strictSame(wanted.progress, [1, 2, 3], 'its progress')
   if (server.live) {
-    const sameIds = async (): Promise<boolean> =>
-      witness.openIds(endpointId).sort().join() === (await server.live!(endpointId)).sort().join()
-    t.ok(await witness.until(sameIds), 'the open sessions are those of the server')
+    let live: string[] = []
+    await witness.until(async () => {
+      live = (await server.live!(endpointId)).sort()
+      return witness.openIds(endpointId).sort().join() === live.join()
+    })
+    t.strictSame(witness.openIds(endpointId).sort(), live, 'the open sessions are those of the server')
   }
   await Promise.all([one.leave(), other.leave()])
   const told = (hop: Hop, before: number): number => hop.sessions.length - before

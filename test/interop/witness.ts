@@ -10,6 +10,7 @@ export class Witness {
   readonly #closedSeenAt = new Map<string, number>()
   readonly #end = new AbortController()
   readonly #polling: Promise<void>
+  /** Of sessions, not of session-less clients. */
   rows: ConnectionJson[] = []
 
   constructor(turnstile: Turnstile) {
@@ -45,7 +46,8 @@ export class Witness {
 
   async #poll(): Promise<void> {
     while (!this.#end.signal.aborted) {
-      this.rows = await this.#turnstile.connections()
+      const rows = await this.#turnstile.connections()
+      this.rows = rows.filter(row => row.transport_type !== 3)
       const now = Date.now()
       for (const { session_id, reason } of this.rows) {
         if (reason === null) this.#closedSeenAt.delete(session_id)
