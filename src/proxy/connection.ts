@@ -59,22 +59,27 @@ export class Connection {
     this.#socket = socket
     this.#timing = new AnswerTiming(options.nagle)
     this.#onClose = onClose
-    const late = (): unknown => socket.destroy(new Error(`No connection within ${connectTimeoutMs} ms`))
-    const connectTimer = setTimeout(late, connectTimeoutMs)
+    let connectTimer: NodeJS.Timeout | undefined = setTimeout(
+      () => socket.destroy(new Error(`No connection within ${connectTimeoutMs} ms`)),
+      connectTimeoutMs
+    )
+    const endConnecting = (): void => {
+      clearTimeout(connectTimer)
+      connectTimer = undefined
+    }
     if (upstreamTimeoutMs > 0) {
       this.#headTimer = setTimeout(() => this.#onHeadTimeout(upstreamTimeoutMs), upstreamTimeoutMs).unref()
     }
-    socket.once(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', () =>
-      clearTimeout(connectTimer)
-    )
-    socket.on('drain', () => this.#handler?.onDrain())
-    socket.once('end', () => this.#onEnd())
+    // `once` would keep three more objects for each, as long as a stream lasts.
+    socket.on(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', endConnecting)
+    socket.on('end', () => this.#onEnd())
     socket.on('error', error => this.#fail(error))
-    socket.once('close', () => {
-      clearTimeout(connectTimer)
+    socket.on('close', () => {
+      endConnecting()
       clearTimeout(this.#headTimer)
       onClose(this)
     })
+    socket.on('drain', () => this.#handler?.onDrain())
   }
 
   /** The last request is sent, and its answer is complete and allows another one. */

@@ -69,7 +69,7 @@ class Exchange implements ExchangeHandler {
     if (this.#req.socket.destroyed) return
     this.#context.inFlight++
     this.#res.sendDate = false
-    this.#res.once('close', () => this.#onClientClose())
+    this.#res.on('close', () => this.#onClientClose())
     try {
       this.#send()
     } catch (error) {

@@ -146,7 +146,7 @@ function createHttpServer(context: ForwardContext, admission: Admission, timeout
     if (context.clients.has(socket)) return
     context.clients.add(socket)
     admission.connected(socket, context.clients.size)
-    socket.once('close', () => context.clients.delete(socket))
+    socket.on('close', () => context.clients.delete(socket))
   })
   // Their size is bounded; over the count node would drop fields silently.
   server.maxHeadersCount = 0
