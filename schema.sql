@@ -31,11 +31,12 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   KEY idle_time (duration_class, last_seen_at)
 ) ENGINE = InnoDB;
 
--- How many sessions each endpoint has open. Always equal to its open rows in endpoint_logs_v2.
+-- How many sessions each endpoint has open, always equal to its open rows in endpoint_logs_v2, and how many it ever had.
 CREATE TABLE IF NOT EXISTS endpoint_connections_v2 (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
   endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   connect_num BIGINT NOT NULL DEFAULT 0,
+  opened_num BIGINT NOT NULL DEFAULT 0,
   updated_at DATETIME(3) NOT NULL,
   PRIMARY KEY (id),
   UNIQUE KEY count_of_endpoint (endpoint_id)
@@ -81,6 +82,26 @@ CREATE TABLE IF NOT EXISTS turnstile_instances (
   applied_seq BIGINT UNSIGNED NOT NULL,
   heartbeat_at DATETIME(3) NOT NULL,
   lost_at DATETIME(3) NULL COMMENT 'the heartbeat after which it was taken for lost',
+  PRIMARY KEY (id)
+) ENGINE = InnoDB;
+
+-- Sessions that opened or closed, in the order of the commits, for some minutes: what live views follow.
+CREATE TABLE IF NOT EXISTS turnstile_feed (
+  seq BIGINT UNSIGNED NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  connect_at DATETIME(3) NOT NULL,
+  disconnect_at DATETIME(3) NOT NULL,
+  reason VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'NULL: it opened',
+  noted_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (seq),
+  KEY feed_noted (noted_at)
+) ENGINE = InnoDB;
+
+-- The last seq of the feed. Whoever takes the next one keeps this row locked until its change is committed.
+CREATE TABLE IF NOT EXISTS turnstile_feed_head (
+  id TINYINT NOT NULL,
+  last_seq BIGINT UNSIGNED NOT NULL,
   PRIMARY KEY (id)
 ) ENGINE = InnoDB;
 

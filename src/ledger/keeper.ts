@@ -7,6 +7,8 @@ const ROUND_MS = 1_000
 const TIDY_INTERVAL_MS = 60_000
 /** How long an end waits for another proxy to tell that its session was open. */
 const EARLY_CLOSE_MS = 3_600_000
+/** Whoever follows the feed asks once a second; clocks of proxies differ. */
+const FEED_KEPT_MS = 300_000
 
 export interface KeeperOptions {
   /** A proxy not heard of for this long is taken for lost. */
@@ -78,6 +80,7 @@ export class Keeper {
     if (performance.now() < this.#tidyAtMs) return
     this.#tidyAtMs = performance.now() + TIDY_INTERVAL_MS
     await untilNone(() => this.#store.settleEarlyCloses(Date.now() - EARLY_CLOSE_MS, Date.now()))
+    await untilNone(() => this.#store.deleteFeed(Date.now() - FEED_KEPT_MS))
     if (retentionMs > 0) await untilNone(() => this.#store.deleteEnded(Date.now() - retentionMs))
     if (rollupRetentionMs > 0)
       await untilNone(() => this.#store.deleteRollups(Date.now() - rollupRetentionMs))

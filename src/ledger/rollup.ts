@@ -15,6 +15,8 @@ export interface Bucket {
 /** What a transaction adds to one endpoint's count and roll-ups. */
 export interface EndpointDelta {
   connectNum: number
+  /** Sessions that it did not have before, open or closed. */
+  openedNum: number
   /** By the epoch ms at which the minute or day starts. */
   minutes: Map<number, Bucket>
   days: Map<number, Bucket>
@@ -34,6 +36,7 @@ export class RollupDelta {
 
   #add(span: Span, sign: 1 | -1): void {
     const delta = this.endpoint(span.endpointId)
+    delta.openedNum += sign
     addTo(delta, span.connectAt, 'opened', sign)
     if (span.reason === null) delta.connectNum += sign
     else addTo(delta, span.disconnectAt, 'closed', sign)
@@ -43,7 +46,10 @@ export class RollupDelta {
   endpoint(endpointId: string): EndpointDelta {
     let delta = this.endpoints.get(endpointId)
     if (!delta)
-      this.endpoints.set(endpointId, (delta = { connectNum: 0, minutes: new Map(), days: new Map() }))
+      this.endpoints.set(
+        endpointId,
+        (delta = { connectNum: 0, openedNum: 0, minutes: new Map(), days: new Map() })
+      )
     return delta
   }
 }

@@ -28,7 +28,7 @@ export interface SessionRow {
 export interface ConnectionsQuery {
   endpointId?: string
   transport?: Transport
-  /** Only the open ones. */
+  /** Only those that are open, or only those that are not. */
   open?: boolean
   start: number
   end: number
@@ -63,6 +63,31 @@ export interface SeriesPoint {
   peak: number | null
 }
 
+/** Sessions open now, and sessions ever opened; both exact. */
+export interface Totals {
+  openNum: number
+  openedNum: number
+}
+
+/** A session that opened (again): its row as it is now; or one that closed: what it was when that was committed. */
+export type FeedChange =
+  | { kind: 'opened'; session: SessionRow }
+  | {
+      kind: 'closed'
+      endpointId: string
+      sessionId: string
+      connectAt: number
+      disconnectAt: number
+      reason: CloseReason
+    }
+
+/** A part of the feed, in the order in which it was committed. */
+export interface FeedPart {
+  /** Where it ends: what comes later is asked for with this. */
+  position: number
+  changes: FeedChange[]
+}
+
 /** One entry of the outbox. `seq` grows by one an entry and is never used again. */
 export interface OutboxEntry {
   seq: number
@@ -95,6 +120,12 @@ export interface StoreReader {
    * endpoint; with a transport too, where none of it is open.
    */
   counts(query: { endpointId?: string; transport?: Transport }): Promise<EndpointCount[]>
+  totals(query: { endpointId?: string }): Promise<Totals>
+  /**
+   * The opens and closes committed after a position, at most `limit`; without a position only where the feed is now.
+   * Each comes once and none is left out, if asked again within the minutes for which the feed is kept.
+   */
+  feed(query: { after?: number; limit: number }): Promise<FeedPart>
   /** Points ordered by endpoint and time, in chunks small enough for an event loop. */
   series(query: SeriesQuery): AsyncIterable<SeriesPoint[]>
 }
@@ -119,6 +150,8 @@ export interface StoreWriter {
   settleEarlyCloses(notedBefore: number, now: number): Promise<number>
   /** Deletes sessions that ended before `before`, at most a batch; how many. Counts and roll-ups keep them. */
   deleteEnded(before: number): Promise<number>
+  /** Deletes what the feed told before `before`, at most a batch; how many. */
+  deleteFeed(before: number): Promise<number>
   /** Deletes roll-ups of the days before the one that holds `before`, at most a batch; how many. */
   deleteRollups(before: number): Promise<number>
 }

@@ -323,6 +323,99 @@ export function storeContract(
       t.match(await store.session('a'), [{ seenBy: two.instance.id }])
     })
 
+    withStore('totals: sessions open, and sessions ever opened, deleted ones too', async (t, store) => {
+      const sender = await new Sender(store).start()
+      t.same(await store.totals({}), { openNum: 0, openedNum: 0 })
+      await sender.send(
+        open('e', 'a', EPOCH),
+        open('e', 'b', EPOCH),
+        open('f', 'a', EPOCH),
+        use('e', 'a', EPOCH - 5)
+      )
+      await sender.send(close('e', 'a', EPOCH + 5), open('e', 'c', EPOCH), close('e', 'c', EPOCH + 9))
+      t.equal(await store.deleteEnded(EPOCH + 1_000), 2)
+      await store.deleteRollups(EPOCH + 2 * DAY)
+      t.same(await store.totals({}), { openNum: 2, openedNum: 4 })
+      t.same(await store.totals({ endpointId: 'e' }), { openNum: 1, openedNum: 3 })
+      t.same(await store.totals({ endpointId: 'nowhere' }), { openNum: 0, openedNum: 0 })
+    })
+
+    withStore('the feed tells each open and close once, in their order', async (t, store) => {
+      const sender = await new Sender(store).start()
+      await sender.send(open('e', 'before', EPOCH))
+      let { position } = await store.feed({ limit: 100 })
+      const news = async (): Promise<string[]> => {
+        const part = await store.feed({ after: position, limit: 100 })
+        position = part.position
+        return part.changes.map(change =>
+          change.kind === 'opened'
+            ? `${change.session.endpointId} ${change.session.sessionId} opened`
+            : `${change.endpointId} ${change.sessionId} ${change.reason} ${change.disconnectAt - change.connectAt}`
+        )
+      }
+      t.same(await news(), [])
+      await sender.send(open('e', 'a', EPOCH), use('e', 'before', EPOCH + 1))
+      t.same(await news(), ['e a opened'])
+      await sender.send(close('e', 'a', EPOCH + 7), open('f', 'b', EPOCH), close('f', 'b', EPOCH + 3))
+      t.same(await news(), ['e a delete 7', 'f b opened', 'f b delete 3'])
+      await sender.send(close('e', 'a', EPOCH + 9), close('e', 'a', EPOCH + 6))
+      t.same(await news(), [], 'a close is not told again')
+      await store.closeIdle(MINUTE, EPOCH + 2 * MINUTE)
+      t.same(await news(), [`e before idle ${MINUTE + 1}`])
+      await sender.send(use('e', 'before', EPOCH + 2 * MINUTE))
+      t.same(await news(), ['e before opened'], 'it was never gone')
+      const { changes } = await store.feed({ after: position - 1, limit: 1 })
+      t.match(changes, [{ session: { requestCount: 3, connectAt: EPOCH, reason: null } }])
+      t.equal(await store.deleteFeed(EPOCH), 0)
+      t.equal(await store.deleteFeed(EPOCH + 1), 6)
+      await sender.send(close('e', 'before', EPOCH + 3 * MINUTE))
+      t.same(await news(), [`e before delete ${3 * MINUTE}`], 'positions go on')
+    })
+
+    withStore('who follows the feed while proxies write misses nothing', async (t, store) => {
+      const random = new Random()
+      t.comment(`seed ${random.seed}`)
+      const states = new Map<string, string[]>()
+      let { position } = await store.feed({ limit: 7 })
+      let writing = true
+      const follow = async (): Promise<void> => {
+        for (let last = false; !last;) {
+          last = !writing
+          for (let more = true; more;) {
+            const part = await store.feed({ after: position, limit: 7 })
+            more = part.position > position
+            position = part.position
+            for (const change of part.changes) {
+              const { endpointId, sessionId } = change.kind === 'opened' ? change.session : change
+              const key = `${endpointId} ${sessionId}`
+              states.set(key, [...(states.get(key) ?? []), change.kind])
+            }
+          }
+        }
+      }
+      const write = async (name: string): Promise<void> => {
+        const sender = await new Sender(store).start()
+        for (let batch = 0; batch < 40; batch++) {
+          const events = Array.from({ length: random.int(1, 20) }, (_, i) => [
+            open(`e${random.int(0, 1)}`, `${name}${batch}-${i}`, EPOCH),
+            close('e0', `${name}${random.int(0, batch)}-${i}`, EPOCH + 10)
+          ])
+          await sender.send(...events.flat())
+        }
+      }
+      const following = follow()
+      await Promise.all(['x', 'y', 'z'].map(write))
+      writing = false
+      await following
+      const rows = await allRows(store)
+      const expected = rows.map(row => [
+        `${row.endpointId} ${row.sessionId}`,
+        row.reason === null ? ['opened'] : ['opened', 'closed']
+      ])
+      t.ok(rows.length > 300)
+      t.strictSame(states, new Map(expected as [string, string[]][]))
+    })
+
     withStore('retention deletes what ended long ago, and counts and series stay', async (t, store) => {
       const sender = await new Sender(store).start()
       await sender.send(
@@ -433,7 +526,7 @@ export function storeContract(
           end,
           ...(random.chance(0.7) && { endpointId: random.pick(['e0', 'e3', 'nowhere']) }),
           ...(random.chance(0.3) && { transport: random.pick([1, 2] as const) }),
-          ...(random.chance(0.2) && { open: true })
+          ...(random.chance(0.3) && { open: random.chance(0.5) })
         }
         const limit = random.pick([3, 100, 5000])
         const expected = bruteConnections(rows, filter)

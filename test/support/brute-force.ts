@@ -13,7 +13,7 @@ export function bruteConnections<Row extends Span>(
   return rows
     .filter(row => query.endpointId === undefined || row.endpointId === query.endpointId)
     .filter(row => query.transport === undefined || row.transport === query.transport)
-    .filter(row => !query.open || row.reason === null)
+    .filter(row => query.open === undefined || query.open === (row.reason === null))
     .filter(row => row.connectAt <= query.end && (row.reason === null || row.disconnectAt > query.start))
     .sort((a, b) => b.connectAt - a.connectAt || b.id - a.id)
 }

@@ -1,5 +1,12 @@
 // Owns a store reader over rows in memory that answers by brute force: what the tests of admin/ ask.
-import type { SeriesPoint, SeriesQuery, SessionRow, StoreReader } from '../../src/ledger/store.js'
+import type {
+  FeedPart,
+  SeriesPoint,
+  SeriesQuery,
+  SessionRow,
+  StoreReader,
+  Totals
+} from '../../src/ledger/store.js'
 import { bruteConnections, bruteSeries } from './brute-force.js'
 
 const CHUNK_POINTS = 100
@@ -34,6 +41,18 @@ export class MemoryStore implements StoreReader {
         connectNum: this.rows.filter(row => row.endpointId === id && isCounted(row)).length
       }))
     )
+  }
+
+  totals(query: { endpointId?: string }): Promise<Totals> {
+    const rows = this.rows.filter(
+      row => query.endpointId === undefined || row.endpointId === query.endpointId
+    )
+    const openNum = rows.filter(row => row.reason === null).length
+    return Promise.resolve({ openNum, openedNum: rows.length })
+  }
+
+  feed(): Promise<FeedPart> {
+    return Promise.resolve({ position: 0, changes: [] })
   }
 
   async *series(query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {

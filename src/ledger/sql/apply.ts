@@ -67,8 +67,8 @@ async function applyFresh(
     const proved = mergeProof(known, event, { id: instanceId, boot }, idleTimeoutMs)
     change.put(ends.reduce((record, end) => mergeClose(record, end, idleTimeoutMs), proved))
   }
-  await change.save()
   await noteEarlyCloses(sql, dialect, tooEarly, now)
+  await change.save()
 }
 
 const endpointOf = (session: { endpointId: string }): string => session.endpointId

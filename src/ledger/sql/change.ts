@@ -2,7 +2,8 @@
 import type { SessionRecord } from '../merge.js'
 import { type Bucket, type EndpointDelta, RollupDelta } from '../rollup.js'
 import { type Dialect, insertMany, marks, type Param, runs, type Sql } from './database.js'
-import { loadRecords, saveRecords, sessionKey } from './records.js'
+import { appendToFeed, feedEntries, type FeedEntry } from './feed.js'
+import { loadRows, saveRecords, sessionKey } from './records.js'
 
 /**
  * Everything that changes a session goes through here, so a committed count is the sum of what the committed rows
@@ -56,7 +57,7 @@ export class SessionChange {
   /** Reads these sessions, once their endpoints are locked. */
   async load(sessions: Iterable<{ endpointId: string; sessionId: string }>): Promise<void> {
     const wanted = new Map(Array.from(sessions, session => [sessionKey(session), session.sessionId]))
-    for (const [key, record] of await loadRecords(this.#sql, sortedSet(wanted.values()))) {
+    for (const [key, record] of await loadRows(this.#sql, sortedSet(wanted.values()))) {
       if (!wanted.has(key)) continue
       this.#before.set(key, record)
       this.#after.set(key, record)
@@ -76,17 +77,21 @@ export class SessionChange {
     return this.#after.values()
   }
 
+  /** The last statements before the commit: from here on other writers of the store wait. */
   async save(): Promise<void> {
     const delta = new RollupDelta()
     const changed: SessionRecord[] = []
+    const changes: FeedEntry[] = []
     for (const [key, record] of [...this.#after].sort(byKey)) {
       const before = this.#before.get(key)
       if (record === before) continue
       changed.push(record)
       delta.change(before, record)
+      changes.push(...feedEntries(before, record))
     }
     await saveRecords(this.#sql, this.#dialect, changed)
     await saveDeltas(this.#sql, this.#dialect, delta, this.#now)
+    await appendToFeed(this.#sql, this.#dialect, changes, this.#now)
   }
 }
 
@@ -101,9 +106,11 @@ export async function saveDeltas(sql: Sql, dialect: Dialect, delta: RollupDelta,
   await insertMany(
     sql,
     'endpoint_connections_v2',
-    ['endpoint_id', 'connect_num', 'updated_at'],
-    endpoints.filter(([, d]) => d.connectNum !== 0).map(([id, d]) => [id, d.connectNum, dialect.time(now)]),
-    dialect.onConflict(['endpoint_id'], ['updated_at'], ['connect_num'])
+    ['endpoint_id', ...COUNTS, 'updated_at'],
+    endpoints
+      .filter(([, d]) => d.connectNum !== 0 || d.openedNum !== 0)
+      .map(([id, d]) => [id, d.connectNum, d.openedNum, dialect.time(now)]),
+    dialect.onConflict(['endpoint_id'], ['updated_at'], COUNTS)
   )
   for (const { table, bucketsOf } of rollupTables) {
     const rows = endpoints.flatMap(([id, d]) =>
@@ -122,6 +129,7 @@ export const rollupTables: readonly {
   { table: 'endpoint_days_v2', bucketsOf: delta => delta.days }
 ]
 
+const COUNTS = ['connect_num', 'opened_num']
 const BUCKET_KEY = ['start_at', 'endpoint_id']
 const BUCKET_SUMS = ['opened', 'closed', 'net_at_start']
 const BUCKET_COLUMNS = [...BUCKET_KEY, ...BUCKET_SUMS]

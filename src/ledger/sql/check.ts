@@ -9,14 +9,14 @@ const PAGE_ROWS = 5_000
 /** A stored figure that is not what the rows say; `off`: the rows' figure less the stored one. */
 export interface Difference {
   endpointId: string
-  /** `connect_num`, or the table, start and column of a roll-up. */
+  /** `connect_num`, `opened_num`, or the table, start and column of a roll-up. */
   figure: string
   off: number
 }
 
 /**
- * Compares `connect_num` and the roll-ups with the rows, one endpoint a snapshot. Roll-ups of a time whose rows
- * retention may have deleted are left out: nothing can tell.
+ * Compares the counts and the roll-ups with the rows, one endpoint a snapshot. What speaks of a time whose rows
+ * retention may have deleted is left out: nothing can tell.
  */
 export async function* check(db: Database): AsyncGenerator<Difference> {
   const endpoints = await db.read(sql =>
@@ -59,12 +59,15 @@ async function addDifference(
     }
   }
   const delta = off.endpoint(endpointId)
-  for (const row of await sql.all('SELECT connect_num FROM endpoint_connections_v2 WHERE endpoint_id = ?', [
-    endpointId
-  ])) {
+  for (const row of await sql.all(
+    'SELECT connect_num, opened_num FROM endpoint_connections_v2 WHERE endpoint_id = ?',
+    [endpointId]
+  )) {
     delta.connectNum -= Number(row.connect_num)
+    delta.openedNum -= Number(row.opened_num)
   }
   const horizon = await rowsFrom(sql)
+  if (horizon > 0) delta.openedNum = 0
   for (const { table, bucketsOf } of rollupTables) {
     const buckets = bucketsOf(delta)
     const statement = `SELECT start_at, opened, closed, net_at_start FROM ${table} WHERE endpoint_id = ?`
@@ -95,6 +98,7 @@ async function* rowsOfClass(sql: Sql, { time }: Dialect, endpointId: string, c: 
 
 function* differences(endpointId: string, delta: EndpointDelta): Generator<Difference> {
   if (delta.connectNum !== 0) yield { endpointId, figure: 'connect_num', off: delta.connectNum }
+  if (delta.openedNum !== 0) yield { endpointId, figure: 'opened_num', off: delta.openedNum }
   for (const { table, bucketsOf } of rollupTables) {
     for (const [start, bucket] of bucketsOf(delta)) {
       for (const [column, off] of Object.entries(bucket) as [string, number][]) {

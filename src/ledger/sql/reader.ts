@@ -1,6 +1,6 @@
 // Owns the queries over session rows and counts. Their cost grows with the range asked for, not with the history.
 import { classReachMs, closedClasses, OPEN_CLASS } from '../rollup.js'
-import type { ConnectionsQuery, EndpointCount, SessionRow } from '../store.js'
+import type { ConnectionsQuery, EndpointCount, SessionRow, Totals } from '../store.js'
 import type { Database, Param, Sql } from './database.js'
 import { readRow, ROW_COLUMNS } from './records.js'
 
@@ -20,7 +20,10 @@ export const joined = (fragments: readonly Fragment[], separator: string): Fragm
  * from the table.
  */
 export async function connections(db: Database, query: ConnectionsQuery): Promise<SessionRow[]> {
-  const classes = query.open ? [OPEN_CLASS] : [OPEN_CLASS, ...closedClasses]
+  const classes = [
+    ...(query.open === false ? [] : [OPEN_CLASS]),
+    ...(query.open === true ? [] : closedClasses)
+  ]
   const limit = String(query.limit)
   const newestOf = classes.map((c, i): Fragment => {
     const where = joined(connectedIn(db, query, c), ' AND ')
@@ -92,4 +95,15 @@ export async function counts(
   const openOf = new Map((open ?? endpoints).map(row => [row.endpoint_id, Number(row.connect_num)]))
   const ids = endpointId === undefined ? endpoints.map(row => row.endpoint_id as string) : [endpointId]
   return ids.map(id => ({ endpointId: id, connectNum: openOf.get(id) ?? 0 }))
+}
+
+export async function totals(db: Database, { endpointId }: { endpointId?: string }): Promise<Totals> {
+  const where = endpointId === undefined ? '' : ' WHERE endpoint_id = ?'
+  const [row] = await db.read(sql =>
+    sql.all(
+      `SELECT SUM(connect_num) AS connect_num, SUM(opened_num) AS opened_num FROM endpoint_connections_v2${where}`,
+      endpointId === undefined ? [] : [endpointId]
+    )
+  )
+  return { openNum: Number(row!.connect_num), openedNum: Number(row!.opened_num) }
 }

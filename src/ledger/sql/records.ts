@@ -44,12 +44,12 @@ export function readRow(row: Row): SessionRecord & SessionRow {
 export const sessionKey = (s: { endpointId: string; sessionId: string }): string =>
   `${s.endpointId} ${s.sessionId}`
 
-/** The records with these session ids, by `sessionKey`. */
-export async function loadRecords(
+/** The rows with these session ids, by `sessionKey`. */
+export async function loadRows(
   sql: Sql,
   sessionIds: readonly string[]
-): Promise<Map<string, SessionRecord>> {
-  const records = new Map<string, SessionRecord>()
+): Promise<Map<string, SessionRow & SessionRecord>> {
+  const records = new Map<string, SessionRow & SessionRecord>()
   for (const ids of runs(sessionIds)) {
     const found = await selectRecords(sql, `session_id IN (${marks(ids.length)})`, ids)
     for (const record of found) records.set(sessionKey(record), record)
@@ -62,7 +62,7 @@ export async function selectRecords(
   sql: Sql,
   where: string,
   params: readonly Param[]
-): Promise<SessionRecord[]> {
+): Promise<(SessionRow & SessionRecord)[]> {
   return (await sql.all(`SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE ${where}`, params)).map(readRow)
 }
 

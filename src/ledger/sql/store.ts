@@ -2,10 +2,11 @@
 import type { Store } from '../store.js'
 import { apply } from './apply.js'
 import type { Database } from './database.js'
+import { deleteFeed, feed } from './feed.js'
 import { heartbeat, register } from './instances.js'
 import { settleEarlyCloses } from './early-closes.js'
 import { closeIdle, loseStreams } from './presume.js'
-import { connections, counts, session } from './reader.js'
+import { connections, counts, session, totals } from './reader.js'
 import { deleteEnded, deleteRollups } from './retention.js'
 import { series } from './series.js'
 
@@ -20,10 +21,13 @@ export function sqlStore(db: Database, idleTimeoutMs = 0): Store {
     closeIdle: (timeoutMs, now) => closeIdle(db, timeoutMs, now),
     settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(db, notedBefore, now, idleTimeoutMs),
     deleteEnded: before => deleteEnded(db, before),
+    deleteFeed: before => deleteFeed(db, before),
     deleteRollups: before => deleteRollups(db, before),
     connections: query => connections(db, query),
     session: sessionId => session(db, sessionId),
     counts: query => counts(db, query),
+    totals: query => totals(db, query),
+    feed: query => feed(db, query),
     series: query => series(db, query),
     close: () => db.close()
   }

@@ -21,10 +21,13 @@ export async function openEmbeddedStore(path: string, idleTimeoutMs = 0): Promis
     closeIdle: (...args) => writer.call('closeIdle', args),
     settleEarlyCloses: (...args) => writer.call('settleEarlyCloses', args),
     deleteEnded: (...args) => writer.call('deleteEnded', args),
+    deleteFeed: (...args) => writer.call('deleteFeed', args),
     deleteRollups: (...args) => writer.call('deleteRollups', args),
     connections: (...args) => reader.call('connections', args),
     session: (...args) => reader.call('session', args),
     counts: (...args) => reader.call('counts', args),
+    totals: (...args) => reader.call('totals', args),
+    feed: (...args) => reader.call('feed', args),
     series: query => reader.series(query),
     async close() {
       await Promise.all([writer.close(), reader.close()])
