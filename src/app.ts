@@ -1,9 +1,12 @@
 // Owns the wiring: what is observed goes into the outbox, the outbox into the store, and the admin port reads the store.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { Gateway } from './admin/gateway.js'
+import { Mask } from './admin/mask.js'
 import type { HealthReport } from './admin/routes/health.js'
 import { buildAdmin } from './admin/server.js'
-import type { Address, Config, StoreLocation } from './config.js'
+import { type Address, type Config, type StoreLocation, version } from './config.js'
+import { gatewayUrl, operatorControl } from './control.js'
 import { LiveCounts } from './ledger/live-counts.js'
 import { openMysql } from './ledger/mysql/database.js'
 import { Keeper } from './ledger/keeper.js'
@@ -13,9 +16,10 @@ import { Shipper } from './ledger/shipper.js'
 import { sqlStore } from './ledger/sql/store.js'
 import { openEmbeddedStore } from './ledger/sqlite/store.js'
 import type { Store } from './ledger/store.js'
+import { maskKey } from './mask-key.js'
 import { Callers } from './proxy/callers.js'
 import { OwnRequests } from './proxy/own-requests.js'
-import { Routes } from './proxy/routes.js'
+import { pathOf, Routes } from './proxy/routes.js'
 import { startProxy } from './proxy/server.js'
 import { UpstreamWatch } from './proxy/upstream-watch.js'
 import { storedId } from './sessions/ids.js'
@@ -28,6 +32,8 @@ import { Suspicion } from './upkeep/suspicion.js'
 const TICK_MS = 1_000
 /** How long to wait for the store to have what was observed. */
 const SHIP_TIMEOUT_MS = 5_000
+/** The ledger keeps up while what is observed is in the store within this time. */
+const MAX_DELAY_MS = 10_000
 
 export interface App {
   /** Where clients connect. */
@@ -105,7 +111,33 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
       const { ready, ...checks } = ledgerHealth(outbox, shipper, recorder)
       return { ready: ready && !closing, ...checks, closing }
     }
-    const admin = buildAdmin({ store, adminToken: config.adminToken, logger, health })
+    const streamableUrl = (endpointId: string) => gatewayUrl(config.upstream, config.streamPath, endpointId)
+    const admin = buildAdmin({
+      store,
+      tokens: [...(config.adminToken ?? []), ...(config.adminTokenFile ?? [])],
+      allowedOrigins: config.adminAllowOrigin ?? [],
+      mask: new Mask(maskKey(config.dataDir), config.mask),
+      logger,
+      version: version(),
+      health,
+      monitoring: config.monitoring
+        ? {
+            control: operatorControl({ proxy: () => proxy, recorder, shipper, endpointUrl: streamableUrl }),
+            gateway: new Gateway(config.upstream, endpointId => ({
+              streamable: streamableUrl(endpointId),
+              sse: gatewayUrl(config.upstream, config.ssePath, endpointId)
+            })),
+            keepsUp: () =>
+              ledgerHealth(outbox, shipper, recorder).ready &&
+              Date.now() - (outbox.oldestAt ?? Date.now()) < MAX_DELAY_MS,
+            historyLimit: config.historyLimit,
+            settings: shownSettings(config),
+            endpointUrl: endpointId =>
+              proxy.url +
+              (endpointId === undefined ? config.streamPath : pathOf(config.streamPath, endpointId))
+          }
+        : undefined
+    })
     const adminUrl = await listen(admin, config.admin)
     cleanups.push(() => admin.close())
 
@@ -157,6 +189,19 @@ async function openStore(location: StoreLocation, idleTimeoutMs: number): Promis
 
 async function listen(admin: FastifyInstance, { host, port }: Address): Promise<string> {
   return await admin.listen({ host, port })
+}
+
+/** For operators: how sessions are counted and kept; nothing secret. */
+function shownSettings(config: Config): Record<string, unknown> {
+  const { upstream, store, streamPath, ssePath, messagePath, rewriteHost, mask, historyLimit, logLevel } =
+    config
+  const { sessionIdleTimeoutMs, leaseMs, retentionMs, rollupRetentionMs } = config
+  return {
+    upstream: upstream.href,
+    store: store.kind,
+    ...{ streamPath, ssePath, messagePath, rewriteHost, mask, historyLimit, logLevel },
+    ...{ sessionIdleTimeoutMs, leaseMs, retentionMs, rollupRetentionMs }
+  }
 }
 
 /** Whether what is observed reaches the disk and the store. */

@@ -16,11 +16,13 @@ import {
   path,
   pathPattern,
   store,
-  token,
-  upstreamUrl
+  tokenFile,
+  tokens,
+  upstreamUrl,
+  wholeNumber
 } from './setting-kinds.js'
 
-export type { Address, StoreLocation } from './setting-kinds.js'
+export type { Address, StoreLocation, Token } from './setting-kinds.js'
 
 interface Setting<T> {
   kind: Kind<T>
@@ -115,7 +117,33 @@ const settings = {
     kind: origins,
     help: 'origins of browsers to answer, all others 403 (default: any)'
   },
-  adminToken: { kind: token, secret: true, help: 'bearer token for the admin port (default: none)' },
+  adminToken: {
+    kind: tokens,
+    secret: true,
+    help: 'bearer tokens for the admin port, read:TOKEN for those that may only read (default: none)'
+  },
+  adminTokenFile: { kind: tokenFile, help: 'a file with such tokens, one a line (default: none)' },
+  adminAllowOrigin: {
+    kind: origins,
+    help: 'origins whose web pages may ask the admin port, beside its own (default: none)'
+  },
+  mask: {
+    kind: boolean,
+    default: 'off',
+    help: 'the admin port shows client addresses truncated and session ids hashed'
+  },
+  monitoring: {
+    kind: boolean,
+    default: 'on',
+    alias: 'MCP_CONNECTION_MONITORING_ENABLED',
+    help: 'serve live monitoring: /api/mcp, /internal/connections and Socket.IO'
+  },
+  historyLimit: {
+    kind: wholeNumber(1_000),
+    default: '100',
+    alias: 'MCP_CONNECTION_HISTORY_LIMIT',
+    help: 'how many ended sessions a status answer lists'
+  },
   logLevel: {
     kind: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
     default: 'info',
@@ -176,10 +204,10 @@ const byFlag = (schema: Schema): Map<string, Setting<unknown>> =>
  */
 export function parseConfig(argv: readonly string[], env: Record<string, string | undefined>): Config {
   const config = readAll(settings, argv, env)
-  if (config.adminToken === undefined && !isLoopback(config.admin.host)) {
+  if (!config.adminToken && !config.adminTokenFile && !isLoopback(config.admin.host)) {
     throw new ConfigError(
       'ADMIN_TOKEN_REQUIRED',
-      '--admin can be reached from other machines: set TURNSTILE_ADMIN_TOKEN (or --admin-token), or use 127.0.0.1'
+      '--admin can be reached from other machines: set TURNSTILE_ADMIN_TOKEN (or --admin-token, --admin-token-file), or use 127.0.0.1'
     )
   }
   return config
@@ -242,7 +270,8 @@ function flagLines(schema: Schema): string[] {
   return lines.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
 }
 
-function version(): string {
+/** Of the package. */
+export function version(): string {
   const file = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(file) as { version: string }).version
 }

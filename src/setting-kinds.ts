@@ -1,4 +1,5 @@
 // Owns how the text of a setting becomes its value.
+import { readFileSync } from 'node:fs'
 import { isIP, isIPv6 } from 'node:net'
 
 /** How the text of a setting becomes its value. */
@@ -153,11 +154,43 @@ export const pathPattern: Kind<string> = {
   parse: text => (/^\/[^\s?#{}]*(\{\w+\}[^\s?#{}]*)?$/.test(text) ? text : undefined)
 }
 
-export const token: Kind<string> = {
-  placeholder: 'TOKEN',
-  expected: 'printable ASCII characters without spaces',
-  parse: text => (/^[\x21-\x7e]+$/.test(text) ? text : undefined)
+/** Who may ask the admin port: `read` its queries, or `write` too (end sessions, drain endpoints). */
+export interface Token {
+  secret: string
+  scope: 'read' | 'write'
 }
+
+export const tokens: Kind<Token[]> = {
+  placeholder: 'TOKENS',
+  expected:
+    'tokens of printable ASCII characters without spaces and commas, separated by commas, those that may only read as read:TOKEN',
+  parse: text => readTokens(text.split(','))
+}
+
+export const tokenFile: Kind<Token[]> = {
+  placeholder: 'FILE',
+  expected: 'a file that can be read, with a token a line, those that may only read as read:TOKEN',
+  parse(path) {
+    try {
+      const lines = readFileSync(path, 'utf8').split(/\r?\n/)
+      return readTokens(lines.filter(line => line.trim() !== ''))
+    } catch {
+      return undefined
+    }
+  }
+}
+
+function readTokens(texts: readonly string[]): Token[] | undefined {
+  const found = texts.map(text => /^(?:(read|write):)?([\x21-\x2b\x2d-\x7e]+)$/.exec(text))
+  if (found.length === 0 || found.includes(null)) return undefined
+  return found.map(match => ({ secret: match![2]!, scope: match![1] === 'read' ? 'read' : 'write' }))
+}
+
+export const wholeNumber = (maximum: number): Kind<number> => ({
+  placeholder: 'NUMBER',
+  expected: `a whole number from 0 to ${maximum}`,
+  parse: text => (/^\d{1,9}$/.test(text) && Number(text) <= maximum ? Number(text) : undefined)
+})
 
 export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
   placeholder: 'LEVEL',

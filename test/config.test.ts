@@ -1,5 +1,6 @@
 // Owns the tests of the settings: flags, variables, defaults, and what is said of those that cannot be used.
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type Config, ConfigError, helpText, informationAsked, parseConfig } from '../src/config.js'
 
@@ -51,6 +52,11 @@ void t.test('defaults', t => {
     allowedHost: undefined,
     allowedOrigin: undefined,
     adminToken: undefined,
+    adminTokenFile: undefined,
+    adminAllowOrigin: undefined,
+    mask: false,
+    monitoring: true,
+    historyLimit: 100,
     logLevel: 'info'
   })
   t.end()
@@ -113,7 +119,7 @@ void t.test('every setting has its variable', t => {
   t.match(config, {
     listen: { host: '0.0.0.0', port: 0 },
     admin: { host: 'admin.example', port: 1 },
-    adminToken: 'token',
+    adminToken: [{ secret: 'token', scope: 'write' }],
     store: { kind: 'mysql', url: 'mysql://u:p%40ss@db:3306/mcp_gateway' },
     dataDir: '/var/lib/turnstile',
     sessionIdleTimeoutMs: 300_000,
@@ -295,6 +301,54 @@ void t.test('an admin port that others can reach needs a token', t => {
   ]) {
     t.equal(parse(['--admin', `${host}:9090`]).admin.port, 9090, host)
   }
+  t.end()
+})
+
+void t.test('admin tokens, their scopes, and files of them', t => {
+  const file = join(
+    t.testdir({ tokens: 'read:a\n\nwrite:b,c\r\n', good: 'read:a\nb:c=\r\n\n', empty: '\n' }),
+    'good'
+  )
+  t.strictSame(parse(['--admin-token', 'read:a,write:b,c:d']).adminToken, [
+    { secret: 'a', scope: 'read' },
+    { secret: 'b', scope: 'write' },
+    { secret: 'c:d', scope: 'write' }
+  ])
+  const fromFile = parse(['--admin', '0.0.0.0:1'], { TURNSTILE_ADMIN_TOKEN_FILE: file })
+  t.strictSame(fromFile.adminTokenFile, [
+    { secret: 'a', scope: 'read' },
+    { secret: 'b:c=', scope: 'write' }
+  ])
+  for (const text of [',', 'a,', 'a, b', 'read:a,', 'ü'])
+    refuses(t, 'BAD_VALUE', /^--admin-token cannot be used: give tokens/, [
+      ...UPSTREAM,
+      '--admin-token',
+      text
+    ])
+  for (const name of ['tokens', 'empty', 'missing'])
+    refuses(t, 'BAD_VALUE', /^--admin-token-file ".*" cannot be used: give a file/, [
+      ...UPSTREAM,
+      '--admin-token-file',
+      file.replace(/good$/, name)
+    ])
+  t.end()
+})
+
+void t.test('origins are as browsers send them', t => {
+  t.strictSame(parse(['--admin-allow-origin', 'https://a.example,http://127.0.0.1:3000']).adminAllowOrigin, [
+    'https://a.example',
+    'http://127.0.0.1:3000'
+  ])
+  for (const text of ['*', 'a.example', 'https://a.example/', 'https://a.example,'])
+    refuses(t, 'BAD_VALUE', /^--admin-allow-origin/, [...UPSTREAM, '--admin-allow-origin', text])
+  t.end()
+})
+
+void t.test('monitoring as the gateway was told', t => {
+  const env = { MCP_CONNECTION_MONITORING_ENABLED: 'false', MCP_CONNECTION_HISTORY_LIMIT: '5' }
+  t.match(parse([], env), { monitoring: false, historyLimit: 5 })
+  t.match(parse(['--monitoring', '--history-limit', '0'], env), { monitoring: true, historyLimit: 0 })
+  refuses(t, 'BAD_VALUE', /whole number from 0 to 1000$/, [...UPSTREAM, '--history-limit', '1001'])
   t.end()
 })
 

@@ -1,5 +1,6 @@
-// Owns the cursor of paged answers: the position of a page's last row, as opaque text.
-import { isStorable } from './time.js'
+// Owns the cursor of paged answers: the position of a page's last row, as opaque text, and the link to the next page.
+import type { FastifyRequest } from 'fastify'
+import { isStorable, type TimeRange } from './time.js'
 
 /** Rows come in the order of (connectAt, id), both falling. */
 export interface Position {
@@ -18,4 +19,13 @@ export function decodeCursor(text: string): Position | undefined {
   const made =
     isStorable(position.connectAt) && Number.isSafeInteger(position.id) && encodeCursor(position) === text
   return made ? position : undefined
+}
+
+/** The same query from behind `last` on; a range that was left open stays what it was for the first page. */
+export function nextPage(request: FastifyRequest, last: Position, range?: TimeRange): string {
+  const query = new URLSearchParams(request.url.replace(/^[^?]*/, ''))
+  if (range && !query.has('start_time')) query.set('start_time', new Date(range.start).toISOString())
+  if (range && !query.has('end_time')) query.set('end_time', new Date(range.end).toISOString())
+  query.set('cursor', encodeCursor(last))
+  return `${request.routeOptions.url}?${query.toString()}`
 }

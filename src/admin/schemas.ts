@@ -1,6 +1,5 @@
-// Owns what queries take and answer: the one source of their validation, their types and their documentation.
+// Owns what routes take and the three queries answer: the one source of validation, types and documentation.
 import Type, { type Static, type TSchema } from 'typebox'
-import type { SeriesPoint, SessionRow } from '../ledger/store.js'
 import { Transport } from '../sessions/observation.js'
 import { decodeCursor } from './cursor.js'
 import { parseTime, TIME_EXPECTED } from './time.js'
@@ -19,11 +18,13 @@ const transports = new Map<string, Transport>(
   ])
 )
 
+const id = { minLength: 1, maxLength: 8192 }
 const endpointId = Type.String({
-  minLength: 1,
-  maxLength: 8192,
+  ...id,
   description: 'an endpoint id of 1 to 8192 characters, or leave it out for all endpoints'
 })
+const limit = Type.Integer({ minimum: 1, maximum: 10_000, description: 'a whole number from 1 to 10000' })
+const cursor = parsed('the cursor of the Link header of the page before, unchanged', decodeCursor)
 const transport = parsed(`one of ${[...transports.keys()].join(', ')}, or leave it out for all`, text =>
   transports.get(text)
 )
@@ -38,13 +39,24 @@ export const ConnectionsQuery = query({
   start_time: time,
   end_time: time,
   transport,
-  limit: Type.Integer({ minimum: 1, maximum: 10_000, description: 'a whole number from 1 to 10000' }),
-  cursor: parsed('the cursor of the Link header of the page before, unchanged', decodeCursor)
+  limit,
+  cursor
 })
 
 export const CountQuery = query({ endpoint_id: endpointId, transport })
 
 export const SeriesQuery = query({ endpoint_id: endpointId, start_time: time, end_time: time })
+
+/** The queries of the monitoring interface. */
+export const EndpointQuery = query({ endpointId })
+export const StatsQuery = query({ endpointId, limit, cursor })
+
+export const SessionParams = Type.Object({
+  sessionId: Type.String({ ...id, description: 'a session id of 1 to 8192 characters' })
+})
+export const EndpointParams = Type.Object({
+  endpointId: Type.String({ ...id, description: 'an endpoint id of 1 to 8192 characters' })
+})
 
 /** ISO 8601, UTC, with milliseconds. */
 const instant = Type.String({ format: 'date-time' })
@@ -85,30 +97,25 @@ export const Minute = Type.Object({
 })
 export type Minute = Static<typeof Minute>
 
-const iso = (at: number): string => new Date(at).toISOString()
-
-export const toConnection = (row: SessionRow): Connection => ({
-  id: row.id,
-  endpoint_id: row.endpointId,
-  session_id: row.sessionId,
-  transport_type: row.transport,
-  connect_at: iso(row.connectAt),
-  disconnect_at: iso(row.disconnectAt),
-  reason: row.reason,
-  last_seen_at: iso(row.lastSeenAt),
-  request_count: row.requestCount,
-  client_address: row.clientAddress,
-  user_agent: row.userAgent,
-  client_name: row.clientName,
-  client_version: row.clientVersion,
-  protocol_version: row.protocolVersion
+export const ErrorBody = Type.Object({
+  statusCode: Type.Integer(),
+  error: Type.String(),
+  message: Type.String({ description: 'what to change' })
 })
 
-export const toMinute = (point: SeriesPoint): Minute => ({
-  time: iso(point.time),
-  endpoint_id: point.endpointId,
-  connect_num: point.connectNum,
-  opened: point.opened,
-  closed: point.closed,
-  peak: point.peak
+/** The answers of a route: what it says when all is well, and the form of everything else. */
+export const answers = <Answers extends Record<number, object>>(good: Answers) => ({
+  ...good,
+  '4xx': ErrorBody,
+  '5xx': ErrorBody
+})
+
+/** A long answer in each of its forms. */
+export const exported = (item: TSchema) => ({
+  description: 'JSON, or by `Accept` a line an item of CSV or NDJSON, then without a limit of size',
+  content: {
+    'application/json': { schema: Type.Array(item) },
+    'text/csv': { schema: Type.String() },
+    'application/x-ndjson': { schema: Type.String() }
+  }
 })

@@ -1,4 +1,6 @@
 // Owns the admin port's server: its routes, and what holds for every answer.
+import accepts from '@fastify/accepts'
+import cors from '@fastify/cors'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -6,48 +8,80 @@ import Fastify, {
   LogController
 } from 'fastify'
 import type { StoreReader } from '../ledger/store.js'
-import { requireToken } from './auth.js'
+import { guardAccess } from './access.js'
+import { describeRoutes } from './docs.js'
 import { sendError, sendNotFound } from './errors.js'
+import { Gate, type Token } from './gate.js'
+import { LiveMonitoring } from './live/namespace.js'
+import type { Mask } from './mask.js'
+import { Monitor } from './monitor.js'
+import { auditor, type Control } from './operator.js'
+import { actionRoutes } from './routes/actions.js'
 import { connectionRoutes } from './routes/connections.js'
 import { healthRoutes, type HealthReport } from './routes/health.js'
-import { compileQuery } from './validation.js'
+import { monitoringRoutes, type MonitoringOptions } from './routes/monitoring.js'
+import { compile } from './validation.js'
 
 export type { HealthReport } from './routes/health.js'
 
 export interface AdminOptions {
   store: StoreReader
   health: () => HealthReport | Promise<HealthReport>
-  /** What a bearer must show, for all but the probes. Undefined: everyone may ask. */
-  adminToken: string | undefined
+  /** One of them must be shown, for all but the probes and the docs. None: everyone may ask, by a loopback name. */
+  tokens: readonly Token[]
+  /** Origins whose web pages may ask. */
+  allowedOrigins: readonly string[]
+  mask: Mask
+  /** Undefined: no live monitoring. */
+  monitoring: (Omit<MonitoringOptions, 'monitor'> & { control: Control }) | undefined
+  version: string
   logger: FastifyBaseLogger
   /** Epoch ms. */
   now?: () => number
 }
 
+/** The longest id in a path. */
+const MAX_ID_LENGTH = 8_192
+
 /** The admin port, not yet listening. */
-export function buildAdmin({
-  store,
-  health,
-  adminToken,
-  logger,
-  now = Date.now
-}: AdminOptions): FastifyInstance {
+export function buildAdmin(options: AdminOptions): FastifyInstance {
+  const { store, health, mask, allowedOrigins, monitoring, logger, now = Date.now } = options
   const app = Fastify({
     loggerInstance: logger,
     logController: new FailuresOnly(),
+    routerOptions: { maxParamLength: MAX_ID_LENGTH },
     // A path that cannot be decoded: no hook runs for it.
     frameworkErrors: (error, request, reply) => sendError(error, request, secured(reply))
   })
-  app.setValidatorCompiler(compileQuery)
+  app.setValidatorCompiler(compile)
   app.setErrorHandler(sendError)
   app.setNotFoundHandler(sendNotFound)
   app.addHook('onRequest', (_request, reply, done) => {
     secured(reply)
     done()
   })
-  if (adminToken !== undefined) app.addHook('onRequest', requireToken(adminToken))
+  if (allowedOrigins.length > 0) {
+    const exposedHeaders = ['link', 'retry-after']
+    app.register(cors, { origin: [...allowedOrigins], methods: ['GET', 'PUT', 'DELETE'], exposedHeaders })
+  }
+  const gate = new Gate(options.tokens, now)
+  // Behind CORS, whose preflights show no token.
+  app.after(() => guardAccess(app, gate, allowedOrigins))
+  app.register(accepts)
+  describeRoutes(app, options.version)
   app.register(healthRoutes, { health })
-  app.register(connectionRoutes, { store, now })
+  app.register(connectionRoutes, { store, mask, now })
+  if (monitoring) {
+    const { control } = monitoring
+    const monitor = new Monitor(store, mask, now)
+    app.register(monitoringRoutes, { ...monitoring, monitor })
+    app.register(actionRoutes, { store, monitor, control, audit: auditor(logger, mask) })
+    const live = new LiveMonitoring(app, { store, monitor, gate, allowedOrigins, logger })
+    app.addHook('preClose', done => {
+      live.close()
+      done()
+    })
+  }
   return app
 }
 
@@ -62,5 +96,15 @@ class FailuresOnly extends LogController {
   }
 }
 
-const secured = (reply: FastifyReply): FastifyReply =>
-  reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+/** On every answer, errors included; pages of this port load nothing from elsewhere and are shown in no other page. */
+const SECURITY_HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'content-security-policy':
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+}
+
+const secured = (reply: FastifyReply): FastifyReply => reply.headers(SECURITY_HEADERS)

@@ -1,4 +1,4 @@
-// Owns checking query strings against their schemas: nothing is guessed, nothing silently removed.
+// Owns checking queries and path parameters against their schemas: nothing is guessed, nothing silently removed.
 import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify'
 import type { Static, StaticDecode, TObject, TSchema } from 'typebox'
 import { Check, DecodeUnsafe } from 'typebox/value'
@@ -11,11 +11,11 @@ export interface DecodingTypeProvider extends FastifyTypeProvider {
 }
 
 /**
- * For query strings whose parameters are all optional. Checks each one and decodes it; the error names the parameter
+ * For query strings whose parameters are all optional, and for the parameters of a path. Checks each one and decodes it; the error names the parameter
  * and, from its description, what to give. Unlike the compiler of @fastify/type-provider-typebox it does not take
  * `limit=10.9` for 10 and `limit=true` for 1.
  */
-export const compileQuery: FastifySchemaCompiler<TObject> = ({ schema }) => {
+export const compile: FastifySchemaCompiler<TObject> = ({ schema }) => {
   const parameters = new Map<string, TSchema & { type?: string; description?: string }>(
     Object.entries(schema.properties)
   )

@@ -16,7 +16,7 @@ export interface SessionRecord extends Omit<SessionRow, 'id'> {
 }
 
 /** Of two final ends at the same millisecond, the one further left counts. */
-const finalOrder: readonly FinalReason[] = ['delete', 'stream_end', 'killed', 'gone']
+const finalOrder: readonly FinalReason[] = ['killed', 'delete', 'stream_end', 'gone']
 
 /** Merges a proof that the session is open: its first (`open`), or a use. `idleTimeoutMs`: as for `mergeClose`. */
 export function mergeProof(

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import { FIRST_SESSIONLESS_REVISION } from '../sessions/signals.js'
+import type { Drains } from './drains.js'
 import { failureOf, RefusedRequest, sendFailure, sendRawFailure } from './errors.js'
 import type { Routes } from './routes.js'
 import { type AllowedNames, HostRefusals, refuseStranger } from './strangers.js'
@@ -23,6 +24,7 @@ export interface Limits {
 }
 
 export interface AdmissionOptions extends Limits, AllowedNames {
+  drains: Drains
   upstream: URL
   rewriteHost: boolean
   routes: Routes
@@ -99,9 +101,11 @@ export class Admission {
   }
 
   #refuseSession(req: IncomingMessage, res: ServerResponse): void {
-    const { maxSessionsPerEndpoint: most, liveSessions, routes } = this.#options
-    const endpointId = most === 0 ? undefined : opensSessionOf(req, routes)
-    if (endpointId === undefined) return
+    const { maxSessionsPerEndpoint: most, liveSessions, routes, drains } = this.#options
+    if (most === 0 && drains.endpoints.size === 0) return
+    const endpointId = opensSessionOf(req, routes)
+    drains.check(endpointId)
+    if (most === 0 || endpointId === undefined) return
     const opening = this.#opening.get(endpointId) ?? new Set()
     for (const answer of opening) {
       // With its head an answer tells of its session, which is then among the live ones.

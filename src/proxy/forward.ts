@@ -10,7 +10,7 @@ import type { Connection, ExchangeHandler } from './connection.js'
 import type { Connections } from './connections.js'
 import { failureOf, sendFailure } from './errors.js'
 import { requestHeaders, responseHeaders } from './headers.js'
-import { tapFor, type Tap } from './observe.js'
+import { type StreamSession, type Tap, tapFor } from './observe.js'
 import type { Routes } from './routes.js'
 import { readTarget } from './target.js'
 import { Upload } from './upload.js'
@@ -28,8 +28,8 @@ export interface ForwardContext {
   closing: boolean
   /** Exchanges that wait for an answer although their client left. */
   unattended: Set<Exchange>
-  /** Exchanges whose end is not yet observed. */
-  inFlight: number
+  /** Those whose end is not yet observed. */
+  exchanges: Set<Exchange>
   /** Connections of clients. */
   clients: Set<Socket>
   /** Those of them that speak WebSocket now. */
@@ -43,7 +43,7 @@ export function forward(context: ForwardContext, req: IncomingMessage, res: Serv
 
 const begin = (exchange: Exchange): void => exchange.begin()
 
-class Exchange implements ExchangeHandler {
+export class Exchange implements ExchangeHandler {
   readonly #context: ForwardContext
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
@@ -65,9 +65,19 @@ class Exchange implements ExchangeHandler {
     this.#res = res
   }
 
+  /** The session whose stream this is. */
+  get streamOf(): StreamSession | undefined {
+    return this.#tap?.streamOf
+  }
+
+  /** Ends it here and upstream, as if the client had left. */
+  cut(): void {
+    this.#res.destroy()
+  }
+
   begin(): void {
     if (this.#req.socket.destroyed) return
-    this.#context.inFlight++
+    this.#context.exchanges.add(this)
     this.#res.sendDate = false
     this.#res.on('close', () => this.#onClientClose())
     try {
@@ -206,7 +216,7 @@ class Exchange implements ExchangeHandler {
   #finish(byUpstream: boolean): void {
     this.#over = true
     this.#context.unattended.delete(this)
-    this.#context.inFlight--
+    this.#context.exchanges.delete(this)
     this.#tap?.end(byUpstream)
   }
 }

@@ -8,8 +8,16 @@ import { EndpointEvent } from './endpoint-event.js'
 import { addressOf } from './headers.js'
 import type { Route, Routes } from './routes.js'
 
+/** Its ids as on the wire. */
+export interface StreamSession {
+  endpointId: string
+  sessionId: string
+}
+
 /** Each call comes before what it speaks of goes to the client. */
 export interface Tap {
+  /** The session whose messages the answer carries, once that is known. */
+  readonly streamOf: StreamSession | undefined
   /** The final head of the answer came. */
   head(status: number, headers: AnswerHeaders): void
   /** A part of the body came. */
@@ -60,6 +68,11 @@ class StreamableTap implements Tap {
     this.#target = target
     this.#callers = callers
     this.#observe = observe
+  }
+
+  get streamOf(): StreamSession | undefined {
+    const sessionId = this.#streamOf
+    return sessionId === undefined ? undefined : { endpointId: this.#endpointId, sessionId }
   }
 
   head(status: number, headers: AnswerHeaders): void {
@@ -134,6 +147,7 @@ class StreamableTap implements Tap {
 }
 
 class MessageTap implements Tap {
+  readonly streamOf = undefined
   readonly #route: Route & { kind: 'message' }
   readonly #req: IncomingMessage
   readonly #observe: Observe
@@ -176,6 +190,11 @@ class LegacyStreamTap implements Tap {
     this.#endpointId = endpointId
     this.#client = clientOf(req)
     this.#observe = observe
+  }
+
+  get streamOf(): StreamSession | undefined {
+    const sessionId = this.#sessionId
+    return sessionId === undefined ? undefined : { endpointId: this.#endpointId, sessionId }
   }
 
   head(status: number, headers: AnswerHeaders): void {

@@ -17,6 +17,10 @@ export interface RoutePatterns {
 /** The endpoint of a pattern that names none. */
 export const ONLY_ENDPOINT = 'default'
 
+/** The path of an endpoint. */
+export const pathOf = (pattern: string, endpointId: string): string =>
+  pattern.replace(/\{\w+\}/, () => encodeURIComponent(endpointId))
+
 export class Routes {
   readonly #stream: PathPattern
   readonly #sse: PathPattern

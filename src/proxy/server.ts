@@ -5,11 +5,13 @@ import { Socket, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
+import { storedId } from '../sessions/ids.js'
 import type { Observe } from '../sessions/observation.js'
 import { maxHeaderBytes } from './answer-parser.js'
 import type { Callers } from './callers.js'
 import { Connections } from './connections.js'
 import { Admission, type Limits } from './admission.js'
+import { Drains } from './drains.js'
 import { forward, type ForwardContext } from './forward.js'
 import { answerInFlight, inTurn } from './pipelining.js'
 import type { Routes } from './routes.js'
@@ -38,6 +40,10 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
 export interface Proxy {
   readonly port: number
   readonly url: string
+  /** Endpoints that let no new sessions in, by their stored ids. */
+  readonly draining: Set<string>
+  /** The streams of a session that run through this proxy; its ids as they are stored. */
+  streamsOf(endpointId: string, sessionId: string): Stream[]
   /** Stops accepting, lets requests in flight finish, and cuts what is left (streams) after `graceMs`. */
   close(graceMs: number): Promise<void>
 }
@@ -50,6 +56,12 @@ export interface Timeouts {
   keepAliveTimeoutMs: number
   /** For any progress of a body that it sends (then `408`) or an answer that it reads. */
   stallTimeoutMs: number
+}
+
+export interface Stream {
+  /** As on the wire. */
+  readonly sessionId: string
+  cut(): void
 }
 
 const SWEEP_INTERVAL_MS = 50
@@ -69,19 +81,20 @@ const nagleAdvice =
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const nagle = new NagleDetector(() => options.logger.warn(nagleAdvice))
   const connections = new Connections({ ...options, nagle })
+  const drains = new Drains()
   const context: ForwardContext = {
     ...options,
     connections,
     closing: false,
     unattended: new Set(),
-    inFlight: 0,
+    exchanges: new Set(),
     clients: new Set(),
     upgraded: new Set()
   }
   const app = Fastify({
     loggerInstance: options.logger,
     clientErrorHandler: onClientError,
-    serverFactory: () => createHttpServer(context, new Admission(options), options)
+    serverFactory: () => createHttpServer(context, new Admission({ ...options, drains }), options)
   })
   await app.listen({
     host: options.host,
@@ -109,14 +122,29 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     const sweep = setInterval(() => closeUnused(context, unusedSince), SWEEP_INTERVAL_MS)
     await app.close()
     // Streams that were cut are over when their sockets say so.
-    while (context.inFlight > 0) await delay(1)
+    while (context.exchanges.size > 0) await delay(1)
     clearTimeout(cut)
     clearInterval(sweep)
     stopCutting()
     connections.close()
   }
 
-  return { port, url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`, close }
+  function streamsOf(endpointId: string, sessionId: string): Stream[] {
+    return [...context.exchanges].flatMap(exchange => {
+      const session = exchange.streamOf
+      const isAsked =
+        session && storedId(session.endpointId) === endpointId && storedId(session.sessionId) === sessionId
+      return isAsked ? [{ sessionId: session.sessionId, cut: () => exchange.cut() }] : []
+    })
+  }
+
+  return {
+    port,
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    draining: drains.endpoints,
+    streamsOf,
+    close
+  }
 }
 
 function createHttpServer(context: ForwardContext, admission: Admission, timeouts: Timeouts): Server {

@@ -1,7 +1,11 @@
 // Owns what the tests of admin/ share: rows, a clock that stands still, and an admin port on them.
+import { Writable } from 'node:stream'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import { Gateway } from '../../src/admin/gateway.js'
+import { Mask } from '../../src/admin/mask.js'
+import type { Control } from '../../src/admin/operator.js'
 import { type AdminOptions, buildAdmin } from '../../src/admin/server.js'
 import type { SessionRow } from '../../src/ledger/store.js'
 import { MemoryStore } from '../support/memory-store.js'
@@ -75,8 +79,12 @@ export function startAdmin(t: Test, options: Partial<AdminOptions> = {}): TestAd
   const app = buildAdmin({
     store: new MemoryStore(),
     health: () => ({ ready: true }),
-    adminToken: undefined,
-    logger: pino({ level: 'silent' }),
+    tokens: [],
+    allowedOrigins: [],
+    mask: new Mask(Buffer.from('key'), false),
+    monitoring: undefined,
+    version: '1.2.3',
+    logger: pino({ level: 'silent' }, new Writable({ write: (_chunk, _encoding, done) => done() })),
     now: () => NOW,
     ...options
   })
@@ -95,6 +103,57 @@ export function startAdmin(t: Test, options: Partial<AdminOptions> = {}): TestAd
       return response.json<T>()
     }
   }
+}
+
+/** What operators had done, as words. */
+export class FakeControl implements Control {
+  readonly done: string[] = []
+  readonly #draining = new Set<string>()
+
+  end({ endpointId, sessionId }: { endpointId: string; sessionId: string }): Promise<void> {
+    this.done.push(`end ${endpointId} ${sessionId}`)
+    return Promise.resolve()
+  }
+
+  settled(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  drain(endpointId: string, on: boolean): void {
+    this.done.push(`${on ? 'drain' : 'undrain'} ${endpointId}`)
+    if (on) this.#draining.add(endpointId)
+    else this.#draining.delete(endpointId)
+  }
+
+  draining(): ReadonlySet<string> {
+    return this.#draining
+  }
+}
+
+/** With live monitoring, in front of a gateway that does not answer unless one is given. */
+export function startMonitoring(
+  t: Test,
+  { gatewayUrl = 'http://127.0.0.1:9', paths, ...options }: MonitoringTestOptions = {}
+): TestAdmin & { control: FakeControl } {
+  const control = new FakeControl()
+  const urlsOf = (endpointId: string) => ({
+    streamable: new URL(paths?.streamable ?? `/stream/${endpointId}`, gatewayUrl),
+    sse: new URL(paths?.sse ?? `/${endpointId}/sse`, gatewayUrl)
+  })
+  const monitoring = {
+    control,
+    gateway: new Gateway(new URL(gatewayUrl), urlsOf),
+    keepsUp: () => true,
+    historyLimit: 2,
+    settings: { mask: false },
+    endpointUrl: (endpointId = '{endpoint_id}') => `http://proxy/stream/${endpointId}`
+  }
+  return { ...startAdmin(t, { monitoring, ...options }), control }
+}
+
+interface MonitoringTestOptions extends Partial<AdminOptions> {
+  gatewayUrl?: string
+  paths?: { streamable: string; sse: string }
 }
 
 /** The URL in the Link header of an answer that has a next page. */

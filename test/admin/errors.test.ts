@@ -72,7 +72,7 @@ void t.test('a store that fails is a 500 that keeps the cause for the log', asyn
 })
 
 void t.test('no answer is stored by caches or sniffed by browsers', async t => {
-  const { app } = startAdmin(t, { adminToken: 'x' })
+  const { app } = startAdmin(t, { tokens: [{ secret: 'x', scope: 'read' }] })
   const headers = { authorization: 'Bearer x' }
   const requests = [
     ...[CONNECTIONS, COUNT, SERIES, `${COUNT}?x=1`, '/nothing', '/healthz', '/readyz', '/%zz'].map(url => ({

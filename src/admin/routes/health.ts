@@ -12,8 +12,17 @@ export interface HealthRoutesOptions {
 }
 
 export const healthRoutes: FastifyPluginCallback<HealthRoutesOptions> = (app, { health }, done) => {
-  app.get('/healthz', { config: { public: true } }, () => ({ status: 'ok' }))
-  app.get('/readyz', { config: { public: true } }, async (_request, reply) => {
+  const describe = (summary: string) => ({
+    config: { public: true },
+    schema: {
+      tags: ['probes'],
+      summary,
+      security: [],
+      response: { 200: { description: 'yes' }, 503: { description: 'no' } }
+    }
+  })
+  app.get('/healthz', describe('Whether the process lives'), () => ({ status: 'ok' }))
+  app.get('/readyz', describe('Whether what is observed reaches disk and store'), async (_request, reply) => {
     const report = await health()
     return reply.code(report.ready ? 200 : 503).send(report)
   })

@@ -1,0 +1,9 @@
+// Owns how an IPv6 address is read: its eight groups, whichever of them its text leaves out.
+
+export function ipv6Groups(address: string): string[] {
+  const [head = '', tail = ''] = address.split('::')
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'))
+  const [first, last] = [groups(head), groups(tail)]
+  const left = Math.max(0, 8 - first.length - last.length)
+  return [...first, ...Array<string>(left).fill('0'), ...last]
+}

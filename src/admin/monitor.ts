@@ -1,0 +1,80 @@
+// Owns what the monitoring interface knows of sessions: stats, one session, whose ids may be given masked.
+import type { SessionRow, StoreReader, Totals } from '../ledger/store.js'
+import { storedId } from '../sessions/ids.js'
+import type { Position } from './cursor.js'
+import type { Mask } from './mask.js'
+import type { ConnectionInfo, ConnectionStats, EndedConnection } from './monitoring-schemas.js'
+import { readAll, readPage } from './pages.js'
+import { iso, toEnded, toInfo } from './views.js'
+
+const DAY_MS = 86_400_000
+
+export class Monitor {
+  readonly #store: StoreReader
+  readonly #now: () => number
+  readonly mask: Mask
+
+  constructor(store: StoreReader, mask: Mask, now: () => number) {
+    this.#store = store
+    this.#now = now
+    this.mask = mask
+  }
+
+  totals(endpoint: { endpointId?: string }): Promise<Totals> {
+    return this.#store.totals(endpoint)
+  }
+
+  /** Open sessions, newest first, in chunks, and the position of the last when more follow. */
+  open(
+    endpoint: { endpointId?: string },
+    limit: number,
+    after?: Position
+  ): Promise<{ chunks: SessionRow[][]; last?: Position }> {
+    return readPage(this.#store, this.#openQuery(endpoint, limit, after))
+  }
+
+  async stats(endpoint: { endpointId?: string }, limit: number): Promise<ConnectionStats> {
+    const [totals, { chunks }] = await Promise.all([this.totals(endpoint), this.open(endpoint, limit)])
+    return {
+      activeConnections: totals.openNum,
+      totalConnections: totals.openedNum,
+      connections: chunks.flat().map(row => this.info(row)),
+      lastUpdated: this.time()
+    }
+  }
+
+  /** Those that ended, of the sessions of the last 24 hours, newest first. */
+  async history(endpoint: { endpointId?: string }, limit: number): Promise<EndedConnection[]> {
+    const end = this.#now()
+    const query = { ...endpoint, open: false, start: end - DAY_MS, end, limit }
+    return limit === 0 ? [] : (await this.#store.connections(query)).map(row => toEnded(row, this.mask))
+  }
+
+  /** Open sessions with this id, given as it is or masked; of more than one where endpoints have the same. */
+  async find(id: string, endpoint: { endpointId?: string }): Promise<SessionRow[]> {
+    const stored = storedId(id)
+    if (stored === undefined) return []
+    const isAsked = (row: SessionRow): boolean =>
+      row.reason === null && (endpoint.endpointId === undefined || row.endpointId === endpoint.endpointId)
+    const found = (await this.#store.session(stored)).filter(isAsked)
+    if (found.length > 0 || !this.mask.isOn) return found
+    for await (const rows of readAll(this.#store, this.#openQuery(endpoint, Infinity))) {
+      found.push(...rows.filter(row => this.mask.sessionId(row.sessionId) === id))
+    }
+    return found
+  }
+
+  info(row: SessionRow): ConnectionInfo {
+    return toInfo(row, this.mask)
+  }
+
+  /** ISO 8601. */
+  time(): string {
+    return iso(this.#now())
+  }
+
+  #openQuery(endpoint: { endpointId?: string }, limit: number, after?: Position) {
+    const now = this.#now()
+    return { ...endpoint, open: true, start: now, end: now + DAY_MS, limit, ...(after && { after }) }
+  }
+}

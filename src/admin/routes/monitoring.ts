@@ -1,0 +1,162 @@
+// Owns the REST side of the monitoring interface.
+import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
+import Type, { type TSchema } from 'typebox'
+import { nextPage, type Position } from '../cursor.js'
+import { BadQueryError } from '../errors.js'
+import type { Gateway } from '../gateway.js'
+import type { Monitor } from '../monitor.js'
+import {
+  ActiveCount,
+  ConnectionInfo,
+  ConnectionNotFound,
+  ConnectionStats,
+  Health,
+  Status,
+  Tool
+} from '../monitoring-schemas.js'
+import { ofEndpoint } from '../pages.js'
+import { answers, EndpointQuery, SessionParams, StatsQuery } from '../schemas.js'
+import { sendJson } from '../stream.js'
+import type { DecodingTypeProvider } from '../validation.js'
+
+/** Connections of one answer where no limit is given. */
+const DEFAULT_LIMIT = 1_000
+
+export interface MonitoringOptions {
+  monitor: Monitor
+  gateway: Gateway
+  /** Whether what is observed reaches the store, and soon. */
+  keepsUp: () => boolean
+  /** Ended sessions of a status answer. */
+  historyLimit: number
+  /** Settings that a status answer tells: no secrets. */
+  settings: Record<string, unknown>
+  /** Where clients connect to an endpoint; without one the pattern of it. */
+  endpointUrl: (endpointId: string | undefined) => string
+}
+
+const tags = ['monitoring']
+const nobody = { endpointId: '' }
+
+export const monitoringRoutes: FastifyPluginCallback<
+  MonitoringOptions,
+  RawServerDefault,
+  DecodingTypeProvider
+> = (app, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl }, done) => {
+  /** The endpoint asked for, or the one that a client joined last. */
+  async function endpointWithTools(asked: string | undefined): Promise<string | undefined> {
+    if (asked !== undefined) return asked
+    const { chunks } = await monitor.open({}, 1)
+    return chunks[0]?.[0]?.endpointId
+  }
+
+  async function knownTools(asked: string | undefined): Promise<Tool[]> {
+    const endpointId = await endpointWithTools(asked)
+    return endpointId === undefined ? [] : await gateway.tools(endpointId).catch(() => [])
+  }
+
+  const one = (summary: string, answer: TSchema) => ({
+    schema: { tags, summary, querystring: EndpointQuery, response: answers({ 200: answer }) }
+  })
+
+  app.get('/api/mcp/status', one('The gateway, its tools and its sessions', Status), async request => {
+    const { endpointId } = request.query
+    const endpoint = ofEndpoint(endpointId) ?? nobody
+    const [isRunning, tools, stats, history] = await Promise.all([
+      gateway.answers(),
+      knownTools(endpointId),
+      monitor.stats(endpoint, DEFAULT_LIMIT),
+      monitor.history(endpoint, historyLimit)
+    ])
+    return {
+      isRunning,
+      toolsCount: tools.length,
+      endpoint: endpointUrl(endpointId),
+      tools,
+      config: settings,
+      connections: {
+        active: stats.activeConnections,
+        total: stats.totalConnections,
+        details: stats.connections,
+        history
+      }
+    }
+  })
+
+  app.get(
+    '/api/mcp/health',
+    one('Whether the gateway answers and the ledger keeps up', Health),
+    async request => {
+      const { endpointId } = request.query
+      const [serverRunning, tools, totals] = await Promise.all([
+        gateway.answers(),
+        knownTools(endpointId),
+        monitor.totals(ofEndpoint(endpointId) ?? nobody)
+      ])
+      return {
+        healthy: serverRunning && keepsUp(),
+        serverRunning,
+        toolsCount: tools.length,
+        endpoint: endpointUrl(endpointId),
+        connections: { active: totals.openNum, total: totals.openedNum },
+        lastCheck: monitor.time()
+      }
+    }
+  )
+
+  app.get('/api/mcp/tools', one('The tools of an endpoint', Type.Array(Tool)), async request => {
+    const endpointId = await endpointWithTools(request.query.endpointId)
+    if (endpointId === undefined)
+      throw new BadQueryError('no session is open, so no endpoint is known: name one with endpointId')
+    return await gateway.tools(endpointId)
+  })
+
+  app.get('/api/mcp/connections/count', one('How many sessions are open now', ActiveCount), async request => {
+    const { openNum } = await monitor.totals(ofEndpoint(request.query.endpointId) ?? nobody)
+    return { activeConnections: openNum, timestamp: monitor.time() }
+  })
+
+  type StatsRequest = { endpointId?: string; limit?: number; cursor?: Position }
+  async function sendStats(request: FastifyRequest, asked: StatsRequest, reply: FastifyReply) {
+    const { endpointId, limit = DEFAULT_LIMIT, cursor } = asked
+    const endpoint = ofEndpoint(endpointId) ?? nobody
+    const [totals, page] = await Promise.all([
+      monitor.totals(endpoint),
+      monitor.open(endpoint, limit, cursor)
+    ])
+    if (page.last) reply.header('link', `<${nextPage(request, page.last)}>; rel="next"`)
+    const counts = `"activeConnections":${totals.openNum},"totalConnections":${totals.openedNum}`
+    const infos = page.chunks.map(rows => rows.map(row => monitor.info(row)))
+    return sendJson(reply, infos, [`{${counts},"connections":`, `,"lastUpdated":"${monitor.time()}"}`])
+  }
+  for (const url of ['/api/mcp/connections', '/internal/connections']) {
+    const schema = {
+      tags,
+      summary: 'Open sessions, newest first, a page at a time; the next one is in the Link header',
+      querystring: StatsQuery,
+      response: answers({ 200: ConnectionStats })
+    }
+    app.get(url, { schema }, (request, reply) => sendStats(request, request.query, reply))
+  }
+
+  app.get(
+    '/api/mcp/connections/:sessionId',
+    {
+      schema: {
+        tags,
+        summary: 'An open session',
+        params: SessionParams,
+        querystring: EndpointQuery,
+        response: answers({ 200: ConnectionInfo, 404: ConnectionNotFound })
+      }
+    },
+    async (request, reply) => {
+      const { sessionId } = request.params
+      const [row] = await monitor.find(sessionId, ofEndpoint(request.query.endpointId) ?? nobody)
+      return row
+        ? monitor.info(row)
+        : reply.code(404).send({ error: 'Connection not found' as const, sessionId })
+    }
+  )
+  done()
+}

@@ -1,0 +1,71 @@
+// Owns how rows of the store look from outside: in the queries, and in the monitoring interface; masked where asked.
+import type { FeedChange, SeriesPoint, SessionRow } from '../ledger/store.js'
+import { Transport } from '../sessions/observation.js'
+import type { Mask } from './mask.js'
+import type { ConnectionInfo, EndedConnection, TransportName } from './monitoring-schemas.js'
+import type { Connection, Minute } from './schemas.js'
+
+export const iso = (at: number): string => new Date(at).toISOString()
+
+const transportNames = new Map(
+  Object.entries(Transport).map(([name, number]) => [number, name as TransportName])
+)
+
+export const toConnection = (row: SessionRow, mask: Mask): Connection => ({
+  id: row.id,
+  endpoint_id: row.endpointId,
+  session_id: mask.sessionId(row.sessionId),
+  transport_type: row.transport,
+  connect_at: iso(row.connectAt),
+  disconnect_at: iso(row.disconnectAt),
+  reason: row.reason,
+  last_seen_at: iso(row.lastSeenAt),
+  request_count: row.requestCount,
+  client_address: mask.address(row.clientAddress),
+  user_agent: row.userAgent,
+  client_name: row.clientName,
+  client_version: row.clientVersion,
+  protocol_version: row.protocolVersion
+})
+
+export const toMinute = (point: SeriesPoint): Minute => ({
+  time: iso(point.time),
+  endpoint_id: point.endpointId,
+  connect_num: point.connectNum,
+  opened: point.opened,
+  closed: point.closed,
+  peak: point.peak
+})
+
+export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
+  sessionId: mask.sessionId(row.sessionId),
+  clientIP: mask.address(row.clientAddress),
+  userAgent: row.userAgent ?? '',
+  connectedAt: iso(row.connectAt),
+  lastActivity: iso(row.lastSeenAt),
+  requestCount: row.requestCount,
+  endpointId: row.endpointId,
+  transport: transportNames.get(row.transport)!,
+  clientName: row.clientName,
+  clientVersion: row.clientVersion,
+  protocolVersion: row.protocolVersion
+})
+
+export const toEnded = (row: SessionRow, mask: Mask): EndedConnection => ({
+  ...toInfo(row, mask),
+  disconnectedAt: iso(row.disconnectAt),
+  duration: row.disconnectAt - row.connectAt,
+  reason: row.reason!
+})
+
+/** The event that tells a change, as its name and its data. */
+export function toNotice(change: FeedChange, mask: Mask, timestamp: string): [name: string, data: object] {
+  if (change.kind === 'opened')
+    return ['mcp_connection_established', { timestamp, connection: toInfo(change.session, mask) }]
+  const { sessionId, endpointId, connectAt, disconnectAt, reason } = change
+  const duration = disconnectAt - connectAt
+  return [
+    'mcp_connection_closed',
+    { timestamp, sessionId: mask.sessionId(sessionId), duration, reason, endpointId }
+  ]
+}

@@ -1,0 +1,64 @@
+// Owns the tests of the description of the admin port: valid OpenAPI 3.1, of every route, and a page that shows it.
+import { Validator } from '@seriousme/openapi-schema-validator'
+import t from 'tap'
+import { startMonitoring } from './admin.js'
+
+interface OpenApi {
+  openapi: string
+  info: { version: string }
+  paths: Record<string, Record<string, { summary?: string; responses: Record<string, unknown> }>>
+}
+
+const routes = [
+  'get /api/connections/endpoint',
+  'get /api/connections/endpoint/count',
+  'get /api/connections/time-series',
+  'get /api/mcp/status',
+  'get /api/mcp/health',
+  'get /api/mcp/tools',
+  'get /api/mcp/connections',
+  'delete /api/mcp/connections',
+  'get /api/mcp/connections/count',
+  'get /api/mcp/connections/{sessionId}',
+  'delete /api/mcp/connections/{sessionId}',
+  'get /api/mcp/endpoints',
+  'put /api/mcp/endpoints/{endpointId}/drain',
+  'delete /api/mcp/endpoints/{endpointId}/drain',
+  'get /internal/connections',
+  'get /healthz',
+  'get /readyz'
+]
+
+void t.test('/openapi.json is valid OpenAPI 3.1 and has every route with its answers', async t => {
+  const { ask } = startMonitoring(t)
+  const document = await ask<OpenApi>('/openapi.json')
+  const result = await new Validator().validate(
+    structuredClone(document) as unknown as Record<string, unknown>
+  )
+  t.strictSame(result, { valid: true })
+  t.match(document, { openapi: '3.1.0', info: { version: '1.2.3' } })
+  const found = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { summary, responses }]) => {
+      t.ok(summary, `${method} ${path} says what it is for`)
+      t.ok(responses['200'])
+      return `${method} ${path}`
+    })
+  )
+  t.strictSame(new Set(found), new Set(routes))
+})
+
+void t.test('/docs shows it, and loads nothing from elsewhere', async t => {
+  const { app } = startMonitoring(t)
+  const page = await app.inject('/docs/')
+  t.equal(page.statusCode, 200)
+  const loaded = [...page.body.matchAll(/(?:src|href)="([^"]+)"/g)].map(match => match[1]!)
+  t.ok(loaded.length > 3)
+  for (const url of loaded) {
+    t.match(url, /^(\.\/|\/docs\/)/, 'local')
+    const response = await app.inject(new URL(url, 'http://localhost/docs/').pathname)
+    t.equal(response.statusCode, 200, url)
+    t.match(response.headers['content-security-policy'], /^default-src 'self'/)
+  }
+  t.notMatch(page.body, /<script>/, 'no script that the policy forbids')
+  t.equal((await app.inject('/docs/json')).statusCode, 200)
+})
