@@ -35,6 +35,8 @@ void t.test('defaults', t => {
     messagePath: '/message',
     sessionIdleTimeoutMs: 300_000,
     leaseMs: 15_000,
+    confirmSuspects: true,
+    endIdleSessions: false,
     retentionMs: 0,
     rollupRetentionMs: 0,
     upstreamTimeoutMs: 300_000,
