@@ -141,7 +141,7 @@ export class Connection {
     const complete = this.#parser.state === 'idle'
     if (complete) this.#handler = undefined
     else handler?.onReadEnd()
-    if (this.#timing.part(complete) && this.#sent && this.#parser.reusable) this.#socket.write('\r\n')
+    this.#timing.read(complete)
   }
 
   #onEnd(): void {

@@ -1,9 +1,12 @@
 // Owns the pool of connections to the upstream: a stack of idle ones, without a limit, as streams would use it up.
 import { Connection, type ConnectionOptions } from './connection.js'
+import { restMs } from './nagle.js'
 
 /** Below the 5 s after which uvicorn and Node close an idle connection: a request must not meet that close. */
 const idleTimeoutMs = 4_000
 const SWEEP_INTERVAL_MS = 500
+/** With as many none is opened for want of a rested one: the request gets the one that rested longest. */
+const maxResting = 1_024
 
 export class Connections {
   readonly #options: ConnectionOptions
@@ -15,9 +18,17 @@ export class Connections {
     this.#options = options
   }
 
-  /** The connection used last, so that those not needed grow old, or a new one; the caller has it for itself. */
+  /** An idle connection, the one used last so that those not needed grow old, or a new one: for the caller alone. */
   take(): Connection {
-    return this.#idle.pop() ?? new Connection(this.#options, connection => this.#remove(connection))
+    const now = performance.now()
+    const idle = this.#options.nagle.shouldRest(now) ? this.#takeRested(now) : this.#idle.pop()
+    return idle ?? new Connection(this.#options, connection => this.#remove(connection))
+  }
+
+  #takeRested(now: number): Connection | undefined {
+    const rested = this.#idle.findLastIndex(({ idleSince }) => idleSince + restMs <= now)
+    if (rested !== -1) return this.#idle.splice(rested, 1)[0]
+    return this.#idle.length < maxResting ? undefined : this.#idle.shift()
   }
 
   /** Gives back a connection whose request is sent and whose answer is complete. */

@@ -73,8 +73,8 @@ const MAX_CHECK_INTERVAL_MS = 5_000
 const KEEP_ALIVE_PROBE_MS = 60_000
 
 const nagleAdvice =
-  'The upstream holds the second part of its answers back until the first is acknowledged (tokio-rs/axum#2521), 40 ms ' +
-  'each. The proxy nudges it. To end this for all clients, serve without Nagle: ' +
+  'The upstream holds the second part of an answer back until the first is acknowledged, 40 ms, on a connection just used ' +
+  '(tokio-rs/axum#2521). The proxy lets its connections rest. To end this for all clients, serve without Nagle: ' +
   'axum::serve(listener.tap_io(|tcp| { tcp.set_nodelay(true).ok(); }), app)'
 
 /** Throws the error of listening as it is. */
