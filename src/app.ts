@@ -68,18 +68,19 @@ export async function startApp(config: Config, logger: FastifyBaseLogger): Promi
       onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
     })
     const recorder = new Recorder(outbox, shipper, logger)
-    const tick = (): void => {
-      recorder.tick(tracker.flush(Date.now()), Date.now())
+    const tick = (atLeast?: number): void => {
+      recorder.tick(tracker.flush(Date.now(), atLeast), Date.now())
       if (liveCounts) shipper.notify()
     }
     const shipped = async (): Promise<void> => {
       tick()
       await shipper.drain(SHIP_TIMEOUT_MS)
     }
-    const timer = setInterval(tick, TICK_MS)
+    const timer = setInterval(() => tick(), TICK_MS)
     cleanups.push(async () => {
       clearInterval(timer)
-      await shipped()
+      tick(Infinity)
+      await shipper.drain(SHIP_TIMEOUT_MS)
     })
 
     const routes = new Routes({

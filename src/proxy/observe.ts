@@ -115,7 +115,10 @@ class StreamableTap implements Tap {
 
   end(byUpstream: boolean): void {
     this.#decide(false)
-    if (byUpstream && this.#req.method === 'GET') this.#tell('upstream-ended')
+    const session = this.#streamOf
+    if (!byUpstream || this.#req.method !== 'GET' || session === undefined) return
+    // After a DELETE there is nobody left to ask for.
+    if (this.#callers.of(this.#endpointId, session)) this.#tell('upstream-ended')
   }
 
   /** Tells news of the stream, if this is one. */

@@ -12,6 +12,8 @@ interface Session {
   readonly transport: Transport
   /** Last use, in epoch ms. */
   lastSeenAt: number
+  /** The last use that the ledger was told of. */
+  toldAt: number
   /** Uses not yet told to the ledger. */
   pendingRequests: number
 }
@@ -27,7 +29,8 @@ const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
   use: { unknown: 'begin', open: 'count', held: 'count' },
   // Its stream was accepted, so it was told before.
   'server-message': { unknown: 'resume', open: 'touch', held: 'touch' },
-  'upstream-ended': { unknown: 'ignore', open: 'suspect', held: 'ignore' },
+  // An unknown one may be in use through another proxy.
+  'upstream-ended': { unknown: 'suspect', open: 'suspect', held: 'ignore' },
   // A ping is activity for the gateway, so it is for the ledger, but no request of the client.
   living: { unknown: 'tell', open: 'touch', held: 'ignore' },
   'stream-opened': { unknown: 'hold', open: 'hold', held: 'ignore' },
@@ -53,6 +56,12 @@ interface Subject {
 }
 
 const USER_AGENT_MAX_LENGTH = 255
+/** By so much at most, and by a tenth of the idle timeout, what the ledger knows of a last use is older than it was. */
+const MAX_UNTOLD_MS = 30_000
+/** So many sessions are told of at any flush. */
+const TOLD_AT_ONCE = 200
+/** A little more often than need be. */
+const TURNS = 1.25
 /** Of whom only sessions that are known already are told. */
 const NOBODY: Client = { address: '', userAgent: undefined }
 
@@ -78,11 +87,14 @@ export class SessionTracker {
   readonly #dirty = new Set<Session>()
   readonly #idleTimeoutMs: number
   readonly #maxRemembered: number
+  readonly #tellAfterMs: number
+  #flushedAt = 0
   readonly #onChange: (endpointId: string, by: 1 | -1) => void
   readonly suspects: Suspects
 
   constructor({ idleTimeoutMs = 0, maxRemembered = 100_000, onChange }: TrackerOptions = {}) {
     this.#idleTimeoutMs = idleTimeoutMs
+    this.#tellAfterMs = Math.min(MAX_UNTOLD_MS, (idleTimeoutMs || Infinity) / 10)
     this.#maxRemembered = maxRemembered
     this.#onChange = onChange ?? (() => undefined)
     this.suspects = new Suspects(maxRemembered)
@@ -139,10 +151,20 @@ export class SessionTracker {
     this.suspects.add(keyOf(session), session)
   }
 
-  /** The uses since the last flush, one event a session; `now` in epoch ms. */
-  flush(now: number): SessionEvent[] {
-    const events = Array.from(this.#dirty, useEvent)
-    this.#dirty.clear()
+  /**
+   * Uses not yet told, one event a session, of those due at `now` (epoch ms): who was silent for long, and a share of the
+   * others, `atLeast` so many, with which each has its turn in time. Telling all would cost more than forwarding.
+   */
+  flush(now: number, atLeast = TOLD_AT_ONCE): SessionEvent[] {
+    const share = (TURNS * this.#dirty.size * (now - this.#flushedAt)) / this.#tellAfterMs
+    const atOnce = Math.max(atLeast, share)
+    this.#flushedAt = now
+    const events: SessionEvent[] = []
+    for (const session of this.#dirty) {
+      if (events.length >= atOnce && now - session.toldAt < this.#tellAfterMs) continue
+      this.#dirty.delete(session)
+      events.push(useEvent(session))
+    }
     this.#forgetIdle(now)
     return events
   }
@@ -201,7 +223,7 @@ export class SessionTracker {
       case 'tell':
         return [useEvent(newSession(subject))]
       case 'suspect':
-        this.suspect(session!)
+        this.suspect({ endpointId: subject.endpointId, sessionId: subject.sessionId })
         return []
       case 'end':
         return [...this.#forget(key, session), closeEvent(subject, finalReasons[input]!)]
@@ -248,6 +270,7 @@ const newSession = ({ endpointId, sessionId, transport, at }: Subject): Session 
   sessionId,
   transport,
   lastSeenAt: at,
+  toldAt: at,
   pendingRequests: 0
 })
 
@@ -267,6 +290,7 @@ const openEvent = ({ client, ...subject }: Subject, held: boolean): SessionEvent
 function useEvent(session: Session): SessionEvent {
   const { endpointId, sessionId, transport, lastSeenAt, pendingRequests } = session
   session.pendingRequests = 0
+  session.toldAt = lastSeenAt
   return { type: 'use', endpointId, sessionId, transport, at: lastSeenAt, requests: pendingRequests }
 }
 

@@ -176,3 +176,29 @@ void t.test('a session idle for too long is forgotten, and told again when it is
   t.same(forEver.observe(streamable('POST', 200, { sent: 's' }, 1_000_001)), [], 'without a timeout')
   t.end()
 })
+
+void t.test('of many sessions in use, each is told of now and then', t => {
+  const tracker = new SessionTracker({ idleTimeoutMs: 10_000 })
+  const SESSIONS = 1_000
+  const useAll = (at: number): void => {
+    for (let i = 0; i < SESSIONS; i++) tracker.observe(streamable('POST', 200, { sent: `s${i}` }, at))
+  }
+  useAll(0)
+  const told: SessionEvent[] = []
+  for (let at = 100; at < 10_000; at += 100) {
+    useAll(at)
+    const events = tracker.flush(at)
+    t.ok(at === 100 || events.length < SESSIONS / 2, `${events.length} at once`)
+    told.push(...events)
+  }
+  t.ok(told.length < SESSIONS * 25, `${told.length} events of ${SESSIONS * 99} uses`)
+  for (let i = 0; i < SESSIONS; i += 100) {
+    const ats = [0, ...told.filter(({ sessionId }) => sessionId === `s${i}`).map(({ at }) => at), 10_000]
+    const gaps = ats.slice(1).map((at, j) => at - ats[j]!)
+    t.ok(Math.max(...gaps) <= 1_000, 'no last use is older than that')
+  }
+  told.push(...tracker.flush(10_000, Infinity))
+  const requests = told.reduce((sum, event) => sum + (event.type === 'use' ? event.requests : 0), 0)
+  t.equal(requests, SESSIONS * 99, 'every request is told once')
+  t.end()
+})
