@@ -16,7 +16,10 @@ interface Conversation {
 
 const conversations = new WeakMap<Duplex, Conversation>()
 
-/** Calls `start` when all earlier answers on this connection are out; never, if the client leaves before. */
+/**
+ * Calls `start` when all earlier answers on this connection are out; never, if the client leaves before, or one of them
+ * ends the connection: what follows a request that was refused is not to be understood, let alone done.
+ */
 export function inTurn(res: ServerResponse, start: () => void): void {
   const { socket } = res.req
   const conversation = conversations.get(socket)
@@ -27,14 +30,17 @@ export function inTurn(res: ServerResponse, start: () => void): void {
   }
   const { last } = conversation
   conversation.last = res
+  const follow = (): void => {
+    if (last.shouldKeepAlive && !socket.destroyed) start()
+  }
   if (last.closed) {
-    start()
+    follow()
   } else if (++conversation.waiting > maxWaiting || !hasSmallBody(res.req)) {
     socket.destroy()
   } else {
     last.once('close', () => {
       conversation.waiting--
-      if (!socket.destroyed) start()
+      follow()
     })
   }
 }

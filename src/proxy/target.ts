@@ -13,11 +13,16 @@ export interface Target {
 
 const absoluteForm = /^https?:\/\/([^/?#@]+)([/?#].*)?$/i
 
+/** A segment of two dots, also as servers see one that decode before they split, or cut at `;` or `#`. */
+const climbs = /([/\\]|%2f|%5c)(\.|%2e){2}([/\\;#]|%2f|%5c|$)/i
+
 /** Throws `RefusedRequest` for what cannot be forwarded. */
 export function readTarget(req: IncomingMessage, upstream: URL): Target {
   refuseAmbiguous(req)
   const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
   const { path, authority } = originForm(req)
+  if (base !== '' && climbs.test(path.split('?', 1)[0]!))
+    throw new RefusedRequest("The request target may leave the upstream's base path")
   return { path, authority, upstreamPath: base + path }
 }
 
