@@ -37,7 +37,7 @@ void t.test('what is under way finishes, nothing new is accepted, all of it is c
   t.teardown(() => slow.close())
   const directory = t.testdir()
   const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`
-  const turnstile = await Turnstile.start(url, directory, ['--drain-delay', '200ms'])
+  const turnstile = await Turnstile.start(url, directory, ['--drain-delay', '3s', '--drain-timeout', '120s'])
   const there = new Promise<void>(resolve => arrived.push(resolve))
   const answered = fetch(`${turnstile.proxyUrl}/stream/e`, { method: 'POST', body: '{}' })
   await there
