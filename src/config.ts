@@ -15,6 +15,7 @@ import {
   origins,
   path,
   pathPattern,
+  processes,
   store,
   tokenFile,
   tokens,
@@ -96,6 +97,7 @@ const settings = {
     help: 'at exit, go on accepting for this long while /readyz says 503'
   },
   drainTimeoutMs: { kind: duration, default: '10s', help: 'at exit, wait for requests under way' },
+  workers: { kind: processes, default: '1', help: 'processes that share the listener' },
   headTimeoutMs: { kind: duration, default: '60s', help: "wait for a request's head; 0: for ever" },
   keepAliveTimeoutMs: { kind: duration, default: '72s', help: 'wait for the next request; 0: for ever' },
   stallTimeoutMs: {

@@ -12,8 +12,7 @@ const DELETE_TIMEOUT_MS = 10_000
 const SETTLE_TIMEOUT_MS = 2_000
 
 export interface ControlOptions {
-  /** Once it listens. */
-  proxy: () => Proxy
+  proxy: Proxy
   recorder: Recorder
   shipper: Shipper
   /** Where the gateway has its Streamable HTTP endpoints. */
@@ -25,7 +24,7 @@ export function operatorControl({ proxy, recorder, shipper, endpointUrl }: Contr
     async end({ endpointId, sessionId, transport }) {
       // Before the DELETE: what clients see of it comes later.
       const at = Date.now()
-      const streams = proxy().streamsOf(endpointId, sessionId)
+      const streams = proxy.streamsOf(endpointId, sessionId)
       if (transport === Transport.sessionless)
         throw new ActionError('NOT_POSSIBLE', 'a session-less client has no session that could be ended')
       if (transport === Transport.sse && streams.length === 0)
@@ -47,10 +46,10 @@ export function operatorControl({ proxy, recorder, shipper, endpointUrl }: Contr
     },
     settled: () => shipper.drain(SETTLE_TIMEOUT_MS),
     drain(endpointId, on) {
-      if (on) proxy().draining.add(endpointId)
-      else proxy().draining.delete(endpointId)
+      if (on) proxy.draining.add(endpointId)
+      else proxy.draining.delete(endpointId)
     },
-    draining: () => proxy().draining
+    draining: () => proxy.draining
   }
 }
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 // Owns the command line: settings in, exit codes and signals out.
+import cluster from 'node:cluster'
 import { pino } from 'pino'
 import { type App, startApp } from './app.js'
 import { runCheck } from './check.js'
 import { ConfigError, informationAsked, parseCheckConfig, parseConfig } from './config.js'
+import { runWorker, startPrimary } from './workers.js'
 
 /** Something given is unusable: an unknown flag, a bad URL, a port or file that cannot be had. */
 const EXIT_UNUSABLE = 2
@@ -35,21 +37,27 @@ if (args[0] === 'check') {
 }
 const config = orRefuse(() => parseConfig(args, process.env))
 const logger = pino({ level: config.logLevel })
-const app: App = await startApp(config, logger).catch(refuse)
-logger.info({ proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: config.upstream.href }, 'listening')
+if (cluster.isWorker) await runWorker(config, logger)
+else await run()
 
-let closing = false
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.on(signal, () => {
-    if (closing) process.exit(1)
-    closing = true
-    logger.info({ signal }, 'closing')
-    app.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        logger.error(error, 'closing failed')
-        process.exit(1)
-      }
-    )
-  })
+async function run(): Promise<void> {
+  const start = config.workers === 1 ? startApp : startPrimary
+  const app: App = await start(config, logger).catch(refuse)
+  logger.info({ proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: config.upstream.href }, 'listening')
+
+  let closing = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (closing) process.exit(1)
+      closing = true
+      logger.info({ signal }, 'closing')
+      app.close().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          logger.error(error, 'closing failed')
+          process.exit(1)
+        }
+      )
+    })
+  }
 }

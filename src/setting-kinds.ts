@@ -140,6 +140,17 @@ export const count: Kind<number> = {
   parse: text => (/^\d{1,8}$/.test(text) && Number(text) <= MAX_COUNT ? Number(text) : undefined)
 }
 
+const MAX_PROCESSES = 256
+
+export const processes: Kind<number> = {
+  placeholder: 'N',
+  expected: `a whole number from 1 to ${MAX_PROCESSES}`,
+  parse(text) {
+    const number = count.parse(text) ?? 0
+    return number >= 1 && number <= MAX_PROCESSES ? number : undefined
+  }
+}
+
 export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
 
 export const path: Kind<string> = {

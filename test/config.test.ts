@@ -43,6 +43,7 @@ void t.test('defaults', t => {
     connectTimeoutMs: 5_000,
     drainTimeoutMs: 10_000,
     drainDelayMs: 0,
+    workers: 1,
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
@@ -212,6 +213,7 @@ void t.test('values that cannot be used', t => {
     ...'localhost:3000|127.0.0.1|ftp://a|http:/a|http://|http:///a|http://a:99999|http://a:b'.split('|'),
     ...'http://a/?x|http://a?x=1|http://a/#x|http://a b| http://a|http://[::1|http://a\n'.split('|')
   )
+  bad('--workers', /^--workers .* a whole number from 1 to 256$/, ...'0|-1|257|two'.split('|'))
   bad('--allowed-host', /^--allowed-host /, ...'a b|http://a|a/b|,a|a:b|[g::1]|a:999999|*'.split('|'))
   bad(
     '--allowed-origin',

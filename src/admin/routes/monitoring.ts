@@ -26,7 +26,7 @@ export interface MonitoringOptions {
   monitor: Monitor
   gateway: Gateway
   /** Whether what is observed reaches the store, and soon. */
-  keepsUp: () => boolean
+  keepsUp: () => boolean | Promise<boolean>
   /** Ended sessions of a status answer. */
   historyLimit: number
   /** Settings that a status answer tells: no secrets. */
@@ -94,7 +94,7 @@ export const monitoringRoutes: FastifyPluginCallback<
         monitor.totals(ofEndpoint(endpointId) ?? nobody)
       ])
       return {
-        healthy: serverRunning && keepsUp(),
+        healthy: serverRunning && (await keepsUp()),
         serverRunning,
         toolsCount: tools.length,
         endpoint: endpointUrl(endpointId),

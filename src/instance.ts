@@ -1,0 +1,172 @@
+// Owns one proxy and its accounting: what is observed goes into the outbox, the outbox into the store.
+import type { FastifyBaseLogger } from 'fastify'
+import type { Control } from './admin/operator.js'
+import type { Config, StoreLocation } from './config.js'
+import { gatewayUrl, operatorControl } from './control.js'
+import { type Closable, startInOrder } from './in-order.js'
+import { LiveCounts } from './ledger/live-counts.js'
+import { openMysql } from './ledger/mysql/database.js'
+import { Keeper } from './ledger/keeper.js'
+import { Outbox } from './ledger/outbox.js'
+import { Recorder } from './ledger/recorder.js'
+import { Shipper } from './ledger/shipper.js'
+import { sqlStore } from './ledger/sql/store.js'
+import { openEmbeddedStore } from './ledger/sqlite/store.js'
+import type { Store } from './ledger/store.js'
+import { Callers } from './proxy/callers.js'
+import { OwnRequests } from './proxy/own-requests.js'
+import { Routes } from './proxy/routes.js'
+import { startProxy } from './proxy/server.js'
+import { UpstreamWatch } from './proxy/upstream-watch.js'
+import { storedId } from './sessions/ids.js'
+import type { Observe } from './sessions/observation.js'
+import { SessionTracker } from './sessions/tracker.js'
+import { IdleEnder } from './upkeep/idle-ender.js'
+import { Suspicion } from './upkeep/suspicion.js'
+
+/** How often uses are told to the ledger, and the outbox that the process lives. */
+const TICK_MS = 1_000
+/** How long to wait for the store to have what was observed. */
+const SHIP_TIMEOUT_MS = 5_000
+
+export interface Instance {
+  /** Where clients connect. */
+  readonly proxyUrl: string
+  health(): LedgerHealth
+  /** What operators may have done. */
+  readonly control: Control
+}
+
+/** Whether what is observed reaches the disk and the store. */
+export interface LedgerHealth {
+  ready: boolean
+  outbox: { ok: boolean; depth: number; oldestAt: string | null; sizeBytes: number; lostEvents: number }
+  store: { ok: boolean; failingSince: string | null }
+}
+
+/** Starts the proxy, its outbox, and what writes to the store for it. */
+export async function startInstance(
+  config: Config,
+  store: Store,
+  logger: FastifyBaseLogger
+): Promise<Instance & Closable> {
+  return await startInOrder(async onClose => {
+    const outbox = new Outbox(config.dataDir, Date.now())
+    onClose(() => outbox.close())
+    const liveCounts = config.maxSessionsPerEndpoint > 0 ? new LiveCounts() : undefined
+    const shipper = new Shipper(outbox, store, logger, liveCounts)
+    shipper.start()
+    onClose(() => shipper.stop())
+
+    const tracker = new SessionTracker({
+      idleTimeoutMs: config.sessionIdleTimeoutMs,
+      onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
+    })
+    const recorder = new Recorder(outbox, shipper, logger)
+    const tick = (atLeast?: number): void => {
+      recorder.tick(tracker.flush(Date.now(), atLeast), Date.now())
+      if (liveCounts) shipper.notify()
+    }
+    const shipped = async (): Promise<void> => {
+      tick()
+      await shipper.drain(SHIP_TIMEOUT_MS)
+    }
+    const timer = setInterval(() => tick(), TICK_MS)
+    onClose(async () => {
+      clearInterval(timer)
+      tick(Infinity)
+      await shipper.drain(SHIP_TIMEOUT_MS)
+    })
+
+    const routes = new Routes({
+      stream: config.streamPath,
+      sse: config.ssePath,
+      message: config.messagePath
+    })
+    const callers = new Callers()
+    const own = new OwnRequests({ ...config, routes, callers })
+    onClose(() => own.close())
+    const observe: Observe = observation => recorder.record(tracker.observe(observation))
+
+    const ender = config.endIdleSessions ? new IdleEnder(session => own.end(session), logger) : undefined
+    const keeper = new Keeper(
+      store,
+      outbox.instance,
+      {
+        ...config,
+        idleTimeoutMs: config.sessionIdleTimeoutMs,
+        onLost: () => recorder.record(tracker.held(Date.now())),
+        onIdle: sessions => ender?.add(sessions)
+      },
+      logger
+    )
+    keeper.start()
+    onClose(() => keeper.stop())
+
+    if (config.confirmSuspects) {
+      const watch: UpstreamWatch = new UpstreamWatch({
+        ...config,
+        onReturn: () => void suspicion.upstreamReturned(Date.now()),
+        onLoss: lostAt => suspicion.upstreamLost(lostAt)
+      })
+      const suspicion: Suspicion = new Suspicion({
+        suspects: tracker.suspects,
+        suspect: session => tracker.suspect(session),
+        ping: session => own.ping(session),
+        observe,
+        isAway: () => watch.away,
+        store,
+        instanceId: outbox.instance.id,
+        shipped
+      })
+      onClose(() => {
+        watch.stop()
+        suspicion.stop()
+      })
+    }
+
+    const proxy = await startProxy({
+      ...config,
+      ...config.listen,
+      liveSessions: endpointId => liveCounts?.of(storedId(endpointId) ?? '') ?? 0,
+      routes,
+      callers,
+      observe,
+      logger
+    })
+    onClose(() => proxy.close(config.drainTimeoutMs))
+    return {
+      proxyUrl: proxy.url,
+      health: () => ledgerHealth(outbox, shipper, recorder),
+      control: operatorControl({
+        proxy,
+        recorder,
+        shipper,
+        endpointUrl: endpointId => gatewayUrl(config.upstream, config.streamPath, endpointId)
+      })
+    }
+  })
+}
+
+export async function openStore(location: StoreLocation, idleTimeoutMs: number): Promise<Store> {
+  return location.kind === 'sqlite'
+    ? await openEmbeddedStore(location.path, idleTimeoutMs)
+    : sqlStore(openMysql(location.url), idleTimeoutMs)
+}
+
+function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): LedgerHealth {
+  return {
+    ready: recorder.failure === undefined && shipper.failure === undefined,
+    outbox: {
+      ok: recorder.failure === undefined,
+      depth: outbox.depth,
+      oldestAt: isoTime(outbox.oldestAt),
+      sizeBytes: outbox.sizeBytes,
+      lostEvents: recorder.lostEvents
+    },
+    store: { ok: shipper.failure === undefined, failingSince: isoTime(shipper.failure?.since) }
+  }
+}
+
+const isoTime = (at: number | undefined): string | null =>
+  at === undefined ? null : new Date(at).toISOString()

@@ -1,0 +1,213 @@
+// Owns `--workers`: processes that share the listener, each a proxy with an outbox of its own, and the one that keeps them.
+//
+// A worker is to the ledger what a proxy is: its events are on its own disk queue before its clients know, with no other
+// process to wait for, and several proxies on one store are exact already. The primary forwards nothing: it hands out
+// connections, answers operators, and starts anew what dies; the new worker's first event closes the streams of the old.
+import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
+import { type App, type Proxies, startAround } from './app.js'
+import type { Config } from './config.js'
+import { startInOrder } from './in-order.js'
+import { type LedgerHealth, openStore, startInstance } from './instance.js'
+import {
+  type Answer,
+  answerCall,
+  type Call,
+  type MethodName,
+  type MethodResult,
+  type Methods,
+  WorkerCalls
+} from './worker-calls.js'
+
+/** Set in the environment of a worker: which one it is, from 1 on. */
+const NUMBER_VARIABLE = 'TURNSTILE_WORKER_NUMBER'
+/** A worker that dies sooner than this after its start is not started anew at once. */
+const SHORT_LIFE_MS = 5_000
+const RESTART_DELAY_MS = 1_000
+
+type Start = { started: string } | { failed: string }
+
+const unreachable: LedgerHealth = {
+  ready: false,
+  outbox: { ok: false, depth: 0, oldestAt: null, sizeBytes: 0, lostEvents: 0 },
+  store: { ok: false, failingSince: null }
+}
+
+/** Starts the primary and its workers. Throws as `startApp` does, whichever process it is that cannot start. */
+export const startPrimary = (config: Config, logger: FastifyBaseLogger): Promise<App> =>
+  startAround(config, logger, () =>
+    startInOrder(async onClose => {
+      const draining = new Set<string>()
+      const slots = Array.from({ length: config.workers }, (_, i) => new Slot(i + 1, draining, logger))
+      onClose(() => Promise.all(slots.map(slot => slot.close())))
+      const [proxyUrl] = await Promise.all(slots.map(slot => slot.start()))
+      return { proxyUrl: proxyUrl!, ...together(slots, draining) }
+    })
+  )
+
+/** The workers as one. */
+function together(slots: readonly Slot[], draining: Set<string>): Pick<Proxies, 'health' | 'control'> {
+  return {
+    health: async () =>
+      total(await Promise.all(slots.map(slot => slot.call('health').catch(() => unreachable)))),
+    control: {
+      // The stream of a session is with one of them; which ends the session is all the same to gateway and ledger.
+      async end(session) {
+        const outcomes = await Promise.allSettled(slots.map(slot => slot.call('end', session)))
+        if (outcomes.some(({ status }) => status === 'fulfilled')) return
+        throw (outcomes[0] as PromiseRejectedResult).reason
+      },
+      async settled() {
+        await Promise.allSettled(slots.map(slot => slot.call('settled')))
+      },
+      drain(endpointId, on) {
+        if (on) draining.add(endpointId)
+        else draining.delete(endpointId)
+        for (const slot of slots) void slot.call('drain', endpointId, on).catch(() => undefined)
+      },
+      draining: () => draining
+    }
+  }
+}
+
+/** The place of one worker. */
+class Slot {
+  readonly #number: number
+  readonly #draining: ReadonlySet<string>
+  readonly #logger: FastifyBaseLogger
+  #worker: Worker | undefined
+  #calls: WorkerCalls | undefined
+  #closing = false
+
+  constructor(number: number, draining: ReadonlySet<string>, logger: FastifyBaseLogger) {
+    this.#number = number
+    this.#draining = draining
+    this.#logger = logger
+  }
+
+  /** Resolves with where it listens. */
+  async start(): Promise<string> {
+    const worker = cluster.fork({ [NUMBER_VARIABLE]: String(this.#number) })
+    const startedAt = Date.now()
+    this.#worker = worker
+    this.#calls = new WorkerCalls(worker)
+    const outcome = await Promise.race([
+      startOf(worker),
+      once(worker, 'exit').then((): Start => ({ failed: 'a worker died at its start' }))
+    ])
+    if ('failed' in outcome) throw new Error(outcome.failed)
+    worker.once('exit', (code, signal) => this.#replace(startedAt, code, signal))
+    for (const endpointId of this.#draining) await this.call('drain', endpointId, true)
+    return outcome.started
+  }
+
+  /** Rejects when the worker is gone or does not answer. */
+  call<N extends MethodName>(name: N, ...args: Parameters<Methods[N]>): Promise<MethodResult<N>> {
+    return this.#calls?.call(name, ...args) ?? Promise.reject(new Error('the worker was not started yet'))
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    const worker = this.#worker
+    if (worker?.isConnected() !== true) return
+    const exited = once(worker, 'exit')
+    worker.send('close', () => undefined)
+    await exited
+  }
+
+  #replace(startedAt: number, code: number | null, signal: string | null): void {
+    if (this.#closing) return
+    this.#logger.error({ worker: this.#number, code, signal }, 'a worker died and is started anew')
+    const delayMs = Date.now() - startedAt < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0
+    setTimeout(() => {
+      if (this.#closing) return
+      this.start().catch((error: unknown) => {
+        this.#logger.error({ worker: this.#number, reason: String(error) }, 'a worker does not start')
+        this.#replace(Date.now(), null, null)
+      })
+    }, delayMs)
+  }
+}
+
+function startOf(worker: Worker): Promise<Start> {
+  return new Promise(resolve => {
+    worker.on('message', (message: Start | Answer) => {
+      if ('started' in message || 'failed' in message) resolve(message)
+    })
+  })
+}
+
+/** The reports of all workers as one. */
+function total(reports: readonly LedgerHealth[]): LedgerHealth {
+  const outboxes = reports.map(({ outbox }) => outbox)
+  const sum = (of: (outbox: LedgerHealth['outbox']) => number): number =>
+    outboxes.reduce((total, outbox) => total + of(outbox), 0)
+  const earliest = (times: (string | null)[]): string | null =>
+    times.filter(time => time !== null).sort()[0] ?? null
+  return {
+    ready: reports.every(({ ready }) => ready),
+    outbox: {
+      ok: outboxes.every(({ ok }) => ok),
+      depth: sum(({ depth }) => depth),
+      oldestAt: earliest(outboxes.map(({ oldestAt }) => oldestAt)),
+      sizeBytes: sum(({ sizeBytes }) => sizeBytes),
+      lostEvents: sum(({ lostEvents }) => lostEvents)
+    },
+    store: {
+      ok: reports.every(({ store }) => store.ok),
+      failingSince: earliest(reports.map(({ store }) => store.failingSince))
+    }
+  }
+}
+
+/** The life of a worker's process: it does what the primary says, and ends with it. */
+export async function runWorker(config: Config, logger: FastifyBaseLogger): Promise<void> {
+  const number = Number(process.env[NUMBER_VARIABLE])
+  const log = logger.child({ worker: number })
+  // Terminals and service managers signal every process of a group; when to end, the primary says.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
+  const say = (message: Start | Answer): void => void process.send!(message, () => undefined)
+  const started = startInOrder(async onClose => {
+    const store = await openStore(config.store, config.sessionIdleTimeoutMs)
+    onClose(() => store.close())
+    const instance = await startInstance(shareOf(config, number), store, log)
+    onClose(() => instance.close())
+    return {
+      proxyUrl: instance.proxyUrl,
+      methods: { ...instance.control, health: () => instance.health() }
+    }
+  })
+  process.on('message', (message: 'close' | Call) => {
+    if (message === 'close')
+      started
+        .then(worker => worker.close())
+        .then(
+          () => process.exit(0),
+          (error: unknown) => {
+            log.error(error, 'closing failed')
+            process.exit(1)
+          }
+        )
+    else started.then(({ methods }) => answerCall(message, methods)).then(say, () => undefined)
+  })
+  try {
+    say({ started: (await started).proxyUrl })
+  } catch (error) {
+    say({ failed: error instanceof Error ? error.message : String(error) })
+    process.disconnect()
+  }
+}
+
+/** The first worker keeps the data of a proxy without workers; each takes an equal part of the load. */
+function shareOf(config: Config, number: number): Config {
+  const share = (limit: number): number => Math.ceil(limit / config.workers)
+  return {
+    ...config,
+    dataDir: number === 1 ? config.dataDir : join(config.dataDir, `worker-${number}`),
+    maxConnections: share(config.maxConnections),
+    maxStreams: share(config.maxStreams),
+    maxRequests: share(config.maxRequests)
+  }
+}
