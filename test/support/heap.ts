@@ -3,18 +3,22 @@ import { WebSocket } from 'undici'
 
 interface Answer {
   id: number
-  result: { result: { value: number } }
+  result: { result: { value: unknown } }
 }
 
 /** Bytes in use on the main thread's heap, after a garbage collection. */
 export const heapUsedBytes = (inspectorPort: number): Promise<number> =>
-  afterCollection(inspectorPort, 'process.memoryUsage().heapUsed')
+  evaluate(inspectorPort, 'process.memoryUsage().heapUsed') as Promise<number>
 
 /** The same, and what buffers hold outside of it. */
 export const memoryUsedBytes = (inspectorPort: number): Promise<number> =>
-  afterCollection(inspectorPort, 'process.memoryUsage().heapUsed + process.memoryUsage().external')
+  evaluate(
+    inspectorPort,
+    'process.memoryUsage().heapUsed + process.memoryUsage().external'
+  ) as Promise<number>
 
-async function afterCollection(inspectorPort: number, expression: string): Promise<number> {
+/** The value of an expression on its main thread, after a garbage collection. */
+export async function evaluate(inspectorPort: number, expression: string): Promise<unknown> {
   const targets = (await (await fetch(`http://127.0.0.1:${inspectorPort}/json`)).json()) as {
     webSocketDebuggerUrl: string
   }[]
