@@ -75,6 +75,23 @@ CREATE TABLE IF NOT EXISTS turnstile_early_closes (
   KEY early_closes_noted (noted_at)
 ) ENGINE = InnoDB;
 
+-- Whose visit a session-less client's row in endpoint_logs_v2 is.
+CREATE TABLE IF NOT EXISTS turnstile_visits (
+  session_id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  visitor VARCHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'keyed hash of endpoint, address, user agent and Authorization',
+  last_seen_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (session_id),
+  KEY visitor_time (visitor, last_seen_at)
+) ENGINE = InnoDB;
+
+-- Secrets that the proxies of this store share: `visitor` is the key of the hash in turnstile_visits.
+CREATE TABLE IF NOT EXISTS turnstile_keys (
+  name VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  secret VARCHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  PRIMARY KEY (name)
+) ENGINE = InnoDB;
+
 -- One row a proxy: how far its outbox is applied, and its last sign of life.
 CREATE TABLE IF NOT EXISTS turnstile_instances (
   id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { BlockList, isIPv6 } from 'node:net'
 import {
   address,
+  addressRanges,
   age,
   boolean,
   count,
@@ -118,6 +119,10 @@ const settings = {
   allowedOrigin: {
     kind: origins,
     help: 'origins of browsers to answer, all others 403 (default: any)'
+  },
+  trustedProxy: {
+    kind: addressRanges,
+    help: 'proxies before this one whose X-Forwarded-For tells the client address, comma separated (default: none)'
   },
   adminToken: {
     kind: tokens,

@@ -20,6 +20,7 @@ import { startProxy } from './proxy/server.js'
 import { UpstreamWatch } from './proxy/upstream-watch.js'
 import { storedId } from './sessions/ids.js'
 import type { Observe } from './sessions/observation.js'
+import { RequestCounts } from './sessions/request-counts.js'
 import { SessionTracker } from './sessions/tracker.js'
 import { IdleEnder } from './upkeep/idle-ender.js'
 import { Suspicion } from './upkeep/suspicion.js'
@@ -62,6 +63,7 @@ export async function startInstance(
       idleTimeoutMs: config.sessionIdleTimeoutMs,
       onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
     })
+    const counts = new RequestCounts()
     const recorder = new Recorder(outbox, shipper, logger)
     const tick = (atLeast?: number): void => {
       recorder.tick(tracker.flush(Date.now(), atLeast), Date.now())
@@ -86,7 +88,10 @@ export async function startInstance(
     const callers = new Callers()
     const own = new OwnRequests({ ...config, routes, callers })
     onClose(() => own.close())
-    const observe: Observe = observation => recorder.record(tracker.observe(observation))
+    const observe: Observe = observation => {
+      counts.observe(observation)
+      recorder.record(tracker.observe(observation))
+    }
 
     const ender = config.endIdleSessions ? new IdleEnder(session => own.end(session), logger) : undefined
     const keeper = new Keeper(

@@ -1,6 +1,6 @@
 // Owns how the text of a setting becomes its value.
 import { readFileSync } from 'node:fs'
-import { isIP, isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv6 } from 'node:net'
 
 /** How the text of a setting becomes its value. */
 export interface Kind<T> {
@@ -163,6 +163,23 @@ export const pathPattern: Kind<string> = {
   placeholder: 'PATH',
   expected: 'a path such as /mcp or /stream/{endpoint_id}, with at most one {…}',
   parse: text => (/^\/[^\s?#{}]*(\{\w+\}[^\s?#{}]*)?$/.test(text) ? text : undefined)
+}
+
+export const addressRanges: Kind<BlockList> = {
+  placeholder: 'RANGES',
+  expected: 'IP addresses or ranges, separated by commas, such as 10.0.0.0/8,::1',
+  parse(text) {
+    const ranges = new BlockList()
+    for (const range of text.split(',')) {
+      const [, network = '', digits] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(range.trim()) ?? []
+      const family = isIP(network)
+      const bits = family === 6 ? 128 : 32
+      const length = Number(digits ?? bits)
+      if (family === 0 || length > bits) return undefined
+      ranges.addSubnet(network, length, family === 6 ? 'ipv6' : 'ipv4')
+    }
+    return ranges
+  }
 }
 
 /** Who may ask the admin port: `read` its queries, or `write` too (end sessions, drain endpoints). */

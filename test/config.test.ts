@@ -54,6 +54,7 @@ void t.test('defaults', t => {
     rewriteHost: false,
     allowedHost: undefined,
     allowedOrigin: undefined,
+    trustedProxy: undefined,
     adminToken: undefined,
     adminTokenFile: undefined,
     adminAllowOrigin: undefined,
@@ -110,6 +111,7 @@ void t.test('every setting has its variable', t => {
     TURNSTILE_CONNECT_TIMEOUT: '1s',
     TURNSTILE_DRAIN_TIMEOUT: '0',
     TURNSTILE_REWRITE_HOST: 'yes',
+    TURNSTILE_TRUSTED_PROXY: '192.0.2.1',
     TURNSTILE_LOG_LEVEL: 'silent',
     TURNSTILE_STREAM_PATH: '/mcp',
     TURNSTILE_SSE_PATH: '/{name}/events',
@@ -119,6 +121,7 @@ void t.test('every setting has its variable', t => {
     TURNSTILE_PORT: 'tcp://10.0.0.1:80'
   })
   t.equal(config.upstream.href, 'https://gateway.example/base/')
+  t.equal(config.trustedProxy?.check('192.0.2.1'), true)
   t.match(config, {
     listen: { host: '0.0.0.0', port: 0 },
     admin: { host: 'admin.example', port: 1 },
@@ -256,11 +259,26 @@ void t.test('values that cannot be used', t => {
   bad('--stream-path', /give a path such as/, 'mcp', '/a b', '/{a}/{b}', '/x?y', '/{}')
   bad('--message-path', /give a path such as/, 'message', '/{id}', '/m#')
   bad('--retention', /give a time of at least 1h/, '30', '59m', '0h', '-1d')
+  bad(
+    '--trusted-proxy',
+    /give IP addresses or ranges, separated by commas, such as/,
+    ...'proxy|10.0.0.0/33|::1/129|10.0.0|10.0.0.1,|10.0.0.0/8;::1|10.0.0.0/-1|fe80::1%eth0'.split('|')
+  )
   bad('--lease', /give a time from 6s/, '0', '5s', '1d')
   refuses(t, 'BAD_VALUE', /^TURNSTILE_LISTEN "x" cannot/, UPSTREAM, { TURNSTILE_LISTEN: 'x' })
   refuses(t, 'BAD_VALUE', /^MCP_CONNECTION_LOG_LEVEL "x" cannot/, UPSTREAM, {
     MCP_CONNECTION_LOG_LEVEL: 'x'
   })
+  t.end()
+})
+
+void t.test('trusted proxies', t => {
+  const trusted = parse(['--trusted-proxy', '10.0.0.0/8, 192.0.2.1,2001:db8::/32,::1']).trustedProxy!
+  for (const address of ['10.255.0.1', '192.0.2.1']) t.equal(trusted.check(address), true, address)
+  for (const address of ['11.0.0.1', '192.0.2.2']) t.equal(trusted.check(address), false, address)
+  for (const address of ['2001:db8:1::1', '::1']) t.equal(trusted.check(address, 'ipv6'), true, address)
+  for (const address of ['2001:db9::1', '::2']) t.equal(trusted.check(address, 'ipv6'), false, address)
+  t.equal(parse(['--trusted-proxy', '0.0.0.0/0']).trustedProxy?.check('203.0.113.9'), true)
   t.end()
 })
 

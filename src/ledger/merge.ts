@@ -1,6 +1,14 @@
 // Owns how facts about one session become its row: a pure merge whose result does not depend on their order.
-import type { CloseEvent, FinalReason, OpenEvent, PresumedReason, UseEvent } from '../sessions/events.js'
+import type {
+  CloseEvent,
+  FinalReason,
+  OpenEvent,
+  PresumedReason,
+  UseEvent,
+  VisitEvent
+} from '../sessions/events.js'
 import { Transport } from '../sessions/observation.js'
+import { mergeWho, type Who } from '../sessions/who.js'
 import type { Instance, SessionRow } from './store.js'
 
 /** Everything the store keeps of a session. */
@@ -25,7 +33,8 @@ export function mergeProof(
   origin: Instance,
   idleTimeoutMs = 0
 ): SessionRecord {
-  const after = before ? { ...before } : newRecord(proof)
+  const after = before ? { ...before } : newRecord(proof, proof.transport, proof.at)
+  if (proof.type === 'use' && proof.who) Object.assign(after, mergeWho(after, proof.who))
   if (proof.type === 'open' && (after.clientAddress === '' || proof.at < after.connectAt)) {
     after.clientAddress = proof.clientAddress
     after.userAgent = proof.userAgent
@@ -45,6 +54,45 @@ export function mergeProof(
   return open && after.closedAt !== null && after.closedBy !== null
     ? ended(after, after.closedAt, after.closedBy, idleTimeoutMs)
     : after
+}
+
+/**
+ * Whether a fact of a session-less client belongs to this visit of it: their times touch, each with the idle timeout
+ * (0: it is never idle).
+ */
+export function belongsTo(visit: SessionRecord, { from, at }: VisitEvent, idleTimeoutMs: number): boolean {
+  const lastsMs = idleTimeoutMs || Infinity
+  return from < visit.lastSeenAt + lastsMs && visit.connectAt < at + lastsMs
+}
+
+/**
+ * Merges presence of a session-less client with all visits that it belongs to: they turn out to be one, which keeps the
+ * id of the first. So the visits are what the presence told so far adds up to, in whichever order it was told.
+ */
+export function mergeVisits(
+  visits: readonly SessionRecord[],
+  fact: VisitEvent,
+  origin: Instance
+): SessionRecord {
+  const [first = newRecord(fact, Transport.sessionless, fact.from), ...others] = visits.toSorted(
+    (a, b) => a.connectAt - b.connectAt
+  )
+  const last = [first, ...others].reduce((a, b) => (b.lastSeenAt > a.lastSeenAt ? b : a))
+  const merged: SessionRecord = {
+    ...first,
+    ...[fact.who, ...visits].reduce<Who>(mergeWho, first),
+    disconnectAt: last.disconnectAt,
+    reason: last.reason,
+    clientAddress: fact.clientAddress,
+    userAgent: fact.userAgent,
+    connectAt: Math.min(first.connectAt, fact.from),
+    lastSeenAt: Math.max(last.lastSeenAt, fact.at),
+    seenBy: fact.at >= last.lastSeenAt ? origin.id : last.seenBy,
+    requestCount: visits.reduce((sum, { requestCount }) => sum + requestCount, fact.requests)
+  }
+  if (last.reason === 'idle' && fact.at > last.lastSeenAt) merged.reason = null
+  if (merged.reason === null) merged.disconnectAt = merged.connectAt
+  return merged
 }
 
 /**
@@ -112,7 +160,11 @@ function precedes(
   return finalOrder.indexOf(close.reason) < finalOrder.indexOf(closedBy)
 }
 
-function newRecord({ endpointId, sessionId, transport, at }: OpenEvent | UseEvent): SessionRecord {
+function newRecord(
+  { endpointId, sessionId }: { endpointId: string; sessionId: string },
+  transport: Transport,
+  at: number
+): SessionRecord {
   return {
     endpointId,
     sessionId,

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import { FIRST_SESSIONLESS_REVISION } from '../sessions/signals.js'
+import { LISTEN_METHOD } from '../sessions/visits.js'
 import type { Drains } from './drains.js'
 import { failureOf, RefusedRequest, sendFailure, sendRawFailure } from './errors.js'
 import type { Routes } from './routes.js'
@@ -127,7 +128,7 @@ const isReached = (limit: number, count: number): boolean => limit > 0 && count 
 /** By its head: a client that wants events says so (MCP 2025-03-26, "Listening for Messages"; 2026-07-28, "Listen"). */
 function asksForStream({ method, headers }: IncomingMessage): boolean {
   if (method === 'GET') return headers.accept?.includes('text/event-stream') === true
-  return headers['mcp-method'] === 'subscriptions/listen'
+  return headers['mcp-method'] === LISTEN_METHOD
 }
 
 /**

@@ -2,27 +2,21 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Observe } from '../sessions/observation.js'
 import type { AnswerHead } from './answer-parser.js'
-import type { Callers } from './callers.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './chunks.js'
 import type { Connection, ExchangeHandler } from './connection.js'
 import type { Connections } from './connections.js'
 import { failureOf, sendFailure } from './errors.js'
 import { requestHeaders, responseHeaders } from './headers.js'
-import { type StreamSession, type Tap, tapFor } from './observe.js'
-import type { Routes } from './routes.js'
+import { type Accounting, type StreamSession, type Tap, tapFor } from './observe.js'
 import { readTarget } from './target.js'
 import { Upload } from './upload.js'
 
-export interface ForwardContext {
+export interface ForwardContext extends Accounting {
   upstream: URL
   rewriteHost: boolean
   upstreamTimeoutMs: number
   connections: Connections
-  routes: Routes
-  callers: Callers
-  observe: Observe
   logger: FastifyBaseLogger
   /** The proxy is closing: clients are told to come back on another connection. */
   closing: boolean
@@ -88,7 +82,7 @@ export class Exchange implements ExchangeHandler {
   }
 
   #send(): void {
-    const { upstream, rewriteHost, connections, routes, callers, observe } = this.#context
+    const { upstream, rewriteHost, connections } = this.#context
     const req = this.#req
     const method = req.method ?? ''
     const { path, authority, upstreamPath } = readTarget(req, upstream)
@@ -99,12 +93,15 @@ export class Exchange implements ExchangeHandler {
       rewrittenHost: rewriteHost ? upstream.host : undefined,
       bodyBytes: whole ? (body?.length ?? 0) : undefined
     })
-    this.#tap = tapFor(req, path, routes, callers, observe)
+    this.#tap = tapFor(req, path, this.#context)
+    if (body !== null) this.#tap?.requestBody(body)
     const connection = connections.take()
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${lines(fields)}\r\n`
     connection.send({ method, head, body, complete: whole }, this)
-    if (!whole) this.#upload = new Upload(req, connection)
+    if (whole) return
+    this.#upload = new Upload(req, connection)
+    if (this.#tap) req.on('data', (part: Buffer) => this.#tap?.requestBody(part))
   }
 
   onDrain(): void {

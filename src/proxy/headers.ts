@@ -1,6 +1,6 @@
 // Owns which header fields pass: hop-by-hop fields end here, forwarding fields are added, and all others keep their
 // order, case and repetition.
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { RefusedRequest } from './errors.js'
 
 /** RFC 9110 §7.6.1. */
@@ -87,6 +87,11 @@ export function responseHeaders(fields: readonly string[], chunked: boolean): st
 export function addressOf(req: IncomingMessage): string {
   const address = req.socket.remoteAddress ?? ''
   return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
+
+/** A field that should be there once. */
+export function text(value: IncomingHttpHeaders[string]): string | undefined {
+  return typeof value === 'string' ? value : value?.[0]
 }
 
 /** The fields that a `Connection` field takes out of the message. */

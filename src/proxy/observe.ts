@@ -1,11 +1,17 @@
-// Owns what is accounted of an exchange: taps that read the answer on its way and never change or delay it.
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+// Owns what is accounted of an exchange: taps that read request and answer on their way and never change or delay them.
+import type { IncomingMessage } from 'node:http'
+import type { BlockList } from 'node:net'
 import type { Client, Observe, StreamNews } from '../sessions/observation.js'
-import { isSessionless } from '../sessions/signals.js'
+import { isAccepted, isSessionless } from '../sessions/signals.js'
+import { LISTEN_METHOD, visitorOf } from '../sessions/visits.js'
+import { nobody, type Who } from '../sessions/who.js'
 import type { AnswerHeaders } from './answer-parser.js'
 import type { Callers } from './callers.js'
-import { EndpointEvent } from './endpoint-event.js'
-import { addressOf } from './headers.js'
+import { clientOf } from './client-address.js'
+import { endpointEvent, initializeResult } from './first-event.js'
+import { text } from './headers.js'
+import { InitializeAnswer } from './initialize.js'
+import { callOf, RequestBody } from './request-body.js'
 import type { Route, Routes } from './routes.js'
 
 /** Its ids as on the wire. */
@@ -18,32 +24,37 @@ export interface StreamSession {
 export interface Tap {
   /** The session whose messages the answer carries, once that is known. */
   readonly streamOf: StreamSession | undefined
+  /** A part of the request's body came. */
+  requestBody(chunk: Buffer): void
   /** The final head of the answer came. */
   head(status: number, headers: AnswerHeaders): void
   /** A part of the body came. */
   chunk(chunk: Buffer): void
-  /** The answer ended or broke off (`byUpstream`), or the client left; once, and only after `head`. */
+  /** The answer ended or broke off (`byUpstream`), or the client left; once. */
   end(byUpstream: boolean): void
 }
 
-/** The tap for a request whose target, in origin-form, is `target`; undefined where nothing is accounted. */
-export function tapFor(
-  req: IncomingMessage,
-  target: string,
-  routes: Routes,
-  callers: Callers,
+/** What decides which requests are accounted, and to whom. */
+export interface Accounting {
+  routes: Routes
+  callers: Callers
+  /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
+  trustedProxy?: BlockList | undefined
   observe: Observe
-): Tap | undefined {
-  const route = routes.match(req.method, target)
+}
+
+/** The tap for a request whose target, in origin-form, is `target`; undefined where nothing is accounted. */
+export function tapFor(req: IncomingMessage, target: string, accounting: Accounting): Tap | undefined {
+  const route = accounting.routes.match(req.method, target)
   switch (route?.kind) {
     case undefined:
       return undefined
     case 'streamable':
-      return new StreamableTap(route.endpointId, req, target, callers, observe)
+      return new StreamableTap(route.endpointId, req, target, accounting)
     case 'legacy-stream':
-      return new LegacyStreamTap(route.endpointId, req, observe)
+      return new LegacyStreamTap(route.endpointId, req, accounting)
     case 'message':
-      return new MessageTap(route, req, observe)
+      return new MessageTap(route, req, accounting)
   }
 }
 
@@ -55,34 +66,50 @@ class StreamableTap implements Tap {
   readonly #endpointId: string
   readonly #req: IncomingMessage
   readonly #target: string
-  readonly #callers: Callers
-  readonly #observe: Observe
-  /** The session whose messages this stream carries. */
-  #streamOf: string | undefined
+  readonly #accounting: Accounting
+  readonly #sessionId: string | undefined
+  /** Of a POST, until it is answered. */
+  #body: RequestBody | undefined
+  /** Of an accepted request without a session. */
+  #visitor: string | undefined
+  /** The answer carries messages of the server. */
+  #isStream = false
+  #isListening = false
   /** Set while only the body can tell which kind of 401 this is. */
   #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
+  /** Set from an answer that opened a session until what it says of that is read. */
+  #opening: { sessionId: string; who: Who; answer: InitializeAnswer } | undefined
 
-  constructor(endpointId: string, req: IncomingMessage, target: string, callers: Callers, observe: Observe) {
+  constructor(endpointId: string, req: IncomingMessage, target: string, accounting: Accounting) {
     this.#endpointId = endpointId
     this.#req = req
     this.#target = target
-    this.#callers = callers
-    this.#observe = observe
+    this.#accounting = accounting
+    this.#sessionId = text(req.headers['mcp-session-id'])
+    if (req.method === 'POST') this.#body = new RequestBody(this.#sessionId === undefined)
+  }
+
+  requestBody(chunk: Buffer): void {
+    this.#body?.add(chunk)
   }
 
   get streamOf(): StreamSession | undefined {
-    const sessionId = this.#streamOf
-    return sessionId === undefined ? undefined : { endpointId: this.#endpointId, sessionId }
+    const [endpointId, sessionId] = [this.#endpointId, this.#sessionId]
+    return this.#isStream && sessionId !== undefined ? { endpointId, sessionId } : undefined
   }
 
   head(status: number, headers: AnswerHeaders): void {
     const request = this.#req.headers
-    const sessionId = text(request['mcp-session-id'])
+    const [sessionId, body] = [this.#sessionId, this.#body]
     const issuedSessionId = text(headers['mcp-session-id'])
     const protocolVersion = text(request['mcp-protocol-version'])
+    const { rpcMethod, rpcName } = callOf(this.#req, body)
+    const client = this.#client()
+    const mayVisit = body !== undefined && sessionId === undefined && issuedSessionId === undefined
+    const visitor = mayVisit ? visitorOf(this.#endpointId, client, request.authorization) : undefined
     const at = Date.now()
     const emit = (notFound: boolean): void =>
-      this.#observe({
+      this.#accounting.observe({
         kind: 'streamable',
         endpointId: this.#endpointId,
         method: this.#req.method ?? '',
@@ -91,11 +118,26 @@ class StreamableTap implements Tap {
         issuedSessionId,
         protocolVersion,
         sessionNotFound: notFound,
-        client: clientOf(this.#req),
+        client,
+        visitor,
+        body,
+        rpcMethod,
+        rpcName,
         at
       })
-    if (status < 300 && isEventStream(headers)) this.#streamOf = sessionId
-    this.#noteCaller(status, issuedSessionId ?? sessionId, protocolVersion)
+    if (isAccepted(status)) {
+      this.#isStream = isEventStream(headers)
+      this.#visitor = visitor
+      this.#isListening = rpcMethod === LISTEN_METHOD
+      if (sessionId === undefined && issuedSessionId !== undefined)
+        this.#opening = {
+          sessionId: issuedSessionId,
+          who: body?.who() ?? nobody,
+          answer: new InitializeAnswer(this.#isStream)
+        }
+      this.#noteCaller(issuedSessionId ?? sessionId, protocolVersion)
+    }
+    this.#body = undefined
     if (status === 401 && sessionId !== undefined && headers['www-authenticate'] === undefined) {
       this.#undecided = { emit, matched: 0 }
     } else {
@@ -104,7 +146,8 @@ class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
-    if (hasMessage(chunk)) this.#tell('server-message')
+    if (this.#isStream && hasMessage(chunk)) this.#tell('server-message')
+    if (this.#opening?.answer.feed(chunk)) this.#identify()
     if (this.#undecided === undefined) return
     const { matched } = this.#undecided
     const expected = sessionNotFound.subarray(matched, matched + chunk.length)
@@ -115,25 +158,38 @@ class StreamableTap implements Tap {
 
   end(byUpstream: boolean): void {
     this.#decide(false)
-    const session = this.#streamOf
-    if (!byUpstream || this.#req.method !== 'GET' || session === undefined) return
-    // After a DELETE there is nobody left to ask for.
-    if (this.#callers.of(this.#endpointId, session)) this.#tell('upstream-ended')
+    this.#identify()
+    if (byUpstream && this.#req.method === 'GET' && this.#isKnownCaller()) this.#tell('upstream-ended')
+    if (this.#isListening && this.#visitor !== undefined)
+      this.#accounting.observe({ kind: 'listen-ended', visitor: this.#visitor, at: Date.now() })
+  }
+
+  /** After a DELETE there is nobody left to ask for. */
+  #isKnownCaller(): boolean {
+    const { callers } = this.#accounting
+    return this.#sessionId !== undefined && callers.of(this.#endpointId, this.#sessionId) !== undefined
   }
 
   /** Tells news of the stream, if this is one. */
   #tell(kind: StreamNews['kind']): void {
-    const [endpointId, sessionId] = [this.#endpointId, this.#streamOf]
-    if (sessionId === undefined) return
-    this.#observe({ kind, endpointId, sessionId, client: clientOf(this.#req), at: Date.now() })
+    if (!this.#isStream) return
+    const [endpointId, sessionId, visitor, at] = [
+      this.#endpointId,
+      this.#sessionId,
+      this.#visitor,
+      Date.now()
+    ]
+    const { observe } = this.#accounting
+    if (sessionId !== undefined) observe({ kind, endpointId, sessionId, client: this.#client(), at })
+    else if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
   }
 
-  #noteCaller(status: number, sessionId: string | undefined, protocolVersion: string | undefined): void {
+  #noteCaller(sessionId: string | undefined, protocolVersion: string | undefined): void {
     if (sessionId === undefined || isSessionless(protocolVersion)) return
     const { method, headers } = this.#req
-    if (status >= 300) return
-    if (method === 'DELETE') return this.#callers.forget(this.#endpointId, sessionId)
-    this.#callers.note(this.#endpointId, {
+    const { callers } = this.#accounting
+    if (method === 'DELETE') return callers.forget(this.#endpointId, sessionId)
+    callers.note(this.#endpointId, {
       target: this.#target,
       host: headers.host,
       sessionId,
@@ -147,30 +203,58 @@ class StreamableTap implements Tap {
     this.#undecided = undefined
     undecided?.emit(notFound)
   }
+
+  #identify(): void {
+    if (this.#opening === undefined) return
+    const { sessionId, who, answer } = this.#opening
+    this.#opening = undefined
+    this.#accounting.observe({
+      kind: 'identity',
+      endpointId: this.#endpointId,
+      sessionId,
+      who: { ...who, protocolVersion: answer.revision }
+    })
+  }
+
+  #client(): Client {
+    return clientOf(this.#req, this.#accounting)
+  }
 }
 
 class MessageTap implements Tap {
   readonly streamOf = undefined
   readonly #route: Route & { kind: 'message' }
   readonly #req: IncomingMessage
-  readonly #observe: Observe
+  readonly #accounting: Accounting
+  readonly #body = new RequestBody(true)
 
-  constructor(route: Route & { kind: 'message' }, req: IncomingMessage, observe: Observe) {
+  constructor(route: Route & { kind: 'message' }, req: IncomingMessage, accounting: Accounting) {
     this.#route = route
     this.#req = req
-    this.#observe = observe
+    this.#accounting = accounting
+  }
+
+  requestBody(chunk: Buffer): void {
+    this.#body.add(chunk)
   }
 
   head(status: number): void {
     const { endpointId, sessionId } = this.#route
-    this.#observe({
+    const { observe } = this.#accounting
+    const { rpcMethod, rpcName } = callOf(this.#req, this.#body)
+    const client = clientOf(this.#req, this.#accounting)
+    observe({
       kind: 'message',
       endpointId,
       sessionId,
       status,
-      client: clientOf(this.#req),
+      client,
+      rpcMethod,
+      rpcName,
       at: Date.now()
     })
+    if (rpcMethod === 'initialize' && isAccepted(status))
+      observe({ kind: 'identity', endpointId, sessionId, who: this.#body.who() })
   }
 
   chunk(): void {
@@ -186,13 +270,18 @@ class LegacyStreamTap implements Tap {
   readonly #endpointId: string
   readonly #client: Client
   readonly #observe: Observe
-  #event: EndpointEvent | undefined
+  #opening: ReturnType<typeof endpointEvent> | undefined
+  #result: ReturnType<typeof initializeResult> | undefined
   #sessionId: string | undefined
 
-  constructor(endpointId: string, req: IncomingMessage, observe: Observe) {
+  constructor(endpointId: string, req: IncomingMessage, accounting: Accounting) {
     this.#endpointId = endpointId
-    this.#client = clientOf(req)
-    this.#observe = observe
+    this.#client = clientOf(req, accounting)
+    this.#observe = accounting.observe
+  }
+
+  requestBody(): void {
+    // A GET has none.
   }
 
   get streamOf(): StreamSession | undefined {
@@ -201,20 +290,34 @@ class LegacyStreamTap implements Tap {
   }
 
   head(status: number, headers: AnswerHeaders): void {
-    if (status < 300 && isEventStream(headers)) this.#event = new EndpointEvent()
+    if (status < 300 && isEventStream(headers)) this.#opening = endpointEvent()
   }
 
   chunk(chunk: Buffer): void {
-    if (this.#event === undefined) return
-    this.#event.feed(chunk)
-    if (!this.#event.done) return
-    this.#sessionId = this.#event.sessionId
-    this.#event = undefined
-    this.#emit('legacy-opened')
+    if (this.#opening !== undefined) this.#awaitSession(this.#opening, chunk)
+    else if (this.#result !== undefined) this.#awaitResult(this.#result, chunk)
   }
 
   end(): void {
     this.#emit('legacy-ended')
+  }
+
+  #awaitSession(opening: ReturnType<typeof endpointEvent>, chunk: Buffer): void {
+    opening.feed(chunk)
+    if (!opening.done) return
+    this.#opening = undefined
+    this.#sessionId = opening.value?.sessionId
+    if (this.#sessionId !== undefined) this.#result = initializeResult()
+    this.#emit('legacy-opened')
+  }
+
+  #awaitResult(result: ReturnType<typeof initializeResult>, chunk: Buffer): void {
+    result.feed(chunk)
+    if (!result.done) return
+    this.#result = undefined
+    if (result.value === undefined) return
+    const who = { ...nobody, protocolVersion: result.value }
+    this.#observe({ kind: 'identity', endpointId: this.#endpointId, sessionId: this.#sessionId!, who })
   }
 
   #emit(kind: 'legacy-opened' | 'legacy-ended'): void {
@@ -236,12 +339,4 @@ const COLON = 0x3a
 /** Whether a chunk of an event stream is more than a comment, as servers send them to keep a stream alive. */
 function hasMessage(chunk: Buffer): boolean {
   return chunk[0] !== COLON || chunk.includes('\ndata:')
-}
-
-function clientOf(req: IncomingMessage): Client {
-  return { address: addressOf(req), userAgent: req.headers['user-agent'] }
-}
-
-function text(value: IncomingHttpHeaders[string]): string | undefined {
-  return typeof value === 'string' ? value : value?.[0]
 }

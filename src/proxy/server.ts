@@ -1,7 +1,7 @@
 // Owns the proxy's listener and its life: Fastify opens and closes it, node's server hands requests to `forward`.
 import assert from 'node:assert'
 import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerOptions } from 'node:http'
-import { Socket, type AddressInfo } from 'node:net'
+import { type BlockList, Socket, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
@@ -34,6 +34,8 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   /** Where it is noted how clients reach their sessions. */
   callers: Callers
   observe: Observe
+  /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
+  trustedProxy?: BlockList | undefined
   logger: FastifyBaseLogger
 }
 

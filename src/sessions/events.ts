@@ -1,5 +1,6 @@
 // Owns the ledger's events: what is known of a session, in facts that can be merged in any order.
 import type { Transport } from './observation.js'
+import type { Who } from './who.js'
 
 /** Ends seen on the wire or ordered by an operator: a session that has one never comes back. */
 export type FinalReason = 'delete' | 'stream_end' | 'gone' | 'killed'
@@ -30,6 +31,24 @@ export interface UseEvent {
   transport: Transport
   at: number
   requests: number
+  /** What was learned of the client since then. */
+  who?: Who
+}
+
+/** A session-less client was there from `from` to `at` (epoch ms). */
+export interface VisitEvent {
+  type: 'visit'
+  endpointId: string
+  /** The id of the visit, should this be the first that is told of it. */
+  sessionId: string
+  /** Digest of the client's identity. */
+  visitor: string
+  from: number
+  at: number
+  clientAddress: string
+  userAgent: string | null
+  requests: number
+  who: Who
 }
 
 /** The session ended at `at` (epoch ms). Of a session that nobody saw open it creates nothing. */
@@ -48,5 +67,5 @@ export interface RestartEvent {
   at: number
 }
 
-export type SessionEvent = OpenEvent | UseEvent | CloseEvent
+export type SessionEvent = OpenEvent | UseEvent | CloseEvent | VisitEvent
 export type LedgerEvent = SessionEvent | RestartEvent

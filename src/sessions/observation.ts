@@ -1,4 +1,5 @@
-// Owns what the proxy reports of one exchange: plain data, small, no bodies, taken before the client can know of it.
+// Owns what the proxy reports of one exchange: small plain data, taken before the client can know of it.
+import type { Who } from './who.js'
 
 /** The `transport_type` of the queries: 1 = legacy HTTP+SSE, 2 = Streamable HTTP, 3 = session-less client. */
 export const Transport = { sse: 1, streamable: 2, sessionless: 3 } as const
@@ -6,13 +7,27 @@ export type Transport = (typeof Transport)[keyof typeof Transport]
 
 /** Who sent a request, as far as its connection and headers tell. */
 export interface Client {
-  /** IP address of the peer. */
+  /** IP address of the peer, or what trusted proxies between tell of it. */
   address: string
   userAgent: string | undefined
 }
 
+/** What a request asks for: headers of MCP 2026-07-28, or the start of its body. */
+export interface RpcCall {
+  /** The JSON-RPC method. */
+  rpcMethod?: string | undefined
+  /** The name of the tool, prompt or resource. */
+  rpcName?: string | undefined
+}
+
+/** Reads the body of a request, as far as it is kept. */
+export interface RequestBody {
+  /** The client's name and version. */
+  who(): Who
+}
+
 /** An answered request of the Streamable HTTP transport: `/stream/{endpoint_id}`. */
-export interface StreamableAnswer {
+export interface StreamableAnswer extends RpcCall {
   kind: 'streamable'
   endpointId: string
   method: string
@@ -26,12 +41,15 @@ export interface StreamableAnswer {
   /** The answer is rmcp 0.x's `401` with the body `Unauthorized: Session not found` and no `WWW-Authenticate`. */
   sessionNotFound: boolean
   client: Client
+  /** Set where the request is a POST that names no session: which session-less client it may be from, and its body. */
+  visitor?: string | undefined
+  body?: RequestBody | undefined
   /** When the answer's headers came, in epoch milliseconds. */
   at: number
 }
 
 /** An answered `POST /message?sessionId=S&endpointId=E` of the legacy HTTP+SSE transport. */
-export interface MessageAnswer {
+export interface MessageAnswer extends RpcCall {
   kind: 'message'
   /** Undefined where the message path does not name it; then the session is found by its id alone. */
   endpointId: string | undefined
@@ -72,7 +90,24 @@ export interface PingAnswer {
   at: number
 }
 
-export type Observation = StreamableAnswer | StreamNews | PingAnswer | MessageAnswer | LegacyStream
+/** On the answer to a session-less client: a server message passed, or its listen stream ended. */
+export interface VisitStream {
+  kind: 'visit-message' | 'listen-ended'
+  visitor: string
+  at: number
+}
+
+/** What the `initialize` exchange of a session tells, once it is read. */
+export interface Identity {
+  kind: 'identity'
+  /** Undefined as in `MessageAnswer`. */
+  endpointId: string | undefined
+  sessionId: string
+  who: Who
+}
+
+export type Observation =
+  StreamableAnswer | StreamNews | PingAnswer | MessageAnswer | LegacyStream | VisitStream | Identity
 
 /** Takes each observation before the bytes it speaks of go to the client; synchronous, and never throws. */
 export type Observe = (observation: Observation) => void

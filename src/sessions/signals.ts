@@ -4,17 +4,17 @@ import type { MessageAnswer, PingAnswer, StreamableAnswer } from './observation.
 /**
  * `open`: the answer issued this id. `use`: the gateway accepted a request of this session. `delete`: it accepted
  * the client's DELETE. `gone`: it does not know the session any more. `living`: it does, asked by the proxy itself.
- * `none`: nothing is proved.
+ * `visit`: it accepted a request of a client that has no session. `none`: nothing is proved.
  */
-export type Signal = 'open' | 'use' | 'delete' | 'gone' | 'living' | 'none'
+export type Signal = 'open' | 'use' | 'delete' | 'gone' | 'living' | 'visit' | 'none'
 
 /** From this revision on there are no sessions, and 404 means "method not found" (MCP 2026-07-28). */
 export const FIRST_SESSIONLESS_REVISION = '2026-07-28'
 
-const accepted = (status: number): boolean => status >= 200 && status < 300
+export const isAccepted = (status: number): boolean => status >= 200 && status < 300
 
 type Applies<Answer> = (answer: Answer) => boolean
-type Rule<Answer> = readonly [signal: Signal, applies: Applies<Answer>]
+type Rule<Answer, S = Signal> = readonly [signal: S, applies: Applies<Answer>]
 
 /** Whether a request is of a revision without sessions. */
 export const isSessionless = (protocolVersion: string | undefined): boolean =>
@@ -24,26 +24,27 @@ const gone: Applies<{ status: number; sessionNotFound: boolean }> = a =>
   a.status === 404 || (a.status === 401 && a.sessionNotFound)
 
 const streamableRules: readonly Rule<StreamableAnswer>[] = [
-  ['none', a => isSessionless(a.protocolVersion)],
-  ['open', a => accepted(a.status) && a.issuedSessionId !== undefined && a.issuedSessionId !== a.sessionId],
+  ['open', a => isAccepted(a.status) && a.issuedSessionId !== undefined && a.issuedSessionId !== a.sessionId],
+  ['visit', a => a.method === 'POST' && isAccepted(a.status) && a.sessionId === undefined],
   ['none', a => a.sessionId === undefined],
-  ['delete', a => a.method === 'DELETE' && accepted(a.status)],
+  ['none', a => isSessionless(a.protocolVersion)],
+  ['delete', a => a.method === 'DELETE' && isAccepted(a.status)],
   ['gone', gone],
-  ['use', a => (a.method === 'POST' || a.method === 'GET') && accepted(a.status)]
+  ['use', a => (a.method === 'POST' || a.method === 'GET') && isAccepted(a.status)]
 ]
 
-const pingRules: readonly Rule<PingAnswer>[] = [
+const pingRules: readonly Rule<PingAnswer, 'gone' | 'living'>[] = [
   ['gone', gone],
-  ['living', a => accepted(a.status)]
+  ['living', a => isAccepted(a.status)]
 ]
 
 // 410 proves nothing: rmcp answers it when the service behind the session ended, with the stream still open.
-const messageRules: readonly Rule<MessageAnswer>[] = [
-  ['use', a => accepted(a.status)],
+const messageRules: readonly Rule<MessageAnswer, 'use' | 'gone'>[] = [
+  ['use', a => isAccepted(a.status)],
   ['gone', a => a.status === 404]
 ]
 
-function firstMatch<Answer>(rules: readonly Rule<Answer>[], answer: Answer): Signal {
+function firstMatch<Answer, S>(rules: readonly Rule<Answer, S>[], answer: Answer): S | 'none' {
   return rules.find(([, applies]) => applies(answer))?.[0] ?? 'none'
 }
 
@@ -51,7 +52,8 @@ function firstMatch<Answer>(rules: readonly Rule<Answer>[], answer: Answer): Sig
 export const streamableSignal = (answer: StreamableAnswer): Signal => firstMatch(streamableRules, answer)
 
 /** Reads the answer to a ping of the proxy. */
-export const pingSignal = (answer: PingAnswer): Signal => firstMatch(pingRules, answer)
+export const pingSignal = (answer: PingAnswer): 'gone' | 'living' | 'none' => firstMatch(pingRules, answer)
 
 /** Reads an answer of `POST /message`. */
-export const messageSignal = (answer: MessageAnswer): Signal => firstMatch(messageRules, answer)
+export const messageSignal = (answer: MessageAnswer): 'use' | 'gone' | 'none' =>
+  firstMatch(messageRules, answer)

@@ -1,9 +1,18 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
-import type { FinalReason, SessionEvent } from './events.js'
+import type { FinalReason, SessionEvent, VisitEvent } from './events.js'
 import { storedId } from './ids.js'
-import { type Client, type Observation, type StreamNews, Transport } from './observation.js'
+import {
+  type Client,
+  type Identity,
+  type Observation,
+  type StreamableAnswer,
+  type StreamNews,
+  Transport
+} from './observation.js'
 import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
 import { type Suspect, Suspects } from './suspects.js'
+import { VisitTracker } from './visits.js'
+import { mergeWho, nobody, storedUserAgent, type Who } from './who.js'
 
 /** A session that this process has seen open. */
 interface Session {
@@ -16,11 +25,13 @@ interface Session {
   toldAt: number
   /** Uses not yet told to the ledger. */
   pendingRequests: number
+  /** What was learned of its client and is not yet told. */
+  who?: Who
 }
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
 type State = 'unknown' | 'open' | 'held'
-type Input = Signal | StreamNews['kind'] | 'stream-opened' | 'stream-ended'
+type Input = Exclude<Signal, 'visit'> | StreamNews['kind'] | 'stream-opened' | 'stream-ended'
 type Action = 'begin' | 'resume' | 'hold' | 'count' | 'touch' | 'tell' | 'suspect' | 'end' | 'ignore'
 
 /** What each input does to a session in each state. */
@@ -55,7 +66,6 @@ interface Subject {
   at: number
 }
 
-const USER_AGENT_MAX_LENGTH = 255
 /** By so much at most, and by a tenth of the idle timeout, what the ledger knows of a last use is older than it was. */
 const MAX_UNTOLD_MS = 30_000
 /** So many sessions are told of at any flush. */
@@ -66,7 +76,7 @@ const TURNS = 1.25
 const NOBODY: Client = { address: '', userAgent: undefined }
 
 export interface TrackerOptions {
-  /** After which the ledger takes a session for ended, so that it is forgotten here; 0: never. */
+  /** After which the ledger takes a session or visit for ended, so that it is forgotten here; 0: never. */
   idleTimeoutMs?: number
   maxRemembered?: number
   /** A session was seen to open (1), or one known here ended (-1); before its event comes out. */
@@ -86,6 +96,7 @@ export class SessionTracker {
   readonly #heldEndpoints = new Map<string, string>()
   readonly #dirty = new Set<Session>()
   readonly #idleTimeoutMs: number
+  readonly #visits: VisitTracker
   readonly #maxRemembered: number
   readonly #tellAfterMs: number
   #flushedAt = 0
@@ -95,6 +106,7 @@ export class SessionTracker {
   constructor({ idleTimeoutMs = 0, maxRemembered = 100_000, onChange }: TrackerOptions = {}) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#tellAfterMs = Math.min(MAX_UNTOLD_MS, (idleTimeoutMs || Infinity) / 10)
+    this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered)
     this.#maxRemembered = maxRemembered
     this.#onChange = onChange ?? (() => undefined)
     this.suspects = new Suspects(maxRemembered)
@@ -107,6 +119,7 @@ export class SessionTracker {
     switch (observation.kind) {
       case 'streamable': {
         const input = streamableSignal(observation)
+        if (input === 'visit') return this.#visit(observation)
         const id = input === 'open' ? observation.issuedSessionId : observation.sessionId
         return this.#take(input, observation.endpointId, id, Transport.streamable, observation)
       }
@@ -127,22 +140,27 @@ export class SessionTracker {
           Transport.streamable,
           { client: NOBODY, at: observation.at }
         )
-      case 'message': {
-        const endpointId =
-          observation.endpointId ?? this.#heldEndpoints.get(storedId(observation.sessionId) ?? '')
+      case 'message':
         return this.#take(
           messageSignal(observation),
-          endpointId,
+          this.#endpointOf(observation),
           observation.sessionId,
           Transport.sse,
           observation
         )
-      }
       case 'legacy-opened':
       case 'legacy-ended': {
         const input = observation.kind === 'legacy-opened' ? 'stream-opened' : 'stream-ended'
         return this.#take(input, observation.endpointId, observation.sessionId, Transport.sse, observation)
       }
+      case 'visit-message':
+        this.#visits.message(observation.visitor, observation.at)
+        return []
+      case 'listen-ended':
+        return this.#visits.listenEnded(observation.visitor, observation.at)
+      case 'identity':
+        this.#identify(observation)
+        return []
     }
   }
 
@@ -152,7 +170,7 @@ export class SessionTracker {
   }
 
   /**
-   * Uses not yet told, one event a session, of those due at `now` (epoch ms): who was silent for long, and a share of the
+   * Uses not yet told, one event a session or session-less client, of those due at `now` (epoch ms): who was silent for long, and a share of the
    * others, `atLeast` so many, with which each has its turn in time. Telling all would cost more than forwarding.
    */
   flush(now: number, atLeast = TOLD_AT_ONCE): SessionEvent[] {
@@ -166,7 +184,7 @@ export class SessionTracker {
       events.push(useEvent(session))
     }
     this.#forgetIdle(now)
-    return events
+    return [...events, ...this.#visits.flush(now)]
   }
 
   /** The sessions whose legacy stream runs through this process: still open at `at` (epoch ms). */
@@ -174,6 +192,30 @@ export class SessionTracker {
     return Array.from(this.#held.values(), session =>
       useEvent({ ...session, lastSeenAt: at, pendingRequests: 0 })
     )
+  }
+
+  #visit(answer: StreamableAnswer): VisitEvent[] {
+    const endpointId = storedId(answer.endpointId)
+    if (endpointId !== undefined && answer.visitor !== undefined)
+      return this.#visits.request(endpointId, answer.visitor, answer)
+    this.unstorableIds++
+    return []
+  }
+
+  #identify(identity: Identity): void {
+    const endpointId = this.#endpointOf(identity)
+    const sessionId = storedId(identity.sessionId)
+    if (endpointId === undefined || sessionId === undefined) return
+    const key = `${storedId(endpointId)} ${sessionId}`
+    const session = this.#held.get(key) ?? this.#open.get(key)
+    if (!session) return
+    session.who = mergeWho(session.who ?? nobody, identity.who)
+    this.#dirty.add(session)
+  }
+
+  /** Of a message: the path may not name its endpoint, but the stream of its session did. */
+  #endpointOf({ endpointId, sessionId }: { endpointId: string | undefined; sessionId: string }) {
+    return endpointId ?? this.#heldEndpoints.get(storedId(sessionId) ?? '')
   }
 
   #take(
@@ -281,17 +323,26 @@ const openEvent = ({ client, ...subject }: Subject, held: boolean): SessionEvent
   transport: subject.transport,
   at: subject.at,
   clientAddress: client.address,
-  userAgent: client.userAgent?.slice(0, USER_AGENT_MAX_LENGTH) ?? null,
+  userAgent: storedUserAgent(client.userAgent),
   requests: 1,
   held
 })
 
 /** Takes a session's pending uses out of it. */
 function useEvent(session: Session): SessionEvent {
-  const { endpointId, sessionId, transport, lastSeenAt, pendingRequests } = session
+  const { endpointId, sessionId, transport, lastSeenAt, pendingRequests, who } = session
   session.pendingRequests = 0
   session.toldAt = lastSeenAt
-  return { type: 'use', endpointId, sessionId, transport, at: lastSeenAt, requests: pendingRequests }
+  delete session.who
+  return {
+    type: 'use',
+    endpointId,
+    sessionId,
+    transport,
+    at: lastSeenAt,
+    requests: pendingRequests,
+    ...(who && { who })
+  }
 }
 
 const closeEvent = ({ endpointId, sessionId, at }: Subject, reason: FinalReason): SessionEvent => ({

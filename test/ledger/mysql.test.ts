@@ -4,11 +4,14 @@ import { openMysql } from '../../src/ledger/mysql/database.js'
 import { sqlStore } from '../../src/ledger/sql/store.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
 import { storeContract } from './store-contract.js'
+import { visitsContract } from './visits-contract.js'
 
 const database = await startDatabase()
 t.teardown(() => database.stop())
-storeContract('mysql', async idleTimeoutMs => {
+const openStore = async (idleTimeoutMs = 0) => {
   const store = sqlStore(openMysql(await freshDatabase(database.url)), idleTimeoutMs)
   await store.migrate()
   return store
-})(t)
+}
+storeContract('mysql', openStore)(t)
+visitsContract('mysql', openStore)(t)

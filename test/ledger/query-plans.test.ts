@@ -1,5 +1,6 @@
 // Owns the query plans, on SQLite and MySQL alike: no statement of the ledger reads a big table from end to end, and
 // those that look through many sessions read an index alone.
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import Libsql from 'libsql'
 import t, { type Test } from 'tap'
@@ -9,12 +10,14 @@ import type { Database, Param, Row, Sql } from '../../src/ledger/sql/database.js
 import { sqlStore } from '../../src/ledger/sql/store.js'
 import { openSqlite } from '../../src/ledger/sqlite/database.js'
 import type { Instance, OutboxEntry, SeriesQuery, Store } from '../../src/ledger/store.js'
+import type { LedgerEvent } from '../../src/sessions/events.js'
+import { nobody } from '../../src/sessions/who.js'
 import { fill } from '../bench/history/fill.js'
 import { History } from '../bench/history/history.js'
 import { freshDatabase } from '../support/mariadb.js'
 import { Random } from '../support/random.js'
 
-const BIG_TABLES = ['endpoint_logs_v2', 'endpoint_minutes_v2', 'endpoint_days_v2']
+const BIG_TABLES = ['endpoint_logs_v2', 'endpoint_minutes_v2', 'endpoint_days_v2', 'turnstile_visits']
 const DAYS = 10
 const START = Date.UTC(2026, 9, 1)
 const END = START + DAYS * DAY_MS
@@ -111,11 +114,13 @@ async function exercise(
   as('apply')
   const proxy: Instance = { id: 'proxy-of-this-test', boot: 2 }
   await store.register(proxy, END)
-  await store.apply(proxy, entries(busy, first!.sessionId), END)
+  const told = [...entries(busy, first!.sessionId), ...visits(busy)]
+  for (let i = 0; i < told.length; i += 1_000)
+    await store.apply(proxy, numbered(told.slice(i, i + 1_000), i), END)
   as('loseStreams')
   await store.loseStreams(proxy.id, END, END)
   as('closeIdle')
-  await store.closeIdle(DAY_MS, END)
+  while ((await store.closeIdle(DAY_MS, END)).length > 0);
   as('deleteEnded')
   await store.deleteEnded(START + DAY_MS)
   as('deleteRollups')
@@ -123,10 +128,10 @@ async function exercise(
 }
 
 /** A batch with all kinds of events: known and unknown sessions, a restart. */
-function entries(endpointId: string, known: string): OutboxEntry[] {
+function entries(endpointId: string, known: string): LedgerEvent[] {
   const at = END
   const client = { clientAddress: '127.0.0.1', userAgent: null, requests: 1 }
-  const events: OutboxEntry['event'][] = [{ type: 'restart', at }]
+  const events: LedgerEvent[] = [{ type: 'restart', at }]
   for (let i = 0; i < 341; i++) {
     const session = { endpointId, sessionId: `new-${i}` }
     events.push({ type: 'open', ...session, transport: 1, at, held: true, ...client })
@@ -134,8 +139,30 @@ function entries(endpointId: string, known: string): OutboxEntry[] {
   }
   events.push({ type: 'use', endpointId, sessionId: known, transport: 2, at, requests: 1 })
   events.push({ type: 'close', endpointId, sessionId: 'unknown', at, reason: 'delete' })
-  return events.map((event, i) => ({ seq: i + 1, boot: 2, event }))
+  return events
 }
+
+/** Session-less clients: 5,000, and two visits of one that turn out to be the same. */
+function visits(endpointId: string): LedgerEvent[] {
+  const visit = (visitor: string, at: number): LedgerEvent => ({
+    type: 'visit',
+    endpointId,
+    sessionId: randomUUID(),
+    visitor,
+    from: at,
+    at,
+    clientAddress: '127.0.0.1',
+    userAgent: null,
+    requests: 1,
+    who: nobody
+  })
+  const clients = Array.from({ length: 5_000 }, (_, i) => visit(`client-${i}`, END - 2 * DAY_MS))
+  const [before, between, after] = [-50_000, 0, 50_000].map(offset => visit('one', END + offset))
+  return [before!, after!, ...clients, between!]
+}
+
+const numbered = (events: readonly LedgerEvent[], before: number): OutboxEntry[] =>
+  events.map((event, i) => ({ seq: before + i + 1, boot: 2, event }))
 
 interface Plans {
   explain: (statement: Recorded) => Promise<Row[]>
@@ -189,7 +216,7 @@ void t.test('SQLite', async t => {
   const told = history()
   await fill(db, told)
   const recorder = new Recorder()
-  await exercise(sqlStore(recorder.database(db)), recorder, endpointsOf(told))
+  await exercise(sqlStore(recorder.database(db), MINUTE_MS), recorder, endpointsOf(told))
   await checkPlans(t, recorder, {
     explain: ({ text, params }) =>
       Promise.resolve(asking.prepare(`EXPLAIN QUERY PLAN ${text}`).all([...params]) as Row[]),
@@ -204,7 +231,7 @@ void t.test('MySQL', async t => {
   const told = history()
   await fill(db, told)
   const recorder = new Recorder()
-  await exercise(sqlStore(recorder.database(db)), recorder, endpointsOf(told))
+  await exercise(sqlStore(recorder.database(db), MINUTE_MS), recorder, endpointsOf(told))
   await db.write(sql => sql.all(`ANALYZE TABLE ${BIG_TABLES.join(', ')}`))
   await checkPlans(t, recorder, {
     // EXPLAIN changes nothing, but of a statement that writes it is refused in a read-only transaction.

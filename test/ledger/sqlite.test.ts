@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openEmbeddedStore } from '../../src/ledger/sqlite/store.js'
 import { storeContract } from './store-contract.js'
+import { visitsContract } from './visits-contract.js'
 
 let stores = 0
-storeContract('sqlite', idleTimeoutMs =>
+const openStore = (idleTimeoutMs?: number) =>
   openEmbeddedStore(join(t.testdir(), `${++stores}.db`), idleTimeoutMs)
-)(t)
+storeContract('sqlite', openStore)(t)
+visitsContract('sqlite', openStore)(t)

@@ -46,7 +46,7 @@ await test('an answer of the Streamable HTTP transport', async t => {
     sessionNotFound: false,
     client
   })
-  t.ok(observation && observation.at >= at && observation.at <= Date.now())
+  t.ok(observation && 'at' in observation && observation.at >= at && observation.at <= Date.now())
 })
 
 await test('what is not there is undefined', async t => {
@@ -377,5 +377,195 @@ for (const [title, line, end, ended] of [
       observations.map(({ kind }) => kind),
       ['streamable', ...(ended ? ['upstream-ended'] : [])]
     )
+  })
+}
+
+const initialize =
+  '{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"clientInfo":{"name":"c","version":"1"}}}'
+const result = '{"jsonrpc":"2.0","id":0,"result":{"protocolVersion":"2025-11-25","capabilities":{}}}'
+const bothKnown = { clientName: 'c', clientVersion: '1', protocolVersion: '2025-11-25' }
+const clientKnown = { ...bothKnown, protocolVersion: null }
+const nothingKnown = { clientName: null, clientVersion: null, protocolVersion: null }
+const big = ' '.repeat(65 * 1024)
+
+const withLength = (body: string, ...fields: string[]): string =>
+  answer('200 OK', 'Mcp-Session-Id: s', `Content-Length: ${body.length}`, ...fields) + body
+
+for (const [title, body, reply, who] of [
+  ['a JSON answer', initialize, withLength(result, 'Content-Type: application/json'), bothKnown],
+  [
+    'an event stream as rmcp begins it',
+    initialize,
+    withLength(`data: \nid: 0\nretry: 3000\n\ndata: ${result}\n\n`, 'Content-Type: text/event-stream'),
+    bothKnown
+  ],
+  [
+    'an answer in parts',
+    initialize,
+    answer('200 OK', 'Mcp-Session-Id: s', 'Transfer-Encoding: chunked') +
+      `a\r\n${result.slice(0, 10)}\r\n${(result.length - 10).toString(16)}\r\n${result.slice(10)}\r\n0\r\n\r\n`,
+    bothKnown
+  ],
+  ['a compressed answer', initialize, withLength('\x1f\x8b\x08', 'Content-Encoding: gzip'), clientKnown],
+  ['an answer over the bound', initialize, withLength(big + result), clientKnown],
+  [
+    'a request over the bound',
+    big + initialize,
+    withLength(result),
+    { ...nothingKnown, protocolVersion: '2025-11-25' }
+  ],
+  ['a broken request', initialize.slice(0, -1), withLength('{'), nothingKnown],
+  ['a batch', `[${initialize}]`, withLength(`[${result}]`), nothingKnown],
+  ['no body at all', '', withLength(''), nothingKnown]
+] as const) {
+  await test(`who opens a session: ${title}`, async t => {
+    const observations = await observed(
+      t,
+      sent('POST /stream/a', `Content-Length: ${body.length}`) + body,
+      reply
+    )
+    t.match(observations[0], { kind: 'streamable', issuedSessionId: 's' })
+    t.strictSame(observations.slice(1), [{ kind: 'identity', endpointId: 'a', sessionId: 's', who }])
+  })
+}
+
+await test('who opens a session is told as soon as it is known, though the stream goes on', async t => {
+  const { wire, upstream, observations } = await opened(
+    t,
+    sent('POST /stream/a', `Content-Length: ${initialize.length}`) + initialize
+  )
+  await upstream.send(
+    answer('200 OK', 'Mcp-Session-Id: s', 'Content-Type: text/event-stream') + `data: ${result}\n\n`
+  )
+  await wire.bodyText('capabilities')
+  t.match(observations, [{ kind: 'streamable' }, { kind: 'identity', who: bothKnown }])
+})
+
+await test('a body that comes after its head is read too, and forwarded whole', async t => {
+  let began: (wire: Wire) => void
+  const connected = new Promise<Wire>(resolve => (began = resolve))
+  const server = await upstreamFor(t, each => began(each))
+  const { port, observations } = await proxyTo(t, server.url)
+  const wire = await connectTo(port)
+  t.teardown(() => wire.socket.destroy())
+  const bytes = sent('POST /stream/a', `Content-Length: ${initialize.length}`) + initialize
+  await wire.send(bytes.slice(0, -50))
+  const upstream = await connected
+  await wire.send(bytes.slice(-50))
+  await upstream.done()
+  t.equal(upstream.reader.text(), initialize)
+  await upstream.send(withLength(result))
+  await wire.done()
+  t.match(observations, [
+    { kind: 'streamable', rpcMethod: 'initialize' },
+    { kind: 'identity', who: bothKnown }
+  ])
+})
+
+await test('who opens a legacy session', async t => {
+  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  await upstream.send(sseHead + opening)
+  await wire.bodyText('sessionId')
+  await upstream.send(`: ping\n\nevent: message\ndata: ${result}\n\n`)
+  await wire.bodyText('capabilities')
+  await upstream.send(`event: message\ndata: ${result.replace('2025', '2024')}\n\n`)
+  await wire.bodyText('2024')
+  const who = { ...nothingKnown, protocolVersion: '2025-11-25' }
+  t.match(observations, [
+    { kind: 'legacy-opened' },
+    { kind: 'identity', endpointId: 'e', sessionId: 's1', who }
+  ])
+  t.equal(observations.length, 2)
+
+  const messages = await observed(
+    t,
+    sent('POST /message?sessionId=s1', `Content-Length: ${initialize.length}`) + initialize,
+    answer('202 Accepted', 'Content-Length: 0')
+  )
+  t.match(messages[0], { kind: 'message', rpcMethod: 'initialize' })
+  t.strictSame(messages.slice(1), [
+    { kind: 'identity', endpointId: undefined, sessionId: 's1', who: clientKnown }
+  ])
+})
+
+const modern = (method: string, ...fields: string[]): string =>
+  sent(
+    'POST /stream/a',
+    'MCP-Protocol-Version: 2026-07-28',
+    `Mcp-Method: ${method}`,
+    ...fields,
+    'Content-Length: 0'
+  )
+
+await test('a session-less client, and its listen stream', async t => {
+  const { wire, upstream, observations } = await opened(
+    t,
+    modern('subscriptions/listen', 'Authorization: Bearer x')
+  )
+  await upstream.send(answer('200 OK', 'Content-Type: text/event-stream') + ': ping\n\n')
+  await wire.bodyText('ping')
+  const [head] = observations
+  t.match(head, { kind: 'streamable', visitor: /^[\w-]{43}$/, rpcMethod: 'subscriptions/listen' })
+  t.notMatch(JSON.stringify(observations), 'Bearer')
+  await upstream.send('data: {}\n\n')
+  await wire.bodyText('data')
+  wire.socket.destroy()
+  await upstream.closed()
+  const visitor = head?.kind === 'streamable' ? head.visitor : undefined
+  t.match(observations.slice(1), [
+    { kind: 'visit-message', visitor },
+    { kind: 'listen-ended', visitor }
+  ])
+  t.equal(observations.length, 3)
+})
+
+await test('a listen stream may be JSON; other answers end nothing', async t => {
+  const kinds = async (bytes: string, reply: string): Promise<string[]> =>
+    (await observed(t, bytes, reply)).map(({ kind }) => kind)
+  const listen = modern('subscriptions/listen')
+  const json = answer('200 OK', 'Content-Type: application/json', 'Content-Length: 2') + '{}'
+  t.same(await kinds(listen, json), ['streamable', 'listen-ended'])
+  t.same(await kinds(modern('tools/list'), json), ['streamable'])
+  t.same(await kinds(listen, answer('404 Not Found', 'Content-Length: 0')), ['streamable'])
+  const withSession = modern('subscriptions/listen', 'Mcp-Session-Id: s')
+  t.same(await kinds(withSession, json), ['streamable'])
+})
+
+for (const [title, fields, body, rpcMethod, rpcName] of [
+  ['headers', ['Mcp-Method: tools/call', 'Mcp-Name: echo'], '{"method":"ping"}', 'tools/call', 'echo'],
+  [
+    'a body',
+    [],
+    '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}',
+    'tools/call',
+    'echo'
+  ],
+  ['the method first', [], '{"method":"tools/call","params":{"name":"echo"},"id":1}', 'tools/call', 'echo'],
+  [
+    'with _meta first',
+    [],
+    '{"method":"tools/call","params":{"_meta":{"progressToken":1},"name":"echo"}}',
+    'tools/call',
+    'echo'
+  ],
+  ['with spaces', [], ' {\n "id" : "a" , "method" : "ping" }', 'ping', undefined],
+  [
+    'a big body',
+    [],
+    `{"method":"tools/call","params":{"name":"echo","arguments":"${big}"}}`,
+    'tools/call',
+    'echo'
+  ],
+  ['not the method of an argument', [], '{"params":{"method":"no"},"method":"yes"}', undefined, undefined],
+  ['an answer of the client', [], '{"jsonrpc":"2.0","id":1,"result":{}}', undefined, undefined],
+  ['no JSON', [], 'method', undefined, undefined]
+] as const) {
+  await test(`what a request asks for: ${title}`, async t => {
+    const [observation] = await observed(
+      t,
+      sent('POST /stream/a', 'Mcp-Session-Id: s', ...fields, `Content-Length: ${body.length}`) + body,
+      answer('202 Accepted', 'Content-Length: 0')
+    )
+    t.has(observation, { kind: 'streamable', rpcMethod, rpcName, visitor: undefined })
   })
 }

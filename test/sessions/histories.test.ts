@@ -268,6 +268,7 @@ class World {
     for (const event of this.#outboxes[proxy]!.splice(0, events)) {
       const id = event.sessionId as Id
       const known = this.store.get(id)
+      if (event.type === 'visit') continue
       if (event.type !== 'close') {
         const proved = mergeProof(known, event, { id: String(proxy), boot: 1 }, IDLE_TIMEOUT_MS)
         const early = known ? [] : (this.#early.get(id) ?? [])

@@ -32,7 +32,10 @@ const cases: [title: string, signal: Signal, answer: StreamableAnswer][] = [
     answer('POST', 200, { sessionId: 'old', issuedSessionId: 's' })
   ],
   ['initialize refused', 'none', answer('POST', 500, { issuedSessionId: 's' })],
-  ['a stateless answer', 'none', answer('POST', 200)],
+  ['a stateless answer', 'visit', answer('POST', 200)],
+  ['a stateless notification', 'visit', answer('POST', 202)],
+  ['a stateless answer to a GET', 'none', answer('GET', 200)],
+  ['a probe refused', 'none', answer('POST', 400, modern)],
   ['a request', 'use', answer('POST', 200, known)],
   ['a request whose answer repeats the id', 'use', answer('POST', 200, { ...known, issuedSessionId: 's' })],
   ['a notification', 'use', answer('POST', 202, known)],
@@ -50,6 +53,13 @@ const cases: [title: string, signal: Signal, answer: StreamableAnswer][] = [
   ['a server error', 'none', answer('POST', 500, known)],
   ['a redirect', 'none', answer('POST', 307, known)],
   ['404 without an id', 'none', answer('POST', 404)],
+  ['2026-07-28: a request', 'visit', answer('POST', 200, modern)],
+  ['2026-07-28: method not found, without an id', 'none', answer('POST', 404, modern)],
+  [
+    'initialize that offers 2026-07-28, answered with an id',
+    'open',
+    answer('POST', 200, { ...modern, issuedSessionId: 's' })
+  ],
   ['2026-07-28: method not found', 'none', answer('POST', 404, { ...known, ...modern })],
   ['2026-07-28: a stale id is ignored', 'none', answer('POST', 200, { ...known, ...modern })],
   ['2025-11-25: 404', 'gone', answer('POST', 404, { ...known, protocolVersion: '2025-11-25' })]

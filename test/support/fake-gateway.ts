@@ -1,4 +1,4 @@
-// Owns a small upstream that speaks like the rmcp gateway on the wire, for tests that need many sessions fast.
+// Owns a small upstream that speaks like the rmcp gateway on the wire, all revisions at once, for tests that need many sessions fast.
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
@@ -75,7 +75,8 @@ function answerStreamable(
   response: ServerResponse
 ): void {
   const id = request.headers['mcp-session-id'] as string | undefined
-  if (id === undefined) {
+  if (request.headers['mcp-protocol-version'] === '2026-07-28') answerSessionless(request, response)
+  else if (id === undefined) {
     const issued = randomUUID()
     sessions.add(`${endpointId} ${issued}`)
     response.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': issued })
@@ -88,4 +89,15 @@ function answerStreamable(
     response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
     streams.set(`${endpointId} ${id}`, response)
   } else response.writeHead(202).end()
+}
+
+/** As MCP 2026-07-28 has it: 404 is an unknown method, and a listen stream stays open. */
+function answerSessionless(request: IncomingMessage, response: ServerResponse): void {
+  const method = request.headers['mcp-method']
+  if (method === 'subscriptions/listen') {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': here\n\n')
+    return
+  }
+  response.writeHead(method === 'no/such' ? 404 : 200, { 'content-type': 'application/json' })
+  response.end('{"jsonrpc":"2.0","id":1,"result":{}}')
 }

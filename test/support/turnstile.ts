@@ -16,7 +16,13 @@ export interface ConnectionJson {
   connect_at: string
   disconnect_at: string
   reason: string | null
+  last_seen_at: string
   request_count: number
+  client_address: string
+  user_agent: string | null
+  client_name: string | null
+  client_version: string | null
+  protocol_version: string | null
 }
 
 export interface SeriesPointJson {

@@ -8,6 +8,7 @@ import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.
 import { lockAppliedSeq, setAppliedSeq } from './instances.js'
 import { openStreams } from './presume.js'
 import { sessionKey } from './records.js'
+import { Visits } from './visits.js'
 
 export async function apply(
   db: Database,
@@ -35,13 +36,16 @@ async function applyFresh(
   idleTimeoutMs: number
 ): Promise<void> {
   const events = entries.map(entry => entry.event).filter(event => event.type !== 'restart')
-  const proofs = events.filter(event => event.type !== 'close')
+  const present = events.filter(event => event.type === 'visit')
+  const sessions = events.filter(event => event.type !== 'visit')
+  const proofs = sessions.filter(event => event.type !== 'close')
   const restarted = entries.some(entry => entry.event.type === 'restart')
   const streams = restarted ? await openStreams(sql, instanceId) : []
 
   const change = new SessionChange(sql, dialect, now)
-  await change.lock([...events, ...streams].map(endpointOf), proofs.map(endpointOf))
-  await change.load([...events, ...streams])
+  await change.lock([...events, ...streams].map(endpointOf), [...proofs, ...present].map(endpointOf))
+  const visits = await Visits.load(sql, dialect, present, idleTimeoutMs)
+  await change.load([...sessions, ...streams, ...visits.known()])
   const unseen = proofs.filter(event => !change.get(sessionKey(event)))
   const early = await loadEarlyCloses(sql, [...new Set(unseen.map(event => event.sessionId))])
   const tooEarly: CloseEvent[] = []
@@ -52,6 +56,10 @@ async function applyFresh(
         const held = record.holder === instanceId && record.holderBoot !== null && record.holderBoot < boot
         if (held) change.put(presumeClosed(record, event.at, 'lost'))
       }
+      continue
+    }
+    if (event.type === 'visit') {
+      visits.apply(event, { id: instanceId, boot }, change)
       continue
     }
     const known = change.get(sessionKey(event))
@@ -67,6 +75,7 @@ async function applyFresh(
     const proved = mergeProof(known, event, { id: instanceId, boot }, idleTimeoutMs)
     change.put(ends.reduce((record, end) => mergeClose(record, end, idleTimeoutMs), proved))
   }
+  await visits.save(change)
   await noteEarlyCloses(sql, dialect, tooEarly, now)
   await change.save()
 }

@@ -1,9 +1,9 @@
 // Owns a change of session rows within one transaction: locks, loads, and writes back rows, counts and roll-ups as one.
-import type { SessionRecord } from '../merge.js'
+import { presumeClosed, type SessionRecord } from '../merge.js'
 import { type Bucket, type EndpointDelta, RollupDelta } from '../rollup.js'
 import { type Dialect, insertMany, marks, type Param, runs, type Sql } from './database.js'
 import { appendToFeed, feedEntries, type FeedEntry } from './feed.js'
-import { loadRows, saveRecords, sessionKey } from './records.js'
+import { deleteRecords, loadRows, saveRecords, sessionKey } from './records.js'
 
 /**
  * Everything that changes a session goes through here, so a committed count is the sum of what the committed rows
@@ -72,6 +72,11 @@ export class SessionChange {
     this.#after.set(sessionKey(record), record)
   }
 
+  /** Of a session that turned out to be another one. */
+  remove(record: SessionRecord): void {
+    this.#after.delete(sessionKey(record))
+  }
+
   /** The records as they stand. */
   records(): Iterable<SessionRecord> {
     return this.#after.values()
@@ -89,6 +94,13 @@ export class SessionChange {
       delta.change(before, record)
       changes.push(...feedEntries(before, record))
     }
+    const removed = [...this.#before].filter(([key]) => !this.#after.has(key)).map(([, record]) => record)
+    for (const record of removed) {
+      delta.change(record, undefined)
+      // Whoever follows the feed has it open no more.
+      changes.push(...feedEntries(record, presumeClosed(record, record.lastSeenAt, 'idle')))
+    }
+    await deleteRecords(this.#sql, removed)
     await saveRecords(this.#sql, this.#dialect, changed)
     await saveDeltas(this.#sql, this.#dialect, delta, this.#now)
     await appendToFeed(this.#sql, this.#dialect, changes, this.#now)

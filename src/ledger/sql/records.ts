@@ -83,6 +83,15 @@ export async function saveRecords(
   await write(KEY, written, records.filter(({ id }) => id === undefined).map(rowOf))
 }
 
+export async function deleteRecords(sql: Sql, records: readonly SessionRecord[]): Promise<void> {
+  for (const { sessionId, endpointId } of records) {
+    await sql.run('DELETE FROM endpoint_logs_v2 WHERE session_id = ? AND endpoint_id = ?', [
+      sessionId,
+      endpointId
+    ])
+  }
+}
+
 function bound(dialect: Dialect, record: SessionRecord, [, property, time]: (typeof columns)[number]): Param {
   const value = record[property]
   return time && typeof value === 'number' ? dialect.time(value) : value

@@ -1,6 +1,8 @@
 // Owns forgetting: old ended sessions and old roll-ups, in batches small enough to disturb nobody.
+import { Transport } from '../../sessions/observation.js'
 import { closedClasses, DAY_MS, floorTo } from '../rollup.js'
 import { type Database, insertMany, marks, runs, type Sql } from './database.js'
+import { forgetVisits } from './visits.js'
 
 const BATCH_ROWS = 500
 
@@ -12,16 +14,20 @@ export async function deleteEnded(db: Database, before: number): Promise<number>
   const { time, onConflict } = db.dialect
   return await db.write(async sql => {
     const ids: number[] = []
+    const visits: string[] = []
     for (const c of closedClasses) {
       const rows = await sql.all(
-        'SELECT id FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at LIMIT ?',
+        'SELECT id, session_id, transport_type FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at LIMIT ?',
         [c, time(before), time(before), String(BATCH_ROWS - ids.length)]
       )
       ids.push(...rows.map(row => row.id as number))
+      const ofVisits = rows.filter(row => row.transport_type === Transport.sessionless)
+      visits.push(...ofVisits.map(row => row.session_id as string))
       if (ids.length === BATCH_ROWS) break
     }
     for (const run of runs(ids))
       await sql.run(`DELETE FROM endpoint_logs_v2 WHERE id IN (${marks(run.length)})`, run)
+    await forgetVisits(sql, visits)
     if (ids.length > 0 && (await rowsFrom(sql)) < before) {
       const row = [[1, time(before)]]
       const [id, rowsFromAt] = ['id', 'rows_from_at']
