@@ -1,4 +1,5 @@
-//! gateway-rmcp3: `/stream/{endpoint_id}` on rmcp 3.x, a session manager of its own for each endpoint.
+//! gateway-rmcp3: `/stream/{endpoint_id}` on rmcp 3.x, a session manager of its own for each endpoint. Every listen
+//! stream that is asked for is opened, and stays open.
 use std::sync::Arc;
 
 use axum::{
@@ -11,7 +12,7 @@ use axum::{
 use gateway_shared::{Endpoint, Endpoints, Flags, LiveSessions, list_sessions, serve};
 use rmcp::{
     ServerHandler,
-    model::{ProgressNotificationParam, ProgressToken},
+    model::{ProgressNotificationParam, ProgressToken, SubscriptionFilter},
     tool_handler,
     transport::streamable_http_server::{
         StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
@@ -23,7 +24,14 @@ mod tools;
 use tools::Tools;
 
 #[tool_handler(router = self.tool_router, name = "gateway-rmcp3")]
-impl ServerHandler for Tools {}
+impl ServerHandler for Tools {
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
+    }
+}
 
 fn progress(token: ProgressToken, step: f64, steps: f64) -> ProgressNotificationParam {
     ProgressNotificationParam::new(token, step).with_total(steps)
