@@ -1,6 +1,7 @@
 // Owns which header fields pass: hop-by-hop fields end here, forwarding fields are added, and all others keep their
 // order, case and repetition.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { AnswerHeaders } from './answer-parser.js'
 import { RefusedRequest } from './errors.js'
 
 /** RFC 9110 §7.6.1. */
@@ -87,6 +88,12 @@ export function responseHeaders(fields: readonly string[], chunked: boolean): st
 export function addressOf(req: IncomingMessage): string {
   const address = req.socket.remoteAddress ?? ''
   return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
+
+/** An event stream that can be read as it is. */
+export function isEventStream(headers: AnswerHeaders): boolean {
+  const type = text(headers['content-type']) ?? ''
+  return headers['content-encoding'] === undefined && /^text\/event-stream\b/i.test(type)
 }
 
 /** A field that should be there once. */

@@ -11,23 +11,9 @@ import {
 } from './observation.js'
 import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
 import { type Suspect, Suspects } from './suspects.js'
+import { closeEvent, keyOf, newSession, openEvent, type Session, type Subject, useEvent } from './session.js'
 import { VisitTracker } from './visits.js'
-import { mergeWho, nobody, storedUserAgent, type Who } from './who.js'
-
-/** A session that this process has seen open. */
-interface Session {
-  readonly endpointId: string
-  readonly sessionId: string
-  readonly transport: Transport
-  /** Last use, in epoch ms. */
-  lastSeenAt: number
-  /** The last use that the ledger was told of. */
-  toldAt: number
-  /** Uses not yet told to the ledger. */
-  pendingRequests: number
-  /** What was learned of its client and is not yet told. */
-  who?: Who
-}
+import { mergeWho, nobody } from './who.js'
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
 type State = 'unknown' | 'open' | 'held'
@@ -56,14 +42,6 @@ const finalReasons: Readonly<Partial<Record<Input, FinalReason>>> = {
   delete: 'delete',
   gone: 'gone',
   'stream-ended': 'stream_end'
-}
-
-interface Subject {
-  endpointId: string
-  sessionId: string
-  transport: Transport
-  client: Client
-  at: number
 }
 
 /** By so much at most, and by a tenth of the idle timeout, what the ledger knows of a last use is older than it was. */
@@ -303,52 +281,3 @@ export class SessionTracker {
     return this.#dirty.delete(session) ? [useEvent(session)] : []
   }
 }
-
-/** Stored ids hold no spaces. */
-const keyOf = ({ endpointId, sessionId }: Suspect): string => `${endpointId} ${sessionId}`
-
-const newSession = ({ endpointId, sessionId, transport, at }: Subject): Session => ({
-  endpointId,
-  sessionId,
-  transport,
-  lastSeenAt: at,
-  toldAt: at,
-  pendingRequests: 0
-})
-
-const openEvent = ({ client, ...subject }: Subject, held: boolean): SessionEvent => ({
-  type: 'open',
-  endpointId: subject.endpointId,
-  sessionId: subject.sessionId,
-  transport: subject.transport,
-  at: subject.at,
-  clientAddress: client.address,
-  userAgent: storedUserAgent(client.userAgent),
-  requests: 1,
-  held
-})
-
-/** Takes a session's pending uses out of it. */
-function useEvent(session: Session): SessionEvent {
-  const { endpointId, sessionId, transport, lastSeenAt, pendingRequests, who } = session
-  session.pendingRequests = 0
-  session.toldAt = lastSeenAt
-  delete session.who
-  return {
-    type: 'use',
-    endpointId,
-    sessionId,
-    transport,
-    at: lastSeenAt,
-    requests: pendingRequests,
-    ...(who && { who })
-  }
-}
-
-const closeEvent = ({ endpointId, sessionId, at }: Subject, reason: FinalReason): SessionEvent => ({
-  type: 'close',
-  endpointId,
-  sessionId,
-  at,
-  reason
-})

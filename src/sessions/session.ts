@@ -1,0 +1,79 @@
+// Owns a session as this process knows it, and the ledger events that are told of it.
+import type { FinalReason, SessionEvent } from './events.js'
+import type { Client, Transport } from './observation.js'
+import { storedUserAgent, type Who } from './who.js'
+
+/** A session that this process has seen open. */
+export interface Session {
+  readonly endpointId: string
+  readonly sessionId: string
+  readonly transport: Transport
+  /** Last use, in epoch ms. */
+  lastSeenAt: number
+  /** The last use that the ledger was told of. */
+  toldAt: number
+  /** Uses not yet told to the ledger. */
+  pendingRequests: number
+  /** What was learned of its client and is not yet told. */
+  who: Who | undefined
+}
+
+/** What one observation says of a session, by its stored ids. */
+export interface Subject {
+  endpointId: string
+  sessionId: string
+  transport: Transport
+  client: Client
+  at: number
+}
+
+/** Stored ids hold no spaces. */
+export const keyOf = ({ endpointId, sessionId }: Pick<Session, 'endpointId' | 'sessionId'>): string =>
+  `${endpointId} ${sessionId}`
+
+export const newSession = ({ endpointId, sessionId, transport, at }: Subject): Session => ({
+  endpointId,
+  sessionId,
+  transport,
+  lastSeenAt: at,
+  toldAt: at,
+  pendingRequests: 0,
+  who: undefined
+})
+
+export const openEvent = ({ client, ...subject }: Subject, held: boolean): SessionEvent => ({
+  type: 'open',
+  endpointId: subject.endpointId,
+  sessionId: subject.sessionId,
+  transport: subject.transport,
+  at: subject.at,
+  clientAddress: client.address,
+  userAgent: storedUserAgent(client.userAgent),
+  requests: 1,
+  held
+})
+
+/** Takes a session's pending uses out of it. */
+export function useEvent(session: Session): SessionEvent {
+  const { endpointId, sessionId, transport, lastSeenAt, pendingRequests, who } = session
+  session.pendingRequests = 0
+  session.toldAt = lastSeenAt
+  session.who = undefined
+  return {
+    type: 'use',
+    endpointId,
+    sessionId,
+    transport,
+    at: lastSeenAt,
+    requests: pendingRequests,
+    ...(who && { who })
+  }
+}
+
+export const closeEvent = ({ endpointId, sessionId, at }: Subject, reason: FinalReason): SessionEvent => ({
+  type: 'close',
+  endpointId,
+  sessionId,
+  at,
+  reason
+})
