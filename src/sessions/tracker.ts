@@ -13,7 +13,7 @@ import { messageSignal, pingSignal, type Signal, streamableSignal } from './sign
 import { type Suspect, Suspects } from './suspects.js'
 import { closeEvent, keyOf, newSession, openEvent, type Session, type Subject, useEvent } from './session.js'
 import { VisitTracker } from './visits.js'
-import { mergeWho, nobody } from './who.js'
+import { isNobody, mergeWho, nobody } from './who.js'
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
 type State = 'unknown' | 'open' | 'held'
@@ -148,8 +148,9 @@ export class SessionTracker {
   }
 
   /**
-   * Uses not yet told, one event a session or session-less client, of those due at `now` (epoch ms): who was silent for long, and a share of the
-   * others, `atLeast` so many, with which each has its turn in time. Telling all would cost more than forwarding.
+   * Uses not yet told, one event a session or session-less client, of those due at `now` (epoch ms): who was silent for
+   * long, and a share of the others, `atLeast` so many, with which each has its turn in time. Telling all would cost more
+   * than forwarding.
    */
   flush(now: number, atLeast = TOLD_AT_ONCE): SessionEvent[] {
     const share = (TURNS * this.#dirty.size * (now - this.#flushedAt)) / this.#tellAfterMs
@@ -181,6 +182,7 @@ export class SessionTracker {
   }
 
   #identify(identity: Identity): void {
+    if (isNobody(identity.who)) return
     const endpointId = this.#endpointOf(identity)
     const sessionId = storedId(identity.sessionId)
     if (endpointId === undefined || sessionId === undefined) return

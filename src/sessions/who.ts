@@ -10,6 +10,9 @@ export interface Who {
 
 export const nobody: Who = { clientName: null, clientVersion: null, protocolVersion: null }
 
+export const isNobody = ({ clientName, protocolVersion }: Who): boolean =>
+  clientName === null && protocolVersion === null
+
 const MAX_LENGTH = 255
 const REVISION = /^[\x21-\x7e]{1,32}$/
 
