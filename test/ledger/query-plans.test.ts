@@ -232,7 +232,8 @@ void t.test('MySQL', async t => {
   await fill(db, told)
   const recorder = new Recorder()
   await exercise(sqlStore(recorder.database(db), MINUTE_MS), recorder, endpointsOf(told))
-  await db.write(sql => sql.all(`ANALYZE TABLE ${BIG_TABLES.join(', ')}`))
+  // Not ANALYZE: what was closed is counted in an index until it is purged.
+  await db.write(sql => sql.all(`OPTIMIZE TABLE ${BIG_TABLES.join(', ')}`))
   await checkPlans(t, recorder, {
     // EXPLAIN changes nothing, but of a statement that writes it is refused in a read-only transaction.
     explain: ({ text, params }) => db.write(sql => sql.all(`EXPLAIN ${text}`, params)),
