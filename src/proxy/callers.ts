@@ -29,8 +29,9 @@ export class Callers {
   note(endpointId: string, caller: Caller): void {
     const key = keyOf(endpointId, caller.sessionId)
     if (key === undefined) return
+    const known = this.#callers.get(key)
     this.#delete(key)
-    this.#callers.set(key, caller)
+    this.#callers.set(key, known !== undefined && isSame(known, caller) ? known : caller)
     this.#characters += charactersOf(key, caller)
     while (this.#characters > this.#maxCharacters) this.#delete(this.#callers.keys().next().value!)
   }
@@ -56,6 +57,14 @@ function keyOf(endpointId: string, sessionId: string): string | undefined {
   const [endpoint, session] = [storedId(endpointId), storedId(sessionId)]
   return endpoint === undefined || session === undefined ? undefined : `${endpoint} ${session}`
 }
+
+/** A session's requests say the same; to keep each anew would make work for the garbage collector. */
+const isSame = (known: Caller, caller: Caller): boolean =>
+  known.target === caller.target &&
+  known.host === caller.host &&
+  known.sessionId === caller.sessionId &&
+  known.protocolVersion === caller.protocolVersion &&
+  known.authorization === caller.authorization
 
 function charactersOf(key: string, { target, host, sessionId, authorization }: Caller): number {
   const texts = key.length + target.length + sessionId.length

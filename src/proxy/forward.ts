@@ -23,7 +23,12 @@ export interface ForwardContext extends Accounting {
   /** Exchanges that wait for an answer although their client left. */
   unattended: Set<Exchange>
   /** Those whose end is not yet observed. */
-  exchanges: Set<Exchange>
+  inFlight: number
+  /**
+   * By client, the one that began last. A set of those in flight would grow the heap: V8 makes its table anew after so many
+   * changes, and what an old table held lives until the next full collection.
+   */
+  latest: Map<Socket, Exchange>
   /** Connections of clients. */
   clients: Set<Socket>
   /** Those of them that speak WebSocket now. */
@@ -59,9 +64,9 @@ export class Exchange implements ExchangeHandler {
     this.#res = res
   }
 
-  /** The session whose stream this is. */
+  /** The session whose stream this is, while it lasts. */
   get streamOf(): StreamSession | undefined {
-    return this.#tap?.streamOf
+    return this.#over ? undefined : this.#tap?.streamOf
   }
 
   /** Ends it here and upstream, as if the client had left. */
@@ -71,7 +76,8 @@ export class Exchange implements ExchangeHandler {
 
   begin(): void {
     if (this.#req.socket.destroyed) return
-    this.#context.exchanges.add(this)
+    this.#context.inFlight++
+    this.#context.latest.set(this.#req.socket, this)
     this.#res.sendDate = false
     this.#res.on('close', () => this.#onClientClose())
     try {
@@ -213,7 +219,7 @@ export class Exchange implements ExchangeHandler {
   #finish(byUpstream: boolean): void {
     this.#over = true
     this.#context.unattended.delete(this)
-    this.#context.exchanges.delete(this)
+    this.#context.inFlight--
     this.#tap?.end(byUpstream)
   }
 }

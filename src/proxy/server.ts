@@ -89,7 +89,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     connections,
     closing: false,
     unattended: new Set(),
-    exchanges: new Set(),
+    inFlight: 0,
+    latest: new Map(),
     clients: new Set(),
     upgraded: new Set()
   }
@@ -124,7 +125,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     const sweep = setInterval(() => closeUnused(context, unusedSince), SWEEP_INTERVAL_MS)
     await app.close()
     // Streams that were cut are over when their sockets say so.
-    while (context.exchanges.size > 0) await delay(1)
+    while (context.inFlight > 0) await delay(1)
     clearTimeout(cut)
     clearInterval(sweep)
     stopCutting()
@@ -132,7 +133,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   }
 
   function streamsOf(endpointId: string, sessionId: string): Stream[] {
-    return [...context.exchanges].flatMap(exchange => {
+    return [...context.latest.values()].flatMap(exchange => {
       const session = exchange.streamOf
       const isAsked =
         session && storedId(session.endpointId) === endpointId && storedId(session.sessionId) === sessionId
@@ -176,7 +177,10 @@ function createHttpServer(context: ForwardContext, admission: Admission, timeout
     if (context.clients.has(socket)) return
     context.clients.add(socket)
     admission.connected(socket, context.clients.size)
-    socket.on('close', () => context.clients.delete(socket))
+    socket.on('close', () => {
+      context.clients.delete(socket)
+      context.latest.delete(socket)
+    })
   })
   // Their size is bounded; over the count node would drop fields silently.
   server.maxHeadersCount = 0
