@@ -12,6 +12,7 @@ import {
 import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
 import { type Suspect, Suspects } from './suspects.js'
 import { closeEvent, keyOf, newSession, openEvent, type Session, type Subject, useEvent } from './session.js'
+import { Untold } from './untold.js'
 import { VisitTracker } from './visits.js'
 import { isNobody, mergeWho, nobody } from './who.js'
 
@@ -44,12 +45,6 @@ const finalReasons: Readonly<Partial<Record<Input, FinalReason>>> = {
   'stream-ended': 'stream_end'
 }
 
-/** By so much at most, and by a tenth of the idle timeout, what the ledger knows of a last use is older than it was. */
-const MAX_UNTOLD_MS = 30_000
-/** So many sessions are told of at any flush. */
-const TOLD_AT_ONCE = 200
-/** A little more often than need be. */
-const TURNS = 1.25
 /** Of whom only sessions that are known already are told. */
 const NOBODY: Client = { address: '', userAgent: undefined }
 
@@ -72,18 +67,16 @@ export class SessionTracker {
   readonly #held = new Map<string, Session>()
   /** Endpoint of each held session, for messages that do not name it. */
   readonly #heldEndpoints = new Map<string, string>()
-  readonly #dirty = new Set<Session>()
+  readonly #untold: Untold<Session>
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
   readonly #maxRemembered: number
-  readonly #tellAfterMs: number
-  #flushedAt = 0
   readonly #onChange: (endpointId: string, by: 1 | -1) => void
   readonly suspects: Suspects
 
   constructor({ idleTimeoutMs = 0, maxRemembered = 100_000, onChange }: TrackerOptions = {}) {
     this.#idleTimeoutMs = idleTimeoutMs
-    this.#tellAfterMs = Math.min(MAX_UNTOLD_MS, (idleTimeoutMs || Infinity) / 10)
+    this.#untold = new Untold(idleTimeoutMs)
     this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered)
     this.#maxRemembered = maxRemembered
     this.#onChange = onChange ?? (() => undefined)
@@ -148,22 +141,13 @@ export class SessionTracker {
   }
 
   /**
-   * Uses not yet told, one event a session or session-less client, of those due at `now` (epoch ms): who was silent for
-   * long, and a share of the others, `atLeast` so many, with which each has its turn in time. Telling all would cost more
-   * than forwarding.
+   * Uses not yet told that are due at `now` (epoch ms), one event a session or session-less client; `atLeast` so many of
+   * each, if there are.
    */
-  flush(now: number, atLeast = TOLD_AT_ONCE): SessionEvent[] {
-    const share = (TURNS * this.#dirty.size * (now - this.#flushedAt)) / this.#tellAfterMs
-    const atOnce = Math.max(atLeast, share)
-    this.#flushedAt = now
-    const events: SessionEvent[] = []
-    for (const session of this.#dirty) {
-      if (events.length >= atOnce && now - session.toldAt < this.#tellAfterMs) continue
-      this.#dirty.delete(session)
-      events.push(useEvent(session))
-    }
+  flush(now: number, atLeast?: number): SessionEvent[] {
+    const uses = this.#untold.take(now, atLeast).map(useEvent)
     this.#forgetIdle(now)
-    return [...events, ...this.#visits.flush(now)]
+    return [...uses, ...this.#visits.flush(now, atLeast)]
   }
 
   /** The sessions whose legacy stream runs through this process: still open at `at` (epoch ms). */
@@ -190,7 +174,7 @@ export class SessionTracker {
     const session = this.#held.get(key) ?? this.#open.get(key)
     if (!session) return
     session.who = mergeWho(session.who ?? nobody, identity.who)
-    this.#dirty.add(session)
+    this.#untold.add(session)
   }
 
   /** Of a message: the path may not name its endpoint, but the stream of its session did. */
@@ -256,7 +240,7 @@ export class SessionTracker {
 
   #touch(key: string, session: Session, at: number): void {
     session.lastSeenAt = Math.max(session.lastSeenAt, at)
-    this.#dirty.add(session)
+    this.#untold.add(session)
     if (this.#open.delete(key)) this.#open.set(key, session)
   }
 
@@ -280,6 +264,6 @@ export class SessionTracker {
     if (!session) return []
     this.#open.delete(key)
     if (this.#held.delete(key)) this.#heldEndpoints.delete(session.sessionId)
-    return this.#dirty.delete(session) ? [useEvent(session)] : []
+    return this.#untold.delete(session) ? [useEvent(session)] : []
   }
 }

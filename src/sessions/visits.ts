@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { VisitEvent } from './events.js'
 import type { Client, StreamableAnswer } from './observation.js'
+import { Untold } from './untold.js'
 import { nobody, revisionOf, storedUserAgent, type Who } from './who.js'
 
 /** The request whose answer is a stream that keeps a session-less client connected (MCP 2026-07-28). */
@@ -23,6 +24,8 @@ interface Visit {
   /** Presence not yet told begins here, in epoch ms; undefined: all is told. */
   from: number | undefined
   lastSeenAt: number
+  /** The last presence that the ledger was told of. */
+  toldAt: number
   pendingRequests: number
   /** Listen streams that are open. */
   streams: number
@@ -40,7 +43,7 @@ export class VisitTracker {
   /** Clients without a listen stream, least recently seen first. */
   readonly #resting = new Map<string, Visit>()
   readonly #listening = new Map<string, Visit>()
-  readonly #dirty = new Set<Visit>()
+  readonly #untold: Untold<Visit>
   readonly #idleTimeoutMs: number
   readonly #untoldMs: number
   readonly #maxRemembered: number
@@ -49,6 +52,7 @@ export class VisitTracker {
   constructor(idleTimeoutMs: number, maxRemembered: number) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#untoldMs = Math.min((idleTimeoutMs || Infinity) / TOLD_PER_TIMEOUT, MAX_LISTENING_UNTOLD_MS)
+    this.#untold = new Untold(idleTimeoutMs)
     this.#maxRemembered = maxRemembered
   }
 
@@ -72,6 +76,7 @@ export class VisitTracker {
         who: { ...(answer.body?.who() ?? nobody), protocolVersion },
         from: at,
         lastSeenAt: at,
+        toldAt: at,
         pendingRequests: 1,
         streams: 0
       }
@@ -96,15 +101,14 @@ export class VisitTracker {
     return this.#rest(visit)
   }
 
-  /** Presence since the last flush, one event a client; those that listen are there at `now` (epoch ms). */
-  flush(now: number): VisitEvent[] {
+  /** Presence that is due, one event a client; those that listen are there at `now` (epoch ms). */
+  flush(now: number, atLeast?: number): VisitEvent[] {
     for (const visit of this.#listening.values()) {
       // A clock that was put back is no reason to be silent until it comes by again.
       const due = Math.abs(now - visit.lastSeenAt) >= this.#untoldMs
-      if (due || this.#dirty.has(visit)) this.#touch(visit, now, 0)
+      if (due || this.#untold.has(visit)) this.#touch(visit, now, 0)
     }
-    const events = Array.from(this.#dirty, visit => this.#tell(visit))
-    this.#dirty.clear()
+    const events = this.#untold.take(now, atLeast).map(visit => this.#tell(visit))
     for (const visitor of this.#resting.keys()) {
       if (this.#current(visitor, now)) break
       this.#resting.delete(visitor)
@@ -123,7 +127,7 @@ export class VisitTracker {
     visit.pendingRequests += requests
     visit.from = Math.min(visit.from ?? at, at)
     visit.lastSeenAt = Math.max(visit.lastSeenAt, at)
-    this.#dirty.add(visit)
+    this.#untold.add(visit)
     if (this.#resting.delete(visit.visitor)) this.#resting.set(visit.visitor, visit)
   }
 
@@ -146,7 +150,7 @@ export class VisitTracker {
   #forget(visit: Visit | undefined): VisitEvent[] {
     if (!visit) return []
     this.#resting.delete(visit.visitor)
-    return this.#dirty.delete(visit) ? [this.#tell(visit)] : []
+    return this.#untold.delete(visit) ? [this.#tell(visit)] : []
   }
 
   /** Takes what is pending of a visit out of it. */
@@ -154,6 +158,7 @@ export class VisitTracker {
     const { endpointId, visitor, clientAddress, userAgent, who, lastSeenAt, pendingRequests } = visit
     const from = visit.from ?? lastSeenAt
     visit.pendingRequests = 0
+    visit.toldAt = lastSeenAt
     visit.from = visit.streams > 0 ? lastSeenAt : undefined
     return {
       type: 'visit',

@@ -140,11 +140,16 @@ export function visitsContract(
       await one.send(visit(EPOCH), visit(EPOCH + TIMEOUT + MINUTE, { requests: 5 }))
       await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT)
       const [first, second] = await allRows(store)
+      const { position } = await store.feed({ limit: 1 })
       await two.send(visit(EPOCH + 2 * MINUTE))
       t.match(await allRows(store), [
         { sessionId: first!.sessionId, connectAt: EPOCH, requestCount: 7, reason: null }
       ])
       t.same(await store.session(second!.sessionId), [])
+      t.match((await store.feed({ after: position, limit: 100 })).changes, [
+        { kind: 'opened', session: { sessionId: first!.sessionId } },
+        { kind: 'closed', sessionId: second!.sessionId, reason: 'idle' }
+      ])
       await isTrue(t, store)
     })
 

@@ -135,6 +135,30 @@ void t.test('what is remembered is bounded, and nothing pending is forgotten', t
   t.end()
 })
 
+void t.test('of many clients each is told in its turn, and nothing is lost', t => {
+  const CLIENTS = 2_000
+  const SECONDS = 30
+  const clients = tracker()
+  const told = new Map<string, { at: number; requests: number }>()
+  let most = 0
+  let latestMs = 0
+  for (let second = 0; second < SECONDS; second++) {
+    const now = second * 1_000
+    const events = Array.from({ length: CLIENTS }, (_, i) => clients.observe(post(`c${i}`, now))).flat()
+    const flushed = clients.flush(now + 1)
+    most = Math.max(most, flushed.length)
+    for (const { visitor, at, requests } of [...events, ...flushed] as VisitEvent[])
+      told.set(visitor, { at, requests: requests + (told.get(visitor)?.requests ?? 0) })
+    for (const { at } of told.values()) latestMs = Math.max(latestMs, now - at)
+  }
+  t.ok(most < CLIENTS / 4, `at most ${most} at once`)
+  t.ok(latestMs <= TIMEOUT / 10, `at most ${latestMs} ms late`)
+  for (const { visitor, requests } of clients.flush(0, Infinity) as VisitEvent[])
+    told.set(visitor, { at: 0, requests: requests + told.get(visitor)!.requests })
+  t.same(new Set([...told.values()].map(({ requests }) => requests)), new Set([SECONDS]))
+  t.end()
+})
+
 void t.test('an endpoint that cannot be stored is counted', t => {
   const clients = tracker()
   t.same(clients.observe(post('a', 1, { endpointId: 'a b' })), [])
