@@ -29,6 +29,28 @@ async function post(turnstile: Turnstile, method = 'POST', session?: string): Pr
   return response
 }
 
+type Stream = ReadableStreamDefaultReader<Uint8Array>
+
+/** Legacy sessions, their first event read. */
+async function openStreams(turnstile: Turnstile, count: number): Promise<Stream[]> {
+  const opening = Array.from({ length: count }, async () => {
+    const stream = await fetch(`${turnstile.proxyUrl}/e/sse`, { headers: { connection: 'close' } })
+    const reader = stream.body!.getReader()
+    await reader.read()
+    return reader
+  })
+  return await Promise.all(opening)
+}
+
+/** Resolves once a stream is over; whether fetch takes one that breaks off for a failure depends on its version. */
+async function ended(stream: Stream): Promise<void> {
+  try {
+    while (!(await stream.read()).done);
+  } catch {
+    // broken off
+  }
+}
+
 void t.test('sessions opened, used and closed through any of them are counted once', async t => {
   const gateway = await startFakeGateway()
   t.teardown(() => gateway.stop())
@@ -54,14 +76,7 @@ void t.test('a worker that is killed', async t => {
   const gateway = await startFakeGateway()
   t.teardown(() => gateway.stop())
   const turnstile = await start(t, gateway.url, t.testdir())
-  const streams = await Promise.all(
-    Array.from({ length: WORKERS * 4 }, async () => {
-      const stream = await fetch(`${turnstile.proxyUrl}/e/sse`, { headers: { connection: 'close' } })
-      const reader = stream.body!.getReader()
-      await reader.read()
-      return reader
-    })
-  )
+  const streams = await openStreams(turnstile, WORKERS * 4)
   const ids = await Promise.all(
     Array.from({ length: 30 }, async () => (await post(turnstile)).headers.get('mcp-session-id'))
   )
@@ -69,14 +84,7 @@ void t.test('a worker that is killed', async t => {
   t.equal(await turnstile.count('e'), streams.length + ids.length)
   const [victim] = workersOf(turnstile)
   process.kill(victim!, 'SIGKILL')
-  const ends = streams.map(async reader => {
-    try {
-      while (!(await reader.read()).done);
-    } catch {
-      // broken off
-    }
-  })
-  await Promise.race(ends)
+  await Promise.race(streams.map(ended))
   const lost = async (): Promise<number> =>
     (await turnstile.connections()).filter(({ reason }) => reason === 'lost').length
   while ((await lost()) === 0) await sleep(20)
@@ -98,14 +106,7 @@ void t.test('operators reach what any of them holds', async t => {
   const gateway = await startFakeGateway()
   t.teardown(() => gateway.stop())
   const turnstile = await start(t, gateway.url, t.testdir())
-  const readers = await Promise.all(
-    Array.from({ length: WORKERS * 2 }, async () => {
-      const stream = await fetch(`${turnstile.proxyUrl}/e/sse`, { headers: { connection: 'close' } })
-      const reader = stream.body!.getReader()
-      await reader.read()
-      return reader
-    })
-  )
+  const streams = await openStreams(turnstile, WORKERS * 2)
   await post(turnstile)
   await turnstile.shipped()
   const open = await turnstile.connections()
@@ -114,9 +115,7 @@ void t.test('operators reach what any of them holds', async t => {
     const url = `${turnstile.adminUrl}/api/mcp/connections/${session_id}`
     t.equal((await fetch(url, { method: 'DELETE' })).status, 200)
   }
-  for (const reader of readers) {
-    while (!(await reader.read()).done);
-  }
+  await Promise.all(streams.map(ended))
   await turnstile.shipped()
   t.same(new Set((await turnstile.connections()).map(({ reason }) => reason)), new Set(['killed']))
   t.equal(await turnstile.count(), 0)
