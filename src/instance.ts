@@ -1,18 +1,14 @@
 // Owns one proxy and its accounting: what is observed goes into the outbox, the outbox into the store.
 import type { FastifyBaseLogger } from 'fastify'
-import type { Control } from './admin/operator.js'
-import type { Config, StoreLocation } from './config.js'
+import type { Methods } from './calls.js'
+import type { Config } from './config.js'
 import { gatewayUrl, operatorControl } from './control.js'
 import { type Closable, startInOrder } from './in-order.js'
 import { LiveCounts } from './ledger/live-counts.js'
-import { openMysql } from './ledger/mysql/database.js'
 import { Keeper } from './ledger/keeper.js'
 import { Outbox } from './ledger/outbox.js'
 import { Recorder } from './ledger/recorder.js'
 import { Shipper } from './ledger/shipper.js'
-import { sqlStore } from './ledger/sql/store.js'
-import { openEmbeddedStore } from './ledger/sqlite/store.js'
-import type { Store } from './ledger/store.js'
 import { Callers } from './proxy/callers.js'
 import { OwnRequests } from './proxy/own-requests.js'
 import { Routes } from './proxy/routes.js'
@@ -22,6 +18,7 @@ import { storedId } from './sessions/ids.js'
 import type { Observe } from './sessions/observation.js'
 import { RequestCounts } from './sessions/request-counts.js'
 import { SessionTracker } from './sessions/tracker.js'
+import { storeAt } from './store-at.js'
 import { IdleEnder } from './upkeep/idle-ender.js'
 import { Suspicion } from './upkeep/suspicion.js'
 
@@ -30,12 +27,9 @@ const TICK_MS = 1_000
 /** How long to wait for the store to have what was observed. */
 const SHIP_TIMEOUT_MS = 5_000
 
-export interface Instance {
+export interface Instance extends Closable, Methods {
   /** Where clients connect. */
   readonly proxyUrl: string
-  health(): LedgerHealth
-  /** What operators may have done. */
-  readonly control: Control
 }
 
 /** Whether what is observed reaches the disk and the store. */
@@ -43,15 +37,17 @@ export interface LedgerHealth {
   ready: boolean
   outbox: { ok: boolean; depth: number; oldestAt: string | null; sizeBytes: number; lostEvents: number }
   store: { ok: boolean; failingSince: string | null }
+  /** The process ends: clients are to go elsewhere. */
+  closing?: boolean
 }
 
 /** Starts the proxy, its outbox, and what writes to the store for it. */
-export async function startInstance(
-  config: Config,
-  store: Store,
-  logger: FastifyBaseLogger
-): Promise<Instance & Closable> {
+export async function startInstance(config: Config, logger: FastifyBaseLogger): Promise<Instance> {
   return await startInOrder(async onClose => {
+    const store = storeAt(config.store, config.sessionIdleTimeoutMs)
+    onClose(() => store.close())
+    // A server may be away for a while; a file that cannot be used now cannot be used at all.
+    if (config.store.kind === 'sqlite') await store.migrate()
     const outbox = new Outbox(config.dataDir, Date.now())
     onClose(() => outbox.close())
     const liveCounts = config.maxSessionsPerEndpoint > 0 ? new LiveCounts() : undefined
@@ -143,7 +139,7 @@ export async function startInstance(
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth(outbox, shipper, recorder),
-      control: operatorControl({
+      ...operatorControl({
         proxy,
         recorder,
         shipper,
@@ -151,12 +147,6 @@ export async function startInstance(
       })
     }
   })
-}
-
-export async function openStore(location: StoreLocation, idleTimeoutMs: number): Promise<Store> {
-  return location.kind === 'sqlite'
-    ? await openEmbeddedStore(location.path, idleTimeoutMs)
-    : sqlStore(openMysql(location.url), idleTimeoutMs)
 }
 
 function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): LedgerHealth {

@@ -7,27 +7,17 @@ import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
-import { type App, type Proxies, startAround } from './app.js'
+import { type App, startAround } from './app.js'
 import type { Config } from './config.js'
 import { startInOrder } from './in-order.js'
-import { type LedgerHealth, openStore, startInstance } from './instance.js'
-import {
-  type Answer,
-  answerCall,
-  type Call,
-  type MethodName,
-  type MethodResult,
-  type Methods,
-  WorkerCalls
-} from './worker-calls.js'
+import { type LedgerHealth, startInstance } from './instance.js'
+import { type Answer, answerCall, type Call, Calls, type Methods, reasonOf, type Start } from './calls.js'
 
 /** Set in the environment of a worker: which one it is, from 1 on. */
 const NUMBER_VARIABLE = 'TURNSTILE_WORKER_NUMBER'
 /** A worker that dies sooner than this after its start is not started anew at once. */
 const SHORT_LIFE_MS = 5_000
 const RESTART_DELAY_MS = 1_000
-
-type Start = { started: string } | { failed: string }
 
 const unreachable: LedgerHealth = {
   ready: false,
@@ -48,27 +38,25 @@ export const startPrimary = (config: Config, logger: FastifyBaseLogger): Promise
   )
 
 /** The workers as one. */
-function together(slots: readonly Slot[], draining: Set<string>): Pick<Proxies, 'health' | 'control'> {
+function together(slots: readonly Slot[], draining: Set<string>): Methods {
   return {
     health: async () =>
-      total(await Promise.all(slots.map(slot => slot.call('health').catch(() => unreachable)))),
-    control: {
-      // The stream of a session is with one of them; which ends the session is all the same to gateway and ledger.
-      async end(session) {
-        const outcomes = await Promise.allSettled(slots.map(slot => slot.call('end', session)))
-        if (outcomes.some(({ status }) => status === 'fulfilled')) return
-        throw (outcomes[0] as PromiseRejectedResult).reason
-      },
-      async settled() {
-        await Promise.allSettled(slots.map(slot => slot.call('settled')))
-      },
-      drain(endpointId, on) {
-        if (on) draining.add(endpointId)
-        else draining.delete(endpointId)
-        for (const slot of slots) void slot.call('drain', endpointId, on).catch(() => undefined)
-      },
-      draining: () => draining
-    }
+      total(await Promise.all(slots.map(slot => slot.calls.call('health').catch(() => unreachable)))),
+    // The stream of a session is with one of them; which ends the session is all the same to gateway and ledger.
+    async end(session) {
+      const outcomes = await Promise.allSettled(slots.map(slot => slot.calls.call('end', session)))
+      if (outcomes.some(({ status }) => status === 'fulfilled')) return
+      throw (outcomes[0] as PromiseRejectedResult).reason
+    },
+    async settled() {
+      await Promise.allSettled(slots.map(slot => slot.calls.call('settled')))
+    },
+    async drain(endpointId, on) {
+      if (on) draining.add(endpointId)
+      else draining.delete(endpointId)
+      await Promise.allSettled(slots.map(slot => slot.calls.call('drain', endpointId, on)))
+    },
+    draining: () => draining
   }
 }
 
@@ -78,7 +66,8 @@ class Slot {
   readonly #draining: ReadonlySet<string>
   readonly #logger: FastifyBaseLogger
   #worker: Worker | undefined
-  #calls: WorkerCalls | undefined
+  /** To whichever process has the place. */
+  readonly calls = new Calls(call => this.#send(call))
   #closing = false
 
   constructor(number: number, draining: ReadonlySet<string>, logger: FastifyBaseLogger) {
@@ -92,20 +81,26 @@ class Slot {
     const worker = cluster.fork({ [NUMBER_VARIABLE]: String(this.#number) })
     const startedAt = Date.now()
     this.#worker = worker
-    this.#calls = new WorkerCalls(worker)
-    const outcome = await Promise.race([
-      startOf(worker),
-      once(worker, 'exit').then((): Start => ({ failed: 'a worker died at its start' }))
-    ])
+    const outcome = await new Promise<Start>(resolve => {
+      worker.on('message', (message: Start | Answer) => {
+        if ('id' in message) this.calls.settle(message)
+        else resolve(message)
+      })
+      worker.once('exit', () => {
+        this.calls.end()
+        resolve({ failed: 'a worker died at its start' })
+      })
+    })
     if ('failed' in outcome) throw new Error(outcome.failed)
     worker.once('exit', (code, signal) => this.#replace(startedAt, code, signal))
-    for (const endpointId of this.#draining) await this.call('drain', endpointId, true)
+    for (const endpointId of this.#draining) await this.calls.call('drain', endpointId, true)
     return outcome.started
   }
 
-  /** Rejects when the worker is gone or does not answer. */
-  call<N extends MethodName>(name: N, ...args: Parameters<Methods[N]>): Promise<MethodResult<N>> {
-    return this.#calls?.call(name, ...args) ?? Promise.reject(new Error('the worker was not started yet'))
+  #send(call: Call): void {
+    this.#worker?.send(call, error => {
+      if (error) this.calls.settle({ id: call.id, refused: null, reason: error.message })
+    })
   }
 
   async close(): Promise<void> {
@@ -129,14 +124,6 @@ class Slot {
       })
     }, delayMs)
   }
-}
-
-function startOf(worker: Worker): Promise<Start> {
-  return new Promise(resolve => {
-    worker.on('message', (message: Start | Answer) => {
-      if ('started' in message || 'failed' in message) resolve(message)
-    })
-  })
 }
 
 /** The reports of all workers as one. */
@@ -169,16 +156,7 @@ export async function runWorker(config: Config, logger: FastifyBaseLogger): Prom
   // Terminals and service managers signal every process of a group; when to end, the primary says.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
   const say = (message: Start | Answer): void => void process.send!(message, () => undefined)
-  const started = startInOrder(async onClose => {
-    const store = await openStore(config.store, config.sessionIdleTimeoutMs)
-    onClose(() => store.close())
-    const instance = await startInstance(shareOf(config, number), store, log)
-    onClose(() => instance.close())
-    return {
-      proxyUrl: instance.proxyUrl,
-      methods: { ...instance.control, health: () => instance.health() }
-    }
-  })
+  const started = startInstance(shareOf(config, number), log)
   process.on('message', (message: 'close' | Call) => {
     if (message === 'close')
       started
@@ -190,12 +168,12 @@ export async function runWorker(config: Config, logger: FastifyBaseLogger): Prom
             process.exit(1)
           }
         )
-    else started.then(({ methods }) => answerCall(message, methods)).then(say, () => undefined)
+    else started.then(instance => answerCall(message, instance)).then(say, () => undefined)
   })
   try {
     say({ started: (await started).proxyUrl })
   } catch (error) {
-    say({ failed: error instanceof Error ? error.message : String(error) })
+    say({ failed: reasonOf(error) })
     process.disconnect()
   }
 }

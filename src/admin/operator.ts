@@ -13,8 +13,8 @@ export interface Control {
   /** Resolves once queries tell what was ended, or when the store takes too long. */
   settled(): Promise<void>
   /** Whether new sessions of an endpoint are refused. */
-  drain(endpointId: string, on: boolean): void
-  draining(): ReadonlySet<string>
+  drain(endpointId: string, on: boolean): void | Promise<void>
+  draining(): ReadonlySet<string> | Promise<ReadonlySet<string>>
 }
 
 export type Audit = (request: FastifyRequest, action: string, details: Record<string, unknown>) => void

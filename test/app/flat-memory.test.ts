@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { memoryUsedBytes } from '../support/heap.js'
+import { memoryUsedBytes } from '../support/inspector.js'
 import { freePort } from '../support/ports.js'
 import { Turnstile } from '../support/turnstile.js'
 

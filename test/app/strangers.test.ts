@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http'
 import t from 'tap'
 import { freePort } from '../support/ports.js'
-import { heapUsedBytes } from '../support/heap.js'
+import { heapUsedBytes } from '../support/inspector.js'
 import { startFakeGateway } from '../support/fake-gateway.js'
 import { Turnstile } from '../support/turnstile.js'
 

@@ -1,6 +1,6 @@
 // Owns what is looked at of the process under test: its memory, open sockets, and what keeps its event loop busy.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { evaluate, memoryUsedBytes } from '../support/heap.js'
+import { evaluate, memoryUsedBytes } from '../support/inspector.js'
 
 export interface Vitals {
   memoryBytes: number

@@ -10,7 +10,7 @@ import type { Database, Row } from '../../src/ledger/sql/database.js'
 import { sqlStore } from '../../src/ledger/sql/store.js'
 import { upgrade } from '../../src/ledger/sql/upgrade.js'
 import { openSqlite } from '../../src/ledger/sqlite/database.js'
-import { openEmbeddedStore } from '../../src/ledger/sqlite/store.js'
+import { embeddedStore } from '../../src/ledger/sqlite/store.js'
 import type { SeriesPoint, Store } from '../../src/ledger/store.js'
 import { bruteConnections, bruteSeries } from '../support/brute-force.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
@@ -205,8 +205,9 @@ void t.test('SQLite: three processes upgrade the first tables at once', async t 
   const sessions = oldSessions(random, 4_000)
   const path = join(t.testdir(), 'ledger.db')
   makeOldSqlite(path, sessions)
-  const stores = await Promise.all(Array.from({ length: PROXIES }, () => openEmbeddedStore(path)))
+  const stores = Array.from({ length: PROXIES }, () => embeddedStore(path))
   t.teardown(() => Promise.all(stores.map(store => store.close())))
+  await Promise.all(stores.map(store => store.migrate()))
   const db = openSqlite(path)
   t.teardown(() => db.close())
   await isUpgraded(t, stores[0]!, db, sessions)

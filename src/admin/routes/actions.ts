@@ -102,7 +102,7 @@ export const actionRoutes: FastifyPluginCallback<
     async () => {
       const counts = await store.counts({})
       const known = new Map(counts.map(({ endpointId, connectNum }) => [endpointId, connectNum]))
-      const draining = control.draining()
+      const draining = await control.draining()
       for (const endpointId of draining) if (!known.has(endpointId)) known.set(endpointId, 0)
       return Array.from(known, ([endpointId, activeConnections]) => ({
         endpointId,
@@ -124,12 +124,12 @@ export const actionRoutes: FastifyPluginCallback<
         params: EndpointParams,
         response: answers({ 200: Drain })
       },
-      handler: request => {
+      handler: async request => {
         const { endpointId } = request.params
         const stored = ofEndpoint(endpointId)?.endpointId
         if (stored === undefined)
           throw new BadQueryError('endpointId cannot be used: give visible ASCII characters')
-        control.drain(stored, on)
+        await control.drain(stored, on)
         audit(request, on ? 'drain endpoint' : 'undrain endpoint', { endpointId: stored })
         return {
           status: on ? ('draining' as const) : ('accepting' as const),

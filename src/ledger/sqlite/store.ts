@@ -1,16 +1,15 @@
-// Owns the embedded store as the main thread sees it: SQLite in two worker threads, one that writes and one that reads.
+// Owns the embedded store as its user sees it: SQLite in two worker threads, one that writes and one that reads.
 import { Worker } from 'node:worker_threads'
 import type { SeriesPoint, SeriesQuery, Store } from '../store.js'
 import { type PackedPoints, unpack } from './packed.js'
 import type { CallName, Reply, Request, StoreLocation } from './protocol.js'
 
 /**
- * Opens the database file at `path`, or makes it; nothing it does blocks the caller's event loop. `idleTimeoutMs`: as
- * for `sqlStore`.
+ * The database file at `path`, opened by what is asked first; nothing blocks the caller's event loop. Only `migrate`
+ * makes the tables. `idleTimeoutMs`: as for `sqlStore`.
  */
-export async function openEmbeddedStore(path: string, idleTimeoutMs = 0): Promise<Store> {
+export function embeddedStore(path: string, idleTimeoutMs = 0): Store {
   const writer = new Thread(path, idleTimeoutMs)
-  await writer.call('migrate', [])
   const reader = new Thread(path, idleTimeoutMs)
   return {
     migrate: () => writer.call('migrate', []),
@@ -40,24 +39,16 @@ interface Waiting {
   reject: (error: Error) => void
 }
 
+/** Starts when it is first asked something. */
 class Thread {
-  readonly #worker: Worker
+  readonly #data: StoreLocation
+  #started: Worker | undefined
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
   #failure: Error | undefined
 
   constructor(path: string, idleTimeoutMs: number) {
-    const workerData: StoreLocation = { path, idleTimeoutMs }
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, execArgv: [] })
-    this.#worker.unref()
-    this.#worker.on('message', (reply: Reply) => {
-      const waiting = this.#waiting.get(reply.id)!
-      this.#waiting.delete(reply.id)
-      if ('error' in reply) waiting.reject(reply.error)
-      else waiting.resolve(reply.value as never)
-    })
-    this.#worker.on('error', error => this.#fail(error))
-    this.#worker.on('exit', () => this.#fail(new Error('the store is closed')))
+    this.#data = { path, idleTimeoutMs }
   }
 
   call<Name extends CallName>(method: Name, args: Parameters<Store[Name]>): ReturnType<Store[Name]> {
@@ -79,8 +70,30 @@ class Thread {
   }
 
   async close(): Promise<void> {
+    if (this.#started === undefined) return
     await this.call('close', [])
-    await this.#worker.terminate()
+    await this.#started.terminate()
+  }
+
+  get #worker(): Worker {
+    return (this.#started ??= this.#start())
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: this.#data,
+      execArgv: []
+    })
+    worker.unref()
+    worker.on('message', (reply: Reply) => {
+      const waiting = this.#waiting.get(reply.id)!
+      this.#waiting.delete(reply.id)
+      if ('error' in reply) waiting.reject(reply.error)
+      else waiting.resolve(reply.value as never)
+    })
+    worker.on('error', error => this.#fail(error))
+    worker.on('exit', () => this.#fail(new Error('the store is closed')))
+    return worker
   }
 
   #ask(request: Request): Promise<unknown> {
@@ -90,7 +103,7 @@ class Thread {
       this.#worker.ref()
       this.#worker.postMessage(request)
     }).finally(() => {
-      if (this.#waiting.size === 0) this.#worker.unref()
+      if (this.#waiting.size === 0) this.#started?.unref()
     })
   }
 

@@ -3,7 +3,7 @@ import { dialect as mysql, openMysql } from '../../../src/ledger/mysql/database.
 import type { Database, Sql } from '../../../src/ledger/sql/database.js'
 import { sqlStore } from '../../../src/ledger/sql/store.js'
 import { openSqlite } from '../../../src/ledger/sqlite/database.js'
-import { openEmbeddedStore } from '../../../src/ledger/sqlite/store.js'
+import { embeddedStore } from '../../../src/ledger/sqlite/store.js'
 import type { Store } from '../../../src/ledger/store.js'
 
 /** The tables that grow with the history. */
@@ -17,8 +17,8 @@ export const isSqlite = (store: string): boolean => store.startsWith('sqlite:')
 const sqlitePath = (store: string): string => store.slice('sqlite:'.length)
 
 /** As the product opens it: the embedded store in its worker threads. */
-export const openStore = async (store: string): Promise<Store> =>
-  isSqlite(store) ? await openEmbeddedStore(sqlitePath(store)) : sqlStore(openMysql(store))
+export const storeAt = (store: string): Store =>
+  isSqlite(store) ? embeddedStore(sqlitePath(store)) : sqlStore(openMysql(store))
 
 export const openDatabase = (store: string): Database =>
   isSqlite(store) ? openSqlite(sqlitePath(store)) : openMysql(store)

@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util'
 import { DAY_MS } from '../../../src/ledger/rollup.js'
 import { Random } from '../../support/random.js'
-import { isSqlite, openStore } from './bulk.js'
+import { isSqlite, storeAt } from './bulk.js'
 import { type Case, cases, type Subject } from './cases.js'
 
 const RUNS = 100
@@ -18,7 +18,7 @@ const { values: flags } = parseArgs({
 })
 
 async function subjectOf(url: string): Promise<Subject> {
-  const store = await openStore(url)
+  const store = storeAt(url)
   const [newest] = await store.connections({ start: 0, end: Date.now(), limit: 1, open: true })
   if (!newest) throw new Error(`${url} holds no open session: load a history first`)
   const random = flags.seed === undefined ? new Random() : new Random(Number(flags.seed))

@@ -10,7 +10,7 @@ import { Shipper } from '../../../src/ledger/shipper.js'
 import type { Store } from '../../../src/ledger/store.js'
 import type { CloseEvent, OpenEvent } from '../../../src/sessions/events.js'
 import { Random } from '../../support/random.js'
-import { openStore } from './bulk.js'
+import { storeAt } from './bulk.js'
 
 const ENDPOINTS = 1_000
 /** Open at any time, so that closes meet sessions of batches long before. */
@@ -115,7 +115,7 @@ async function visible(store: Store, event: OpenEvent | CloseEvent): Promise<num
 
 const directory = mkdtempSync(join(tmpdir(), 'turnstile-write-rate-'))
 const random = new Random()
-const store = await openStore(flags.store)
+const store = storeAt(flags.store)
 const outbox = new Outbox(directory, Date.now())
 const log = { warn: console.error, info: console.error }
 const shipper = new Shipper(outbox, store, log)

@@ -1,15 +1,15 @@
-// Owns how the primary asks a worker something: calls with an answer, over the channel between the processes.
-import type { Worker } from 'node:cluster'
+// Owns how the admin port's thread, the primary and the workers ask each other something: calls with an answer.
 import { ActionError } from './admin/errors.js'
 import type { Control } from './admin/operator.js'
 import type { LedgerHealth } from './instance.js'
 
-export interface Methods extends Omit<Control, 'draining'> {
-  health(): LedgerHealth
+/** What a proxy, or several that are one to clients, can be asked. Arguments and answers can be cloned. */
+export interface Methods extends Control {
+  health(): LedgerHealth | Promise<LedgerHealth>
 }
 
-export type MethodName = keyof Methods
-export type MethodResult<N extends MethodName> = Awaited<ReturnType<Methods[N]>>
+type MethodName = keyof Methods
+type Result<N extends MethodName> = Awaited<ReturnType<Methods[N]>>
 
 export interface Call {
   id: number
@@ -20,6 +20,9 @@ export interface Call {
 export type Answer =
   { id: number; value: unknown } | { id: number; refused: ActionError['code'] | null; reason: string }
 
+/** How a process or thread starts, to the one that started it. */
+export type Start = { started: string } | { failed: string }
+
 /** Longer than an operator's action takes at most. */
 const TIMEOUT_MS = 15_000
 
@@ -29,33 +32,27 @@ interface Waiting {
   timer: NodeJS.Timeout
 }
 
-export class WorkerCalls {
-  readonly #worker: Worker
+/** The side that asks. */
+export class Calls {
+  readonly #send: (call: Call) => void
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
 
-  constructor(worker: Worker) {
-    this.#worker = worker
-    worker.on('message', (message: object) => {
-      if ('id' in message) this.#settle(message as Answer)
-    })
-    worker.once('exit', () => {
-      for (const id of this.#waiting.keys()) this.#settle({ id, refused: null, reason: 'the worker died' })
-    })
+  constructor(send: (call: Call) => void) {
+    this.#send = send
   }
 
-  call<N extends MethodName>(name: N, ...args: Parameters<Methods[N]>): Promise<MethodResult<N>> {
+  /** Rejects when the other side refuses, is gone or does not answer. */
+  call<N extends MethodName>(name: N, ...args: Parameters<Methods[N]>): Promise<Result<N>> {
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
-      const late = (): void => this.#settle({ id, refused: null, reason: 'the worker does not answer' })
+      const late = (): void => this.settle({ id, refused: null, reason: 'there is no answer' })
       this.#waiting.set(id, { resolve, reject, timer: setTimeout(late, TIMEOUT_MS).unref() })
-      this.#worker.send({ id, name, args } satisfies Call, error => {
-        if (error) this.#settle({ id, refused: null, reason: error.message })
-      })
+      this.#send({ id, name, args })
     })
   }
 
-  #settle(answer: Answer): void {
+  settle(answer: Answer): void {
     const waiting = this.#waiting.get(answer.id)
     if (waiting === undefined) return
     this.#waiting.delete(answer.id)
@@ -66,16 +63,23 @@ export class WorkerCalls {
         answer.refused ? new ActionError(answer.refused, answer.reason) : new Error(answer.reason)
       )
   }
+
+  /** The other side is gone. */
+  end(): void {
+    for (const id of this.#waiting.keys()) this.settle({ id, refused: null, reason: 'it ended' })
+  }
 }
 
-/** In the worker: does what was asked. */
+/** The side that is asked: does it. */
 export async function answerCall({ id, name, args }: Call, methods: Methods): Promise<Answer> {
   try {
     const method = methods[name].bind(methods) as (...args: unknown[]) => unknown
-    // Undefined would be lost on the way.
+    // Undefined would be lost between processes.
     return { id, value: (await method(...args)) ?? null }
   } catch (error) {
     const refused = error instanceof ActionError ? error.code : null
-    return { id, refused, reason: error instanceof Error ? error.message : String(error) }
+    return { id, refused, reason: reasonOf(error) }
   }
 }
+
+export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,87 @@
+// Owns the thread of the admin port: the server over a store of its own, and over the proxies beyond the thread's port.
+import { parentPort, workerData } from 'node:worker_threads'
+import { pino } from 'pino'
+import type { AdminPortData } from './admin-port.js'
+import { Gateway } from './admin/gateway.js'
+import { Mask } from './admin/mask.js'
+import type { Control } from './admin/operator.js'
+import { buildAdmin } from './admin/server.js'
+import { type Answer, Calls, reasonOf, type Start } from './calls.js'
+import { type Config, version } from './config.js'
+import { gatewayUrl } from './control.js'
+import { startInOrder } from './in-order.js'
+import { maskKey } from './mask-key.js'
+import { pathOf } from './proxy/routes.js'
+import { storeAt } from './store-at.js'
+
+/** The ledger keeps up while what is observed is in the store within this time. */
+const MAX_DELAY_MS = 10_000
+
+const port = parentPort!
+const { config: cloned, proxyUrl } = workerData as AdminPortData
+const config: Config = { ...cloned, upstream: new URL(cloned.upstream) }
+const proxies = new Calls(call => port.postMessage(call))
+const started = startInOrder(async onClose => {
+  const store = storeAt(config.store, config.sessionIdleTimeoutMs)
+  onClose(() => store.close())
+  const admin = buildAdmin({
+    store,
+    tokens: [...(config.adminToken ?? []), ...(config.adminTokenFile ?? [])],
+    allowedOrigins: config.adminAllowOrigin ?? [],
+    mask: new Mask(maskKey(config.dataDir), config.mask),
+    logger: pino({ level: config.logLevel }),
+    version: version(),
+    health: async () => ({ ...(await proxies.call('health')) }),
+    monitoring: config.monitoring ? monitoring() : undefined
+  })
+  onClose(() => admin.close())
+  const { host, port } = config.admin
+  return { url: await admin.listen({ host, port }) }
+})
+
+port.on('message', (message: 'close' | Answer) => {
+  if (message !== 'close') proxies.settle(message)
+  else void started.then(admin => admin.close()).finally(() => process.exit())
+})
+const say = (start: Start): void => port.postMessage(start)
+started.then(
+  ({ url }) => say({ started: url }),
+  (error: unknown) => say({ failed: reasonOf(error) })
+)
+
+function monitoring() {
+  const { upstream, streamPath, ssePath, historyLimit } = config
+  return {
+    control: {
+      end: session => proxies.call('end', session),
+      settled: () => proxies.call('settled'),
+      drain: (endpointId, on) => proxies.call('drain', endpointId, on),
+      draining: () => proxies.call('draining')
+    } satisfies Control,
+    gateway: new Gateway(upstream, endpointId => ({
+      streamable: gatewayUrl(upstream, streamPath, endpointId),
+      sse: gatewayUrl(upstream, ssePath, endpointId)
+    })),
+    keepsUp: async () => {
+      const { ready, outbox } = await proxies.call('health')
+      return ready && (outbox.oldestAt === null || Date.now() - Date.parse(outbox.oldestAt) < MAX_DELAY_MS)
+    },
+    historyLimit,
+    settings: shownSettings(),
+    endpointUrl: (endpointId?: string) =>
+      proxyUrl + (endpointId === undefined ? streamPath : pathOf(streamPath, endpointId))
+  }
+}
+
+/** For operators: how sessions are counted and kept; nothing secret. */
+function shownSettings(): Record<string, unknown> {
+  const { upstream, store, streamPath, ssePath, messagePath, rewriteHost, mask, historyLimit, logLevel } =
+    config
+  const { sessionIdleTimeoutMs, leaseMs, retentionMs, rollupRetentionMs } = config
+  return {
+    upstream: upstream.href,
+    store: store.kind,
+    ...{ streamPath, ssePath, messagePath, rewriteHost, mask, historyLimit, logLevel },
+    ...{ sessionIdleTimeoutMs, leaseMs, retentionMs, rollupRetentionMs }
+  }
+}
