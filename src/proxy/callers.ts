@@ -16,29 +16,42 @@ const MAX_CHARACTERS = 32 * 1024 * 1024
 /** What an entry takes besides its texts, about. */
 const ENTRY_CHARACTERS = 200
 
-/** Bounded: the sessions not used for the longest time are forgotten. */
+/**
+ * Bounded: of two halves the older is forgotten when the other is full. A session in use changes neither map, which
+ * would have V8 make their tables anew all the time.
+ */
 export class Callers {
-  readonly #callers = new Map<string, Caller>()
   readonly #maxCharacters: number
+  #recent = new Map<string, Caller>()
+  #older = new Map<string, Caller>()
+  /** Of the recent ones. */
   #characters = 0
 
   constructor(maxCharacters = MAX_CHARACTERS) {
-    this.#maxCharacters = maxCharacters
+    this.#maxCharacters = maxCharacters / 2
   }
 
   note(endpointId: string, caller: Caller): void {
     const key = keyOf(endpointId, caller.sessionId)
     if (key === undefined) return
-    const known = this.#callers.get(key)
+    const known = this.#recent.get(key)
+    if (known !== undefined && isSame(known, caller)) return
     this.#delete(key)
-    this.#callers.set(key, known !== undefined && isSame(known, caller) ? known : caller)
-    this.#characters += charactersOf(key, caller)
-    while (this.#characters > this.#maxCharacters) this.#delete(this.#callers.keys().next().value!)
+    const characters = charactersOf(key, caller)
+    if (characters > this.#maxCharacters) return
+    if (this.#characters + characters > this.#maxCharacters) {
+      this.#older = this.#recent
+      this.#recent = new Map()
+      this.#characters = 0
+    }
+    this.#recent.set(key, caller)
+    this.#characters += characters
   }
 
   /** Of a session by its ids, as they came or as they are stored. */
   of(endpointId: string, sessionId: string): Caller | undefined {
-    return this.#callers.get(keyOf(endpointId, sessionId) ?? '')
+    const key = keyOf(endpointId, sessionId) ?? ''
+    return this.#recent.get(key) ?? this.#older.get(key)
   }
 
   forget(endpointId: string, sessionId: string): void {
@@ -46,9 +59,10 @@ export class Callers {
   }
 
   #delete(key: string): void {
-    const caller = this.#callers.get(key)
+    this.#older.delete(key)
+    const caller = this.#recent.get(key)
     if (caller === undefined) return
-    this.#callers.delete(key)
+    this.#recent.delete(key)
     this.#characters -= charactersOf(key, caller)
   }
 }
@@ -58,7 +72,6 @@ function keyOf(endpointId: string, sessionId: string): string | undefined {
   return endpoint === undefined || session === undefined ? undefined : `${endpoint} ${session}`
 }
 
-/** A session's requests say the same; to keep each anew would make work for the garbage collector. */
 const isSame = (known: Caller, caller: Caller): boolean =>
   known.target === caller.target &&
   known.host === caller.host &&

@@ -10,6 +10,8 @@ export interface Session {
   readonly transport: Transport
   /** Last use, in epoch ms. */
   lastSeenAt: number
+  /** When it was last put behind those used before it. */
+  orderedAt: number
   /** The last use that the ledger was told of. */
   toldAt: number
   /** Uses not yet told to the ledger. */
@@ -36,6 +38,7 @@ export const newSession = ({ endpointId, sessionId, transport, at }: Subject): S
   sessionId,
   transport,
   lastSeenAt: at,
+  orderedAt: at,
   toldAt: at,
   pendingRequests: 0,
   who: undefined

@@ -45,6 +45,9 @@ const finalReasons: Readonly<Partial<Record<Input, FinalReason>>> = {
   'stream-ended': 'stream_end'
 }
 
+/** A session used again sooner keeps its place among the others: to change it at each use costs as much as all the rest. */
+const ORDER_MS = 1_000
+
 /** Of whom only sessions that are known already are told. */
 const NOBODY: Client = { address: '', userAgent: undefined }
 
@@ -62,7 +65,7 @@ export interface TrackerOptions {
  * ledger as open once more, which changes nothing there. Sessions that may be gone wait in `suspects`.
  */
 export class SessionTracker {
-  /** Sessions without a stream of their own, least recently used first. */
+  /** Sessions without a stream of their own, least recently used first, but for `ORDER_MS`. */
   readonly #open = new Map<string, Session>()
   readonly #held = new Map<string, Session>()
   /** Endpoint of each held session, for messages that do not name it. */
@@ -241,6 +244,8 @@ export class SessionTracker {
   #touch(key: string, session: Session, at: number): void {
     session.lastSeenAt = Math.max(session.lastSeenAt, at)
     this.#untold.add(session)
+    if (at - session.orderedAt < ORDER_MS) return
+    session.orderedAt = at
     if (this.#open.delete(key)) this.#open.set(key, session)
   }
 

@@ -33,16 +33,20 @@ void t.test('a long id is found by its digest, and one that is never stored is n
 })
 
 void t.test('when there is too much, those not used for the longest time go first', t => {
-  const callers = new Callers(10_000)
-  const token = 'x'.repeat(2_000)
-  for (const id of ['a', 'b', 'c', 'd', 'a', 'e']) callers.note('e', caller(id, token))
-  t.same(
-    ['a', 'b', 'c', 'd', 'e'].filter(id => callers.of('e', id)),
-    ['a', 'c', 'd', 'e']
-  )
+  const callers = new Callers(20_000)
+  const token = 'x'.repeat(1_700)
+  const note = (...ids: string[]): void => ids.forEach(id => callers.note('e', caller(id, token)))
+  const known = (): string =>
+    Array.from('abcdefghijk')
+      .filter(id => callers.of('e', id))
+      .join('')
+  note('a', 'b', 'c', 'd', 'e')
+  note('a', 'b', 'f', 'a', 'g')
+  t.equal(known(), 'abcdefg')
+  note('h', 'i', 'j', 'k')
+  t.equal(known(), 'afghijk', 'half of what is kept at least, and no more than all')
   callers.note('e', caller('huge', 'x'.repeat(20_000)))
   t.equal(callers.of('e', 'huge'), undefined)
-  for (const id of ['a', 'b', 'c', 'd']) callers.note('e', caller(id, token))
-  t.ok(callers.of('e', 'a'))
+  t.equal(known(), 'afghijk')
   t.end()
 })

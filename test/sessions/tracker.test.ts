@@ -134,21 +134,21 @@ void t.test('ids that cannot be stored are counted, long ones hashed', t => {
 
 void t.test('what is remembered is bounded, and nothing pending is forgotten', t => {
   const tracker = new SessionTracker({ maxRemembered: 2 })
-  tracker.observe(streamable('POST', 200, { issued: 'a' }, 1))
-  tracker.observe(streamable('POST', 200, { issued: 'b' }, 2))
-  tracker.observe(streamable('POST', 200, { sent: 'a' }, 3))
+  tracker.observe(streamable('POST', 200, { issued: 'a' }, 1_000))
+  tracker.observe(streamable('POST', 200, { issued: 'b' }, 2_000))
+  tracker.observe(streamable('POST', 200, { sent: 'a' }, 3_000))
   t.same(
-    brief(tracker.observe(streamable('POST', 200, { issued: 'c' }, 4))),
-    [['open', 'c', 4, 1]],
+    brief(tracker.observe(streamable('POST', 200, { issued: 'c' }, 4_000))),
+    [['open', 'c', 4_000, 1]],
     'b made room'
   )
-  t.same(brief(tracker.observe(streamable('POST', 200, { issued: 'd' }, 5))), [
-    ['use', 'a', 3, 1],
-    ['open', 'd', 5, 1]
+  t.same(brief(tracker.observe(streamable('POST', 200, { issued: 'd' }, 5_000))), [
+    ['use', 'a', 3_000, 1],
+    ['open', 'd', 5_000, 1]
   ])
   t.same(
-    brief(tracker.observe(streamable('POST', 200, { sent: 'a' }, 6))),
-    [['open', 'a', 6, 1]],
+    brief(tracker.observe(streamable('POST', 200, { sent: 'a' }, 6_000))),
+    [['open', 'a', 6_000, 1]],
     'told as open once more'
   )
   t.end()
