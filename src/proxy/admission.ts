@@ -41,6 +41,8 @@ export class Admission {
   /** By endpoint, the answers under way that will open a session there, as far as the request tells. */
   readonly #opening = new Map<string, Set<ServerResponse>>()
   readonly #underWay = { streams: 0, requests: 0 }
+  readonly #endStream = (): number => this.#underWay.streams--
+  readonly #endRequest = (): number => this.#underWay.requests--
   readonly #hostRefusals: HostRefusals
 
   constructor(options: AdmissionOptions) {
@@ -65,8 +67,12 @@ export class Admission {
       this.#refuseSurplus(req.socket)
       refuseStranger(req, this.#options)
       this.#refuseSession(req, res)
-      this.#count(asksForStream(req) ? 'streams' : 'requests', res)
-      res.once('close', () => this.#hostRefusals.answered(req, res.statusCode))
+      const release = this.#count(asksForStream(req) ? 'streams' : 'requests')
+      // `once` would keep three more objects for each, as long as a stream lasts.
+      res.on('close', () => {
+        release()
+        this.#hostRefusals.answered(req, res.statusCode)
+      })
       return true
     } catch (error) {
       if (this.#surplus.has(req.socket)) res.shouldKeepAlive = false
@@ -80,7 +86,7 @@ export class Admission {
     try {
       this.#refuseSurplus(socket)
       refuseStranger(req, this.#options)
-      this.#count('streams', socket)
+      socket.once('close', this.#count('streams'))
       return true
     } catch (error) {
       socket.on('error', () => socket.destroy())
@@ -93,12 +99,13 @@ export class Admission {
     if (this.#surplus.has(socket)) throw new RefusedRequest('The proxy has too many connections', 503)
   }
 
-  #count(kind: 'streams' | 'requests', until: ServerResponse | Socket): void {
+  /** To be called once it is over. */
+  #count(kind: 'streams' | 'requests'): () => void {
     const { maxStreams, maxRequests } = this.#options
     if (isReached(kind === 'streams' ? maxStreams : maxRequests, this.#underWay[kind]))
       throw new RefusedRequest(`The proxy has too many ${kind} under way`, 503)
     this.#underWay[kind]++
-    until.once('close', () => this.#underWay[kind]--)
+    return kind === 'streams' ? this.#endStream : this.#endRequest
   }
 
   #refuseSession(req: IncomingMessage, res: ServerResponse): void {
