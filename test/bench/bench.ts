@@ -7,10 +7,17 @@ import { measureCpu } from './parts/cpu.js'
 import { measureGateway } from './parts/gateway.js'
 import { DIRECT, DIRECT_FRESH } from './parts/set-up.js'
 import { measureStreams } from './parts/streams.js'
+import { measureWorkers } from './parts/workers.js'
 import { peers as allPeers } from './peers.js'
 import { Report } from './report.js'
 
-const parts = { cpu: measureCpu, gateway: measureGateway, streams: measureStreams, bodies: measureBodies }
+const parts = {
+  cpu: measureCpu,
+  gateway: measureGateway,
+  streams: measureStreams,
+  bodies: measureBodies,
+  workers: measureWorkers
+}
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,

@@ -25,7 +25,12 @@ const startNode = (program: string, ...args: string[]): Promise<Process> =>
 /** node's own flags for this proxy, as for a profile: `--cpu-prof`. */
 const nodeFlags = process.env['BENCH_NODE_FLAGS']?.split(' ') ?? []
 
-function startThis(upstream: string): Promise<Process> {
+/** This proxy, `flags` added. */
+export function startThis(
+  upstream: string,
+  flags: readonly string[] = [],
+  cpu = PROXY_CPU
+): Promise<Process> {
   const data = mkdtempSync(join(directory, 'data-'))
   const [program, ...main] = node('../../src/main.js', '--upstream', upstream, '--data-dir', data)
   const places = [
@@ -36,7 +41,7 @@ function startThis(upstream: string): Promise<Process> {
     '--store',
     `sqlite:${data}/turnstile.db`
   ]
-  return Process.start(PROXY_CPU, [program!, ...nodeFlags, ...main, ...places])
+  return Process.start(cpu, [program!, ...nodeFlags, ...main, ...places, ...flags])
 }
 
 /** A peer on node, out of this project's dev dependencies. */
@@ -80,7 +85,7 @@ export const peers: readonly Peer[] = [
   {
     name: THIS,
     version: versionIn(fileURLToPath(new URL('../../../package.json', import.meta.url))),
-    start: startThis
+    start: upstream => startThis(upstream)
   },
   nodePeer(HTTP_PROXY, './peers/http-proxy.js'),
   nodePeer('@fastify/http-proxy', './peers/fastify-http-proxy.js'),

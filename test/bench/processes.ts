@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 /** The proxy under test has this CPU for itself; upstream and load share the other. */
 export const PROXY_CPU = '1'
 export const OTHER_CPU = '0'
+export const BOTH_CPUS = '0,1'
 
 /** USER_HZ, the unit of /proc/PID/stat. */
 const TICK_US = 10_000
@@ -61,8 +62,14 @@ export class Process {
 
   /** So far, all threads, user and system. */
   cpuUs(): number {
-    const [utime, stime] = stat(this.#child.pid!, 11, 12)
-    return (utime! + stime!) * TICK_US
+    return cpuUsOf(this.#child.pid!)
+  }
+
+  /** So far, each process that this one started. */
+  childrenCpuUs(): number[] {
+    const { pid } = this.#child
+    const pids = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
+    return pids.filter(Boolean).map(child => cpuUsOf(Number(child)))
   }
 
   /** Resident memory. */
@@ -121,6 +128,11 @@ function pinned(cpu: string, command: readonly string[]): ChildProcess {
   running.add(child)
   child.once('exit', () => running.delete(child))
   return child
+}
+
+function cpuUsOf(pid: number): number {
+  const [utime, stime] = stat(pid, 11, 12)
+  return (utime! + stime!) * TICK_US
 }
 
 /** Fields of /proc/PID/stat, counted from the one after the name. */

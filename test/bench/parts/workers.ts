@@ -1,0 +1,46 @@
+// Owns the figure of several workers: the throughput that two CPUs allow them, in parts of what one CPU allows one.
+//
+// Load and upstream need CPUs too, so it is not the throughput seen here but what follows from CPU time: two workers, each
+// on a CPU of its own, are done when the busier one is, the primary beside it.
+import type { LoadFigures } from '../load.js'
+import { startThis, THIS } from '../peers.js'
+import { BOTH_CPUS, node, OTHER_CPU, type Process, run } from '../processes.js'
+import { median, type Report } from '../report.js'
+import { startUpstream } from './set-up.js'
+
+const ROUNDS = 5
+const ROUND_MS = 2_000
+const WARM_UP_MS = 6_000
+const CONNECTIONS = 32
+
+export async function measureWorkers(report: Report): Promise<void> {
+  report.section(`POST → JSON, ${CONNECTIONS} connections, --workers 2`)
+  const upstream = await startUpstream()
+  const one = await startThis(upstream.url, [], BOTH_CPUS)
+  const two = await startThis(upstream.url, ['--workers', '2'], BOTH_CPUS)
+  await load(one, WARM_UP_MS)
+  await load(two, 2 * WARM_UP_MS)
+  const gains: number[] = []
+  for (let round = 0; round < ROUNDS; round++)
+    gains.push((await perCpuSecond(two)) / (await perCpuSecond(one)))
+  report.row('throughput of one without', new Map([[THIS, median(gains)]]), 2)
+  await one.stop()
+  await two.stop()
+  await upstream.stop()
+}
+
+/** Requests for a second's CPU time of the process that takes the most. */
+async function perCpuSecond(proxy: Process): Promise<number> {
+  const before = [proxy.cpuUs(), ...proxy.childrenCpuUs()]
+  const { requests } = await load(proxy, ROUND_MS)
+  const after = [proxy.cpuUs(), ...proxy.childrenCpuUs()]
+  const [primary, ...workers] = after.map((cpuUs, i) => cpuUs - before[i]!)
+  return requests / ((primary! + Math.max(0, ...workers)) / 1_000_000)
+}
+
+async function load(proxy: Process, durationMs: number): Promise<LoadFigures> {
+  const command = node('./load.js', `${proxy.url}/stream/json`, CONNECTIONS, durationMs, 0)
+  const figures = await run<LoadFigures>(OTHER_CPU, command)
+  if (figures.failures > 0) throw new Error(`${proxy.url}: ${figures.failures} failed requests`)
+  return figures
+}
