@@ -25,9 +25,12 @@ export const node24 =
     ? process.execPath
     : join(cache, 'node24/bin/node')
 
-export type PythonPackage = 'mcp1' | 'mcp2' | 'fastmcp'
+export type PythonPackage = 'mcp1' | 'mcp2' | 'fastmcp' | 'schemathesis'
 
 export const python = (name: PythonPackage): string => join(cache, name, 'bin/python')
+
+export const schemathesis = join(cache, 'schemathesis/bin/schemathesis')
+export const schemathesisConfig = join(root, 'test/interop/schemathesis.toml')
 
 /** A file of an installed npm package. */
 export const npmFile = (path: string): string => join(cache, 'npm/node_modules', path)
@@ -56,6 +59,7 @@ const recipes: Recipe[] = [
   venv('mcp1'),
   venv('mcp2'),
   venv('fastmcp'),
+  venv('schemathesis'),
   {
     name: 'npm',
     pinnedBy: [join(sources, 'npm/package-lock.json')],
