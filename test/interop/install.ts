@@ -19,6 +19,7 @@ export const pythonClient = join(sources, 'python/client.py')
 export const pythonServer = join(sources, 'python/server.py')
 export const goClient = join(cache, 'go/client')
 export const conformanceServer = join(cache, 'go/everything-server')
+export const composeReader = join(cache, 'compose/compose')
 export const rustClient = join(root, 'test/gateways/target/debug/client-rmcp3')
 export const node24 =
   Number(process.versions.node.split('.')[0]) >= NODE_FOR_CONFORMANCE
@@ -74,6 +75,11 @@ const recipes: Recipe[] = [
     pinnedBy: [join(sources, 'go/go.sum'), join(sources, 'go/client.go')],
     install: folder =>
       command('go', ['-C', join(sources, 'go'), 'build', '-o', folder + '/', '.', CONFORMANCE_SERVER])
+  },
+  {
+    name: 'compose',
+    pinnedBy: [join(root, 'test/interop/compose/go.sum'), join(root, 'test/interop/compose/main.go')],
+    install: folder => command('go', ['-C', join(root, 'test/interop/compose'), 'build', '-o', folder + '/'])
   },
   ...(node24 === process.execPath
     ? []
