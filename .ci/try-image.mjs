@@ -94,7 +94,8 @@ function runInContainer(command) {
     `TURNSTILE_ADMIN=127.0.0.1:${adminPort}`
   ]
   // Buildah mounts files of its own there, and removes some at the end.
-  for (const path of ['etc/hosts', 'etc/resolv.conf', 'run/.containerenv']) appendFileSync(join(root, path), '')
+  for (const path of ['etc/hosts', 'etc/resolv.conf', 'run/.containerenv'])
+    appendFileSync(join(root, path), '')
   const folders = readdirSync(root).filter(name => !['data', 'dev', 'proc', 'sys'].includes(name))
   const readOnly = folders.map(name => `--volume=${join(root, name)}:/${name}:ro`)
   return spawn(buildah, ['run', '--isolation', 'chroot', ...env, ...readOnly, container, '--', ...command])
