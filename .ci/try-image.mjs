@@ -2,7 +2,7 @@
 // Arguments: the command that is buildah, the image. The last line is `N passed, N failed`.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -49,6 +49,9 @@ const upstream = createServer((request, response) => {
 const upstreamPort = await listen(upstream)
 const [proxyPort, adminPort] = [await freePort(), await freePort()]
 
+const touch = async path => (await once(runInContainer(['touch', path]), 'exit'))[0]
+check('its root is read-only here', [await touch('/tmp/file'), await touch('/data/file')], [1, 0])
+
 let output = ''
 const turnstile = runInContainer([...config.Entrypoint, '--upstream', `http://127.0.0.1:${upstreamPort}`])
 turnstile.stdout.on('data', chunk => (output += chunk))
@@ -67,8 +70,6 @@ try {
   process.kill(mainProcess(), 'SIGTERM')
   const end = await Promise.race([ended, sleep(patienceMs, 'still running', { ref: false })])
   check('it ends in order on SIGTERM', end, [0, null])
-  // `buildah run` has no `--read-only`, so this is looked up afterwards.
-  check('it wrote nothing outside of the volume', filesOf('1000'), [])
 } catch (error) {
   console.log(error)
   failed++
@@ -81,7 +82,10 @@ run('rm', container)
 console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
 
-/** With the image's user, environment and volume; on the host's network, hence on ports that are free there. */
+/**
+ * With the image's user, environment and volume, and all else read-only; on the host's network, hence on ports that are
+ * free there. `buildah run` has no `--read-only`: each folder of the root is mounted over itself.
+ */
 function runInContainer(command) {
   const env = [
     '--env',
@@ -89,7 +93,12 @@ function runInContainer(command) {
     '--env',
     `TURNSTILE_ADMIN=127.0.0.1:${adminPort}`
   ]
-  return spawn(buildah, ['run', '--isolation', 'chroot', ...env, container, '--', ...command])
+  // Buildah mounts files of its own there, and removes some at the end.
+  for (const path of ['etc/hosts', 'etc/resolv.conf', 'run/.containerenv'])
+    appendFileSync(join(root, path), '')
+  const folders = readdirSync(root).filter(name => !['data', 'dev', 'proc', 'sys'].includes(name))
+  const readOnly = folders.map(name => `--volume=${join(root, name)}:/${name}:ro`)
+  return spawn(buildah, ['run', '--isolation', 'chroot', ...env, ...readOnly, container, '--', ...command])
 }
 
 /** The process in the container: the last in the line of buildah's children. */
@@ -104,13 +113,6 @@ function mainProcess() {
   let pid = turnstile.pid
   while (childOf.has(pid)) pid = childOf.get(pid)
   return pid
-}
-
-function filesOf(uid) {
-  const files = execFileSync('find', [root, '-xdev', '-uid', uid, '-printf', '/%P\n'], {
-    encoding: 'utf8'
-  }).trim()
-  return files.split('\n').filter(path => !/^\/(data|home\/node)(\/|$)/.test(path))
 }
 
 async function ask(url, init) {

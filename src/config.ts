@@ -18,6 +18,7 @@ import {
   pathPattern,
   processes,
   store,
+  storeFile,
   tokenFile,
   tokens,
   upstreamUrl,
@@ -52,6 +53,7 @@ const settings = {
     secret: true,
     help: 'sqlite:PATH or mysql://…'
   },
+  storeFile: { kind: storeFile, help: 'a file with that, which wins over --store (default: none)' },
   dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
   streamPath: {
     kind: pathPattern,
@@ -162,6 +164,7 @@ const settings = {
 /** The settings of `mcp-turnstile check`. */
 const checkSettings = {
   store: settings.store,
+  storeFile: settings.storeFile,
   repair: { kind: boolean, default: 'off', help: 'put right what differs' }
 } satisfies Record<string, Setting<unknown>>
 
@@ -217,14 +220,19 @@ export function parseConfig(argv: readonly string[], env: Record<string, string 
       '--admin can be reached from other machines: set TURNSTILE_ADMIN_TOKEN (or --admin-token, --admin-token-file), or use 127.0.0.1'
     )
   }
-  return config
+  return withStoreOfFile(config)
 }
 
 /** Reads the settings of `mcp-turnstile check`; throws as `parseConfig` does. */
 export const parseCheckConfig = (
   argv: readonly string[],
   env: Record<string, string | undefined>
-): ValuesOf<typeof checkSettings> => readAll(checkSettings, argv, env)
+): ValuesOf<typeof checkSettings> => withStoreOfFile(readAll(checkSettings, argv, env))
+
+const withStoreOfFile = <C extends Pick<Config, 'store' | 'storeFile'>>(config: C): C => ({
+  ...config,
+  store: config.storeFile ?? config.store
+})
 
 function readAll<S extends Schema>(
   schema: S,

@@ -60,6 +60,18 @@ export const store: Kind<StoreLocation> = {
   }
 }
 
+export const storeFile: Kind<StoreLocation> = {
+  placeholder: 'FILE',
+  expected: `a file that can be read, with ${store.expected}`,
+  parse(path) {
+    try {
+      return store.parse(readFileSync(path, 'utf8').trim())
+    } catch {
+      return undefined
+    }
+  }
+}
+
 export const duration: Kind<number> = {
   placeholder: 'TIME',
   expected: 'a time of at most 596h with its unit, such as 500ms, 300s, 5m or 1h, or 0',

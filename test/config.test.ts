@@ -2,7 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type Config, ConfigError, helpText, informationAsked, parseConfig } from '../src/config.js'
+import {
+  type Config,
+  ConfigError,
+  helpText,
+  informationAsked,
+  parseCheckConfig,
+  parseConfig
+} from '../src/config.js'
 
 const UPSTREAM = ['--upstream', 'http://127.0.0.1:3000']
 const parse = (argv: string[], env: Record<string, string | undefined> = {}): Config =>
@@ -29,6 +36,7 @@ void t.test('defaults', t => {
     listen: { host: '127.0.0.1', port: 8080 },
     admin: { host: '127.0.0.1', port: 9090 },
     store: { kind: 'sqlite', path: './data/turnstile.db' },
+    storeFile: undefined,
     dataDir: './data',
     streamPath: '/stream/{endpoint_id}',
     ssePath: '/{endpoint_id}/sse',
@@ -353,6 +361,20 @@ void t.test('admin tokens, their scopes, and files of them', t => {
       '--admin-token-file',
       file.replace(/good$/, name)
     ])
+  t.end()
+})
+
+void t.test('a store from a file wins, and its text is never told', t => {
+  const folder = t.testdir({ good: 'mysql://u:p%40ss@db:3306/x\n', bad: 'mysql://u:s3cret@db', empty: '' })
+  const url = { kind: 'mysql', url: 'mysql://u:p%40ss@db:3306/x' }
+  const good = join(folder, 'good')
+  t.strictSame(parse(['--store-file', good]).store, url)
+  t.strictSame(parse(['--store-file', good], { TURNSTILE_STORE: 'sqlite:/data/turnstile.db' }).store, url)
+  t.strictSame(parseCheckConfig([], { TURNSTILE_STORE_FILE: good }).store, url)
+  for (const name of ['bad', 'empty', 'missing']) {
+    const argv = [...UPSTREAM, '--store-file', join(folder, name)]
+    refuses(t, 'BAD_VALUE', /^--store-file ".*" cannot be used: give a file(?!.*s3cret)/, argv)
+  }
   t.end()
 })
 

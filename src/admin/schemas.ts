@@ -5,9 +5,9 @@ import { decodeCursor } from './cursor.js'
 import { parseTime, TIME_EXPECTED } from './time.js'
 
 /** A parameter that `parse` reads; what it returns undefined for is refused. `expected` says what to give. */
-const parsed = <T>(expected: string, parse: (text: string) => T | undefined) =>
+const parsed = <T>(expected: string, parse: (text: string) => T | undefined, options = {}) =>
   Type.Decode(
-    Type.Refine(Type.String({ description: expected }), text => parse(text) !== undefined),
+    Type.Refine(Type.String({ description: expected, ...options }), text => parse(text) !== undefined),
     text => parse(text)!
   )
 
@@ -25,8 +25,10 @@ const endpointId = Type.String({
 })
 const limit = Type.Integer({ minimum: 1, maximum: 10_000, description: 'a whole number from 1 to 10000' })
 const cursor = parsed('the cursor of the Link header of the page before, unchanged', decodeCursor)
-const transport = parsed(`one of ${[...transports.keys()].join(', ')}, or leave it out for all`, text =>
-  transports.get(text)
+const transport = parsed(
+  `one of ${[...transports.keys()].join(', ')}, or leave it out for all`,
+  text => transports.get(text),
+  { enum: [...transports.keys()] }
 )
 const time = parsed(TIME_EXPECTED, parseTime)
 
@@ -54,8 +56,13 @@ export const StatsQuery = query({ endpointId, limit, cursor })
 export const SessionParams = Type.Object({
   sessionId: Type.String({ ...id, description: 'a session id of 1 to 8192 characters' })
 })
-export const EndpointParams = Type.Object({
-  endpointId: Type.String({ ...id, description: 'an endpoint id of 1 to 8192 characters' })
+/** An endpoint that may have sessions. */
+export const OneEndpoint = Type.Object({
+  endpointId: Type.String({
+    ...id,
+    pattern: '^[!-~]+$',
+    description: 'an endpoint id of 1 to 8192 visible ASCII characters'
+  })
 })
 
 /** ISO 8601, UTC, with milliseconds. */

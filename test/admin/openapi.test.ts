@@ -47,6 +47,25 @@ void t.test('/openapi.json is valid OpenAPI 3.1 and has every route with its ans
   t.strictSame(new Set(found), new Set(routes))
 })
 
+void t.test('it says what a parameter must be, where that is more than text', async t => {
+  const { ask } = startMonitoring(t)
+  const { paths } = await ask<{
+    paths: Record<string, Record<string, { parameters: { name: string; schema: object }[] }>>
+  }>('/openapi.json')
+  const parameter = (path: string, method: string, wanted: string) =>
+    paths[path]![method]!.parameters.find(({ name }) => name === wanted)
+  t.match(parameter('/api/mcp/connections', 'delete', 'endpointId'), {
+    required: true,
+    schema: { pattern: '^[!-~]+$' }
+  })
+  t.match(parameter('/api/mcp/endpoints/{endpointId}/drain', 'put', 'endpointId'), {
+    schema: { pattern: '^[!-~]+$' }
+  })
+  t.match(parameter('/api/connections/endpoint/count', 'get', 'transport'), {
+    schema: { enum: ['sse', '1', 'streamable', '2', 'sessionless', '3'] }
+  })
+})
+
 void t.test('/docs shows it, and loads nothing from elsewhere', async t => {
   const { app } = startMonitoring(t)
   const page = await app.inject('/docs/')

@@ -19,15 +19,19 @@ export const pythonClient = join(sources, 'python/client.py')
 export const pythonServer = join(sources, 'python/server.py')
 export const goClient = join(cache, 'go/client')
 export const conformanceServer = join(cache, 'go/everything-server')
+export const composeReader = join(cache, 'compose/compose')
 export const rustClient = join(root, 'test/gateways/target/debug/client-rmcp3')
 export const node24 =
   Number(process.versions.node.split('.')[0]) >= NODE_FOR_CONFORMANCE
     ? process.execPath
     : join(cache, 'node24/bin/node')
 
-export type PythonPackage = 'mcp1' | 'mcp2' | 'fastmcp'
+export type PythonPackage = 'mcp1' | 'mcp2' | 'fastmcp' | 'schemathesis'
 
 export const python = (name: PythonPackage): string => join(cache, name, 'bin/python')
+
+export const schemathesis = join(cache, 'schemathesis/bin/schemathesis')
+export const schemathesisConfig = join(root, 'test/interop/schemathesis.toml')
 
 /** A file of an installed npm package. */
 export const npmFile = (path: string): string => join(cache, 'npm/node_modules', path)
@@ -56,6 +60,7 @@ const recipes: Recipe[] = [
   venv('mcp1'),
   venv('mcp2'),
   venv('fastmcp'),
+  venv('schemathesis'),
   {
     name: 'npm',
     pinnedBy: [join(sources, 'npm/package-lock.json')],
@@ -70,6 +75,11 @@ const recipes: Recipe[] = [
     pinnedBy: [join(sources, 'go/go.sum'), join(sources, 'go/client.go')],
     install: folder =>
       command('go', ['-C', join(sources, 'go'), 'build', '-o', folder + '/', '.', CONFORMANCE_SERVER])
+  },
+  {
+    name: 'compose',
+    pinnedBy: [join(root, 'test/interop/compose/go.sum'), join(root, 'test/interop/compose/main.go')],
+    install: folder => command('go', ['-C', join(root, 'test/interop/compose'), 'build', '-o', folder + '/'])
   },
   ...(node24 === process.execPath
     ? []

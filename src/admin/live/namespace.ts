@@ -67,6 +67,13 @@ export class LiveMonitoring {
         answer(reason ?? full, reason === undefined && full === undefined)
       }
     })
+    // Socket.IO takes its requests before the routes see them, at the first server only: a name with two addresses, as
+    // localhost may be, has a second one.
+    app.addHook('onRequest', ({ raw }, reply, done) => {
+      if (!raw.url?.startsWith('/socket.io/')) return done()
+      reply.hijack()
+      app.server.emit('request', raw, reply.raw)
+    })
     this.#io.use((_socket, next) =>
       next(new Error('there is nothing here: connect to the namespace /monitoring'))
     )

@@ -2,12 +2,13 @@
 import type { FastifyPluginCallback, RawServerDefault } from 'fastify'
 import Type from 'typebox'
 import type { SessionRow, StoreReader } from '../../ledger/store.js'
-import { ActionError, BadQueryError } from '../errors.js'
+import { storedId } from '../../sessions/ids.js'
+import { ActionError } from '../errors.js'
 import type { Monitor } from '../monitor.js'
 import { ConnectionNotFound, Drain, Endpoint, EndpointEnded, SessionEnded } from '../monitoring-schemas.js'
 import type { Audit, Control } from '../operator.js'
 import { ofEndpoint } from '../pages.js'
-import { answers, EndpointParams, EndpointQuery, SessionParams } from '../schemas.js'
+import { answers, EndpointQuery, OneEndpoint, SessionParams } from '../schemas.js'
 import type { DecodingTypeProvider } from '../validation.js'
 
 const MAX_FAILURES_TOLD = 100
@@ -63,15 +64,13 @@ export const actionRoutes: FastifyPluginCallback<
       schema: {
         tags,
         summary: 'Ends all sessions of an endpoint',
-        querystring: EndpointQuery,
+        querystring: OneEndpoint,
         response: answers({ 200: EndpointEnded })
       }
     },
     async request => {
       const { endpointId } = request.query
-      if (endpointId === undefined)
-        throw new BadQueryError('endpointId is missing: name the endpoint whose sessions are to end')
-      const { chunks } = await monitor.open(ofEndpoint(endpointId) ?? { endpointId: '' }, Infinity)
+      const { chunks } = await monitor.open({ endpointId: storedId(endpointId)! }, Infinity)
       const failed: { sessionId: string; message: string }[] = []
       let ended = 0
       const left = chunks.flat()
@@ -121,14 +120,12 @@ export const actionRoutes: FastifyPluginCallback<
       schema: {
         tags,
         summary: on ? 'Lets no new sessions of an endpoint in' : 'Lets new sessions of an endpoint in again',
-        params: EndpointParams,
+        params: OneEndpoint,
         response: answers({ 200: Drain })
       },
       handler: async request => {
         const { endpointId } = request.params
-        const stored = ofEndpoint(endpointId)?.endpointId
-        if (stored === undefined)
-          throw new BadQueryError('endpointId cannot be used: give visible ASCII characters')
+        const stored = storedId(endpointId)!
         await control.drain(stored, on)
         audit(request, on ? 'drain endpoint' : 'undrain endpoint', { endpointId: stored })
         return {
