@@ -1,10 +1,10 @@
-// Owns that systemd/mcp-turnstile.service gives the program settings that it has, and the time that it needs.
+// Owns that docker/systemd/mcp-turnstile.service gives the program settings that it has, and the time that it needs.
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import t from 'tap'
 import { parseConfig } from '../src/config.js'
 
-const unit = readFileSync(resolve(import.meta.dirname, '../../systemd/mcp-turnstile.service'), 'utf8')
+const unit = readFileSync(resolve(import.meta.dirname, '../../docker/systemd/mcp-turnstile.service'), 'utf8')
 const value = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)![1]!
 
 void t.test('its flags are settings; state and secret are where systemd puts them', t => {
