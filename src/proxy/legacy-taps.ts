@@ -1,12 +1,13 @@
 // Owns what is accounted of the legacy HTTP+SSE transport: its streams, and the messages posted for them.
 import type { IncomingMessage } from 'node:http'
+import type { Operation } from '../metrics/operations.js'
 import type { Client, Observe } from '../sessions/observation.js'
 import { isAccepted } from '../sessions/signals.js'
 import { nobody } from '../sessions/who.js'
 import type { AnswerHeaders } from './answer-parser.js'
 import { clientOf } from './client-address.js'
 import { endpointEvent, initializeResult } from './first-event.js'
-import { isEventStream } from './headers.js'
+import { isEventStream, text } from './headers.js'
 import type { Accounting, StreamSession, Tap } from './observe.js'
 import { callOf, RequestBody } from './request-body.js'
 import type { Route } from './routes.js'
@@ -17,6 +18,8 @@ export class MessageTap implements Tap {
   readonly #req: IncomingMessage
   readonly #accounting: Accounting
   readonly #body = new RequestBody(true)
+  readonly #startedAt = performance.now()
+  #operation: Operation | undefined
 
   constructor(route: Route & { kind: 'message' }, req: IncomingMessage, accounting: Accounting) {
     this.#route = route
@@ -30,8 +33,9 @@ export class MessageTap implements Tap {
 
   head(status: number): void {
     const { endpointId, sessionId } = this.#route
-    const { observe } = this.#accounting
+    const { observe, operations } = this.#accounting
     const { rpcMethod, rpcName } = callOf(this.#req, this.#body)
+    const protocolVersion = text(this.#req.headers['mcp-protocol-version'])
     const client = clientOf(this.#req, this.#accounting)
     observe({
       kind: 'message',
@@ -43,6 +47,10 @@ export class MessageTap implements Tap {
       rpcName,
       at: Date.now()
     })
+    if (rpcMethod !== undefined) {
+      this.#operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
+      operations.began(this.#operation)
+    }
     if (rpcMethod === 'initialize' && isAccepted(status))
       observe({ kind: 'identity', endpointId, sessionId, who: this.#body.who() })
   }
@@ -51,8 +59,13 @@ export class MessageTap implements Tap {
     // The body tells nothing.
   }
 
-  end(): void {
-    // Nor does its end.
+  end(byUpstream: boolean): void {
+    if (this.#operation)
+      this.#accounting.operations.ended(
+        this.#operation,
+        (performance.now() - this.#startedAt) / 1_000,
+        !byUpstream
+      )
   }
 }
 

@@ -1,6 +1,7 @@
 // Owns what is accounted of an exchange: taps that read request and answer on their way and never change or delay them.
 import type { IncomingMessage } from 'node:http'
 import type { BlockList } from 'node:net'
+import type { Operation, Operations } from '../metrics/operations.js'
 import type { Client, Observe, StreamNews } from '../sessions/observation.js'
 import { isAccepted, isSessionless } from '../sessions/signals.js'
 import { LISTEN_METHOD, visitorOf } from '../sessions/visits.js'
@@ -41,6 +42,7 @@ export interface Accounting {
   /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
   trustedProxy?: BlockList | undefined
   observe: Observe
+  operations: Operations
 }
 
 /** The tap for a request whose target, in origin-form, is `target`; undefined where nothing is accounted. */
@@ -75,6 +77,8 @@ class StreamableTap implements Tap {
   /** The answer carries messages of the server. */
   #isStream = false
   #isListening = false
+  readonly #startedAt = performance.now()
+  #operation: Operation | undefined
   /** Set while only the body can tell which kind of 401 this is. */
   #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
   /** Set from an answer that opened a session until what it says of that is read. */
@@ -125,6 +129,10 @@ class StreamableTap implements Tap {
         rpcName,
         at
       })
+    if (rpcMethod !== undefined) {
+      this.#operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
+      this.#accounting.operations.began(this.#operation)
+    }
     if (isAccepted(status)) {
       this.#isStream = isEventStream(headers)
       this.#visitor = visitor
@@ -159,6 +167,12 @@ class StreamableTap implements Tap {
   end(byUpstream: boolean): void {
     this.#decide(false)
     this.#identify()
+    if (this.#operation)
+      this.#accounting.operations.ended(
+        this.#operation,
+        (performance.now() - this.#startedAt) / 1_000,
+        !byUpstream
+      )
     if (byUpstream && this.#req.method === 'GET' && this.#isKnownCaller()) this.#tell('upstream-ended')
     if (this.#isListening && this.#visitor !== undefined)
       this.#accounting.observe({ kind: 'listen-ended', visitor: this.#visitor, at: Date.now() })
