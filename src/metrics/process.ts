@@ -31,6 +31,11 @@ export function processMetrics(): () => Promise<Metric[]> {
   LEFT_OUT.forEach(name => register.removeSingleMetric(name))
   return async () => {
     const metrics = (await register.getMetricsAsJSON()) as unknown as Metric[]
-    return metrics.map(metric => ({ ...metric, aggregator: AGGREGATORS[metric.name] ?? metric.aggregator }))
+    return metrics.map(metric => ({
+      ...metric,
+      // What nothing was observed of is not a number, which does not outlive JSON.
+      values: metric.values.filter(({ value }) => Number.isFinite(value)),
+      aggregator: AGGREGATORS[metric.name] ?? metric.aggregator
+    }))
   }
 }

@@ -1,6 +1,7 @@
 // Owns the way of one request to the upstream and of its answer back.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Operations } from '../metrics/operations.js'
 import type { AnswerHead } from './answer-parser.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './chunks.js'
 import type { Connection, ExchangeHandler } from './connection.js'
@@ -16,6 +17,7 @@ export interface ForwardContext extends Accounting, Witnesses {
   rewriteHost: boolean
   upstreamTimeoutMs: number
   connections: Connections
+  operations: Operations
   /** The proxy is closing: clients are told to come back on another connection. */
   closing: boolean
   /** Exchanges that wait for an answer although their client left. */
@@ -47,7 +49,7 @@ export class Exchange implements ExchangeHandler {
   #connection: Connection | undefined
   #upload: Upload | undefined
   #tap: Tap | undefined
-  /** When the request went to the upstream, as `performance.now()`. */
+  /** When it was begun to be sent, as `performance.now()`. */
   #sentAt = 0
   /** The answer's body goes out in chunks, written here: node would need four writes for each. */
   #chunked = false
@@ -99,13 +101,13 @@ export class Exchange implements ExchangeHandler {
       rewrittenHost: rewriteHost ? upstream.host : undefined,
       bodyBytes: whole ? (body?.length ?? 0) : undefined
     })
+    this.#sentAt = performance.now()
     this.#tap = tapFor(req, path, this.#context)
     if (body !== null) this.#tap?.requestBody(body)
     const connection = connections.take()
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${lines(fields)}\r\n`
     connection.send({ method, head, body, complete: whole }, this)
-    this.#sentAt = performance.now()
     if (whole) return
     this.#upload = new Upload(req, connection)
     if (this.#tap) req.on('data', (part: Buffer) => this.#tap?.requestBody(part))
@@ -127,8 +129,10 @@ export class Exchange implements ExchangeHandler {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    this.#context.traffic.answered(this.#req.method ?? '', status, (performance.now() - this.#sentAt) / 1_000)
+    const { traffic, operations } = this.#context
+    traffic.answered(this.#req.method ?? '', status, this.#seconds())
     this.#tap?.head(status, headers)
+    if (this.#tap?.operation) operations.began(this.#tap.operation)
     if (res.destroyed) return this.abort()
     if (this.#context.closing) res.shouldKeepAlive = false
     res.writeHead(status, reason, responseHeaders(fields, chunked))
@@ -226,6 +230,13 @@ export class Exchange implements ExchangeHandler {
     this.#context.unattended.delete(this)
     this.#context.inFlight--
     this.#tap?.end(byUpstream)
+    const operation = this.#tap?.operation
+    if (operation) this.#context.operations.ended(operation, this.#seconds(), !byUpstream)
+  }
+
+  /** Since it was begun to be sent. */
+  #seconds(): number {
+    return (performance.now() - this.#sentAt) / 1_000
   }
 }
 

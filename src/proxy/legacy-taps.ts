@@ -18,8 +18,7 @@ export class MessageTap implements Tap {
   readonly #req: IncomingMessage
   readonly #accounting: Accounting
   readonly #body = new RequestBody(true)
-  readonly #startedAt = performance.now()
-  #operation: Operation | undefined
+  operation: Operation | undefined
 
   constructor(route: Route & { kind: 'message' }, req: IncomingMessage, accounting: Accounting) {
     this.#route = route
@@ -33,7 +32,7 @@ export class MessageTap implements Tap {
 
   head(status: number): void {
     const { endpointId, sessionId } = this.#route
-    const { observe, operations } = this.#accounting
+    const { observe } = this.#accounting
     const { rpcMethod, rpcName } = callOf(this.#req, this.#body)
     const protocolVersion = text(this.#req.headers['mcp-protocol-version'])
     const client = clientOf(this.#req, this.#accounting)
@@ -47,10 +46,8 @@ export class MessageTap implements Tap {
       rpcName,
       at: Date.now()
     })
-    if (rpcMethod !== undefined) {
-      this.#operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
-      operations.began(this.#operation)
-    }
+    if (rpcMethod !== undefined)
+      this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (rpcMethod === 'initialize' && isAccepted(status))
       observe({ kind: 'identity', endpointId, sessionId, who: this.#body.who() })
   }
@@ -59,17 +56,13 @@ export class MessageTap implements Tap {
     // The body tells nothing.
   }
 
-  end(byUpstream: boolean): void {
-    if (this.#operation)
-      this.#accounting.operations.ended(
-        this.#operation,
-        (performance.now() - this.#startedAt) / 1_000,
-        !byUpstream
-      )
+  end(): void {
+    // Nor does its end.
   }
 }
 
 export class LegacyStreamTap implements Tap {
+  readonly operation = undefined
   readonly #endpointId: string
   readonly #client: Client
   readonly #observe: Observe
