@@ -1,4 +1,5 @@
 // Owns what /metrics tells: the figures of all processes as one, those of the store, and which version this is.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoreReader } from '../ledger/store.js'
 import { Exposition, type Snapshot } from '../metrics/exposition.js'
 import { MAX_ENDPOINTS, OTHER } from '../metrics/labels.js'
@@ -6,6 +7,8 @@ import { gauge, type Labels, type Metric, sample, type Value } from '../metrics/
 import { TRANSPORTS } from '../metrics/session-tally.js'
 import { Expiring } from './expiring.js'
 
+/** A store that is silent does not hold up a scrape for longer. */
+const STORE_TIMEOUT_MS = 2_000
 /** However many ask, the store is asked once in so long. */
 const CENSUS_KEPT_MS = 1_000
 
@@ -38,7 +41,8 @@ export class Metrics {
 
   /** A store that cannot be read leaves all else as it is. */
   async #sessions(): Promise<Metric[]> {
-    const metrics = await this.#census.get('', () => this.#count()).catch(() => [])
+    const counting = this.#census.get('', () => this.#count()).catch(() => [])
+    const metrics = await Promise.race([counting, sleep(STORE_TIMEOUT_MS, [], { ref: false })])
     const isReadable = Number(metrics.length > 0)
     return [...metrics, gauge('turnstile_store_readable', '1: the store answers queries.', isReadable)]
   }
