@@ -1,5 +1,5 @@
 // Owns the lint rules: type-aware TypeScript checks, and the one direction imports may take
-// (main → app → {proxy, ledger, admin, upkeep}; proxy → sessions; ledger → sessions; admin, upkeep → ledger, sessions).
+// (main → app → {proxy, ledger, admin, upkeep}; admin, upkeep → ledger; admin, ledger, proxy → metrics; all → sessions).
 import tseslint from 'typescript-eslint'
 
 /** How deep folders under src/ may nest. */
@@ -42,8 +42,9 @@ export default tseslint.config(
     }
   },
   ...importsOnly('sessions'),
-  ...importsOnly('proxy', 'sessions'),
-  ...importsOnly('ledger', 'sessions'),
-  ...importsOnly('admin', 'ledger', 'sessions'),
+  ...importsOnly('metrics', 'sessions'),
+  ...importsOnly('proxy', 'sessions', 'metrics'),
+  ...importsOnly('ledger', 'sessions', 'metrics'),
+  ...importsOnly('admin', 'ledger', 'sessions', 'metrics'),
   ...importsOnly('upkeep', 'ledger', 'sessions')
 )

@@ -32,6 +32,7 @@ const started = startInOrder(async onClose => {
     logger: pino({ level: config.logLevel }),
     version: version(),
     health: async () => ({ ...(await proxies.call('health')) }),
+    metrics: () => proxies.call('metrics'),
     monitoring: config.monitoring ? monitoring() : undefined
   })
   onClose(() => admin.close())

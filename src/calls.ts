@@ -2,10 +2,13 @@
 import { ActionError } from './admin/errors.js'
 import type { Control } from './admin/operator.js'
 import type { LedgerHealth } from './instance.js'
+import type { Snapshot } from './metrics/exposition.js'
 
 /** What a proxy, or several that are one to clients, can be asked. Arguments and answers can be cloned. */
 export interface Methods extends Control {
   health(): LedgerHealth | Promise<LedgerHealth>
+  /** Of each process, in their order; undefined for one that does not answer. */
+  metrics(): Promise<(Snapshot | undefined)[]>
 }
 
 type MethodName = keyof Methods

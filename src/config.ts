@@ -129,7 +129,7 @@ const settings = {
   adminToken: {
     kind: tokens,
     secret: true,
-    help: 'bearer tokens for the admin port, read:TOKEN for those that may only read (default: none)'
+    help: 'bearer tokens for the admin port: read:TOKEN may only read, metrics:TOKEN only /metrics (default: none)'
   },
   adminTokenFile: { kind: tokenFile, help: 'a file with such tokens, one a line (default: none)' },
   adminAllowOrigin: {

@@ -4,11 +4,14 @@ import type { Methods } from './calls.js'
 import type { Config } from './config.js'
 import { gatewayUrl, operatorControl } from './control.js'
 import { type Closable, startInOrder } from './in-order.js'
+import { instanceMetrics } from './instance-metrics.js'
 import { LiveCounts } from './ledger/live-counts.js'
 import { Keeper } from './ledger/keeper.js'
 import { Outbox } from './ledger/outbox.js'
 import { Recorder } from './ledger/recorder.js'
 import { Shipper } from './ledger/shipper.js'
+import { Operations } from './metrics/operations.js'
+import { Traffic } from './metrics/traffic.js'
 import { Callers } from './proxy/callers.js'
 import { OwnRequests } from './proxy/own-requests.js'
 import { Routes } from './proxy/routes.js'
@@ -16,7 +19,6 @@ import { startProxy } from './proxy/server.js'
 import { UpstreamWatch } from './proxy/upstream-watch.js'
 import { storedId } from './sessions/ids.js'
 import type { Observe } from './sessions/observation.js'
-import { RequestCounts } from './sessions/request-counts.js'
 import { SessionTracker } from './sessions/tracker.js'
 import { storeAt } from './store-at.js'
 import { IdleEnder } from './upkeep/idle-ender.js'
@@ -59,7 +61,7 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
       idleTimeoutMs: config.sessionIdleTimeoutMs,
       onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
     })
-    const counts = new RequestCounts()
+    const operations = new Operations()
     const recorder = new Recorder(outbox, shipper, logger)
     const tick = (atLeast?: number): void => {
       recorder.tick(tracker.flush(Date.now(), atLeast), Date.now())
@@ -84,10 +86,7 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
     const callers = new Callers()
     const own = new OwnRequests({ ...config, routes, callers })
     onClose(() => own.close())
-    const observe: Observe = observation => {
-      counts.observe(observation)
-      recorder.record(tracker.observe(observation))
-    }
+    const observe: Observe = observation => recorder.record(tracker.observe(observation))
 
     const ender = config.endIdleSessions ? new IdleEnder(session => own.end(session), logger) : undefined
     const keeper = new Keeper(
@@ -104,12 +103,13 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
     keeper.start()
     onClose(() => keeper.stop())
 
+    let watching: UpstreamWatch | undefined
     if (config.confirmSuspects) {
-      const watch: UpstreamWatch = new UpstreamWatch({
+      const watch: UpstreamWatch = (watching = new UpstreamWatch({
         ...config,
         onReturn: () => void suspicion.upstreamReturned(Date.now()),
         onLoss: lostAt => suspicion.upstreamLost(lostAt)
-      })
+      }))
       const suspicion: Suspicion = new Suspicion({
         suspects: tracker.suspects,
         suspect: session => tracker.suspect(session),
@@ -133,12 +133,18 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
       routes,
       callers,
       observe,
+      operations,
+      traffic: new Traffic(),
       logger
     })
     onClose(() => proxy.close(config.drainTimeoutMs))
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth(outbox, shipper, recorder),
+      metrics: instanceMetrics({
+        ...{ proxy, operations, tracker, outbox, recorder, shipper, keeper, store },
+        watch: watching
+      }),
       ...operatorControl({
         proxy,
         recorder,

@@ -194,22 +194,23 @@ export const addressRanges: Kind<BlockList> = {
   }
 }
 
-/** Who may ask the admin port: `read` its queries, or `write` too (end sessions, drain endpoints). */
+/** Who may ask the admin port: `metrics` only those, `read` its queries too, `write` all (end sessions, drain endpoints). */
 export interface Token {
   secret: string
-  scope: 'read' | 'write'
+  scope: 'metrics' | 'read' | 'write'
 }
 
 export const tokens: Kind<Token[]> = {
   placeholder: 'TOKENS',
   expected:
-    'tokens of printable ASCII characters without spaces and commas, separated by commas, those that may only read as read:TOKEN',
+    'tokens of printable ASCII characters without spaces and commas, separated by commas, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
   parse: text => readTokens(text.split(','))
 }
 
 export const tokenFile: Kind<Token[]> = {
   placeholder: 'FILE',
-  expected: 'a file that can be read, with a token a line, those that may only read as read:TOKEN',
+  expected:
+    'a file that can be read, with a token a line, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
   parse(path) {
     try {
       const lines = readFileSync(path, 'utf8').split(/\r?\n/)
@@ -221,9 +222,12 @@ export const tokenFile: Kind<Token[]> = {
 }
 
 function readTokens(texts: readonly string[]): Token[] | undefined {
-  const found = texts.map(text => /^(?:(read|write):)?([\x21-\x2b\x2d-\x7e]+)$/.exec(text))
+  const found = texts.map(text => /^(?:(metrics|read|write):)?([\x21-\x2b\x2d-\x7e]+)$/.exec(text))
   if (found.length === 0 || found.includes(null)) return undefined
-  return found.map(match => ({ secret: match![2]!, scope: match![1] === 'read' ? 'read' : 'write' }))
+  return found.map(match => ({
+    secret: match![2]!,
+    scope: (match![1] as Token['scope'] | undefined) ?? 'write'
+  }))
 }
 
 export const wholeNumber = (maximum: number): Kind<number> => ({

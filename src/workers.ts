@@ -6,11 +6,13 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { type App, startAround } from './app.js'
 import type { Config } from './config.js'
 import { startInOrder } from './in-order.js'
 import { type LedgerHealth, startInstance } from './instance.js'
+import type { Snapshot } from './metrics/exposition.js'
 import { type Answer, answerCall, type Call, Calls, type Methods, reasonOf, type Start } from './calls.js'
 
 /** Set in the environment of a worker: which one it is, from 1 on. */
@@ -18,6 +20,8 @@ const NUMBER_VARIABLE = 'TURNSTILE_WORKER_NUMBER'
 /** A worker that dies sooner than this after its start is not started anew at once. */
 const SHORT_LIFE_MS = 5_000
 const RESTART_DELAY_MS = 1_000
+/** Longer than a worker waits for its store. */
+const METRICS_TIMEOUT_MS = 2_000
 
 const unreachable: LedgerHealth = {
   ready: false,
@@ -42,6 +46,7 @@ function together(slots: readonly Slot[], draining: Set<string>): Methods {
   return {
     health: async () =>
       total(await Promise.all(slots.map(slot => slot.calls.call('health').catch(() => unreachable)))),
+    metrics: () => Promise.all(slots.map(slot => slot.metrics())),
     // The stream of a session is with one of them; which ends the session is all the same to gateway and ledger.
     async end(session) {
       const outcomes = await Promise.allSettled(slots.map(slot => slot.calls.call('end', session)))
@@ -95,6 +100,15 @@ class Slot {
     worker.once('exit', (code, signal) => this.#replace(startedAt, code, signal))
     for (const endpointId of this.#draining) await this.calls.call('drain', endpointId, true)
     return outcome.started
+  }
+
+  /** Undefined where it does not answer soon: a scrape does not wait for it. */
+  async metrics(): Promise<Snapshot | undefined> {
+    const asked = this.calls.call('metrics').then(
+      ([snapshot]) => snapshot,
+      () => undefined
+    )
+    return await Promise.race([asked, sleep(METRICS_TIMEOUT_MS, undefined, { ref: false })])
   }
 
   #send(call: Call): void {

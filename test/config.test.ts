@@ -339,8 +339,9 @@ void t.test('admin tokens, their scopes, and files of them', t => {
     t.testdir({ tokens: 'read:a\n\nwrite:b,c\r\n', good: 'read:a\nb:c=\r\n\n', empty: '\n' }),
     'good'
   )
-  t.strictSame(parse(['--admin-token', 'read:a,write:b,c:d']).adminToken, [
+  t.strictSame(parse(['--admin-token', 'read:a,metrics:m,write:b,c:d']).adminToken, [
     { secret: 'a', scope: 'read' },
+    { secret: 'm', scope: 'metrics' },
     { secret: 'b', scope: 'write' },
     { secret: 'c:d', scope: 'write' }
   ])

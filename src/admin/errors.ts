@@ -32,7 +32,9 @@ export class ForbiddenError extends AdminError {
   readonly code = 'FORBIDDEN'
   readonly statusCode = 403
 
-  constructor(message = 'this token may only read: use one without the prefix read:') {
+  constructor(
+    message = 'this token may only read, or only metrics: use one without the prefix read: or metrics:'
+  ) {
     super(message)
   }
 }

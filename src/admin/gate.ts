@@ -4,8 +4,9 @@ import { isIPv6 } from 'node:net'
 import { ipv6Groups } from './addresses.js'
 import { ForbiddenError, TooManyTriesError, UnauthorizedError } from './errors.js'
 
-/** `read`: queries and live monitoring. `write`: these, and what changes something. */
-export type Scope = 'read' | 'write'
+/** Each allows what those before it do. `read`: queries and live monitoring. `write`: what changes something. */
+const SCOPES = ['metrics', 'read', 'write'] as const
+export type Scope = (typeof SCOPES)[number]
 
 export interface Token {
   secret: string
@@ -43,7 +44,7 @@ export class Gate {
       this.#failures.note(peer)
       throw new UnauthorizedError()
     }
-    if (scope === 'write' && !found.some(token => token.scope === 'write')) throw new ForbiddenError()
+    if (!found.some(token => SCOPES.indexOf(token.scope) >= SCOPES.indexOf(scope))) throw new ForbiddenError()
     return `token ${given.toString('hex', 0, 4)}`
   }
 }

@@ -14,11 +14,13 @@ import { sendError, sendNotFound } from './errors.js'
 import { Gate, type Token } from './gate.js'
 import { LiveMonitoring } from './live/namespace.js'
 import type { Mask } from './mask.js'
+import { Metrics, type Snapshots } from './metrics.js'
 import { Monitor } from './monitor.js'
 import { auditor, type Control } from './operator.js'
 import { actionRoutes } from './routes/actions.js'
 import { connectionRoutes } from './routes/connections.js'
 import { healthRoutes, type HealthReport } from './routes/health.js'
+import { metricsRoutes } from './routes/metrics.js'
 import { monitoringRoutes, type MonitoringOptions } from './routes/monitoring.js'
 import { compile } from './validation.js'
 
@@ -27,6 +29,7 @@ export type { HealthReport } from './routes/health.js'
 export interface AdminOptions {
   store: StoreReader
   health: () => HealthReport | Promise<HealthReport>
+  metrics: Snapshots
   /** One of them must be shown, for all but the probes and the docs. None: everyone may ask, by a loopback name. */
   tokens: readonly Token[]
   /** Origins whose web pages may ask. */
@@ -70,6 +73,7 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
   app.register(accepts)
   describeRoutes(app, options.version)
   app.register(healthRoutes, { health })
+  app.register(metricsRoutes, { metrics: new Metrics(store, options.metrics, options.version) })
   app.register(connectionRoutes, { store, mask, now })
   if (monitoring) {
     const { control } = monitoring

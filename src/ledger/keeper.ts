@@ -41,6 +41,8 @@ export class Keeper {
   #lostAt: number | null = null
   #roundMs = performance.now()
   #tidyAtMs = 0
+  /** Failed rounds since the process started. */
+  errors = 0
   #running: Promise<void> | undefined
 
   constructor(store: StoreWriter, instance: Instance, options: KeeperOptions, log: LedgerLog) {
@@ -62,7 +64,10 @@ export class Keeper {
   async #run(): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       // A store that fails is the shipper's to report.
-      await this.#round().catch(() => this.#heard.clear())
+      await this.#round().catch(() => {
+        this.errors++
+        this.#heard.clear()
+      })
       await sleep(ROUND_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
     }
   }

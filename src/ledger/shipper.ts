@@ -1,13 +1,16 @@
 // Owns the way from outbox to store: in order, in batches, for ever, exactly once.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Histogram } from '../metrics/histogram.js'
 import type { LiveCounts } from './live-counts.js'
 import { type LedgerLog, SteadyWarning } from './log.js'
 import type { Outbox } from './outbox.js'
-import type { Store } from './store.js'
+import type { OutboxEntry, Store } from './store.js'
 
 const BATCH_ENTRIES = 2_000
 const RETRY_MIN_MS = 100
 const RETRY_MAX_MS = 2_000
+/** Seconds. */
+export const LAG_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600]
 
 /** Why the store could not be written, and since when. */
 export interface ShipperFailure {
@@ -30,6 +33,10 @@ export class Shipper {
   #registered = false
   #running: Promise<void> | undefined
   failure: ShipperFailure | undefined
+  /** Since the process started: events that the store has, failed attempts, and how late it had what it was told. */
+  shippedEvents = 0
+  errors = 0
+  readonly lag = new Histogram(LAG_BOUNDS)
 
   constructor(outbox: Outbox, store: Store, log: LedgerLog, liveCounts?: LiveCounts) {
     this.#outbox = outbox
@@ -96,10 +103,18 @@ export class Shipper {
     if (last) {
       await this.#store.apply(this.#outbox.instance, entries, now)
       this.#outbox.discard(last.seq)
+      this.#observe(entries)
     }
     // A store that cannot be read may be one that can still be written.
     if (readAll) await this.#liveCounts?.follow(this.#store).catch(() => undefined)
     return this.#outbox.depth > 0
+  }
+
+  #observe(entries: readonly OutboxEntry[]): void {
+    this.shippedEvents += entries.length
+    // Uses are told later than they were; opens and closes at once.
+    const oldest = entries.find(({ event }) => event.type === 'open' || event.type === 'close')
+    if (oldest) this.lag.observe(Math.max(0, Date.now() - oldest.event.at) / 1_000)
   }
 
   async #idle(): Promise<void> {
@@ -109,6 +124,7 @@ export class Shipper {
 
   #note(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error)
+    this.errors++
     this.failure = { since: this.failure?.since ?? Date.now(), message }
     this.#warning.warn(
       { reason: message, waiting: this.#outbox.depth },

@@ -1,5 +1,6 @@
 // Owns the store port: what a ledger's database must do, whichever it is. All times are epoch milliseconds, UTC.
 import type { CloseReason, LedgerEvent } from '../sessions/events.js'
+import type { PortableMetric } from '../metrics/metric.js'
 import type { Transport } from '../sessions/observation.js'
 
 /** A row of `endpoint_logs_v2`. */
@@ -69,6 +70,13 @@ export interface Totals {
   openedNum: number
 }
 
+/** Open sessions now; endpoints that were not named are together, as null. */
+export interface Census {
+  open: { endpointId: string | null; transport: Transport; openNum: number }[]
+  /** By how much the counts of the endpoints and the open rows differ; 0 if all is right. */
+  drift: number
+}
+
 /** A session that opened (again): its row as it is now; or one that closed: what it was when that was committed. */
 export type FeedChange =
   | { kind: 'opened'; session: SessionRow }
@@ -121,6 +129,9 @@ export interface StoreReader {
    */
   counts(query: { endpointId?: string; transport?: Transport }): Promise<EndpointCount[]>
   totals(query: { endpointId?: string }): Promise<Totals>
+  /** The endpoints with the most open sessions. */
+  busiest(query: { limit: number }): Promise<string[]>
+  census(query: { named: readonly string[] }): Promise<Census>
   /**
    * The opens and closes committed after a position, at most `limit`; without a position only where the feed is now.
    * Each comes once and none is left out, if asked again within the minutes for which the feed is kept.
@@ -154,6 +165,8 @@ export interface StoreWriter {
   deleteFeed(before: number): Promise<number>
   /** Deletes roll-ups of the days before the one that holds `before`, at most a batch; how many. */
   deleteRollups(before: number): Promise<number>
+  /** Of what these methods committed since the process started; what a retry finds committed is in none. */
+  metrics(): Promise<PortableMetric[]>
 }
 
 export interface Store extends StoreReader, StoreWriter {

@@ -1,11 +1,10 @@
 // Owns whether a request is let in: for whom, how much at once, how many sessions an endpoint may have.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyBaseLogger } from 'fastify'
 import { FIRST_SESSIONLESS_REVISION } from '../sessions/signals.js'
 import { LISTEN_METHOD } from '../sessions/visits.js'
 import type { Drains } from './drains.js'
-import { failureOf, RefusedRequest, sendFailure, sendRawFailure } from './errors.js'
+import { failureOf, RefusedRequest, sendFailure, sendRawFailure, type Witnesses } from './errors.js'
 import type { Routes } from './routes.js'
 import { type AllowedNames, HostRefusals, refuseStranger } from './strangers.js'
 import { originForm } from './target.js'
@@ -24,12 +23,11 @@ export interface Limits {
   liveSessions: (endpointId: string) => number
 }
 
-export interface AdmissionOptions extends Limits, AllowedNames {
+export interface AdmissionOptions extends Limits, AllowedNames, Witnesses {
   drains: Drains
   upstream: URL
   rewriteHost: boolean
   routes: Routes
-  logger: FastifyBaseLogger
 }
 
 /** Connections above the limit that still get an answer; more are closed at once. */
@@ -48,6 +46,10 @@ export class Admission {
   constructor(options: AdmissionOptions) {
     this.#options = options
     this.#hostRefusals = new HostRefusals(options)
+  }
+
+  get underWay(): Readonly<Record<'streams' | 'requests', number>> {
+    return this.#underWay
   }
 
   /** The most connections that node may accept. */
@@ -76,7 +78,7 @@ export class Admission {
       return true
     } catch (error) {
       if (this.#surplus.has(req.socket)) res.shouldKeepAlive = false
-      sendFailure(res, failureOf(error, req, this.#options.logger))
+      sendFailure(res, failureOf(error, req, this.#options))
       return false
     }
   }
@@ -90,20 +92,21 @@ export class Admission {
       return true
     } catch (error) {
       socket.on('error', () => socket.destroy())
-      sendRawFailure(socket, failureOf(error, req, this.#options.logger))
+      sendRawFailure(socket, failureOf(error, req, this.#options))
       return false
     }
   }
 
   #refuseSurplus(socket: Socket): void {
-    if (this.#surplus.has(socket)) throw new RefusedRequest('The proxy has too many connections', 503)
+    if (this.#surplus.has(socket))
+      throw new RefusedRequest('The proxy has too many connections', 503, 'connections')
   }
 
   /** To be called once it is over. */
   #count(kind: 'streams' | 'requests'): () => void {
     const { maxStreams, maxRequests } = this.#options
     if (isReached(kind === 'streams' ? maxStreams : maxRequests, this.#underWay[kind]))
-      throw new RefusedRequest(`The proxy has too many ${kind} under way`, 503)
+      throw new RefusedRequest(`The proxy has too many ${kind} under way`, 503, kind)
     this.#underWay[kind]++
     return kind === 'streams' ? this.#endStream : this.#endRequest
   }
@@ -121,7 +124,7 @@ export class Admission {
     }
     if (liveSessions(endpointId) + opening.size >= most) {
       if (opening.size === 0) this.#opening.delete(endpointId)
-      throw new RefusedRequest('The endpoint has as many sessions as it may', 503)
+      throw new RefusedRequest('The endpoint has as many sessions as it may', 503, 'sessions')
     }
     this.#opening.set(endpointId, opening.add(res))
     res.once('close', () => {

@@ -21,6 +21,8 @@ export interface ConnectionOptions {
   connectTimeoutMs: number
   /** From the last part of a request to the head of its answer; 0: for ever. */
   upstreamTimeoutMs: number
+  /** How many there are, and were since the process started. */
+  census: { open: number; opened: number }
 }
 
 export interface OutgoingRequest {
@@ -48,7 +50,9 @@ export class Connection {
 
   /** `onClose`: from now on it takes no request; may be called twice. */
   constructor(options: ConnectionOptions, onClose: (connection: Connection) => void) {
-    const { upstream, connectTimeoutMs, upstreamTimeoutMs } = options
+    const { upstream, connectTimeoutMs, upstreamTimeoutMs, census } = options
+    census.open++
+    census.opened++
     const socket = connect(upstream, {
       buffer: readBuffer,
       callback: length => {
@@ -75,6 +79,7 @@ export class Connection {
     socket.on('end', () => this.#onEnd())
     socket.on('error', error => this.#fail(error))
     socket.on('close', () => {
+      census.open--
       endConnecting()
       clearTimeout(this.#headTimer)
       onClose(this)

@@ -10,12 +10,17 @@ const maxResting = 1_024
 
 export class Connections {
   readonly #options: ConnectionOptions
+  readonly census = { open: 0, opened: 0 }
   /** The one used last is at the end. */
   readonly #idle: Connection[] = []
   readonly #sweep = setInterval(() => this.#closeOld(), SWEEP_INTERVAL_MS).unref()
 
-  constructor(options: ConnectionOptions) {
-    this.#options = options
+  constructor(options: Omit<ConnectionOptions, 'census'>) {
+    this.#options = { ...options, census: this.census }
+  }
+
+  get idle(): number {
+    return this.#idle.length
   }
 
   /** An idle connection, the one used last so that those not needed grow old, or a new one: for the caller alone. */

@@ -9,6 +9,6 @@ export class Drains {
   /** Throws `RefusedRequest` where a session would be opened that shall not be; the id is as on the wire. */
   check(endpointId: string | undefined): void {
     if (endpointId !== undefined && this.endpoints.has(storedId(endpointId) ?? ''))
-      throw new RefusedRequest('The endpoint takes no new sessions', 503)
+      throw new RefusedRequest('The endpoint takes no new sessions', 503, 'draining')
   }
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
+import type { RefusalReason, Traffic, UpstreamFailure } from '../metrics/traffic.js'
 
 /** When a client that was refused for the load may come again, in seconds. */
 const RETRY_AFTER_S = 1
@@ -12,7 +13,8 @@ export class RefusedRequest extends Error {
   readonly code = 'REFUSED_REQUEST'
   constructor(
     message: string,
-    readonly status: 400 | 403 | 501 | 503 = 400
+    readonly status: 400 | 403 | 501 | 503 = 400,
+    readonly reason: RefusalReason = 'malformed'
   ) {
     super(message)
   }
@@ -35,10 +37,18 @@ export interface Failure {
   body: string
 }
 
-/** What to answer for `error`, and one line in the log with the same request id. */
-export function failureOf(error: unknown, req: IncomingMessage, logger: FastifyBaseLogger): Failure {
+/** Where it is told that a request failed. */
+export interface Witnesses {
+  logger: FastifyBaseLogger
+  traffic: Traffic
+}
+
+/** What to answer for `error`, which is counted, and one line in the log with the same request id. */
+export function failureOf(error: unknown, req: IncomingMessage, { logger, traffic }: Witnesses): Failure {
   const requestId = randomUUID()
   const { status, message } = describe(error)
+  if (error instanceof RefusedRequest) traffic.refused(error.reason)
+  else traffic.failed(req.method ?? '', upstreamFailureOf(error), status)
   // The query stays out of the log: a legacy session id in it is a secret.
   const path = req.url?.split('?', 1)[0]
   logger.warn({ requestId, status, method: req.method, path, reason: reasonOf(error) }, message)
@@ -69,15 +79,26 @@ export function sendRawFailure(socket: Socket, { status, headers, body }: Failur
 
 function describe(error: unknown): { status: number; message: string } {
   if (error instanceof RefusedRequest) return { status: error.status, message: error.message }
+  switch (upstreamFailureOf(error)) {
+    case 'timeout':
+      return { status: 504, message: 'The upstream did not answer in time' }
+    case 'invalid_answer':
+      return { status: 502, message: 'The upstream gave no valid answer' }
+    case 'unreachable':
+      return { status: 502, message: 'The upstream cannot be reached' }
+  }
+}
+
+function upstreamFailureOf(error: unknown): Exclude<UpstreamFailure, 'broken_off'> {
   switch (codeOf(error)) {
     case 'UPSTREAM_TIMEOUT':
-      return { status: 504, message: 'The upstream did not answer in time' }
+      return 'timeout'
     case 'INVALID_ANSWER':
     case 'ECONNRESET':
     case 'EPIPE':
-      return { status: 502, message: 'The upstream gave no valid answer' }
+      return 'invalid_answer'
     default:
-      return { status: 502, message: 'The upstream cannot be reached' }
+      return 'unreachable'
   }
 }
 

@@ -1,23 +1,23 @@
 // Owns the way of one request to the upstream and of its answer back.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyBaseLogger } from 'fastify'
+import type { Operations } from '../metrics/operations.js'
 import type { AnswerHead } from './answer-parser.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './chunks.js'
 import type { Connection, ExchangeHandler } from './connection.js'
 import type { Connections } from './connections.js'
-import { failureOf, sendFailure } from './errors.js'
+import { failureOf, sendFailure, type Witnesses } from './errors.js'
 import { requestHeaders, responseHeaders } from './headers.js'
 import { type Accounting, type StreamSession, type Tap, tapFor } from './observe.js'
 import { readTarget } from './target.js'
 import { Upload } from './upload.js'
 
-export interface ForwardContext extends Accounting {
+export interface ForwardContext extends Accounting, Witnesses {
   upstream: URL
   rewriteHost: boolean
   upstreamTimeoutMs: number
   connections: Connections
-  logger: FastifyBaseLogger
+  operations: Operations
   /** The proxy is closing: clients are told to come back on another connection. */
   closing: boolean
   /** Exchanges that wait for an answer although their client left. */
@@ -49,6 +49,8 @@ export class Exchange implements ExchangeHandler {
   #connection: Connection | undefined
   #upload: Upload | undefined
   #tap: Tap | undefined
+  /** When it was begun to be sent, as `performance.now()`. */
+  #sentAt = 0
   /** The answer's body goes out in chunks, written here: node would need four writes for each. */
   #chunked = false
   /** What is to be written of the answer: in Latin-1, and in chunks if the body is to be. */
@@ -99,6 +101,7 @@ export class Exchange implements ExchangeHandler {
       rewrittenHost: rewriteHost ? upstream.host : undefined,
       bodyBytes: whole ? (body?.length ?? 0) : undefined
     })
+    this.#sentAt = performance.now()
     this.#tap = tapFor(req, path, this.#context)
     if (body !== null) this.#tap?.requestBody(body)
     const connection = connections.take()
@@ -126,7 +129,10 @@ export class Exchange implements ExchangeHandler {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
+    const { traffic, operations } = this.#context
+    traffic.answered(this.#req.method ?? '', status, this.#seconds())
     this.#tap?.head(status, headers)
+    if (this.#tap?.operation) operations.began(this.#tap.operation)
     if (res.destroyed) return this.abort()
     if (this.#context.closing) res.shouldKeepAlive = false
     res.writeHead(status, reason, responseHeaders(fields, chunked))
@@ -192,19 +198,21 @@ export class Exchange implements ExchangeHandler {
     if (this.#over) return
     this.#finish(true)
     if (this.#res.destroyed) return
-    if (!this.#res.headersSent) sendFailure(this.#res, failureOf(error, this.#req, this.#context.logger))
+    if (!this.#res.headersSent) return sendFailure(this.#res, failureOf(error, this.#req, this.#context))
+    this.#context.traffic.failed(this.#req.method ?? '', 'broken_off')
     // Without chunks or a length only a reset tells a broken answer from a whole one.
-    else if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
+    if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
     else this.#res.destroy()
   }
 
   #onClientClose(): void {
     if (this.#over) return
-    const { closing, unattended } = this.#context
+    const { closing, unattended, traffic } = this.#context
     const unanswered = this.#req.complete && !this.#res.headersSent
     // Some clients leave right after their DELETE; its answer tells whether the session ended.
-    if (this.#req.method === 'DELETE' && this.#tap && unanswered && !closing) unattended.add(this)
-    else this.abort()
+    if (this.#req.method === 'DELETE' && this.#tap && unanswered && !closing) return void unattended.add(this)
+    if (!this.#res.headersSent) traffic.abandoned()
+    this.abort()
   }
 
   abort(): void {
@@ -222,6 +230,13 @@ export class Exchange implements ExchangeHandler {
     this.#context.unattended.delete(this)
     this.#context.inFlight--
     this.#tap?.end(byUpstream)
+    const operation = this.#tap?.operation
+    if (operation) this.#context.operations.ended(operation, this.#seconds(), !byUpstream)
+  }
+
+  /** Since it was begun to be sent. */
+  #seconds(): number {
+    return (performance.now() - this.#sentAt) / 1_000
   }
 }
 

@@ -1,12 +1,13 @@
 // Owns what is accounted of the legacy HTTP+SSE transport: its streams, and the messages posted for them.
 import type { IncomingMessage } from 'node:http'
+import type { Operation } from '../metrics/operations.js'
 import type { Client, Observe } from '../sessions/observation.js'
 import { isAccepted } from '../sessions/signals.js'
 import { nobody } from '../sessions/who.js'
 import type { AnswerHeaders } from './answer-parser.js'
 import { clientOf } from './client-address.js'
 import { endpointEvent, initializeResult } from './first-event.js'
-import { isEventStream } from './headers.js'
+import { isEventStream, text } from './headers.js'
 import type { Accounting, StreamSession, Tap } from './observe.js'
 import { callOf, RequestBody } from './request-body.js'
 import type { Route } from './routes.js'
@@ -17,6 +18,7 @@ export class MessageTap implements Tap {
   readonly #req: IncomingMessage
   readonly #accounting: Accounting
   readonly #body = new RequestBody(true)
+  operation: Operation | undefined
 
   constructor(route: Route & { kind: 'message' }, req: IncomingMessage, accounting: Accounting) {
     this.#route = route
@@ -32,6 +34,7 @@ export class MessageTap implements Tap {
     const { endpointId, sessionId } = this.#route
     const { observe } = this.#accounting
     const { rpcMethod, rpcName } = callOf(this.#req, this.#body)
+    const protocolVersion = text(this.#req.headers['mcp-protocol-version'])
     const client = clientOf(this.#req, this.#accounting)
     observe({
       kind: 'message',
@@ -43,6 +46,8 @@ export class MessageTap implements Tap {
       rpcName,
       at: Date.now()
     })
+    if (rpcMethod !== undefined)
+      this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (rpcMethod === 'initialize' && isAccepted(status))
       observe({ kind: 'identity', endpointId, sessionId, who: this.#body.who() })
   }
@@ -57,6 +62,7 @@ export class MessageTap implements Tap {
 }
 
 export class LegacyStreamTap implements Tap {
+  readonly operation = undefined
   readonly #endpointId: string
   readonly #client: Client
   readonly #observe: Observe

@@ -1,6 +1,7 @@
 // Owns what is accounted of an exchange: taps that read request and answer on their way and never change or delay them.
 import type { IncomingMessage } from 'node:http'
 import type { BlockList } from 'node:net'
+import type { Operation } from '../metrics/operations.js'
 import type { Client, Observe, StreamNews } from '../sessions/observation.js'
 import { isAccepted, isSessionless } from '../sessions/signals.js'
 import { LISTEN_METHOD, visitorOf } from '../sessions/visits.js'
@@ -24,6 +25,8 @@ export interface StreamSession {
 export interface Tap {
   /** The session whose messages the answer carries, once that is known. */
   readonly streamOf: StreamSession | undefined
+  /** What the request asks for, if it tells, once its answer began. */
+  readonly operation: Operation | undefined
   /** A part of the request's body came. */
   requestBody(chunk: Buffer): void
   /** The final head of the answer came. */
@@ -75,6 +78,7 @@ class StreamableTap implements Tap {
   /** The answer carries messages of the server. */
   #isStream = false
   #isListening = false
+  operation: Operation | undefined
   /** Set while only the body can tell which kind of 401 this is. */
   #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
   /** Set from an answer that opened a session until what it says of that is read. */
@@ -125,6 +129,8 @@ class StreamableTap implements Tap {
         rpcName,
         at
       })
+    if (rpcMethod !== undefined)
+      this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isAccepted(status)) {
       this.#isStream = isEventStream(headers)
       this.#visitor = visitor

@@ -5,6 +5,9 @@ import { type BlockList, Socket, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
+import type { PortableMetric } from '../metrics/metric.js'
+import type { Operations } from '../metrics/operations.js'
+import type { RefusalReason, Traffic } from '../metrics/traffic.js'
 import { storedId } from '../sessions/ids.js'
 import type { Observe } from '../sessions/observation.js'
 import { maxHeaderBytes } from './answer-parser.js'
@@ -34,9 +37,11 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   /** Where it is noted how clients reach their sessions. */
   callers: Callers
   observe: Observe
+  operations: Operations
   /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
   trustedProxy?: BlockList | undefined
   logger: FastifyBaseLogger
+  traffic: Traffic
 }
 
 export interface Proxy {
@@ -46,6 +51,8 @@ export interface Proxy {
   readonly draining: Set<string>
   /** The streams of a session that run through this proxy; its ids as they are stored. */
   streamsOf(endpointId: string, sessionId: string): Stream[]
+  /** What passed since the process started, and what there is now. */
+  metrics(): PortableMetric[]
   /** Stops accepting, lets requests in flight finish, and cuts what is left (streams) after `graceMs`. */
   close(graceMs: number): Promise<void>
 }
@@ -84,6 +91,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const nagle = new NagleDetector(() => options.logger.warn(nagleAdvice))
   const connections = new Connections({ ...options, nagle })
   const drains = new Drains()
+  const admission = new Admission({ ...options, drains })
+  const { traffic } = options
   const context: ForwardContext = {
     ...options,
     connections,
@@ -96,8 +105,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   }
   const app = Fastify({
     loggerInstance: options.logger,
-    clientErrorHandler: onClientError,
-    serverFactory: () => createHttpServer(context, new Admission({ ...options, drains }), options)
+    clientErrorHandler: (error, socket) => onClientError(error, socket, traffic),
+    serverFactory: () => createHttpServer(context, admission, options)
   })
   await app.listen({
     host: options.host,
@@ -109,8 +118,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     timeoutMs: options.stallTimeoutMs,
     cut: (socket, sending) => {
       options.logger.info({ address: socket.remoteAddress, sending }, 'a client stopped in the middle')
-      if (sending) onClientError(Object.assign(new Error('stalled'), { code: TIMEOUT_CODE }), socket)
-      else socket.resetAndDestroy()
+      if (sending)
+        return onClientError(Object.assign(new Error('stalled'), { code: TIMEOUT_CODE }), socket, traffic)
+      traffic.refused('stalled')
+      socket.resetAndDestroy()
     }
   })
   const { port, address, family } = app.server.address() as AddressInfo
@@ -141,11 +152,33 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     })
   }
 
+  function metrics(): PortableMetric[] {
+    const { clients, upgraded } = context
+    let [receivedBytes, sentBytes] = [0, 0]
+    for (const { bytesRead, bytesWritten } of clients) {
+      receivedBytes += bytesRead
+      sentBytes += bytesWritten
+    }
+    return traffic.metrics({
+      ...options,
+      ...admission.underWay,
+      connections: clients.size,
+      webSockets: upgraded.size,
+      upstreamOpen: connections.census.open,
+      upstreamIdle: connections.idle,
+      upstreamOpened: connections.census.opened,
+      receivedBytes,
+      sentBytes,
+      upstreamStalls: nagle.found
+    })
+  }
+
   return {
     port,
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     draining: drains.endpoints,
     streamsOf,
+    metrics,
     close
   }
 }
@@ -178,6 +211,7 @@ function createHttpServer(context: ForwardContext, admission: Admission, timeout
     context.clients.add(socket)
     admission.connected(socket, context.clients.size)
     socket.on('close', () => {
+      context.traffic.disconnected(socket)
       context.clients.delete(socket)
       context.latest.delete(socket)
     })
@@ -191,6 +225,7 @@ function createHttpServer(context: ForwardContext, admission: Admission, timeout
   })
   server.on('connect', (_req, socket: Duplex) => {
     assert(socket instanceof Socket)
+    context.traffic.refused('malformed')
     endWith(socket, 405)
   })
   return server
@@ -212,7 +247,7 @@ const TIMEOUT_CODE = 'ERR_HTTP_REQUEST_TIMEOUT'
 const ending = new WeakSet<Socket>()
 
 /** Bytes that are no request, a request that breaks off, a head that takes too long, or a client that leaves. */
-function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+function onClientError(error: NodeJS.ErrnoException, socket: Socket, traffic: Traffic): void {
   const answer = answerInFlight(socket)
   const leaving = error.code === 'ECONNRESET' || !socket.writable
   if (answer?.req.complete === true && !leaving && !socket.readableEnded) {
@@ -223,14 +258,16 @@ function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   } else if (leaving || (answer !== undefined && (answer.headersSent || answer.socket === null))) {
     socket.destroy()
   } else {
-    endWith(socket, statusOf(error.code))
+    const { status, reason } = refusalOf(error.code)
+    traffic.refused(reason)
+    endWith(socket, status)
   }
 }
 
-function statusOf(code: string | undefined): number {
-  if (code === 'HPE_HEADER_OVERFLOW') return 431
-  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return 413
-  return code === TIMEOUT_CODE ? 408 : 400
+function refusalOf(code: string | undefined): { status: number; reason: RefusalReason } {
+  if (code === 'HPE_HEADER_OVERFLOW') return { status: 431, reason: 'too_large' }
+  if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') return { status: 413, reason: 'too_large' }
+  return code === TIMEOUT_CODE ? { status: 408, reason: 'stalled' } : { status: 400, reason: 'malformed' }
 }
 
 function endWith(socket: Socket, status: number): void {

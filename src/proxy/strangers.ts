@@ -16,11 +16,11 @@ export function refuseStranger(req: IncomingMessage, { allowedHost, allowedOrigi
   if (allowedHost !== undefined) {
     const host = (originForm(req).authority ?? req.headers.host ?? '').toLowerCase()
     if (!allowedHost.includes(host) && !allowedHost.includes(host.replace(/:\d*$/, '')))
-      throw new RefusedRequest('The Host is not one of --allowed-host', 403)
+      throw new RefusedRequest('The Host is not one of --allowed-host', 403, 'host')
   }
   const { origin } = req.headers
   if (allowedOrigin !== undefined && origin !== undefined && !allowedOrigin.includes(origin.toLowerCase()))
-    throw new RefusedRequest('The Origin is not one of --allowed-origin', 403)
+    throw new RefusedRequest('The Origin is not one of --allowed-origin', 403, 'origin')
 }
 
 /** Tells once when the upstream seems to refuse the clients' `Host`, and what to do. */

@@ -42,7 +42,8 @@ function answerAsPlainRequest(server: Server, req: IncomingMessage, socket: Sock
 }
 
 function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: Socket, head: Buffer): void {
-  const { upstream, rewriteHost, upstreamTimeoutMs, upgraded, logger } = context
+  const { upstream, rewriteHost, upstreamTimeoutMs, upgraded, traffic } = context
+  const startedAt = performance.now()
   let answered = false
   let switched = false
 
@@ -50,6 +51,11 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
     const error = new UpstreamTimeout(`No answer to the upgrade within ${upstreamTimeoutMs} ms`)
     const timer =
       upstreamTimeoutMs > 0 ? setTimeout(() => request.destroy(error), upstreamTimeoutMs) : undefined
+    const onAnswer = ({ statusCode = 0 }: IncomingMessage): void => {
+      answered = true
+      clearTimeout(timer)
+      traffic.answered('GET', statusCode, (performance.now() - startedAt) / 1_000)
+    }
     socket.once('close', () => {
       clearTimeout(timer)
       request.destroy()
@@ -57,14 +63,13 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
     // In place of http-proxy's own listener, which is set by then: it writes the body without its framing.
     process.nextTick(() => {
       request.removeAllListeners('response').once('response', answer => {
-        answered = true
-        clearTimeout(timer)
+        onAnswer(answer)
         refuse(answer, socket)
       })
     })
     request.once('upgrade', (answer, upstreamSocket) => {
-      answered = switched = true
-      clearTimeout(timer)
+      onAnswer(answer)
+      switched = true
       const { upgrade } = answer.headers
       answer.headers = {
         ...grouped(responseHeaders(answer.rawHeaders, false)),
@@ -80,7 +85,7 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
 
   function onError(error: unknown): void {
     if (answered || socket.destroyed) socket.destroy()
-    else sendRawFailure(socket, failureOf(error, req, logger))
+    else sendRawFailure(socket, failureOf(error, req, context))
   }
 
   upgraded.add(socket)

@@ -79,6 +79,7 @@ export function startAdmin(t: Test, options: Partial<AdminOptions> = {}): TestAd
   const app = buildAdmin({
     store: new MemoryStore(),
     health: () => ({ ready: true }),
+    metrics: () => Promise.resolve([]),
     tokens: [],
     allowedOrigins: [],
     mask: new Mask(Buffer.from('key'), false),

@@ -19,6 +19,7 @@ void t.test('with a token set, nothing but the probes and the docs answers witho
     '/api/mcp/status',
     '/api/mcp/connections/x',
     '/internal/connections',
+    '/metrics',
     '/',
     '/nothing',
     '/healthz/x',
@@ -82,6 +83,25 @@ void t.test('a token that may only read changes nothing', async t => {
   t.same(control.done, [])
   await app.inject({ method: 'PUT', url: actions[2][1], headers: bearer(secret) })
   t.same(control.done, ['drain files'])
+})
+
+void t.test('a token for the metrics opens nothing else', async t => {
+  const { app } = startMonitoring(t, { tokens: [...tokens, { secret: 'scraper', scope: 'metrics' }] })
+  for (const token of ['scraper', 'reader', secret])
+    t.equal((await app.inject({ url: '/metrics', headers: bearer(token) })).statusCode, 200, token)
+  for (const url of [
+    CONNECTIONS,
+    COUNT,
+    SERIES,
+    '/api/mcp/status',
+    '/internal/connections',
+    '/',
+    '/nothing',
+    '/metrics/x'
+  ])
+    t.equal((await app.inject({ url, headers: bearer('scraper') })).statusCode, 403, url)
+  const drain = { method: 'PUT', url: '/api/mcp/endpoints/files/drain', headers: bearer('scraper') } as const
+  t.match((await app.inject(drain)).json(), { statusCode: 403, message: /only metrics/ })
 })
 
 void t.test('without a token set, none is asked for', async t => {

@@ -25,6 +25,7 @@ const routes = [
   'put /api/mcp/endpoints/{endpointId}/drain',
   'delete /api/mcp/endpoints/{endpointId}/drain',
   'get /internal/connections',
+  'get /metrics',
   'get /healthz',
   'get /readyz'
 ]

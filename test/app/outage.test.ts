@@ -5,6 +5,7 @@ import { startFakeGateway } from '../support/fake-gateway.js'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { checkInvariant } from '../support/invariant.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
+import { Scrape } from '../support/scrape.js'
 import { Turnstile } from '../support/turnstile.js'
 
 /** Far longer than forwarding takes, far shorter than any wait for a database. */
@@ -85,6 +86,11 @@ for (const [title, begin, end] of outages) {
     for (let i = 0; i < 20; i++) await visit(t, turnstile, i % 2 === 0 ? 'delete' : 'stay')
     await notReady(turnstile)
     t.match(turnstile.log.at(-1), { level: 40, msg: /the store cannot be written/ })
+    const scrape = await Scrape.of(turnstile.adminUrl)
+    t.equal(scrape.value('turnstile_store_up'), 0)
+    t.equal(scrape.value('turnstile_store_readable'), title === 'read-only' ? 1 : 0)
+    t.ok(scrape.value('turnstile_outbox_events')! >= 30, 'what clients did waits')
+    t.ok(scrape.value('turnstile_store_errors_total', { by: 'shipper' })! > 0)
     await end(name)
     await turnstile.shipped()
     t.equal(await turnstile.count('e'), 10)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openMysql } from '../../src/ledger/mysql/database.js'
 import { apply } from '../../src/ledger/sql/apply.js'
+import { census } from '../../src/ledger/sql/census.js'
 import { check, type Difference, repair } from '../../src/ledger/sql/check.js'
 import type { Database } from '../../src/ledger/sql/database.js'
 import { register } from '../../src/ledger/sql/instances.js'
@@ -73,8 +74,10 @@ for (const [name, open] of databases) {
       { endpointId: 'e', figure: 'endpoint_days_v2 2026-10-01T00:00:00.000Z opened', off: 3 },
       { endpointId: 'e', figure: 'endpoint_days_v2 2026-10-01T00:00:00.000Z closed', off: 1 }
     ])
+    t.equal((await census(db, { named: ['e'] })).drift, 5, 'metrics tell it too')
     await repair(db, ['e'], NOON)
     t.same(await found(db), [])
+    t.equal((await census(db, { named: ['e'] })).drift, 0)
   })
 
   void t.test(`${name}: what retention deleted is not missed`, async t => {

@@ -3,6 +3,7 @@ import t from 'tap'
 import { openMysql } from '../../src/ledger/mysql/database.js'
 import { sqlStore } from '../../src/ledger/sql/store.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
+import { metricsContract } from './metrics-contract.js'
 import { storeContract } from './store-contract.js'
 import { visitsContract } from './visits-contract.js'
 
@@ -15,3 +16,4 @@ const openStore = async (idleTimeoutMs = 0) => {
 }
 storeContract('mysql', openStore)(t)
 visitsContract('mysql', openStore)(t)
+metricsContract('mysql', openStore)(t)

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { embeddedStore } from '../../src/ledger/sqlite/store.js'
+import { metricsContract } from './metrics-contract.js'
 import { storeContract } from './store-contract.js'
 import { visitsContract } from './visits-contract.js'
 
@@ -13,3 +14,4 @@ const openStore = async (idleTimeoutMs = 0) => {
 }
 storeContract('sqlite', openStore)(t)
 visitsContract('sqlite', openStore)(t)
+metricsContract('sqlite', openStore)(t)

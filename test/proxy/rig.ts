@@ -2,6 +2,8 @@
 import type { Test } from 'tap'
 import Fastify from 'fastify'
 import { Callers } from '../../src/proxy/callers.js'
+import { Operations } from '../../src/metrics/operations.js'
+import { Traffic } from '../../src/metrics/traffic.js'
 import { Routes } from '../../src/proxy/routes.js'
 import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/server.js'
 import type { Observation } from '../../src/sessions/observation.js'
@@ -37,6 +39,8 @@ export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOpti
     maxRequests: 0,
     maxSessionsPerEndpoint: 0,
     liveSessions: () => 0,
+    operations: new Operations(),
+    traffic: new Traffic(),
     observe: observation => void observations.push(observation),
     logger: Fastify({ logger: { level: 'warn', stream } }).log,
     ...options

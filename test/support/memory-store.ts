@@ -1,5 +1,6 @@
 // Owns a store reader over rows in memory that answers by brute force: what the tests of admin/ ask.
 import type {
+  Census,
   FeedPart,
   SeriesPoint,
   SeriesQuery,
@@ -49,6 +50,15 @@ export class MemoryStore implements StoreReader {
     )
     const openNum = rows.filter(row => row.reason === null).length
     return Promise.resolve({ openNum, openedNum: rows.length })
+  }
+
+  busiest(): Promise<string[]> {
+    return Promise.resolve([...new Set(this.rows.map(row => row.endpointId))])
+  }
+
+  census(): Promise<Census> {
+    const open = this.rows.filter(row => row.reason === null)
+    return Promise.resolve({ open: open.map(row => ({ ...row, openNum: 1 })), drift: 0 })
   }
 
   feed(): Promise<FeedPart> {

@@ -104,6 +104,7 @@ export class SessionChange {
     await saveRecords(this.#sql, this.#dialect, changed)
     await saveDeltas(this.#sql, this.#dialect, delta, this.#now)
     await appendToFeed(this.#sql, this.#dialect, changes, this.#now)
+    this.#sql.turned?.(changes)
   }
 }
 

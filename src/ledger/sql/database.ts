@@ -1,5 +1,7 @@
 // Owns the database port: transactions and the few places where SQL dialects differ.
 
+import type { Turn } from '../../metrics/session-tally.js'
+
 /** What may be bound to a `?`. Nothing is ever written into SQL text. */
 export type Param = string | number | null
 /** A row by column name; times come as epoch ms. */
@@ -9,6 +11,8 @@ export type Row = Readonly<Record<string, string | number | null>>
 export interface Sql {
   all(statement: string, params?: readonly Param[]): Promise<Row[]>
   run(statement: string, params?: readonly Param[]): Promise<void>
+  /** Takes the opens and closes that the transaction is about to commit, where somebody counts them. */
+  turned?: (turns: readonly Turn[]) => void
 }
 
 export interface Dialect {

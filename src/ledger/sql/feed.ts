@@ -9,7 +9,7 @@ const BATCH_ROWS = 5_000
 /** `reason` null: it opened. */
 export type FeedEntry = Pick<
   SessionRecord,
-  'endpointId' | 'sessionId' | 'connectAt' | 'disconnectAt' | 'reason'
+  'endpointId' | 'sessionId' | 'transport' | 'protocolVersion' | 'connectAt' | 'disconnectAt' | 'reason'
 >
 
 /** What the change of one row tells. A session first seen when it was over opened and closed. */

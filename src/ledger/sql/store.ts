@@ -1,6 +1,8 @@
 // Owns the store over a SQL database: ties the port's methods to their statements.
+import { SessionTally, type Turn } from '../../metrics/session-tally.js'
 import type { Store } from '../store.js'
 import { apply } from './apply.js'
+import { busiest, census } from './census.js'
 import type { Database } from './database.js'
 import { deleteFeed, feed } from './feed.js'
 import { heartbeat, register } from './instances.js'
@@ -11,7 +13,9 @@ import { deleteEnded, deleteRollups } from './retention.js'
 import { series } from './series.js'
 
 /** `idleTimeoutMs`: a session not used for so long before its end was idle first; 0: never. */
-export function sqlStore(db: Database, idleTimeoutMs = 0): Store {
+export function sqlStore(database: Database, idleTimeoutMs = 0): Store {
+  const tally = new SessionTally()
+  const db = tallied(database, tally)
   return {
     migrate: () => db.migrate(),
     register: (instance, now) => register(db, instance, now),
@@ -27,8 +31,30 @@ export function sqlStore(db: Database, idleTimeoutMs = 0): Store {
     session: sessionId => session(db, sessionId),
     counts: query => counts(db, query),
     totals: query => totals(db, query),
+    busiest: query => busiest(db, query),
+    census: query => census(db, query),
     feed: query => feed(db, query),
     series: query => series(db, query),
+    metrics: () => Promise.resolve(tally.metrics()),
+    close: () => db.close()
+  }
+}
+
+/** The database, with what is committed there counted. */
+function tallied(db: Database, tally: SessionTally): Database {
+  return {
+    dialect: db.dialect,
+    read: work => db.read(work),
+    async write(work) {
+      let turns: readonly Turn[] = []
+      const result = await db.write(sql => {
+        turns = []
+        return work({ ...sql, turned: committing => (turns = committing) })
+      })
+      tally.add(turns)
+      return result
+    },
+    migrate: () => db.migrate(),
     close: () => db.close()
   }
 }

@@ -26,8 +26,11 @@ export function embeddedStore(path: string, idleTimeoutMs = 0): Store {
     session: (...args) => reader.call('session', args),
     counts: (...args) => reader.call('counts', args),
     totals: (...args) => reader.call('totals', args),
+    busiest: (...args) => reader.call('busiest', args),
+    census: (...args) => reader.call('census', args),
     feed: (...args) => reader.call('feed', args),
     series: query => reader.series(query),
+    metrics: () => writer.call('metrics', []),
     async close() {
       await Promise.all([writer.close(), reader.close()])
     }

@@ -1,0 +1,127 @@
+// Owns the figures of MCP operations: how many were accepted, and how long they took, by method and tool. What is counted is
+// told by the headers of a request or the start of its body; of the others nothing is known.
+import { isAccepted } from '../sessions/signals.js'
+import { Histogram, OPERATION_BOUNDS } from './histogram.js'
+import { BoundedLabels, OTHER, protocolVersions } from './labels.js'
+import { counter, type Labels, type PortableMetric, present, sample } from './metric.js'
+
+/** What clients send, over all revisions up to 2026-07-28. */
+const METHODS = [
+  'completion/complete',
+  'initialize',
+  'logging/setLevel',
+  'notifications/cancelled',
+  'notifications/initialized',
+  'notifications/progress',
+  'notifications/roots/list_changed',
+  'ping',
+  'prompts/get',
+  'prompts/list',
+  'resources/list',
+  'resources/read',
+  'resources/subscribe',
+  'resources/templates/list',
+  'resources/unsubscribe',
+  'server/discover',
+  'subscriptions/listen',
+  'tasks/cancel',
+  'tasks/get',
+  'tasks/list',
+  'tasks/result',
+  'tasks/update',
+  'tools/call',
+  'tools/list'
+]
+const MAX_TOOLS = 100
+/** Combinations of labels that get a histogram. */
+const MAX_SERIES = 300
+/** Above all HTTP statuses. */
+const STATUSES = 1_000
+/** In place of a status: the client left before the answer was complete. */
+const CANCELLED = 1
+const SUCCESS = 0
+/** Of what would be one combination too many; no other has this `error_type`. */
+const OVERFLOW: Labels = {
+  mcp_method_name: OTHER,
+  gen_ai_tool_name: OTHER,
+  error_type: OTHER,
+  mcp_protocol_version: OTHER,
+  network_transport: 'tcp'
+}
+
+/** An operation whose answer began. */
+export interface Operation {
+  method: string
+  /** Of the tool, prompt or resource. */
+  name: string | undefined
+  protocolVersion: string | undefined
+  status: number
+}
+
+export class Operations {
+  readonly #methods = new BoundedLabels(METHODS.length, METHODS)
+  readonly #tools = new BoundedLabels(MAX_TOOLS)
+  readonly #versions = protocolVersions()
+  /** By index of method and tool. */
+  readonly #accepted = Array<number>(METHODS.length + 1).fill(0)
+  readonly #toolCalls = Array<number>(MAX_TOOLS + 1).fill(0)
+  readonly #durations = new Map<number, { labels: Labels; histogram: Histogram }>()
+  readonly #overflow = new Histogram(OPERATION_BOUNDS)
+
+  /** Its answer began. */
+  began({ method, name, status }: Operation): void {
+    if (!isAccepted(status)) return
+    this.#accepted[this.#methods.indexOf(method)]!++
+    if (method === 'tools/call' && name !== undefined) this.#toolCalls[this.#tools.add(name)]!++
+  }
+
+  /** Its answer is out, or the client left before that (`cancelled`). */
+  ended({ method, name, protocolVersion, status }: Operation, seconds: number, cancelled: boolean): void {
+    const methodIndex = this.#methods.indexOf(method)
+    // Only calls that were accepted make labels.
+    const toolIndex = method === 'tools/call' && name !== undefined ? this.#tools.indexOf(name) + 1 : 0
+    const version = this.#versions.indexOf(protocolVersion ?? '')
+    const error = status >= 400 ? status : cancelled ? CANCELLED : SUCCESS
+    const key = ((methodIndex * (MAX_TOOLS + 2) + toolIndex) * 8 + version) * STATUSES + error
+    let entry = this.#durations.get(key)
+    if (entry === undefined) {
+      if (this.#durations.size >= MAX_SERIES) return this.#overflow.observe(seconds)
+      const labels = present({
+        mcp_method_name: this.#methods.at(methodIndex),
+        gen_ai_tool_name: toolIndex === 0 ? '' : this.#tools.at(toolIndex - 1),
+        error_type: error === SUCCESS ? '' : error === CANCELLED ? 'cancelled' : String(error),
+        mcp_protocol_version: this.#versions.at(version),
+        network_transport: 'tcp'
+      })
+      entry = { labels, histogram: new Histogram(OPERATION_BOUNDS) }
+      this.#durations.set(key, entry)
+    }
+    entry.histogram.observe(seconds)
+  }
+
+  metrics(): PortableMetric[] {
+    return [
+      counter(
+        'turnstile_operations_accepted_total',
+        'MCP requests and notifications that the gateway accepted, by method.',
+        this.#accepted.map((count, i) => sample(count, { mcp_method_name: this.#methods.at(i) }))
+      ),
+      counter(
+        'turnstile_tool_calls_accepted_total',
+        'Tool calls that the gateway accepted, by tool.',
+        this.#toolCalls
+          .slice(0, this.#tools.names.length + 1)
+          .map((count, i) => sample(count, { gen_ai_tool_name: this.#tools.at(i) }))
+      ),
+      {
+        name: 'mcp_server_operation_duration_seconds',
+        help: 'Duration of an MCP request or notification, from its head until the last byte of the answer.',
+        bounds: OPERATION_BOUNDS,
+        series: [
+          ...Array.from(this.#durations.values(), ({ labels, histogram }) => histogram.series(labels)),
+          ...(this.#durations.size < MAX_SERIES ? [] : [this.#overflow.series(OVERFLOW)])
+        ]
+      }
+    ]
+  }
+}

@@ -1,0 +1,82 @@
+// Owns the figures of opens and closes that one process committed to the store. Each is committed by one process, whichever
+// proxies saw the session: the sum over all processes is what happened.
+import { Histogram, OPERATION_BOUNDS } from './histogram.js'
+import { BoundedLabels, MAX_ENDPOINTS, protocolVersions } from './labels.js'
+import { counter, type Labels, type PortableMetric, present, sample } from './metric.js'
+
+/** By `transport_type`. */
+export const TRANSPORTS = { 1: 'sse', 2: 'streamable', 3: 'sessionless' } as const
+
+/** A session opened (`reason` null) or closed; times in epoch milliseconds. */
+export interface Turn {
+  endpointId: string
+  transport: keyof typeof TRANSPORTS
+  protocolVersion: string | null
+  connectAt: number
+  disconnectAt: number
+  reason: string | null
+}
+
+/** Seconds; operations' bounds, and on to a week, as sessions last. */
+const SESSION_BOUNDS = [...OPERATION_BOUNDS, 900, 3_600, 14_400, 43_200, 86_400, 604_800]
+
+type Counts = Map<string, { labels: Labels; count: number }>
+
+export class SessionTally {
+  readonly #endpoints = new BoundedLabels(MAX_ENDPOINTS)
+  readonly #versions = protocolVersions()
+  readonly #opened: Counts = new Map()
+  readonly #closed: Counts = new Map()
+  readonly #durations = new Map<string, { labels: Labels; histogram: Histogram }>()
+
+  add(turns: readonly Turn[]): void {
+    for (const { endpointId, transport: type, protocolVersion, connectAt, disconnectAt, reason } of turns) {
+      const endpoint = this.#endpoints.at(this.#endpoints.add(endpointId))
+      const transport = TRANSPORTS[type]
+      if (reason === null) {
+        count(this.#opened, { endpoint, transport })
+        continue
+      }
+      count(this.#closed, { endpoint, transport, reason })
+      const version = this.#versions.of(protocolVersion ?? '')
+      this.#duration(transport, version).observe((disconnectAt - connectAt) / 1_000)
+    }
+  }
+
+  metrics(): PortableMetric[] {
+    const values = (counts: Counts) =>
+      Array.from(counts.values(), ({ labels, count }) => sample(count, labels))
+    return [
+      counter(
+        'turnstile_sessions_opened_total',
+        'Sessions that opened, or were open again after they had been closed as idle or lost.',
+        values(this.#opened)
+      ),
+      counter('turnstile_sessions_closed_total', 'Sessions that closed, by reason.', values(this.#closed)),
+      {
+        name: 'mcp_server_session_duration_seconds',
+        help: 'Duration of MCP sessions that closed.',
+        bounds: SESSION_BOUNDS,
+        series: Array.from(this.#durations.values(), ({ labels, histogram }) => histogram.series(labels))
+      }
+    ]
+  }
+
+  #duration(transport: string, version: string): Histogram {
+    const key = `${transport} ${version}`
+    const known = this.#durations.get(key)
+    if (known) return known.histogram
+    const labels = present({ transport, mcp_protocol_version: version, network_transport: 'tcp' })
+    const histogram = new Histogram(SESSION_BOUNDS)
+    this.#durations.set(key, { labels, histogram })
+    return histogram
+  }
+}
+
+/** Keys are label values, in which there are no spaces. */
+function count(counts: Counts, labels: Labels): void {
+  const key = Object.values(labels).join(' ')
+  const known = counts.get(key)
+  if (known) known.count++
+  else counts.set(key, { labels, count: 1 })
+}

@@ -1,0 +1,209 @@
+// Owns the figures of forwarding: requests and answers, refusals, failures, bytes. Plain numbers, for they are counted while a
+// client waits.
+import { STATUS_CODES } from 'node:http'
+import { Histogram } from './histogram.js'
+import { counter, gauge, type Labels, type PortableMetric, sample } from './metric.js'
+
+/** Why a request, or what should have been one, was answered by the proxy in place of the gateway, or cut. */
+export type RefusalReason =
+  /** Over a limit. */
+  | 'connections'
+  | 'streams'
+  | 'requests'
+  | 'sessions'
+  /** The endpoint is drained. */
+  | 'draining'
+  /** For or from strangers. */
+  | 'host'
+  | 'origin'
+  | 'malformed'
+  /** The head, or the extensions of a chunk. */
+  | 'too_large'
+  /** The client stopped in the middle. */
+  | 'stalled'
+
+/** Why the gateway gave no answer, or no whole one. */
+export type UpstreamFailure = 'unreachable' | 'timeout' | 'invalid_answer' | 'broken_off'
+
+/** What there is at the moment, by whoever has it. */
+export interface Standing {
+  connections: number
+  webSockets: number
+  streams: number
+  requests: number
+  /** 0: none. */
+  maxConnections: number
+  maxStreams: number
+  maxRequests: number
+  upstreamOpen: number
+  upstreamIdle: number
+  /** Since the process started. */
+  upstreamOpened: number
+  /** Of the connections that are open. */
+  receivedBytes: number
+  sentBytes: number
+  /** It holds answers back (Nagle). */
+  upstreamStalls: boolean
+}
+
+const METHODS = ['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'PUT']
+const METHOD_INDEXES = new Map(METHODS.map((method, i) => [method, i]))
+const OTHER_METHOD = METHODS.length
+const STATUSES = 600
+const CLASSES = STATUSES / 100
+
+/** Seconds. */
+const HEADERS_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
+
+export class Traffic {
+  /** By method and status; status 0 is one that HTTP does not have. */
+  readonly #answers = new Float64Array((METHODS.length + 1) * STATUSES)
+  /** By method and class of status. */
+  readonly #headers: (Histogram | undefined)[] = Array<undefined>((METHODS.length + 1) * CLASSES).fill(
+    undefined
+  )
+  readonly #refusals: Record<RefusalReason, number> = {
+    ...{ connections: 0, streams: 0, requests: 0, sessions: 0, draining: 0, host: 0, origin: 0 },
+    ...{ malformed: 0, too_large: 0, stalled: 0 }
+  }
+  readonly #failures: Record<UpstreamFailure, number> = {
+    ...{ unreachable: 0, timeout: 0, invalid_answer: 0, broken_off: 0 }
+  }
+  #abandoned = 0
+  /** Of connections that ended. */
+  #receivedBytes = 0
+  #sentBytes = 0
+  /** What was told last: a count must not fall when what waited for a client that left is not sent. */
+  readonly #told = { receivedBytes: 0, sentBytes: 0 }
+
+  /** The gateway's answer began, `seconds` after its request. */
+  answered(method: string, status: number, seconds: number): void {
+    const index = this.#count(method, status)
+    const at = index * CLASSES + (status < STATUSES ? Math.trunc(status / 100) : 0)
+    const histogram = (this.#headers[at] ??= new Histogram(HEADERS_BOUNDS))
+    histogram.observe(seconds)
+  }
+
+  /** The gateway did not answer; the client got `status` instead, unless its answer had begun. */
+  failed(method: string, reason: UpstreamFailure, status?: number): void {
+    this.#failures[reason]++
+    if (status !== undefined) this.#count(method, status)
+  }
+
+  refused(reason: RefusalReason): void {
+    this.#refusals[reason]++
+  }
+
+  /** The client left before its answer began. */
+  abandoned(): void {
+    this.#abandoned++
+  }
+
+  /** A client's connection ended. */
+  disconnected({ bytesRead, bytesWritten }: { bytesRead: number; bytesWritten: number }): void {
+    this.#receivedBytes += bytesRead
+    this.#sentBytes += bytesWritten
+  }
+
+  metrics(now: Standing): PortableMetric[] {
+    const told = this.#told
+    told.receivedBytes = Math.max(told.receivedBytes, this.#receivedBytes + now.receivedBytes)
+    told.sentBytes = Math.max(told.sentBytes, this.#sentBytes + now.sentBytes)
+    return [
+      counter(
+        'turnstile_requests_total',
+        'Forwarded requests by HTTP method and status of the answer; 502 and 504 include those of the proxy itself.',
+        this.#answerCounts()
+      ),
+      counter(
+        'turnstile_requests_abandoned_total',
+        'Forwarded requests whose client left before the answer began.',
+        this.#abandoned
+      ),
+      counter(
+        'turnstile_refusals_total',
+        'Requests that the proxy answered itself or cut, by reason.',
+        byReason(this.#refusals)
+      ),
+      counter(
+        'turnstile_upstream_errors_total',
+        'Requests that the gateway did not answer, or not to the end, by reason.',
+        byReason(this.#failures)
+      ),
+      {
+        name: 'turnstile_upstream_headers_seconds',
+        help: 'Time from sending a request to the gateway until the head of its answer, by HTTP method and class of status.',
+        bounds: HEADERS_BOUNDS,
+        series: this.#headers.flatMap((histogram, i) => histogram?.series(headersLabels(i)) ?? [])
+      },
+      counter(
+        'turnstile_received_bytes_total',
+        'Bytes that clients sent, heads included.',
+        told.receivedBytes
+      ),
+      counter('turnstile_sent_bytes_total', 'Bytes that clients were sent, heads included.', told.sentBytes),
+      gauge('turnstile_client_connections', 'Open connections of clients.', now.connections),
+      gauge('turnstile_websockets', 'Open WebSockets.', now.webSockets),
+      gauge('turnstile_streams', 'Streams under way, as --max-streams counts them.', now.streams),
+      gauge('turnstile_requests', 'Other requests under way, as --max-requests counts them.', now.requests),
+      gauge(
+        'turnstile_limit',
+        'Limits, by what is limited; one that is off has no sample.',
+        Object.entries({
+          connections: now.maxConnections,
+          streams: now.maxStreams,
+          requests: now.maxRequests
+        }).flatMap(([of, limit]) => (limit > 0 ? [sample(limit, { of })] : []))
+      ),
+      gauge('turnstile_upstream_connections', 'Open connections to the gateway, by state.', [
+        sample(now.upstreamIdle, { state: 'idle' }),
+        sample(now.upstreamOpen - now.upstreamIdle, { state: 'active' })
+      ]),
+      counter(
+        'turnstile_upstream_connections_opened_total',
+        'Connections to the gateway that were opened for requests.',
+        now.upstreamOpened
+      ),
+      gauge(
+        'turnstile_upstream_stalls',
+        '1: the gateway holds the second part of its answers back (Nagle), and its connections are let rest.',
+        Number(now.upstreamStalls),
+        'max'
+      )
+    ]
+  }
+
+  /** The index of the method. */
+  #count(method: string, status: number): number {
+    const index = METHOD_INDEXES.get(method) ?? OTHER_METHOD
+    this.#answers[index * STATUSES + (status < STATUSES ? status : 0)]!++
+    return index
+  }
+
+  #answerCounts() {
+    const counts = new Map<string, { value: number; labels: Labels }>()
+    this.#answers.forEach((count, i) => {
+      if (count === 0) return
+      const status = i % STATUSES
+      const labels = {
+        method: METHODS[Math.trunc(i / STATUSES)] ?? 'other',
+        code: status in STATUS_CODES ? String(status) : 'other'
+      }
+      const known = counts.get(`${labels.method} ${labels.code}`)
+      if (known) known.value += count
+      else counts.set(`${labels.method} ${labels.code}`, sample(count, labels))
+    })
+    return [...counts.values()]
+  }
+}
+
+const byReason = (counts: Record<string, number>) =>
+  Object.entries(counts).map(([reason, count]) => sample(count, { reason }))
+
+function headersLabels(i: number): Labels {
+  const statusClass = i % CLASSES
+  return {
+    method: METHODS[Math.trunc(i / CLASSES)] ?? 'other',
+    code: statusClass === 0 ? 'other' : `${statusClass}xx`
+  }
+}
