@@ -103,6 +103,10 @@ function checkExpression(t: Test, expression: string, where: string): void {
   }
 }
 
+interface Settings {
+  scrape_configs: { job_name: string }[]
+}
+
 interface Rules {
   groups: {
     rules: {
@@ -120,6 +124,9 @@ void t.test('alert rules speak of metrics that there are, and are in the README'
   const rules = groups.flatMap(group => group.rules)
   t.ok(rules.length >= 10)
   const readme = read('README.md')
+  const { scrape_configs } = parse(read('docker/prometheus/prometheus.yaml')) as Settings
+  const jobs = new Set(rules.flatMap(({ expr }) => [...expr.matchAll(/job="(\w+)"/g)].map(([, job]) => job)))
+  t.same([...jobs], [scrape_configs[0]!.job_name], 'they ask for the job that is scraped')
   for (const { alert, expr, labels, annotations, ...rest } of rules) {
     checkExpression(t, expr, alert)
     t.match(labels, { severity: /^(warning|critical)$/ })
