@@ -1,7 +1,7 @@
 // Owns the figure of several workers: the throughput that two CPUs allow them, in parts of what one CPU allows one.
 //
-// Load and upstream need CPUs too, so it is not the throughput seen here but what follows from CPU time: two workers, each
-// on a CPU of its own, are done when the busier one is, the primary beside it.
+// Load and upstream need CPUs too, so it is not the throughput seen here but what follows from the CPU time of a request:
+// that of all processes together, over two CPUs.
 import type { LoadFigures } from '../load.js'
 import { startThis, THIS } from '../peers.js'
 import { BOTH_CPUS, node, OTHER_CPU, type Process, run } from '../processes.js'
@@ -21,21 +21,19 @@ export async function measureWorkers(report: Report): Promise<void> {
   await load(one, WARM_UP_MS)
   await load(two, 2 * WARM_UP_MS)
   const gains: number[] = []
-  for (let round = 0; round < ROUNDS; round++)
-    gains.push((await perCpuSecond(two)) / (await perCpuSecond(one)))
+  for (let round = 0; round < ROUNDS; round++) gains.push((2 * (await cpuUsOf(one))) / (await cpuUsOf(two)))
   report.row('throughput of one without', new Map([[THIS, median(gains)]]), 2)
   await one.stop()
   await two.stop()
   await upstream.stop()
 }
 
-/** Requests for a second's CPU time of the process that takes the most. */
-async function perCpuSecond(proxy: Process): Promise<number> {
-  const before = [proxy.cpuUs(), ...proxy.childrenCpuUs()]
+/** A request's, all processes together. */
+async function cpuUsOf(proxy: Process): Promise<number> {
+  const total = (): number => proxy.childrenCpuUs().reduce((sum, cpuUs) => sum + cpuUs, proxy.cpuUs())
+  const before = total()
   const { requests } = await load(proxy, ROUND_MS)
-  const after = [proxy.cpuUs(), ...proxy.childrenCpuUs()]
-  const [primary, ...workers] = after.map((cpuUs, i) => cpuUs - before[i]!)
-  return requests / ((primary! + Math.max(0, ...workers)) / 1_000_000)
+  return (total() - before) / requests
 }
 
 async function load(proxy: Process, durationMs: number): Promise<LoadFigures> {
