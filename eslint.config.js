@@ -41,6 +41,7 @@ export default tseslint.config(
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }]
     }
   },
+  ...importsOnly('dashboard'),
   ...importsOnly('sessions'),
   ...importsOnly('metrics', 'sessions'),
   ...importsOnly('proxy', 'sessions', 'metrics'),

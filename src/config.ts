@@ -145,7 +145,7 @@ const settings = {
     kind: boolean,
     default: 'on',
     alias: 'MCP_CONNECTION_MONITORING_ENABLED',
-    help: 'serve live monitoring: /api/mcp, /internal/connections and Socket.IO'
+    help: 'serve live monitoring: /api/mcp, /internal/connections, Socket.IO and the dashboard'
   },
   historyLimit: {
     kind: wholeNumber(1_000),

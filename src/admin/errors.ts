@@ -39,6 +39,12 @@ export class ForbiddenError extends AdminError {
   }
 }
 
+/** What is asked for is switched off. */
+export class NotServedError extends AdminError {
+  readonly code = 'NOT_SERVED'
+  readonly statusCode = 404
+}
+
 /** Too many wrong tokens from one peer. */
 export class TooManyTriesError extends AdminError {
   readonly code = 'TOO_MANY_TRIES'

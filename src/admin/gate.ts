@@ -13,10 +13,18 @@ export interface Token {
   scope: Scope
 }
 
+interface KnownToken {
+  digest: Buffer
+  scope: Scope
+}
+
+const allow = (tokens: readonly KnownToken[], wanted: Scope): boolean =>
+  tokens.some(({ scope }) => SCOPES.indexOf(scope) >= SCOPES.indexOf(wanted))
+
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 export class Gate {
-  readonly #tokens: { digest: Buffer; scope: Scope }[]
+  readonly #tokens: KnownToken[]
   readonly #failures: FailedTries
 
   /** Without tokens everyone may do everything. */
@@ -38,14 +46,23 @@ export class Gate {
     if (!secret) throw new UnauthorizedError()
     const retryAfterMs = this.#failures.blockedMs(peer)
     if (retryAfterMs > 0) throw new TooManyTriesError(retryAfterMs)
-    const given = digest(secret)
-    const found = this.#tokens.filter(token => timingSafeEqual(token.digest, given))
+    const found = this.#matching(secret)
     if (found.length === 0) {
       this.#failures.note(peer)
       throw new UnauthorizedError()
     }
-    if (!found.some(token => SCOPES.indexOf(token.scope) >= SCOPES.indexOf(scope))) throw new ForbiddenError()
-    return `token ${given.toString('hex', 0, 4)}`
+    if (!allow(found, scope)) throw new ForbiddenError()
+    return `token ${digest(secret).toString('hex', 0, 4)}`
+  }
+
+  /** The most that one who was admitted to read may do. */
+  scopeOf(secret: string | undefined): Exclude<Scope, 'metrics'> {
+    return this.isOpen || (secret && allow(this.#matching(secret), 'write')) ? 'write' : 'read'
+  }
+
+  #matching(secret: string): KnownToken[] {
+    const given = digest(secret)
+    return this.#tokens.filter(token => timingSafeEqual(token.digest, given))
   }
 }
 

@@ -3,7 +3,7 @@ import type { SessionRow, StoreReader, Totals } from '../ledger/store.js'
 import { storedId } from '../sessions/ids.js'
 import type { Position } from './cursor.js'
 import type { Mask } from './mask.js'
-import type { ConnectionInfo, ConnectionStats, EndedConnection } from './monitoring-schemas.js'
+import type { ConnectionInfo, ConnectionStats, EndedConnection, Proxy } from './monitoring-schemas.js'
 import { readAll, readPage } from './pages.js'
 import { iso, toEnded, toInfo } from './views.js'
 
@@ -22,6 +22,12 @@ export class Monitor {
 
   totals(endpoint: { endpointId?: string }): Promise<Totals> {
     return this.#store.totals(endpoint)
+  }
+
+  /** The proxies of the store, those that are gone for up to a day. */
+  async proxies(): Promise<Proxy[]> {
+    const rows = await this.#store.instances(this.#now() - DAY_MS)
+    return rows.map(({ id, heartbeatAt, isLost }) => ({ id, lastHeartbeat: iso(heartbeatAt), lost: isLost }))
   }
 
   /** Open sessions, newest first, in chunks, and the position of the last when more follow. */

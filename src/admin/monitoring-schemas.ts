@@ -78,6 +78,15 @@ export const Health = gateway({
   lastCheck: instant
 })
 
+export const Proxy = Type.Object({
+  id: Type.String({ description: 'the same for as long as it keeps its data directory' }),
+  lastHeartbeat: instant,
+  lost: Type.Boolean({ description: 'not heard of for longer than --lease' })
+})
+export type Proxy = Static<typeof Proxy>
+
+export const Access = Type.Object({ scope: Type.Union([Type.Literal('read'), Type.Literal('write')]) })
+
 /** The one error that has a form of its own. */
 export const ConnectionNotFound = Type.Object({
   error: Type.Literal('Connection not found'),

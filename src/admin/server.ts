@@ -19,6 +19,7 @@ import { Monitor } from './monitor.js'
 import { auditor, type Control } from './operator.js'
 import { actionRoutes } from './routes/actions.js'
 import { connectionRoutes } from './routes/connections.js'
+import { dashboardRoutes } from './routes/dashboard.js'
 import { healthRoutes, type HealthReport } from './routes/health.js'
 import { metricsRoutes } from './routes/metrics.js'
 import { monitoringRoutes, type MonitoringOptions } from './routes/monitoring.js'
@@ -30,7 +31,7 @@ export interface AdminOptions {
   store: StoreReader
   health: () => HealthReport | Promise<HealthReport>
   metrics: Snapshots
-  /** One of them must be shown, for all but the probes and the docs. None: everyone may ask, by a loopback name. */
+  /** One of them must be shown, for all but the probes, the docs and the dashboard's shell. None: everyone may ask, by a loopback name. */
   tokens: readonly Token[]
   /** Origins whose web pages may ask. */
   allowedOrigins: readonly string[]
@@ -74,12 +75,13 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
   describeRoutes(app, options.version)
   app.register(healthRoutes, { health })
   app.register(metricsRoutes, { metrics: new Metrics(store, options.metrics, options.version) })
+  app.register(dashboardRoutes, { isOn: monitoring !== undefined })
   app.register(connectionRoutes, { store, mask, now })
   if (monitoring) {
     const { control } = monitoring
     const monitor = new Monitor(store, mask, now)
     app.register(monitoringRoutes, { ...monitoring, monitor })
-    app.register(actionRoutes, { store, monitor, control, audit: auditor(logger, mask) })
+    app.register(actionRoutes, { store, monitor, control, gate, audit: auditor(logger, mask) })
     const live = new LiveMonitoring(app, { store, monitor, gate, allowedOrigins, logger })
     app.addHook('preClose', done => {
       live.close()

@@ -64,6 +64,14 @@ export interface SeriesPoint {
   peak: number | null
 }
 
+/** A proxy of this store. */
+export interface InstanceRow {
+  id: string
+  heartbeatAt: number
+  /** Not heard of for the lease, so its streams were closed. */
+  isLost: boolean
+}
+
 /** Sessions open now, and sessions ever opened; both exact. */
 export interface Totals {
   openNum: number
@@ -132,6 +140,8 @@ export interface StoreReader {
   /** The endpoints with the most open sessions. */
   busiest(query: { limit: number }): Promise<string[]>
   census(query: { named: readonly string[] }): Promise<Census>
+  /** The proxies of this store heard of after `since`, the one heard of last first. */
+  instances(since: number): Promise<InstanceRow[]>
   /**
    * The opens and closes committed after a position, at most `limit`; without a position only where the feed is now.
    * Each comes once and none is left out, if asked again within the minutes for which the feed is kept.

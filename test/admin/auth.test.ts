@@ -20,7 +20,6 @@ void t.test('with a token set, nothing but the probes and the docs answers witho
     '/api/mcp/connections/x',
     '/internal/connections',
     '/metrics',
-    '/',
     '/nothing',
     '/healthz/x',
     '//healthz'
@@ -51,7 +50,7 @@ void t.test('with a token set, nothing but the probes and the docs answers witho
     }
   }
   const { app } = startMonitoring(t, { tokens })
-  for (const url of ['/healthz', '/readyz', '/openapi.json', '/docs/'])
+  for (const url of ['/healthz', '/readyz', '/openapi.json', '/docs/', '/'])
     t.equal((await app.inject(url)).statusCode, 200, url)
 })
 
@@ -83,6 +82,13 @@ void t.test('a token that may only read changes nothing', async t => {
   t.same(control.done, [])
   await app.inject({ method: 'PUT', url: actions[2][1], headers: bearer(secret) })
   t.same(control.done, ['drain files'])
+  for (const [token, scope] of [
+    ['reader', 'read'],
+    [secret, 'write']
+  ] as const) {
+    const response = await app.inject({ url: '/api/mcp/access', headers: bearer(token) })
+    t.same(response.json(), { scope })
+  }
 })
 
 void t.test('a token for the metrics opens nothing else', async t => {
@@ -95,7 +101,6 @@ void t.test('a token for the metrics opens nothing else', async t => {
     SERIES,
     '/api/mcp/status',
     '/internal/connections',
-    '/',
     '/nothing',
     '/metrics/x'
   ])
@@ -107,6 +112,7 @@ void t.test('a token for the metrics opens nothing else', async t => {
 void t.test('without a token set, none is asked for', async t => {
   const { app } = startAdmin(t)
   t.equal((await app.inject(COUNT)).statusCode, 200)
+  t.same((await startMonitoring(t).app.inject('/api/mcp/access')).json(), { scope: 'write' })
   t.equal((await app.inject({ url: COUNT, headers: bearer('any') })).statusCode, 200)
 })
 

@@ -247,3 +247,21 @@ void t.test('a gateway that tells no tools is a 502, whatever it does instead', 
   const { get } = startMonitoring(t)
   t.match((await get('/api/mcp/tools')).json(), { statusCode: 400, message: /name one with endpointId/ })
 })
+
+void t.test('the proxies of the store, those of the last day', async t => {
+  const store = new MemoryStore()
+  const asked: number[] = []
+  store.instances = since => {
+    asked.push(since)
+    return Promise.resolve([
+      { id: 'here', heartbeatAt: NOW - 500, isLost: false },
+      { id: 'gone', heartbeatAt: NOW - HOUR, isLost: true }
+    ])
+  }
+  const { ask } = startMonitoring(t, { store })
+  t.same(await ask('/api/mcp/proxies'), [
+    { id: 'here', lastHeartbeat: '2026-11-21T12:00:29.500Z', lost: false },
+    { id: 'gone', lastHeartbeat: '2026-11-21T11:00:30.000Z', lost: true }
+  ])
+  t.same(asked, [NOW - 24 * HOUR])
+})

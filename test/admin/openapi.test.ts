@@ -21,6 +21,8 @@ const routes = [
   'get /api/mcp/connections/count',
   'get /api/mcp/connections/{sessionId}',
   'delete /api/mcp/connections/{sessionId}',
+  'get /api/mcp/proxies',
+  'get /api/mcp/access',
   'get /api/mcp/endpoints',
   'put /api/mcp/endpoints/{endpointId}/drain',
   'delete /api/mcp/endpoints/{endpointId}/drain',

@@ -13,8 +13,9 @@ const turnstile = await Turnstile.start(server.url, directory, ['--stream-path',
 
 console.log(`MCP server     ${server.url}/mcp   (@modelcontextprotocol/server-everything)`)
 console.log(
-  `mcp-turnstile  ${turnstile.proxyUrl}/mcp   in front of it; its admin port is ${turnstile.adminUrl}\n`
+  `mcp-turnstile  ${turnstile.proxyUrl}/mcp   in front of it; its admin port is ${turnstile.adminUrl}`
 )
+console.log(`dashboard      ${turnstile.adminUrl}/\n`)
 
 async function connect(): Promise<{ client: Client; transport: StreamableHTTPClientTransport }> {
   const client = new Client({ name: 'demo-client', version: '1.0.0' })

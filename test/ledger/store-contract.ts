@@ -253,6 +253,10 @@ export function storeContract(
         t.match(await store.session('stream'), [{ reason: 'lost', disconnectAt: EPOCH + 1000 }])
         t.match(await store.session('session'), [{ reason: null }])
         t.same((await store.heartbeat(other.instance, EPOCH + 9500)).others, [])
+        const [first, second] = await store.instances(EPOCH + 999)
+        t.same(first, { id: other.instance.id, heartbeatAt: EPOCH + 9500, isLost: false })
+        t.same(second, { id: gone.instance.id, heartbeatAt: EPOCH + 1000, isLost: true })
+        t.equal((await store.instances(EPOCH + 1000)).length, 1, 'one not heard of since then is left out')
 
         const awake = await store.heartbeat(gone.instance, EPOCH + 10_000)
         t.equal(awake.lostAt, EPOCH + 1000, 'it learns that it was taken for lost')

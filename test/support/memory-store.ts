@@ -16,6 +16,7 @@ export class MemoryStore implements StoreReader {
   /** Series under way. */
   seriesRunning = 0
   readonly rows: readonly SessionRow[]
+  instances: StoreReader['instances'] = () => Promise.resolve([])
 
   constructor(rows: readonly SessionRow[] = []) {
     this.rows = rows

@@ -17,9 +17,10 @@ export interface ConnectedClient {
 export async function connectClient(
   baseUrl: string,
   transportName: TransportName,
-  endpointId: string
+  endpointId: string,
+  name = 'turnstile-test'
 ): Promise<ConnectedClient> {
-  const client = new Client({ name: 'turnstile-test', version: '1.0.0' })
+  const client = new Client({ name, version: '1.0.0' })
   const streamable = new StreamableHTTPClientTransport(new URL(`/stream/${endpointId}`, baseUrl))
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- legacy clients still use it, so it is counted
   const legacy = () => new SSEClientTransport(new URL(`/${endpointId}/sse`, baseUrl))

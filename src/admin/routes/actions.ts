@@ -4,8 +4,16 @@ import Type from 'typebox'
 import type { SessionRow, StoreReader } from '../../ledger/store.js'
 import { storedId } from '../../sessions/ids.js'
 import { ActionError } from '../errors.js'
+import { bearerToken, type Gate } from '../gate.js'
 import type { Monitor } from '../monitor.js'
-import { ConnectionNotFound, Drain, Endpoint, EndpointEnded, SessionEnded } from '../monitoring-schemas.js'
+import {
+  Access,
+  ConnectionNotFound,
+  Drain,
+  Endpoint,
+  EndpointEnded,
+  SessionEnded
+} from '../monitoring-schemas.js'
 import type { Audit, Control } from '../operator.js'
 import { ofEndpoint } from '../pages.js'
 import { answers, EndpointQuery, OneEndpoint, SessionParams } from '../schemas.js'
@@ -19,6 +27,7 @@ export interface ActionRoutesOptions {
   store: StoreReader
   monitor: Monitor
   control: Control
+  gate: Gate
   audit: Audit
 }
 
@@ -30,7 +39,7 @@ export const actionRoutes: FastifyPluginCallback<
   ActionRoutesOptions,
   RawServerDefault,
   DecodingTypeProvider
-> = (app, { store, monitor, control, audit }, done) => {
+> = (app, { store, monitor, control, gate, audit }, done) => {
   app.delete(
     '/api/mcp/connections/:sessionId',
     {
@@ -87,6 +96,14 @@ export const actionRoutes: FastifyPluginCallback<
       audit(request, 'end sessions of endpoint', { endpointId, ended, failed: failed.length })
       return { status: 'ended' as const, endpointId, ended, failed, timestamp: timestamp() }
     }
+  )
+
+  app.get(
+    '/api/mcp/access',
+    {
+      schema: { tags, summary: 'What the token shown allows', response: answers({ 200: Access }) }
+    },
+    request => ({ scope: gate.scopeOf(bearerToken(request.headers.authorization)) })
   )
 
   app.get(

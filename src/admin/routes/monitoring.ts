@@ -11,6 +11,7 @@ import {
   ConnectionNotFound,
   ConnectionStats,
   Health,
+  Proxy,
   Status,
   Tool
 } from '../monitoring-schemas.js'
@@ -110,6 +111,18 @@ export const monitoringRoutes: FastifyPluginCallback<
       throw new BadQueryError('no session is open, so no endpoint is known: name one with endpointId')
     return await gateway.tools(endpointId)
   })
+
+  app.get(
+    '/api/mcp/proxies',
+    {
+      schema: {
+        tags,
+        summary: 'The proxies of the store, those that were heard of within 24 hours',
+        response: answers({ 200: Type.Array(Proxy) })
+      }
+    },
+    () => monitor.proxies()
+  )
 
   app.get('/api/mcp/connections/count', one('How many sessions are open now', ActiveCount), async request => {
     const { openNum } = await monitor.totals(ofEndpoint(request.query.endpointId) ?? nobody)

@@ -1,5 +1,5 @@
 // Owns the rows of the proxies that share a store: identity, applied position, heartbeat.
-import type { Heartbeat, Instance } from '../store.js'
+import type { Heartbeat, Instance, InstanceRow } from '../store.js'
 import { type Database, type Dialect, insertMany, type Sql } from './database.js'
 
 /** The store knows nothing of this proxy (any more): it must register, then repeat. */
@@ -54,6 +54,17 @@ export async function heartbeat(db: Database, { id }: Instance, now: number): Pr
       others: others.map(row => ({ id: row.id as string, heartbeatAt: row.heartbeat_at as number }))
     }
   })
+}
+
+export async function instances(db: Database, since: number): Promise<InstanceRow[]> {
+  const statement =
+    'SELECT id, heartbeat_at, lost_at FROM turnstile_instances WHERE heartbeat_at > ? ORDER BY heartbeat_at DESC'
+  const rows = await db.read(sql => sql.all(statement, [db.dialect.time(since)]))
+  return rows.map(row => ({
+    id: row.id as string,
+    heartbeatAt: row.heartbeat_at as number,
+    isLost: row.lost_at === row.heartbeat_at
+  }))
 }
 
 /** Marks a proxy as lost if it has not been heard of since `heartbeatAt`; whether it was marked. */

@@ -5,7 +5,7 @@ import { apply } from './apply.js'
 import { busiest, census } from './census.js'
 import type { Database } from './database.js'
 import { deleteFeed, feed } from './feed.js'
-import { heartbeat, register } from './instances.js'
+import { heartbeat, instances, register } from './instances.js'
 import { settleEarlyCloses } from './early-closes.js'
 import { closeIdle, loseStreams } from './presume.js'
 import { connections, counts, session, totals } from './reader.js'
@@ -33,6 +33,7 @@ export function sqlStore(database: Database, idleTimeoutMs = 0): Store {
     totals: query => totals(db, query),
     busiest: query => busiest(db, query),
     census: query => census(db, query),
+    instances: since => instances(db, since),
     feed: query => feed(db, query),
     series: query => series(db, query),
     metrics: () => Promise.resolve(tally.metrics()),

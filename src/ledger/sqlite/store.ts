@@ -28,6 +28,7 @@ export function embeddedStore(path: string, idleTimeoutMs = 0): Store {
     totals: (...args) => reader.call('totals', args),
     busiest: (...args) => reader.call('busiest', args),
     census: (...args) => reader.call('census', args),
+    instances: (...args) => reader.call('instances', args),
     feed: (...args) => reader.call('feed', args),
     series: query => reader.series(query),
     metrics: () => writer.call('metrics', []),

@@ -1,0 +1,78 @@
+// Owns the notices: who came and who went, as a list, and in few words for those who listen instead of look.
+import type { Closed } from './live.js'
+import { el, setText } from './dom.js'
+import { clock, count, duration, reasonText } from './format.js'
+import { clientOf, type Session } from './sessions.js'
+
+const MAX_SHOWN = 40
+/** Not more often do screen readers tell what happened. */
+const TOLD_EVERY_MS = 5_000
+
+export class Activity {
+  readonly #list: HTMLElement
+  readonly #empty: HTMLElement
+  readonly #spoken: HTMLElement
+  readonly #onOpen: (key: string) => void
+  #waiting: HTMLElement[] = []
+  /** A client may tell its name only after it has joined. */
+  #named: { button: HTMLElement; session: Session }[] = []
+  #opened = 0
+  #closed = 0
+
+  constructor(list: HTMLElement, empty: HTMLElement, spoken: HTMLElement, onOpen: (key: string) => void) {
+    this.#list = list
+    this.#empty = empty
+    this.#spoken = spoken
+    this.#onOpen = onOpen
+    setInterval(() => this.#tell(), TOLD_EVERY_MS)
+  }
+
+  opened(session: Session): void {
+    this.#opened++
+    const button = el('button', { type: 'button', class: 'link' }, clientOf(session))
+    this.#named.unshift({ button, session })
+    this.#named.length = Math.min(this.#named.length, MAX_SHOWN)
+    button.addEventListener('click', () => this.#onOpen(session.key))
+    this.#note('opened', Date.now(), button, `joined ${session.endpointId}`)
+  }
+
+  closed(closed: Closed, session: Session | undefined): void {
+    this.#closed++
+    const name = session ? clientOf(session) : 'A session'
+    const text = `left ${closed.endpointId} after ${duration(closed.duration)}`
+    const tag = el('span', { class: 'tag', title: reasonText(closed.reason) }, closed.reason)
+    this.#note('closed', Date.parse(closed.timestamp), el('b', {}, name), text, tag)
+  }
+
+  tick(): void {
+    for (const { button, session } of this.#named) setText(button, clientOf(session))
+  }
+
+  clear(): void {
+    this.#named = []
+    this.#waiting = []
+    this.#list.replaceChildren()
+    this.#empty.hidden = false
+  }
+
+  #note(kind: string, at: number, name: HTMLElement, text: string, ...more: HTMLElement[]): void {
+    const time = el('time', { class: 'number' }, clock(at))
+    const what = el('span', { class: 'what' }, name, ` ${text} `, ...more)
+    this.#waiting.unshift(el('li', { class: kind }, el('span', { class: 'dot' }), what, time))
+    this.#waiting.length = Math.min(this.#waiting.length, MAX_SHOWN)
+    if (this.#waiting.length === 1) requestAnimationFrame(() => this.#show())
+  }
+
+  #show(): void {
+    this.#empty.hidden = true
+    this.#list.prepend(...this.#waiting)
+    this.#waiting = []
+    while (this.#list.childElementCount > MAX_SHOWN) this.#list.lastElementChild?.remove()
+  }
+
+  #tell(): void {
+    if (this.#opened + this.#closed === 0) return
+    setText(this.#spoken, `${count(this.#opened)} opened, ${count(this.#closed)} closed`)
+    this.#opened = this.#closed = 0
+  }
+}

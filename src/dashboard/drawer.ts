@@ -1,0 +1,149 @@
+// Owns the details of one session: what is known of it, its timeline, and ending it.
+import { type Api, ApiError } from './api.js'
+import { byId, el, setText } from './dom.js'
+import { clock, count, duration, reasonText, transportText } from './format.js'
+import { clientOf, type Session } from './sessions.js'
+
+export interface DrawerOptions {
+  api: Api
+  mayEnd: () => boolean
+  /** In words. */
+  onEnded: (text: string) => void
+}
+
+export class Drawer {
+  readonly #options: DrawerOptions
+  readonly #dialog = byId('drawer', HTMLDialogElement)
+  readonly #title = byId('drawer-title', HTMLElement)
+  readonly #facts = byId('drawer-facts', HTMLElement)
+  readonly #timeline = byId('drawer-timeline', HTMLElement)
+  readonly #end = byId('drawer-end', HTMLButtonElement)
+  readonly #note = byId('drawer-note', HTMLElement)
+  readonly #confirm = byId('confirm', HTMLDialogElement)
+  #session: Session | undefined
+  #told = ''
+  #failure = ''
+
+  constructor(options: DrawerOptions) {
+    this.#options = options
+    this.#end.addEventListener('click', () => this.#ask())
+    byId('confirm-end', HTMLElement).addEventListener('click', () => void this.#endIt())
+    for (const dialog of [this.#dialog, this.#confirm])
+      dialog.addEventListener('click', event => {
+        const target = event.target as Element
+        if (target === dialog || target.closest('[data-close]')) dialog.close()
+      })
+    // Told late: by then it may be open again, with another one.
+    this.#dialog.addEventListener('close', () => {
+      if (!this.#dialog.open) this.#session = undefined
+    })
+  }
+
+  get key(): string | undefined {
+    return this.#session?.key
+  }
+
+  open(session: Session): void {
+    this.#session = session
+    this.#told = ''
+    this.#failure = ''
+    this.#show()
+    if (!this.#dialog.open) this.#dialog.showModal()
+    this.#dialog.scrollTop = 0
+  }
+
+  /** The session in it is another now, or time has passed. */
+  update(session = this.#session): void {
+    if (!this.#session) return
+    this.#session = session
+    this.#show()
+  }
+
+  #show(): void {
+    const session = this.#session
+    if (!session) return
+    setText(this.#title, clientOf(session))
+    this.#showFacts(session)
+    const reason = this.#whyNot(session)
+    this.#end.disabled = reason !== ''
+    this.#end.hidden = session.ended !== null
+    setText(this.#note, session.ended ? '' : this.#failure || reason)
+    this.#timeline.replaceChildren(...timeline(session, Date.now()))
+  }
+
+  #showFacts(session: Session): void {
+    const facts = [
+      ['Endpoint', session.endpointId],
+      ['Transport', transportText[session.transport]],
+      ['Client', [session.clientName ?? 'not told', session.clientVersion ?? ''].join(' ').trim()],
+      ['User agent', session.userAgent === '' ? 'not told' : session.userAgent],
+      ['Address', session.address],
+      ['Protocol', session.protocolVersion ?? 'not told'],
+      ['Requests', count(session.requestCount)],
+      ['Session id', session.sessionId]
+    ] as const
+    const told = JSON.stringify(facts)
+    if (told === this.#told) return
+    this.#told = told
+    this.#facts.replaceChildren(
+      ...facts.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])
+    )
+  }
+
+  /** Why it cannot be ended; empty: it can. */
+  #whyNot({ transport }: Session): string {
+    if (!this.#options.mayEnd()) return 'Your token may only read.'
+    return transport === 'sessionless' ? 'A session-less client has no session that could be ended.' : ''
+  }
+
+  #ask(): void {
+    const session = this.#session
+    if (!session) return
+    setText(
+      byId('confirm-text', HTMLElement),
+      `${clientOf(session)} loses its session on ${session.endpointId}. Most clients notice with their next request, and connect again.`
+    )
+    this.#confirm.showModal()
+  }
+
+  async #endIt(): Promise<void> {
+    const session = this.#session
+    this.#confirm.close()
+    if (!session) return
+    this.#end.disabled = true
+    this.#end.setAttribute('aria-busy', 'true')
+    try {
+      const { sessionId, endpointId } = session
+      await this.#options.api.delete(`/api/mcp/connections/${encodeURIComponent(sessionId)}`, { endpointId })
+      this.#options.onEnded(`The session of ${clientOf(session)} on ${endpointId} was ended.`)
+      if (this.key === session.key) this.#dialog.close()
+    } catch (error) {
+      const reason = error instanceof ApiError ? error.message : 'the admin port cannot be reached'
+      this.#failure = `Not ended: ${reason}.`
+    } finally {
+      this.#end.removeAttribute('aria-busy')
+      this.#show()
+    }
+  }
+}
+
+function timeline(session: Session, now: number): HTMLElement[] {
+  const { connectedAt, lastSeenAt, ended, requestCount } = session
+  const step = (kind: string, at: number, title: string, text: string) =>
+    el(
+      'li',
+      { class: kind },
+      el('span', { class: 'dot' }),
+      el('div', {}, el('b', {}, title), el('p', {}, text)),
+      el('time', { class: 'number', datetime: new Date(at).toISOString() }, clock(at))
+    )
+  const requests = requestCount === 1 ? '1 request' : `${count(requestCount)} requests`
+  const quiet = ended ? requests : `${requests}, quiet for ${duration(now - lastSeenAt)}`
+  return [
+    step('opened', connectedAt, 'Opened', `from ${session.address}`),
+    ...(lastSeenAt > connectedAt || requestCount > 1 ? [step('used', lastSeenAt, 'Last used', quiet)] : []),
+    ended
+      ? step('closed', ended.at, `Ended after ${duration(ended.at - connectedAt)}`, reasonText(ended.reason))
+      : step('now', now, `Open for ${duration(now - connectedAt)}`, '')
+  ]
+}

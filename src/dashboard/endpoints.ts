@@ -1,0 +1,78 @@
+// Owns the list of endpoints: how many each has now, and which one everything else is about.
+import type { EndpointInfo } from './api.js'
+import { el, setFlag, setText } from './dom.js'
+import { count } from './format.js'
+
+const MAX_SHOWN = 200
+
+interface View {
+  button: HTMLButtonElement
+  number: HTMLElement
+  bar: HTMLElement
+  tag: HTMLElement
+}
+
+export class Endpoints {
+  readonly #list: HTMLElement
+  readonly #more: HTMLElement
+  readonly #onChoose: (endpointId: string | undefined) => void
+  readonly #views = new Map<string, View>()
+  #chosen: string | undefined
+
+  constructor(list: HTMLElement, more: HTMLElement, onChoose: (endpointId: string | undefined) => void) {
+    this.#list = list
+    this.#more = more
+    this.#onChoose = onChoose
+  }
+
+  choose(endpointId: string | undefined): void {
+    this.#chosen = endpointId
+    for (const [id, { button }] of this.#views) button.setAttribute('aria-pressed', String(id === endpointId))
+  }
+
+  /** Busiest first. */
+  show(endpoints: readonly EndpointInfo[]): void {
+    const sorted = [...endpoints].sort(
+      (a, b) => b.activeConnections - a.activeConnections || a.endpointId.localeCompare(b.endpointId)
+    )
+    const shown = sorted.slice(0, MAX_SHOWN)
+    const most = Math.max(1, shown[0]?.activeConnections ?? 0)
+    const ids = new Set(shown.map(({ endpointId }) => endpointId))
+    for (const [id, { button }] of this.#views) {
+      if (ids.has(id)) continue
+      button.parentElement?.remove()
+      this.#views.delete(id)
+    }
+    for (const [index, { endpointId, activeConnections, draining }] of shown.entries()) {
+      const { button, number, bar, tag } = this.#view(endpointId)
+      setText(number, count(activeConnections))
+      bar.style.width = `${(activeConnections / most) * 100}%`
+      tag.hidden = !draining
+      setFlag(button, 'none', activeConnections === 0)
+      const item = button.parentElement!
+      if (this.#list.children[index] !== item)
+        this.#list.insertBefore(item, this.#list.children[index] ?? null)
+    }
+    const hidden = sorted.length - shown.length
+    const more = hidden > 0 ? `and ${count(hidden)} more` : ''
+    setText(this.#more, sorted.length === 0 ? 'No endpoint had a session yet.' : more)
+  }
+
+  #view(endpointId: string): View {
+    const known = this.#views.get(endpointId)
+    if (known) return known
+    const number = el('span', { class: 'number' })
+    const bar = el('span', { class: 'fill' })
+    const tag = el('span', { class: 'tag warn', hidden: '' }, 'draining')
+    const name = el('span', { class: 'endpoint-name', title: endpointId }, endpointId)
+    const attributes = { type: 'button', 'aria-pressed': String(endpointId === this.#chosen) }
+    const button = el('button', attributes, name, tag, number, el('span', { class: 'track' }, bar))
+    button.addEventListener('click', () =>
+      this.#onChoose(endpointId === this.#chosen ? undefined : endpointId)
+    )
+    const view = { button, number, bar, tag }
+    this.#views.set(endpointId, view)
+    this.#list.append(el('li', {}, button))
+    return view
+  }
+}

@@ -1,0 +1,49 @@
+// Owns how numbers, times and reasons read.
+
+const SECOND_MS = 1_000
+const MINUTE_MS = 60 * SECOND_MS
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+
+const numbers = new Intl.NumberFormat('en')
+const clocks = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const minutes = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
+const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
+
+export const count = (number: number): string => numbers.format(number)
+
+/** The two largest units: `4 s`, `3 m 20 s`, `5 h 02 m`, `12 d 4 h`. */
+export function duration(ms: number): string {
+  const whole = Math.max(0, ms)
+  if (whole < MINUTE_MS) return `${Math.floor(whole / SECOND_MS)} s`
+  if (whole < HOUR_MS)
+    return `${Math.floor(whole / MINUTE_MS)} m ${padded((whole % MINUTE_MS) / SECOND_MS)} s`
+  if (whole < DAY_MS) return `${Math.floor(whole / HOUR_MS)} h ${padded((whole % HOUR_MS) / MINUTE_MS)} m`
+  return `${Math.floor(whole / DAY_MS)} d ${Math.floor((whole % DAY_MS) / HOUR_MS)} h`
+}
+
+const padded = (number: number): string => String(Math.floor(number)).padStart(2, '0')
+
+/** `14:03:22`, with the day where it is not today's. */
+export const clock = (at: number): string => withDay(at, clocks)
+/** `14:03`, with the day where it is not today's. */
+export const minute = (at: number): string => withDay(at, minutes)
+
+function withDay(at: number, format: Intl.DateTimeFormat): string {
+  const time = format.format(at)
+  const day = days.format(at)
+  return day === days.format(Date.now()) ? time : `${day} ${time}`
+}
+
+const reasons = new Map([
+  ['delete', 'the client said goodbye (DELETE)'],
+  ['stream_end', 'its stream ended'],
+  ['gone', 'the gateway does not know it any more'],
+  ['idle', 'nobody used it for the idle timeout'],
+  ['lost', 'the proxy that held its stream died'],
+  ['killed', 'an operator ended it']
+])
+
+export const reasonText = (reason: string): string => reasons.get(reason) ?? reason
+
+export const transportText = { sse: 'SSE', streamable: 'Streamable', sessionless: 'Session-less' } as const

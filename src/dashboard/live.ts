@@ -1,0 +1,103 @@
+// Owns the live connection: one room of the monitoring namespace at a time, and whether it is there.
+import { io, type Socket } from 'socket.io-client'
+import type { ConnectionInfo, ConnectionStats } from './api.js'
+
+const RETRY_MS = 2_000
+
+export interface Closed {
+  sessionId: string
+  endpointId: string
+  timestamp: string
+  /** In ms. */
+  duration: number
+  reason: string
+}
+
+export interface LiveHandlers {
+  /** Subscribed, for the first time or again: what was told before may be out of date. */
+  onJoined: () => void
+  onLost: () => void
+  /** Neither there nor coming back by itself, because it was refused. */
+  onRefused: () => void
+  onStats: (stats: ConnectionStats) => void
+  onOpened: (connection: ConnectionInfo) => void
+  onClosed: (closed: Closed) => void
+}
+
+export class Live {
+  readonly #socket: Socket
+  readonly #handlers: LiveHandlers
+  /** An endpoint, or undefined for all. */
+  #room: string | undefined
+
+  constructor(handlers: LiveHandlers, token: () => string | undefined) {
+    this.#handlers = handlers
+    this.#socket = io('/monitoring', {
+      autoConnect: false,
+      transports: ['websocket', 'polling'],
+      tryAllTransports: true,
+      reconnectionDelay: 500,
+      reconnectionDelayMax: 5_000,
+      auth: answer => answer({ token: token() })
+    })
+    this.#socket.on('connect', () => void this.#join())
+    this.#socket.on('disconnect', reason => {
+      handlers.onLost()
+      if (reason === 'io server disconnect') this.#retry()
+    })
+    this.#socket.on('connect_error', () => {
+      handlers.onLost()
+      if (!this.#socket.active) handlers.onRefused()
+    })
+    this.#socket.on('mcp_connections_data', handlers.onStats)
+    this.#socket.on('mcp_connection_established', ({ connection }: { connection: ConnectionInfo }) =>
+      handlers.onOpened(connection)
+    )
+    this.#socket.on('mcp_connection_closed', handlers.onClosed)
+  }
+
+  get isConnected(): boolean {
+    return this.#socket.connected
+  }
+
+  connect(): void {
+    this.#socket.connect()
+  }
+
+  close(): void {
+    this.#socket.disconnect()
+  }
+
+  /** From now on only of this endpoint, or of all. */
+  async watch(endpointId: string | undefined): Promise<void> {
+    const left = this.#room
+    this.#room = endpointId
+    if (!this.isConnected) return
+    await this.#send('unsubscribe_mcp_connections', left)
+    await this.#join()
+  }
+
+  async #join(): Promise<void> {
+    const room = this.#room
+    const joined = await this.#send('subscribe_mcp_connections', room)
+    if (room !== this.#room) return
+    if (joined) this.#handlers.onJoined()
+    else this.#retry()
+  }
+
+  async #send(event: string, serverId: string | undefined): Promise<boolean> {
+    try {
+      const answer: unknown = await this.#socket.timeout(5_000).emitWithAck(event, { serverId })
+      return (answer as { status: string }).status !== 'error'
+    } catch {
+      return false
+    }
+  }
+
+  #retry(): void {
+    setTimeout(() => {
+      if (this.isConnected) void this.#join()
+      else this.#socket.connect()
+    }, RETRY_MS)
+  }
+}

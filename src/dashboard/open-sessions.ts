@@ -1,0 +1,92 @@
+// Owns the sessions that are open: read page by page, then kept by what the live connection tells.
+import type { Api, ConnectionInfo, ConnectionStats, Page } from './api.js'
+import { fromInfo, keyOf, newestFirst, type Session } from './sessions.js'
+
+const PAGE = 1_000
+/** Those opened before are counted, not listed. */
+export const MAX_LISTED = 50_000
+/** How long the list may differ from the count before it is read anew. */
+const DRIFT_MS = 3_000
+
+export class OpenSessions {
+  readonly #api: Api
+  #sessions = new Map<string, Session>()
+  /** What happened while the list is read; the newer list knows of none, some or all of it. */
+  #meanwhile: Map<string, Session | null> | undefined
+  #loading = 0
+  #driftSince: number | undefined
+
+  constructor(api: Api) {
+    this.#api = api
+  }
+
+  /** Newest first. */
+  list(): Session[] {
+    return [...this.#sessions.values()].sort(newestFirst)
+  }
+
+  get(key: string): Session | undefined {
+    return this.#sessions.get(key)
+  }
+
+  /** Reads the list anew; false when another reading began meanwhile. */
+  async load(endpointId: string | undefined): Promise<boolean> {
+    const turn = ++this.#loading
+    const meanwhile = (this.#meanwhile = new Map<string, Session | null>())
+    const sessions = new Map<string, Session>()
+    let path: string | undefined = '/api/mcp/connections'
+    let parameters: { endpointId?: string | undefined; limit?: number } = { endpointId, limit: PAGE }
+    while (path !== undefined && sessions.size < MAX_LISTED) {
+      const { answer, next }: Page<ConnectionStats> = await this.#api.page<ConnectionStats>(path, parameters)
+      if (turn !== this.#loading) return false
+      for (const info of answer.connections) set(sessions, fromInfo(info))
+      path = next
+      parameters = {}
+    }
+    for (const [key, session] of meanwhile) {
+      if (session) sessions.set(key, session)
+      else sessions.delete(key)
+    }
+    this.#sessions = sessions
+    this.#meanwhile = undefined
+    this.#driftSince = undefined
+    return true
+  }
+
+  opened(info: ConnectionInfo): Session {
+    const session = fromInfo(info)
+    set(this.#sessions, session)
+    this.#meanwhile?.set(session.key, session)
+    return session
+  }
+
+  /** What it was; undefined for one not listed. */
+  closed(endpointId: string, sessionId: string): Session | undefined {
+    const key = keyOf(endpointId, sessionId)
+    const session = this.#sessions.get(key)
+    this.#sessions.delete(key)
+    this.#meanwhile?.set(key, null)
+    return session
+  }
+
+  /** Request counts and last activity of the newest. True when the list has to be read anew. */
+  update(stats: ConnectionStats, now: number): boolean {
+    for (const info of stats.connections) {
+      const session = this.#sessions.get(keyOf(info.endpointId, info.sessionId))
+      if (!session) continue
+      session.lastSeenAt = Date.parse(info.lastActivity)
+      session.requestCount = info.requestCount
+      session.clientName = info.clientName
+      session.clientVersion = info.clientVersion
+    }
+    const expected = Math.min(stats.activeConnections, MAX_LISTED)
+    const differs = this.#meanwhile === undefined && expected !== Math.min(this.#sessions.size, MAX_LISTED)
+    this.#driftSince = differs ? (this.#driftSince ?? now) : undefined
+    const isWrong = this.#driftSince !== undefined && now - this.#driftSince > DRIFT_MS
+    return isWrong || stats.connections.length < this.#sessions.size
+  }
+}
+
+const set = (sessions: Map<string, Session>, session: Session): void => {
+  sessions.set(session.key, session)
+}

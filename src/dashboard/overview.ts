@@ -1,0 +1,92 @@
+// Owns the figures and the chart over them: how many are open, and what happened in the range that is looked at.
+import { type Api, ApiError, type ConnectionStats, type MinutePoint } from './api.js'
+import { Chart } from './chart.js'
+import { byId, setText } from './dom.js'
+import { count } from './format.js'
+import { Pace } from './pace.js'
+import { RangePicker } from './range.js'
+import { bucketFor, type Series, summarize, toSeries } from './series.js'
+
+const SERIES_MS = 5_000
+
+const html = (id: string): HTMLElement => byId(id, HTMLElement)
+
+export class Overview {
+  readonly #api: Api
+  readonly range: RangePicker
+  readonly #chart: Chart
+  readonly #pace = new Pace(SERIES_MS, () => this.#ask())
+  #endpointId: string | undefined
+  #active: number | undefined
+  #series: Series | undefined
+
+  constructor(api: Api, onRange: () => void) {
+    this.#api = api
+    this.range = new RangePicker(() => {
+      this.#pace.now()
+      onRange()
+    })
+    this.#chart = new Chart(html('chart'), html('readout'), {
+      onSelect: (start, end) => this.range.choose({ start, end: Math.min(end, Date.now()) }),
+      onZoomOut: () => this.range.choose(undefined)
+    })
+  }
+
+  /** Anew, and of this endpoint or of all. */
+  read(endpointId: string | undefined): void {
+    this.#endpointId = endpointId
+    this.#pace.now()
+  }
+
+  stats({ activeConnections, totalConnections }: ConnectionStats): void {
+    this.#active = activeConnections
+    setText(html('open-now'), count(activeConnections))
+    setText(html('ever'), count(totalConnections))
+    document.title = `${count(activeConnections)} open · mcp-turnstile`
+  }
+
+  changed(): void {
+    this.#pace.soon()
+  }
+
+  repaint(): void {
+    this.#chart.repaint()
+  }
+
+  tick(): void {
+    if (this.range.now.isLive) this.#show()
+    // A new minute begins.
+    if (new Date().getSeconds() === 1) this.#pace.soon()
+  }
+
+  async #ask(): Promise<void> {
+    if (document.hidden) return
+    const { start, end } = this.range.now
+    const asked = { start_time: Math.floor(start), end_time: Math.floor(end), endpoint_id: this.#endpointId }
+    try {
+      const points = await this.#api.get<MinutePoint[]>('/api/connections/time-series', asked)
+      this.#series = toSeries(points, bucketFor(end - start))
+      html('chart-message').hidden = true
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      this.#series = undefined
+      html('chart-message').hidden = false
+      setText(html('chart-message'), error.message)
+    }
+    this.#show()
+  }
+
+  #show(): void {
+    const series = this.#series
+    html('chart').hidden = !series
+    if (!series) return
+    const { opened, closed, peak, peakIsExact } = summarize(series)
+    const { isLive, ...range } = this.range.now
+    const now = isLive && this.#active !== undefined ? { at: range.end, open: this.#active } : undefined
+    setText(html('opened'), count(opened))
+    setText(html('closed'), count(closed))
+    setText(html('peak'), count(Math.max(peak, now?.open ?? 0)))
+    setText(html('peak-label'), peakIsExact ? 'Peak' : 'Peak by minute')
+    this.#chart.show(series, range, now)
+  }
+}

@@ -1,0 +1,52 @@
+// Owns asking again: soon after something happened, never two at a time, and less often where the answer takes long.
+
+/** The admin port spends at most this part of its time on one such question. */
+const BUSY_SHARE = 0.05
+
+export class Pace {
+  readonly #act: () => Promise<unknown>
+  readonly #minMs: number
+  #timer: number | undefined
+  #running = false
+  #again = false
+  #urgent = false
+  #notBefore = 0
+
+  constructor(minMs: number, act: () => Promise<unknown>) {
+    this.#minMs = minMs
+    this.#act = act
+  }
+
+  /** Something happened. */
+  soon(): void {
+    this.#again = true
+    if (this.#running || this.#timer !== undefined) return
+    this.#timer = setTimeout(() => void this.#run(), Math.max(0, this.#notBefore - performance.now()))
+  }
+
+  /** The question is another one. */
+  now(): void {
+    this.#notBefore = 0
+    this.#urgent = this.#running
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.soon()
+  }
+
+  async #run(): Promise<void> {
+    this.#timer = undefined
+    this.#again = false
+    this.#running = true
+    const startedAt = performance.now()
+    // What fails is told where it fails; there is a next time.
+    await this.#act().catch(() => undefined)
+    this.#rest(performance.now() - startedAt)
+  }
+
+  #rest(tookMs: number): void {
+    this.#running = false
+    this.#notBefore = this.#urgent ? 0 : performance.now() + Math.max(this.#minMs, tookMs / BUSY_SHARE)
+    this.#urgent = false
+    if (this.#again) this.soon()
+  }
+}

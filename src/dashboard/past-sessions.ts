@@ -1,0 +1,83 @@
+// Owns the sessions that were connected in a time range: read from the history, a page when it is looked at.
+import type { Api, ConnectionRow } from './api.js'
+import { fromRow, newestFirst, type Session } from './sessions.js'
+
+const PAGE = 1_000
+/** Read of one query: what is older is found with a narrower one. */
+const MAX_READ = 20_000
+
+export interface PastQuery {
+  /** Epoch ms. */
+  start: number
+  end: number
+  endpointId: string | undefined
+  transport: string | undefined
+}
+
+export class PastSessions {
+  readonly #api: Api
+  #sessions = new Map<string, Session>()
+  #next: { path: string; query: PastQuery | undefined } | undefined
+  #reading: Promise<void> | undefined
+  #turn = 0
+
+  constructor(api: Api) {
+    this.#api = api
+  }
+
+  get hasMore(): boolean {
+    return this.#next !== undefined && !this.isCut
+  }
+
+  get isCut(): boolean {
+    return this.#sessions.size >= MAX_READ
+  }
+
+  /** Newest first, as far as they were read. */
+  list(): Session[] {
+    return [...this.#sessions.values()].sort(newestFirst)
+  }
+
+  /** Reads the first page of another query; false when yet another began meanwhile. */
+  async load(query: PastQuery): Promise<boolean> {
+    const turn = ++this.#turn
+    await this.#reading?.catch(() => undefined)
+    if (turn !== this.#turn) return false
+    this.#sessions = new Map()
+    this.#next = { path: '/api/connections/endpoint', query }
+    await this.more()
+    return turn === this.#turn
+  }
+
+  /** Reads one more page. */
+  more(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => (this.#reading = undefined))
+    return this.#reading
+  }
+
+  /** A session as it is now, seen live. */
+  note(session: Session): void {
+    if (!this.isCut || this.#sessions.has(session.key)) this.#sessions.set(session.key, session)
+  }
+
+  get(key: string): Session | undefined {
+    return this.#sessions.get(key)
+  }
+
+  async #read(): Promise<void> {
+    if (!this.#next || this.isCut) return
+    const { path, query } = this.#next
+    const parameters = query
+      ? {
+          start_time: query.start,
+          end_time: query.end,
+          endpoint_id: query.endpointId,
+          transport: query.transport,
+          limit: PAGE
+        }
+      : {}
+    const { answer, next } = await this.#api.page<ConnectionRow[]>(path, parameters)
+    for (const row of answer) this.note(fromRow(row))
+    this.#next = next === undefined ? undefined : { path: next, query: undefined }
+  }
+}

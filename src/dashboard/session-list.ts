@@ -1,0 +1,151 @@
+// Owns which sessions are listed: those open, kept live, or those of the range that is looked at, as the filters say.
+import type { Api, ConnectionInfo, ConnectionStats } from './api.js'
+import { byId, setText } from './dom.js'
+import { Filters } from './filters.js'
+import { count } from './format.js'
+import type { Closed } from './live.js'
+import { MAX_LISTED, OpenSessions } from './open-sessions.js'
+import { Pace } from './pace.js'
+import { PastSessions } from './past-sessions.js'
+import type { Range } from './range.js'
+import { matcher, type Session } from './sessions.js'
+import { SessionTable } from './table.js'
+
+/** Of sessions that are not among the newest, use is not told live. */
+const OPEN_MS = 15_000
+const SHOW_MS = 250
+/** What opens after a live range was asked for is noted live. */
+const MARGIN_MS = 1_000
+
+const html = (id: string): HTMLElement => byId(id, HTMLElement)
+
+export interface SessionListOptions {
+  api: Api
+  range: () => Range
+  /** Where clients connect, once it is known. */
+  endpointUrl: () => string | undefined
+  onOpen: (session: Session) => void
+}
+
+export class SessionList {
+  readonly #options: SessionListOptions
+  readonly #open: OpenSessions
+  readonly #past: PastSessions
+  readonly #filters = new Filters(() => this.readRange())
+  readonly #table: SessionTable
+  readonly #openPace = new Pace(OPEN_MS, () => this.#readOpen())
+  readonly #showPace = new Pace(SHOW_MS, () => Promise.resolve(this.#show()))
+  #endpointId: string | undefined
+  /** How many are open; undefined until it is known. */
+  #active: number | undefined
+
+  constructor(options: SessionListOptions) {
+    this.#options = options
+    this.#open = new OpenSessions(options.api)
+    this.#past = new PastSessions(options.api)
+    this.#table = new SessionTable(html('grid'), html('grid-head'), html('grid-body'), {
+      onOpen: options.onOpen,
+      onEnd: () => this.#readMore()
+    })
+  }
+
+  get(key: string): Session | undefined {
+    return this.#open.get(key) ?? this.#past.get(key)
+  }
+
+  /** Anew, and of this endpoint or of all. */
+  read(endpointId: string | undefined): void {
+    this.#endpointId = endpointId
+    this.#openPace.now()
+    this.readRange()
+  }
+
+  /** Range or filters are others. */
+  readRange(): void {
+    this.#table.rewind()
+    this.#showPace.now()
+    if (this.#filters.state === 'open') return
+    const { start, end, isLive } = this.#options.range()
+    const query = {
+      start: Math.floor(start),
+      end: Math.floor(isLive ? end + MARGIN_MS : end),
+      endpointId: this.#endpointId,
+      transport: this.#filters.search.transport
+    }
+    this.#past.load(query).then(
+      () => this.#showPace.now(),
+      () => undefined
+    )
+  }
+
+  stats(stats: ConnectionStats): void {
+    this.#active = stats.activeConnections
+    if (this.#open.update(stats, Date.now())) this.#openPace.soon()
+    this.changed()
+  }
+
+  opened(info: ConnectionInfo): Session {
+    const session = this.#open.opened(info)
+    this.#table.notice(session.key)
+    if (this.#options.range().isLive) this.#past.note(session)
+    this.changed()
+    return session
+  }
+
+  /** The session as it ended; undefined for one that was not listed. */
+  closed({ endpointId, sessionId, duration, reason }: Closed): Session | undefined {
+    const session = this.#open.closed(endpointId, sessionId)
+    this.changed()
+    if (!session) return undefined
+    const ended = { ...session, ended: { at: session.connectedAt + duration, reason } }
+    if (this.#options.range().isLive) this.#past.note(ended)
+    return ended
+  }
+
+  /** Shown soon. */
+  changed(): void {
+    this.#showPace.soon()
+  }
+
+  tick(now: number): void {
+    this.#table.tick(now)
+  }
+
+  async #readOpen(): Promise<void> {
+    if (!document.hidden && (await this.#open.load(this.#endpointId))) this.#showPace.now()
+  }
+
+  #readMore(): void {
+    if (this.#filters.state === 'open' || !this.#past.hasMore) return
+    this.#past.more().then(
+      () => this.#showPace.soon(),
+      () => undefined
+    )
+  }
+
+  #show(): void {
+    const { state, search, isSet } = this.#filters
+    const known =
+      state === 'open'
+        ? this.#open.list()
+        : this.#past.list().map(session => this.#open.get(session.key) ?? session)
+    const ofState = state === 'ended' ? known.filter(({ ended }) => ended) : known
+    const shown = isSet ? ofState.filter(matcher(search)) : ofState
+    this.#table.show(shown)
+    const isCut = state === 'open' ? (this.#active ?? 0) > MAX_LISTED : this.#past.isCut
+    const of = isSet ? ` of ${count(ofState.length)}` : ''
+    const more = state !== 'open' && this.#past.hasMore ? '+' : ''
+    const what = state === 'all' ? 'sessions' : state
+    setText(html('shown'), `${count(shown.length)}${of}${more} ${what}${isCut ? ', the newest only' : ''}`)
+    const isEmpty = shown.length === 0 && this.#active !== undefined
+    html('empty').hidden = !isEmpty
+    if (isEmpty) setText(html('empty'), this.#whyEmpty(ofState.length > 0))
+  }
+
+  #whyEmpty(isFiltered: boolean): string {
+    if (isFiltered) return 'No session matches. Change the transport or the text above.'
+    if (this.#filters.state !== 'open') return 'No session in this time range.'
+    const url = this.#options.endpointUrl()
+    return `Nobody is connected.${url === undefined ? '' : ` Point an MCP client at ${url}`}`
+  }
+}

@@ -1,0 +1,80 @@
+// Owns what is known of sessions: how both forms of the admin port become one, and whether one matches what is looked for.
+import type { ConnectionInfo, ConnectionRow, TransportName } from './api.js'
+
+export interface Session {
+  /** Of endpoint and session id. */
+  key: string
+  endpointId: string
+  sessionId: string
+  transport: TransportName
+  /** All times in epoch ms. */
+  connectedAt: number
+  lastSeenAt: number
+  /** Null while it is open. */
+  ended: { at: number; reason: string } | null
+  requestCount: number
+  address: string
+  userAgent: string
+  clientName: string | null
+  clientVersion: string | null
+  protocolVersion: string | null
+}
+
+export const keyOf = (endpointId: string, sessionId: string): string => `${endpointId} ${sessionId}`
+
+const transportOf: Record<number, TransportName> = { 1: 'sse', 2: 'streamable', 3: 'sessionless' }
+
+export const fromInfo = (info: ConnectionInfo): Session => ({
+  key: keyOf(info.endpointId, info.sessionId),
+  endpointId: info.endpointId,
+  sessionId: info.sessionId,
+  transport: info.transport,
+  connectedAt: Date.parse(info.connectedAt),
+  lastSeenAt: Date.parse(info.lastActivity),
+  ended: null,
+  requestCount: info.requestCount,
+  address: info.clientIP,
+  userAgent: info.userAgent,
+  clientName: info.clientName,
+  clientVersion: info.clientVersion,
+  protocolVersion: info.protocolVersion
+})
+
+export const fromRow = (row: ConnectionRow): Session => ({
+  key: keyOf(row.endpoint_id, row.session_id),
+  endpointId: row.endpoint_id,
+  sessionId: row.session_id,
+  transport: transportOf[row.transport_type] ?? 'streamable',
+  connectedAt: Date.parse(row.connect_at),
+  lastSeenAt: Date.parse(row.last_seen_at),
+  ended: row.reason === null ? null : { at: Date.parse(row.disconnect_at), reason: row.reason },
+  requestCount: row.request_count,
+  address: row.client_address,
+  userAgent: row.user_agent ?? '',
+  clientName: row.client_name,
+  clientVersion: row.client_version,
+  protocolVersion: row.protocol_version
+})
+
+export const clientOf = ({ clientName, userAgent }: Session): string =>
+  clientName ?? (userAgent === '' ? 'unknown client' : userAgent)
+
+export const newestFirst = (a: Session, b: Session): number =>
+  b.connectedAt - a.connectedAt || (a.key < b.key ? -1 : 1)
+
+/** What is looked for within an endpoint. */
+export interface Search {
+  /** In names, user agent, address or session id; in any case of letters. */
+  text: string
+  transport: TransportName | undefined
+}
+
+export function matcher({ text, transport }: Search): (session: Session) => boolean {
+  const wanted = text.trim().toLowerCase()
+  return session =>
+    (transport === undefined || session.transport === transport) &&
+    (wanted === '' ||
+      [session.clientName, session.clientVersion, session.userAgent, session.address, session.sessionId].some(
+        field => field?.toLowerCase().includes(wanted)
+      ))
+}

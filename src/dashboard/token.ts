@@ -1,0 +1,37 @@
+// Owns the token prompt: shown when the admin port wants a token, and the token's place in this tab.
+import { byId, setText } from './dom.js'
+
+const KEY = 'mcp-turnstile-token'
+
+export const keptToken = (): string | undefined => sessionStorage.getItem(KEY) ?? undefined
+
+export function keepToken(token: string | undefined): void {
+  if (token === undefined) sessionStorage.removeItem(KEY)
+  else sessionStorage.setItem(KEY, token)
+}
+
+/** Asks until a token is given. `message` says why, if there was one before. */
+export function askForToken(message: string): Promise<string> {
+  const dialog = byId('token', HTMLDialogElement)
+  const form = byId('token-form', HTMLFormElement)
+  const input = byId('token-input', HTMLInputElement)
+  setText(byId('token-message', HTMLElement), message)
+  input.setAttribute('aria-invalid', String(message !== ''))
+  if (!dialog.open) dialog.showModal()
+  input.focus()
+  return new Promise(resolve => {
+    form.onsubmit = event => {
+      event.preventDefault()
+      const token = input.value.trim()
+      if (token === '') return
+      input.value = ''
+      dialog.onclose = null
+      dialog.close()
+      resolve(token)
+    }
+    // There is nothing to see without one.
+    dialog.onclose = () => {
+      if (!dialog.open) dialog.showModal()
+    }
+  })
+}
