@@ -1,4 +1,5 @@
 // Owns the thread of the admin port: the server over a store of its own, and over the proxies beyond the thread's port.
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { pino } from 'pino'
 import type { AdminPortData } from './admin-port.js'
@@ -16,6 +17,9 @@ import { storeAt } from './store-at.js'
 
 /** The ledger keeps up while what is observed is in the store within this time. */
 const MAX_DELAY_MS = 10_000
+
+// Where CPUs are scarce proxied requests go first. On Linux this is of the calling thread and those that it starts.
+if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 const port = parentPort!
 const { config: cloned, proxyUrl } = workerData as AdminPortData
