@@ -2,6 +2,7 @@
 import type { FastifyPluginCallback } from 'fastify'
 import { CONTENT_TYPE } from '../../metrics/exposition.js'
 import type { Metrics } from '../metrics.js'
+import { answers } from '../schemas.js'
 
 export const metricsRoutes: FastifyPluginCallback<{ metrics: Metrics }> = (app, { metrics }, done) => {
   app.get(
@@ -11,9 +12,9 @@ export const metricsRoutes: FastifyPluginCallback<{ metrics: Metrics }> = (app, 
       schema: {
         tags: ['metrics'],
         summary: "The metrics, in Prometheus' text format",
-        response: {
+        response: answers({
           200: { description: 'the metrics', content: { 'text/plain': { schema: { type: 'string' } } } }
-        }
+        })
       }
     },
     async (_request, reply) => reply.type(CONTENT_TYPE).send(await metrics.text())
