@@ -26,6 +26,8 @@ const VISITORS = 40
 const RESIDENTS = 32
 /** Of the ten a second that are meant: the database is down at times, and the machine is shared. */
 const FEWEST_CHECKS_PER_S = 3
+/** Long enough for everything that rests on chance to have happened. */
+const LONG_RUN_MS = 5 * 60_000
 const VIOLATIONS_SHOWN = 100
 const SESSIONS_SHOWN = 20
 
@@ -75,7 +77,9 @@ const counts = [...faults.counts()].sort()
 const violations = [
   ...fleet.flatMap(({ crashes }) => crashes),
   ...counts.filter(([, count]) => count === 0).map(([name]) => `never happened: ${name}`),
-  ...(reader.reopened === 0 ? ['no stream was open again after it had been taken for lost'] : []),
+  ...(runMs >= LONG_RUN_MS && reader.reopened === 0
+    ? ['no stream was open again after it had been taken for lost']
+    : []),
   ...(checksUnderLoad < seconds * FEWEST_CHECKS_PER_S ? [`only ${checksUnderLoad} checks`] : []),
   ...reader.violations,
   ...readerAtRest.violations,
