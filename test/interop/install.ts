@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { installedChromium } from '../support/chromium.js'
 
 const CONFORMANCE_SERVER = 'github.com/modelcontextprotocol/go-sdk/conformance/everything-server'
 const NODE_FOR_CONFORMANCE = 22
@@ -110,12 +111,16 @@ async function installOnce({ name, pinnedBy, install }: Recipe): Promise<void> {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  for (const recipe of recipes) {
+  const steps = [
+    ...recipes.map(recipe => [recipe.name, () => installOnce(recipe)] as const),
+    ['chromium', installedChromium] as const
+  ]
+  for (const [name, install] of steps) {
     try {
-      await installOnce(recipe)
+      await install()
     } catch (error) {
       const { stderr, message } = error as Error & { stderr?: string }
-      console.log(`interop: ${recipe.name} cannot be installed: ${(stderr ?? '').trim() || message}`)
+      console.log(`interop: ${name} cannot be installed: ${(stderr ?? '').trim() || message}`)
       console.log('0 passed, 1 failed')
       process.exit(1)
     }

@@ -17,9 +17,10 @@ export class BrowserError extends Error {
 }
 
 export const startChromium = (): Promise<Browser> =>
-  chromium.launch({ executablePath: program(), args: FLAGS })
+  chromium.launch({ executablePath: installedChromium(), args: FLAGS })
 
-function program(): string {
+/** Its path. Throws `BrowserError` where there is none and none can be had. For one process at a time, if it has to be installed. */
+export function installedChromium(): string {
   const installed = find()
   if (installed !== undefined) return installed
   if (process.getuid?.() === 0 && existsSync('/etc/debian_version')) {
