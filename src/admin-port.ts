@@ -45,7 +45,9 @@ export async function startAdminPort(
     })
     const outcome = await started
     if ('failed' in outcome) throw new Error(outcome.failed)
-    return outcome.started
+    const url = outcome.started
+    thread.once('error', error => restart(Number(new URL(url).port), error))
+    return url
   }
 
   const restart = (port: number, error: unknown): void => {
@@ -53,19 +55,12 @@ export async function startAdminPort(
     logger.error(error, 'the admin port died and is started anew')
     setTimeout(() => {
       if (closing) return
-      start(port).then(
-        () => watch(port),
-        (failure: unknown) => restart(port, failure)
-      )
+      start(port).catch((failure: unknown) => restart(port, failure))
     }, RESTART_DELAY_MS)
   }
 
-  const watch = (port: number): void => void worker.once('error', error => restart(port, error))
-
-  const url = await start(config.admin.port)
-  watch(Number(new URL(url).port))
   return {
-    url,
+    url: await start(config.admin.port),
     async close() {
       closing = true
       if (worker.threadId === GONE) return

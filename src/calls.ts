@@ -2,6 +2,7 @@
 import { ActionError } from './admin/errors.js'
 import type { Control } from './admin/operator.js'
 import type { LedgerHealth } from './instance.js'
+import { reasonOf } from './ledger/log.js'
 import type { Snapshot } from './metrics/exposition.js'
 
 /** What a proxy, or several that are one to clients, can be asked. Arguments and answers can be cloned. */
@@ -84,5 +85,3 @@ export async function answerCall({ id, name, args }: Call, methods: Methods): Pr
     return { id, refused, reason: reasonOf(error) }
   }
 }
-
-export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -25,7 +25,7 @@ import {
   wholeNumber
 } from './setting-kinds.js'
 
-export type { Address, StoreLocation, Token } from './setting-kinds.js'
+export type { Address, StoreLocation } from './setting-kinds.js'
 
 interface Setting<T> {
   kind: Kind<T>

@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { type App, startApp } from './app.js'
 import { runCheck } from './check.js'
 import { ConfigError, informationAsked, parseCheckConfig, parseConfig } from './config.js'
+import { reasonOf } from './ledger/log.js'
 import { runWorker, startPrimary } from './workers.js'
 
 /** Something given is unusable: an unknown flag, a bad URL, a port or file that cannot be had. */
@@ -12,7 +13,7 @@ const EXIT_UNUSABLE = 2
 
 /** One line, as for bad settings: why it cannot be done. */
 function refuse(error: unknown): never {
-  console.error(`mcp-turnstile: ${error instanceof Error ? error.message : String(error)}`)
+  console.error(`mcp-turnstile: ${reasonOf(error)}`)
   process.exit(EXIT_UNUSABLE)
 }
 

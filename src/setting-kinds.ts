@@ -1,6 +1,7 @@
 // Owns how the text of a setting becomes its value.
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import type { Token } from './admin/gate.js'
 
 /** How the text of a setting becomes its value. */
 export interface Kind<T> {
@@ -63,13 +64,7 @@ export const store: Kind<StoreLocation> = {
 export const storeFile: Kind<StoreLocation> = {
   placeholder: 'FILE',
   expected: `a file that can be read, with ${store.expected}`,
-  parse(path) {
-    try {
-      return store.parse(readFileSync(path, 'utf8').trim())
-    } catch {
-      return undefined
-    }
-  }
+  parse: path => readIn(path, text => store.parse(text.trim()))
 }
 
 export const duration: Kind<number> = {
@@ -194,12 +189,6 @@ export const addressRanges: Kind<BlockList> = {
   }
 }
 
-/** Who may ask the admin port: `metrics` only those, `read` its queries too, `write` all (end sessions, drain endpoints). */
-export interface Token {
-  secret: string
-  scope: 'metrics' | 'read' | 'write'
-}
-
 export const tokens: Kind<Token[]> = {
   placeholder: 'TOKENS',
   expected:
@@ -211,13 +200,15 @@ export const tokenFile: Kind<Token[]> = {
   placeholder: 'FILE',
   expected:
     'a file that can be read, with a token a line, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
-  parse(path) {
-    try {
-      const lines = readFileSync(path, 'utf8').split(/\r?\n/)
-      return readTokens(lines.filter(line => line.trim() !== ''))
-    } catch {
-      return undefined
-    }
+  parse: path => readIn(path, text => readTokens(text.split(/\r?\n/).filter(line => line.trim() !== '')))
+}
+
+/** What a file says; undefined where it cannot be read. */
+function readIn<T>(path: string, parse: (text: string) => T | undefined): T | undefined {
+  try {
+    return parse(readFileSync(path, 'utf8'))
+  } catch {
+    return undefined
   }
 }
 

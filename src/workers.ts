@@ -12,8 +12,9 @@ import { type App, startAround } from './app.js'
 import type { Config } from './config.js'
 import { startInOrder } from './in-order.js'
 import { type LedgerHealth, startInstance } from './instance.js'
+import { reasonOf } from './ledger/log.js'
 import type { Snapshot } from './metrics/exposition.js'
-import { type Answer, answerCall, type Call, Calls, type Methods, reasonOf, type Start } from './calls.js'
+import { type Answer, answerCall, type Call, Calls, type Methods, type Start } from './calls.js'
 
 /** Set in the environment of a worker: which one it is, from 1 on. */
 const NUMBER_VARIABLE = 'TURNSTILE_WORKER_NUMBER'

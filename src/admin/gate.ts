@@ -46,22 +46,22 @@ export class Gate {
     if (!secret) throw new UnauthorizedError()
     const retryAfterMs = this.#failures.blockedMs(peer)
     if (retryAfterMs > 0) throw new TooManyTriesError(retryAfterMs)
-    const found = this.#matching(secret)
+    const given = digest(secret)
+    const found = this.#matching(given)
     if (found.length === 0) {
       this.#failures.note(peer)
       throw new UnauthorizedError()
     }
     if (!allow(found, scope)) throw new ForbiddenError()
-    return `token ${digest(secret).toString('hex', 0, 4)}`
+    return `token ${given.toString('hex', 0, 4)}`
   }
 
   /** The most that one who was admitted to read may do. */
   scopeOf(secret: string | undefined): Exclude<Scope, 'metrics'> {
-    return this.isOpen || (secret && allow(this.#matching(secret), 'write')) ? 'write' : 'read'
+    return this.isOpen || (secret && allow(this.#matching(digest(secret)), 'write')) ? 'write' : 'read'
   }
 
-  #matching(secret: string): KnownToken[] {
-    const given = digest(secret)
+  #matching(given: Buffer): KnownToken[] {
     return this.#tokens.filter(token => timingSafeEqual(token.digest, given))
   }
 }

@@ -4,7 +4,7 @@ import type { StoreReader } from '../ledger/store.js'
 import { Exposition, type Snapshot } from '../metrics/exposition.js'
 import { MAX_ENDPOINTS, OTHER } from '../metrics/labels.js'
 import { gauge, type Labels, type Metric, sample, type Value } from '../metrics/metric.js'
-import { TRANSPORTS } from '../metrics/session-tally.js'
+import { transportNames } from '../sessions/observation.js'
 import { Expiring } from './expiring.js'
 
 /** A store that is silent does not hold up a scrape for longer. */
@@ -54,7 +54,7 @@ export class Metrics {
     const { open, drift } = await this.#store.census({ named: endpoints.names })
     const values = new Map<string, Value>()
     for (const { endpointId, transport: type, openNum } of open) {
-      const [endpoint, transport] = [endpointId ?? OTHER, TRANSPORTS[type]]
+      const [endpoint, transport] = [endpointId ?? OTHER, transportNames[type]]
       const key = `${endpoint} ${transport}`
       values.set(key, sample(openNum, { endpoint, transport }))
       this.#seen.set(key, { endpoint, transport })

@@ -10,7 +10,6 @@ export const TransportName = Type.Union([
   Type.Literal('streamable'),
   Type.Literal('sessionless')
 ])
-export type TransportName = Static<typeof TransportName>
 
 const info = {
   sessionId: Type.String(),

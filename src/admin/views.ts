@@ -1,15 +1,11 @@
 // Owns how rows of the store look from outside: in the queries, and in the monitoring interface; masked where asked.
 import type { FeedChange, SeriesPoint, SessionRow } from '../ledger/store.js'
-import { Transport } from '../sessions/observation.js'
+import { transportNames } from '../sessions/observation.js'
 import type { Mask } from './mask.js'
-import type { ConnectionInfo, EndedConnection, TransportName } from './monitoring-schemas.js'
+import type { ConnectionInfo, EndedConnection } from './monitoring-schemas.js'
 import type { Connection, Minute } from './schemas.js'
 
 export const iso = (at: number): string => new Date(at).toISOString()
-
-const transportNames = new Map(
-  Object.entries(Transport).map(([name, number]) => [number, name as TransportName])
-)
 
 export const toConnection = (row: SessionRow, mask: Mask): Connection => ({
   id: row.id,
@@ -45,7 +41,7 @@ export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   lastActivity: iso(row.lastSeenAt),
   requestCount: row.requestCount,
   endpointId: row.endpointId,
-  transport: transportNames.get(row.transport)!,
+  transport: transportNames[row.transport],
   clientName: row.clientName,
   clientVersion: row.clientVersion,
   protocolVersion: row.protocolVersion

@@ -1,7 +1,7 @@
 // Owns the chart: sessions open over time, and below on the same axis those opened (up) and closed (down).
 import uPlot from 'uplot'
 import { el, setText } from './dom.js'
-import { count, duration, minute } from './format.js'
+import { count, duration, minute, minuteOrDay } from './format.js'
 import type { Series } from './series.js'
 import { colourReader } from './theme.js'
 
@@ -150,7 +150,7 @@ export class Chart {
           size: 28,
           grid: { show: false },
           space: 70,
-          values: (_plot, splits) => splits.map(timeLabel)
+          values: (_plot, splits) => splits.map(split => minuteOrDay(split * 1_000))
         },
         {
           ...axis,
@@ -280,13 +280,4 @@ const above = (most: number): [number, number] => {
 const below = (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
   const most = Math.max(1, -(min ?? 0), max ?? 0)
   return [-most, -most + (2 * most) / EVENTS_SHARE]
-}
-
-const times = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
-const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
-
-/** The day where one begins. */
-const timeLabel = (seconds: number): string => {
-  const time = times.format(seconds * 1_000)
-  return time === '00:00' ? days.format(seconds * 1_000) : time
 }

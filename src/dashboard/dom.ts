@@ -20,6 +20,8 @@ export function byId<Type extends HTMLElement>(id: string, type: abstract new ()
   throw new Error(`the page has no ${type.name} #${id}`)
 }
 
+export const html = (id: string): HTMLElement => byId(id, HTMLElement)
+
 /** Leaves the page alone where nothing changes. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text

@@ -1,6 +1,6 @@
 // Owns the details of one session: what is known of it, its timeline, and ending it.
 import { type Api, ApiError } from './api.js'
-import { byId, el, setText } from './dom.js'
+import { byId, el, html, setText } from './dom.js'
 import { clock, count, duration, reasonText, transportText } from './format.js'
 import { clientOf, type Session } from './sessions.js'
 
@@ -14,11 +14,11 @@ export interface DrawerOptions {
 export class Drawer {
   readonly #options: DrawerOptions
   readonly #dialog = byId('drawer', HTMLDialogElement)
-  readonly #title = byId('drawer-title', HTMLElement)
-  readonly #facts = byId('drawer-facts', HTMLElement)
-  readonly #timeline = byId('drawer-timeline', HTMLElement)
+  readonly #title = html('drawer-title')
+  readonly #facts = html('drawer-facts')
+  readonly #timeline = html('drawer-timeline')
   readonly #end = byId('drawer-end', HTMLButtonElement)
-  readonly #note = byId('drawer-note', HTMLElement)
+  readonly #note = html('drawer-note')
   readonly #confirm = byId('confirm', HTMLDialogElement)
   #session: Session | undefined
   #told = ''
@@ -27,7 +27,7 @@ export class Drawer {
   constructor(options: DrawerOptions) {
     this.#options = options
     this.#end.addEventListener('click', () => this.#ask())
-    byId('confirm-end', HTMLElement).addEventListener('click', () => void this.#endIt())
+    html('confirm-end').addEventListener('click', () => void this.#endIt())
     for (const dialog of [this.#dialog, this.#confirm])
       dialog.addEventListener('click', event => {
         const target = event.target as Element
@@ -100,7 +100,7 @@ export class Drawer {
     const session = this.#session
     if (!session) return
     setText(
-      byId('confirm-text', HTMLElement),
+      html('confirm-text'),
       `${clientOf(session)} loses its session on ${session.endpointId}. Most clients notice with their next request, and connect again.`
     )
     this.#confirm.showModal()

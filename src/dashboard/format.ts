@@ -29,6 +29,12 @@ export const clock = (at: number): string => withDay(at, clocks)
 /** `14:03`, with the day where it is not today's. */
 export const minute = (at: number): string => withDay(at, minutes)
 
+/** `14:03`, or the day where one begins. */
+export function minuteOrDay(at: number): string {
+  const time = minutes.format(at)
+  return time === '00:00' ? days.format(at) : time
+}
+
 function withDay(at: number, format: Intl.DateTimeFormat): string {
   const time = format.format(at)
   const day = days.format(at)

@@ -1,7 +1,7 @@
 // Owns the dashboard as a whole: who may see it, whether it is connected, and which part of the page is told what.
 import { Activity } from './activity.js'
 import { Api, ApiError, type ConnectionInfo, type ConnectionStats, type EndpointInfo } from './api.js'
-import { byId, setFlag, setText } from './dom.js'
+import { byId, html, setFlag, setText } from './dom.js'
 import { Drawer } from './drawer.js'
 import { Endpoints } from './endpoints.js'
 import { clock } from './format.js'
@@ -22,7 +22,6 @@ const RETRY_MS = 2_000
 const TOAST_MS = 8_000
 
 const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
-const html = (id: string): HTMLElement => byId(id, HTMLElement)
 
 class Dashboard {
   readonly #api = new Api(() => void this.#enter())

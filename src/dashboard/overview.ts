@@ -1,15 +1,13 @@
 // Owns the figures and the chart over them: how many are open, and what happened in the range that is looked at.
 import { type Api, ApiError, type ConnectionStats, type MinutePoint } from './api.js'
 import { Chart } from './chart.js'
-import { byId, setText } from './dom.js'
+import { html, setText } from './dom.js'
 import { count } from './format.js'
 import { Pace } from './pace.js'
 import { RangePicker } from './range.js'
 import { bucketFor, type Series, summarize, toSeries } from './series.js'
 
 const SERIES_MS = 5_000
-
-const html = (id: string): HTMLElement => byId(id, HTMLElement)
 
 export class Overview {
   readonly #api: Api

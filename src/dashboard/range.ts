@@ -1,5 +1,5 @@
 // Owns the time range that chart and history are about: the last hours up to now, or a part that was chosen.
-import { byId, setFlag, setText } from './dom.js'
+import { byId, html, setFlag, setText } from './dom.js'
 import { minute } from './format.js'
 
 const HOUR_MS = 3_600_000
@@ -26,7 +26,7 @@ export class RangePicker {
       this.choose(undefined)
       this.#form.querySelector<HTMLInputElement>('input:checked')?.focus()
     })
-    byId('custom', HTMLElement).addEventListener('click', () => this.#ask())
+    html('custom').addEventListener('click', () => this.#ask())
     byId('custom-form', HTMLFormElement).addEventListener('submit', event => {
       event.preventDefault()
       const [start, end] = [from().valueAsNumber, to().valueAsNumber].map(fromLocal)
@@ -54,7 +54,7 @@ export class RangePicker {
     this.#chosen = range
     this.#zoom.hidden = range === undefined
     setFlag(this.#form, 'zoomed', range !== undefined)
-    if (range) setText(byId('zoom-text', HTMLElement), `${minute(range.start)} – ${minute(range.end)}`)
+    if (range) setText(html('zoom-text'), `${minute(range.start)} – ${minute(range.end)}`)
     this.#onChange()
   }
 

@@ -1,6 +1,6 @@
 // Owns which sessions are listed: those open, kept live, or those of the range that is looked at, as the filters say.
 import type { Api, ConnectionInfo, ConnectionStats } from './api.js'
-import { byId, setText } from './dom.js'
+import { html, setText } from './dom.js'
 import { Filters } from './filters.js'
 import { count } from './format.js'
 import type { Closed } from './live.js'
@@ -16,8 +16,6 @@ const OPEN_MS = 15_000
 const SHOW_MS = 250
 /** What opens after a live range was asked for is noted live. */
 const MARGIN_MS = 1_000
-
-const html = (id: string): HTMLElement => byId(id, HTMLElement)
 
 export interface SessionListOptions {
   api: Api

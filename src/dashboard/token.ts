@@ -1,5 +1,5 @@
 // Owns the token prompt: shown when the admin port wants a token, and the token's place in this tab.
-import { byId, setText } from './dom.js'
+import { byId, html, setText } from './dom.js'
 
 const KEY = 'mcp-turnstile-token'
 
@@ -15,7 +15,7 @@ export function askForToken(message: string): Promise<string> {
   const dialog = byId('token', HTMLDialogElement)
   const form = byId('token-form', HTMLFormElement)
   const input = byId('token-input', HTMLInputElement)
-  setText(byId('token-message', HTMLElement), message)
+  setText(html('token-message'), message)
   input.setAttribute('aria-invalid', String(message !== ''))
   if (!dialog.open) dialog.showModal()
   input.focus()

@@ -1,9 +1,11 @@
-// Owns how the ledger logs: what it needs of a logger, and that a lasting failure is told once a second.
+// Owns how the ledger logs: what it needs of a logger, the words of a failure, and that a lasting one is told once a second.
 
 export interface LedgerLog {
   warn(details: object, message: string): void
   info(details: object, message: string): void
 }
+
+export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const INTERVAL_MS = 1_000
 

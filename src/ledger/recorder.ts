@@ -1,6 +1,6 @@
 // Owns the last step on the request path: events into the outbox, whatever the disk says.
 import type { LedgerEvent } from '../sessions/events.js'
-import { type LedgerLog, SteadyWarning } from './log.js'
+import { type LedgerLog, reasonOf, SteadyWarning } from './log.js'
 import type { Outbox } from './outbox.js'
 import type { Shipper } from './shipper.js'
 
@@ -39,7 +39,7 @@ export class Recorder {
       this.failure = undefined
       return true
     } catch (error) {
-      this.failure = error instanceof Error ? error.message : String(error)
+      this.failure = reasonOf(error)
       this.#warning.warn(
         { reason: this.failure, lostEvents: this.lostEvents },
         'the outbox cannot be written; what clients do now is not recorded'

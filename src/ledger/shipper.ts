@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Histogram } from '../metrics/histogram.js'
 import type { LiveCounts } from './live-counts.js'
-import { type LedgerLog, SteadyWarning } from './log.js'
+import { type LedgerLog, reasonOf, SteadyWarning } from './log.js'
 import type { Outbox } from './outbox.js'
 import type { OutboxEntry, Store } from './store.js'
 
@@ -123,7 +123,7 @@ export class Shipper {
   }
 
   #note(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error)
+    const message = reasonOf(error)
     this.errors++
     this.failure = { since: this.failure?.since ?? Date.now(), message }
     this.#warning.warn(

@@ -1,16 +1,14 @@
 // Owns the figures of opens and closes that one process committed to the store. Each is committed by one process, whichever
 // proxies saw the session: the sum over all processes is what happened.
+import { type Transport, transportNames } from '../sessions/observation.js'
 import { Histogram, OPERATION_BOUNDS } from './histogram.js'
 import { BoundedLabels, MAX_ENDPOINTS, protocolVersions } from './labels.js'
 import { counter, type Labels, type PortableMetric, present, sample } from './metric.js'
 
-/** By `transport_type`. */
-export const TRANSPORTS = { 1: 'sse', 2: 'streamable', 3: 'sessionless' } as const
-
 /** A session opened (`reason` null) or closed; times in epoch milliseconds. */
 export interface Turn {
   endpointId: string
-  transport: keyof typeof TRANSPORTS
+  transport: Transport
   protocolVersion: string | null
   connectAt: number
   disconnectAt: number
@@ -32,7 +30,7 @@ export class SessionTally {
   add(turns: readonly Turn[]): void {
     for (const { endpointId, transport: type, protocolVersion, connectAt, disconnectAt, reason } of turns) {
       const endpoint = this.#endpoints.at(this.#endpoints.add(endpointId))
-      const transport = TRANSPORTS[type]
+      const transport = transportNames[type]
       if (reason === null) {
         count(this.#opened, { endpoint, transport })
         continue

@@ -39,8 +39,6 @@ export class Admission {
   /** By endpoint, the answers under way that will open a session there, as far as the request tells. */
   readonly #opening = new Map<string, Set<ServerResponse>>()
   readonly #underWay = { streams: 0, requests: 0 }
-  readonly #endStream = (): number => this.#underWay.streams--
-  readonly #endRequest = (): number => this.#underWay.requests--
   readonly #hostRefusals: HostRefusals
 
   constructor(options: AdmissionOptions) {
@@ -69,10 +67,11 @@ export class Admission {
       this.#refuseSurplus(req.socket)
       refuseStranger(req, this.#options)
       this.#refuseSession(req, res)
-      const release = this.#count(asksForStream(req) ? 'streams' : 'requests')
+      const kind = asksForStream(req) ? 'streams' : 'requests'
+      this.#begin(kind)
       // `once` would keep three more objects for each, as long as a stream lasts.
       res.on('close', () => {
-        release()
+        this.#underWay[kind]--
         this.#hostRefusals.answered(req, res.statusCode)
       })
       return true
@@ -88,7 +87,8 @@ export class Admission {
     try {
       this.#refuseSurplus(socket)
       refuseStranger(req, this.#options)
-      socket.once('close', this.#count('streams'))
+      this.#begin('streams')
+      socket.once('close', () => this.#underWay.streams--)
       return true
     } catch (error) {
       socket.on('error', () => socket.destroy())
@@ -102,13 +102,12 @@ export class Admission {
       throw new RefusedRequest('The proxy has too many connections', 503, 'connections')
   }
 
-  /** To be called once it is over. */
-  #count(kind: 'streams' | 'requests'): () => void {
+  /** Whoever begins one ends it. */
+  #begin(kind: 'streams' | 'requests'): void {
     const { maxStreams, maxRequests } = this.#options
     if (isReached(kind === 'streams' ? maxStreams : maxRequests, this.#underWay[kind]))
       throw new RefusedRequest(`The proxy has too many ${kind} under way`, 503, kind)
     this.#underWay[kind]++
-    return kind === 'streams' ? this.#endStream : this.#endRequest
   }
 
   #refuseSession(req: IncomingMessage, res: ServerResponse): void {

@@ -5,6 +5,10 @@ import type { Who } from './who.js'
 export const Transport = { sse: 1, streamable: 2, sessionless: 3 } as const
 export type Transport = (typeof Transport)[keyof typeof Transport]
 
+export const transportNames = Object.fromEntries(
+  Object.entries(Transport).map(([name, transport]) => [transport, name])
+) as Record<Transport, keyof typeof Transport>
+
 /** Who sent a request, as far as its connection and headers tell. */
 export interface Client {
   /** IP address of the peer, or what trusted proxies between tell of it. */

@@ -1,6 +1,6 @@
 // Owns ending idle sessions in the gateway: the DELETE that their clients forgot.
 import type { IdleSession } from '../ledger/store.js'
-import { type LedgerLog, SteadyWarning } from '../ledger/log.js'
+import { type LedgerLog, reasonOf, SteadyWarning } from '../ledger/log.js'
 import { Transport } from '../sessions/observation.js'
 import { Crew } from './crew.js'
 
@@ -26,7 +26,7 @@ export class IdleEnder {
           status => {
             if (!isSettled(status)) this.#warn(session, `the gateway answered ${status}`)
           },
-          (error: unknown) => this.#warn(session, error instanceof Error ? error.message : String(error))
+          (error: unknown) => this.#warn(session, reasonOf(error))
         )
     )
   }

@@ -1,7 +1,7 @@
 // Owns following the store's feed while somebody listens: one query a second, each open and close told once.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LedgerLog } from '../../ledger/log.js'
-import { SteadyWarning } from '../../ledger/log.js'
+import { reasonOf, SteadyWarning } from '../../ledger/log.js'
 import type { FeedChange, StoreReader } from '../../ledger/store.js'
 
 const INTERVAL_MS = 1_000
@@ -58,8 +58,10 @@ export class FeedFollower {
         after = position
       } catch (error) {
         more = false
-        const reason = error instanceof Error ? error.message : String(error)
-        this.#warning.warn({ reason }, 'the store cannot be read; live monitoring waits for it')
+        this.#warning.warn(
+          { reason: reasonOf(error) },
+          'the store cannot be read; live monitoring waits for it'
+        )
       }
     }
   }
