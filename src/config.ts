@@ -92,7 +92,11 @@ const settings = {
     default: '0',
     help: 'delete the counts by minute and day of a time longer ago; 0: never'
   },
-  upstreamTimeoutMs: { kind: duration, default: '300s', help: "wait for an answer's headers; 0: for ever" },
+  upstreamTimeoutMs: {
+    kind: duration,
+    default: '300s',
+    help: "wait for an answer's headers, or until more of an upload is read; 0: for ever"
+  },
   connectTimeoutMs: { kind: duration, default: '5s', help: 'wait for a connection to the upstream' },
   drainDelayMs: {
     kind: duration,

@@ -19,7 +19,7 @@ export interface ConnectionOptions {
   nagle: NagleDetector
   upstream: URL
   connectTimeoutMs: number
-  /** From the last part of a request to the head of its answer; 0: for ever. */
+  /** From the last part of a request, or the last that the upstream read, to the head of its answer; 0: for ever. */
   upstreamTimeoutMs: number
   /** How many there are, and were since the process started. */
   census: { open: number; opened: number }
@@ -113,6 +113,7 @@ export class Connection {
 
   /** A part of the body; false: wait for `onDrain` before the next. */
   write(part: Buffer | string): boolean {
+    this.#headTimer?.refresh()
     return this.#socket.write(part, 'latin1')
   }
 
@@ -162,7 +163,8 @@ export class Connection {
   }
 
   #onHeadTimeout(timeoutMs: number): void {
-    if (this.#sent && this.#parser.state === 'head')
+    const waitsForUpstream = this.#sent || this.#socket.writableNeedDrain
+    if (waitsForUpstream && this.#parser.state === 'head')
       this.#fail(new UpstreamTimeout(`No answer within ${timeoutMs} ms`))
   }
 

@@ -162,7 +162,8 @@ export class Exchange implements ExchangeHandler {
     if (this.#over) return
     this.#finish(true)
     if (this.#chunked) this.#pending += `0\r\n${lines(responseHeaders(trailers, true))}\r\n`
-    this.#res.end(this.#pending, 'latin1')
+    sendNow(this.#res, this.#pending)
+    this.#res.end()
   }
 
   onError(error: unknown): void {
@@ -173,7 +174,7 @@ export class Exchange implements ExchangeHandler {
     const text = this.#pending
     this.#pending = ''
     this.#unsent = false
-    this.#heed(this.#res.write(text, 'latin1'))
+    this.#heed(sendNow(this.#res, text))
     flattenHead(this.#res)
   }
 
@@ -187,7 +188,7 @@ export class Exchange implements ExchangeHandler {
     if (flowing || this.#paused) return
     this.#paused = true
     this.#connection!.pause()
-    this.#res.once('drain', () => {
+    this.#req.socket.once('drain', () => {
       this.#paused = false
       if (!this.#over) this.#connection!.resume()
     })
@@ -239,6 +240,13 @@ export class Exchange implements ExchangeHandler {
     return (performance.now() - this.#sentAt) / 1_000
   }
 }
+
+/**
+ * Writes `text`, behind the head if that is not out yet, at once: node's `write` and `end` write head and body in parts, one
+ * of them empty, for a sixth of the CPU time of a request. What `write` of the socket returned; it is the socket that drains.
+ */
+const sendNow = (res: ServerResponse, text: string): boolean =>
+  (res as unknown as { _send: (data: string, encoding: 'latin1') => boolean })._send(text, 'latin1')
 
 /**
  * Node keeps the head for as long as the answer lasts, as the tree of concatenations that it was built by: half a

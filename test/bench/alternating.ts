@@ -1,40 +1,53 @@
-// Owns the comparison of quiet and disturbed rounds: p99 of proxied requests at a fixed rate, in turn in one run.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+// Owns the comparison of quiet and disturbed rounds: p99 of proxied requests at a fixed rate, in turn in one run. The path of
+// a request (load, the proxy's main thread, upstream) has one CPU; all else (the proxy's other threads, this process and what
+// it disturbs with) the other.
+import { execFileSync } from 'node:child_process'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Turnstile } from '../support/turnstile.js'
+import type { Latencies } from './open-load.js'
+import { Helper, node, OTHER_CPU, Process, PROXY_CPU } from './processes.js'
 
-const ROUNDS = 7
-const ROUND_MS = 7_000
-const WARM_UP_MS = 3_000
+const ROUNDS = 20
+const ROUND_MS = 3_000
+const WARM_UP_MS = 5_000
 /** Far below what the proxy can do: latency is asked for, not throughput. */
 const RATE_PER_S = 300
 const GOAL_PERCENT = 10
 
-const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+/** Of all threads there are; children inherit it. */
+execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', OTHER_CPU, String(process.pid)])
 
 /** The synthetic upstream, as a process of its own. */
-export async function startUpstream(): Promise<{ url: string; stop: () => void }> {
-  const child = spawn(process.execPath, [file('./upstream.js')], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [url] = (await once(createInterface(child.stdout), 'line')) as [string]
-  return { url, stop: () => child.kill() }
-}
+export const startUpstream = (): Promise<Process> => Process.start(PROXY_CPU, node('./upstream.js'))
 
 /** `disturb` begins a disturbance and answers what ends it. */
 export async function compare(
   title: string,
-  proxyUrl: string,
+  { process: { pid }, proxyUrl }: Turnstile,
   disturb: () => Promise<() => Promise<void>>
 ): Promise<void> {
-  await load(proxyUrl, WARM_UP_MS)
-  const quiet: Figures[] = []
-  const disturbed: Figures[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    quiet.push(await load(proxyUrl, ROUND_MS))
+  execFileSync('taskset', ['--cpu-list', '--pid', PROXY_CPU, String(pid)])
+  const load = new Helper<Latencies>(
+    PROXY_CPU,
+    node('./open-load.js', `${proxyUrl}/stream/bench`, RATE_PER_S)
+  )
+  const round = async (durationMs = ROUND_MS): Promise<Latencies> => {
+    await load.ask()
+    await delay(durationMs)
+    const figures = await load.ask()
+    if (figures.failures > 0) throw new Error(`${figures.failures} failed requests`)
+    return figures
+  }
+  await delay(WARM_UP_MS)
+  const quiet: Latencies[] = []
+  const disturbed: Latencies[] = []
+  for (let i = 0; i < ROUNDS; i++) {
+    quiet.push(await round())
     const end = await disturb()
-    disturbed.push(await load(proxyUrl, ROUND_MS))
+    disturbed.push(await round())
     await end()
   }
+  await load.stop()
   const p50 = [quiet, disturbed].map(rounds => median(rounds.map(({ p50Us }) => p50Us)))
   const p99 = [quiet, disturbed].map(rounds => median(rounds.map(({ p99Us }) => p99Us)))
   const change = (p99[1]! / p99[0]! - 1) * 100
@@ -44,20 +57,6 @@ export async function compare(
   )
   const each = quiet.map(({ p99Us }, i) => `${p99Us} → ${disturbed[i]!.p99Us}`)
   console.log(`  p99 of each round, µs: ${each.join(', ')}`)
-}
-
-interface Figures {
-  p50Us: number
-  p99Us: number
-}
-
-async function load(proxyUrl: string, durationMs: number): Promise<Figures> {
-  const args = [file('./open-load.js'), `${proxyUrl}/stream/bench`, String(RATE_PER_S), String(durationMs)]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
-  const [, failures, p50Us, p99Us] = line.split(' ').map(Number) as [number, number, number, number]
-  if (failures > 0) throw new Error(`${failures} failed requests`)
-  return { p50Us, p99Us }
 }
 
 const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!

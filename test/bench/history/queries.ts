@@ -61,7 +61,7 @@ const ask = (path: string): Promise<void> =>
   })
 
 let asked = 0
-await compare(`${flags.store.split(':', 1)[0]}: quiet → queries`, turnstile.proxyUrl, () => {
+await compare(`${flags.store.split(':', 1)[0]}: quiet → queries`, turnstile, () => {
   let ends = false
   const asking = (async () => {
     while (!ends) await ask(queries[asked++ % queries.length]!())
@@ -73,5 +73,5 @@ await compare(`${flags.store.split(':', 1)[0]}: quiet → queries`, turnstile.pr
 })
 console.log(`  ${asked} queries in all, seed ${random.seed}`)
 await turnstile.stop()
-upstream.stop()
+await upstream.stop()
 rmSync(directory, { recursive: true })

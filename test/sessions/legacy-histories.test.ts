@@ -1,0 +1,239 @@
+// Owns the life cycle of legacy HTTP+SSE sessions against an oracle: generated histories of streams through two proxies
+// that restart and fall silent, and of messages through either; told to the store in any order.
+import { deepStrictEqual, ok } from 'node:assert'
+import fc from 'fast-check'
+import t from 'tap'
+import type { LedgerEvent } from '../../src/sessions/events.js'
+import type { LegacyStream, MessageAnswer } from '../../src/sessions/observation.js'
+import { SessionTracker } from '../../src/sessions/tracker.js'
+import { MergingStore } from './merging-store.js'
+
+const HISTORIES = 100_000
+const LONGEST = 40
+const START_AT = 10_000
+
+const ids = ['a', 'b'] as const
+type Id = (typeof ids)[number]
+type ProxyIndex = 0 | 1
+
+const happenings = [
+  'the stream opens',
+  'message',
+  'the service behind it ends',
+  'the gateway forgets it',
+  'the stream ends',
+  'time',
+  'proxy restarts',
+  'proxy is taken for lost',
+  'heartbeat',
+  'flush',
+  'ship'
+] as const
+
+interface Step {
+  happening: (typeof happenings)[number]
+  proxy: ProxyIndex
+  id: Id
+  /** By how much the clock goes on before it; sometimes it goes back. */
+  ms: number
+}
+
+const gapsMs = [0, 1, 1, 1, 20, 900, -1, -50]
+
+/** Small numbers are simple steps, which is where failures shrink to. */
+const step: fc.Arbitrary<Step> = fc.nat({ max: happenings.length * 2 * 2 * gapsMs.length - 1 }).map(n => ({
+  happening: happenings[n % happenings.length]!,
+  proxy: (Math.floor(n / happenings.length) % 2) as ProxyIndex,
+  id: ids[Math.floor(n / happenings.length / 2) % 2]!,
+  ms: gapsMs[Math.floor(n / happenings.length / 4)]!
+}))
+
+/** What the oracle keeps: facts, each with its time. */
+interface Truth {
+  proofs: number[]
+  /** As they happened, not by time. */
+  firstProof: number | undefined
+  ends: { at: number; reason: 'stream_end' | 'gone' }[]
+  requests: number
+  /** Of the gateway: whether it answers messages, answers that the service ended, or knows nothing. */
+  gateway: 'living' | 'service ended' | 'unknown'
+  /** Which proxy its stream runs through. */
+  heldBy: ProxyIndex | undefined
+}
+
+interface Proxy {
+  tracker: SessionTracker
+  boot: number
+  outbox: { event: LedgerEvent; boot: number }[]
+}
+
+class World {
+  readonly truth: Record<Id, Truth> = { a: newTruth(), b: newTruth() }
+  readonly #proxies: readonly Proxy[] = [newProxy(), newProxy()]
+  readonly store = new MergingStore(0)
+  now = START_AT
+  clockWentBack = false
+
+  do({ happening, proxy, id, ms }: Step): void {
+    this.now += ms
+    this.clockWentBack ||= ms < 0
+    const truth = this.truth[id]
+    switch (happening) {
+      case 'the stream opens':
+        if (truth.firstProof !== undefined || truth.ends.length > 0) return
+        Object.assign(truth, { gateway: 'living', heldBy: proxy })
+        this.#proved(truth, 1)
+        return this.#observe(proxy, { kind: 'legacy-opened', ...this.#of(id) })
+      case 'message':
+        return this.#message(proxy, id)
+      case 'the service behind it ends':
+        if (truth.gateway === 'living') truth.gateway = 'service ended'
+        return
+      case 'the gateway forgets it':
+        truth.gateway = 'unknown'
+        return
+      case 'the stream ends': {
+        const { heldBy } = truth
+        if (heldBy === undefined) return
+        truth.ends.push({ at: this.now, reason: 'stream_end' })
+        Object.assign(truth, { gateway: 'unknown', heldBy: undefined })
+        return this.#observe(heldBy, { kind: 'legacy-ended', ...this.#of(id) })
+      }
+      case 'time':
+        return
+      case 'proxy restarts':
+        return this.#restart(proxy)
+      case 'proxy is taken for lost':
+        return this.store.endHeldBy(String(proxy), this.now)
+      case 'heartbeat':
+        return this.#heartbeat(proxy)
+      case 'flush':
+        return this.#tell(proxy, this.#proxies[proxy]!.tracker.flush(this.now))
+      case 'ship':
+        return this.#ship(proxy, 1)
+    }
+  }
+
+  /** Everything that is under way comes to rest. */
+  settle(): void {
+    for (const proxy of [0, 1] as const) {
+      this.#heartbeat(proxy)
+      this.#tell(proxy, this.#proxies[proxy]!.tracker.flush(this.now))
+      this.#ship(proxy, Infinity)
+    }
+  }
+
+  #proved(truth: Truth, requests: number): void {
+    truth.proofs.push(this.now)
+    truth.firstProof ??= this.now
+    truth.requests += requests
+  }
+
+  #message(proxy: ProxyIndex, id: Id): void {
+    const truth = this.truth[id]
+    const status = { living: 202, 'service ended': 410, unknown: 404 }[truth.gateway]
+    if (status === 202) this.#proved(truth, 1)
+    // To who holds the stream only its end is the end.
+    if (status === 404 && truth.heldBy !== proxy) truth.ends.push({ at: this.now, reason: 'gone' })
+    this.#observe(proxy, { kind: 'message', status, ...this.#of(id) })
+  }
+
+  /** Its streams break with it; messages through it were told. */
+  #restart(index: ProxyIndex): void {
+    const proxy = this.#proxies[index]!
+    this.#tell(index, proxy.tracker.flush(this.now))
+    proxy.tracker = new SessionTracker()
+    proxy.boot++
+    this.#tell(index, [{ type: 'restart', at: this.now }])
+    for (const id of ids) {
+      if (this.truth[id].heldBy === index)
+        Object.assign(this.truth[id], { gateway: 'unknown', heldBy: undefined })
+    }
+  }
+
+  #heartbeat(proxy: ProxyIndex): void {
+    for (const id of ids) if (this.truth[id].heldBy === proxy) this.#proved(this.truth[id], 0)
+    this.#tell(proxy, this.#proxies[proxy]!.tracker.held(this.now))
+  }
+
+  #of(id: Id): Pick<LegacyStream, 'endpointId' | 'sessionId' | 'client' | 'at'> {
+    const client = { address: '192.0.2.1', userAgent: 'agent' }
+    return { endpointId: 'e', sessionId: id, client, at: this.now }
+  }
+
+  #observe(proxy: ProxyIndex, observation: LegacyStream | MessageAnswer): void {
+    this.#tell(proxy, this.#proxies[proxy]!.tracker.observe(observation))
+  }
+
+  #tell(index: ProxyIndex, events: readonly LedgerEvent[]): void {
+    const { outbox, boot } = this.#proxies[index]!
+    outbox.push(...events.map(event => ({ event, boot })))
+  }
+
+  #ship(index: ProxyIndex, events: number): void {
+    for (const { event, boot } of this.#proxies[index]!.outbox.splice(0, events))
+      this.store.apply(event, { id: String(index), boot })
+  }
+}
+
+const newTruth = (): Truth => ({
+  proofs: [],
+  firstProof: undefined,
+  ends: [],
+  requests: 0,
+  gateway: 'unknown',
+  heldBy: undefined
+})
+
+const newProxy = (): Proxy => ({ tracker: new SessionTracker(), boot: 1, outbox: [] })
+
+function check(world: World): void {
+  for (const id of ids) {
+    const truth = world.truth[id]
+    const record = world.store.records.get(id)
+    if (truth.firstProof === undefined) {
+      deepStrictEqual(record, undefined, 'nobody saw it open')
+      continue
+    }
+    ok(record)
+    deepStrictEqual(record.lastSeenAt, Math.max(...truth.proofs))
+    deepStrictEqual(record.requestCount, truth.requests, 'each accepted request once')
+    // Of two ends in the same millisecond the stream's own counts.
+    const [end] = [...truth.ends].sort((a, b) => a.at - b.at || b.reason.localeCompare(a.reason))
+    if (end) {
+      deepStrictEqual([record.reason, record.disconnectAt], [end.reason, end.at])
+    } else if (truth.heldBy !== undefined) {
+      deepStrictEqual([record.reason, record.disconnectAt], [null, record.connectAt], 'it is open')
+    } else {
+      deepStrictEqual(record.reason, 'lost')
+      ok(record.disconnectAt >= record.lastSeenAt && record.disconnectAt > record.connectAt)
+    }
+    const firstKnown = Math.min(truth.firstProof, (end?.at ?? Infinity) - 1)
+    if (!world.clockWentBack) deepStrictEqual(record.connectAt, firstKnown)
+    else ok(record.connectAt <= firstKnown && record.connectAt >= Math.min(...truth.proofs, firstKnown))
+  }
+}
+
+void t.test(`${HISTORIES} histories end as the oracle says`, { timeout: 240_000 }, t => {
+  const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
+  t.comment(`seed ${seed}`)
+  const reasons = new Map<string | null, number>()
+  const holds = fc.property(fc.array(step, { maxLength: LONGEST, size: 'max' }), steps => {
+    const world = new World()
+    world.do({ happening: 'the stream opens', proxy: 0, id: 'a', ms: 0 })
+    for (const each of steps) world.do(each)
+    world.settle()
+    check(world)
+    for (const { reason } of world.store.records.values()) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+  })
+  const { failed, errorInstance, counterexample } = fc.check(holds, { seed, numRuns: HISTORIES })
+  t.notOk(failed, 'no history ends otherwise', {
+    history: counterexample?.[0].map(
+      ({ happening, proxy, id, ms }) => `+${ms} ${happening} ${id} by ${proxy}`
+    ),
+    error: String(errorInstance)
+  })
+  for (const reason of ['stream_end', 'gone', 'lost', null])
+    t.ok((reasons.get(reason) ?? 0) > HISTORIES / 100, `enough of them: ${reason ?? 'open'}`)
+  t.end()
+})

@@ -1,0 +1,54 @@
+// Owns the store of the generated histories: it merges what it is told one by one, as the SQL stores do with a batch.
+import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../src/ledger/merge.js'
+import type { Instance } from '../../src/ledger/store.js'
+import type { CloseEvent, LedgerEvent } from '../../src/sessions/events.js'
+
+export class MergingStore {
+  /** By session id. */
+  readonly records = new Map<string, SessionRecord>()
+  /** Ends told before any proof of their session. */
+  readonly #early = new Map<string, CloseEvent[]>()
+  readonly #idleTimeoutMs: number
+
+  constructor(idleTimeoutMs: number) {
+    this.#idleTimeoutMs = idleTimeoutMs
+  }
+
+  apply(event: LedgerEvent, origin: Instance): void {
+    if (event.type === 'visit') return
+    if (event.type === 'restart')
+      return this.#lose(event.at, held => held.id === origin.id && held.boot < origin.boot)
+    const id = event.sessionId
+    const known = this.records.get(id)
+    if (event.type !== 'close') {
+      const proved = mergeProof(known, event, origin, this.#idleTimeoutMs)
+      const early = known ? [] : (this.#early.get(id) ?? [])
+      this.records.set(
+        id,
+        early.reduce((record, end) => mergeClose(record, end, this.#idleTimeoutMs), proved)
+      )
+    } else if (known) this.records.set(id, mergeClose(known, event, this.#idleTimeoutMs))
+    else this.#early.set(id, [...(this.#early.get(id) ?? []), event])
+  }
+
+  /** The keeper's round at `now`. */
+  endIdle(now: number): void {
+    for (const [id, record] of this.records) {
+      const idleAt = record.lastSeenAt + this.#idleTimeoutMs
+      if (idleAt <= now) this.records.set(id, presumeClosed(record, idleAt, 'idle'))
+    }
+  }
+
+  /** A proxy was last heard of at `at`: what it held is lost. */
+  endHeldBy(instanceId: string, at: number): void {
+    this.#lose(at, held => held.id === instanceId)
+  }
+
+  #lose(at: number, isGone: (holder: Instance) => boolean): void {
+    for (const [id, record] of this.records) {
+      if (record.holder === null || record.holderBoot === null) continue
+      if (isGone({ id: record.holder, boot: record.holderBoot }))
+        this.records.set(id, presumeClosed(record, at, 'lost'))
+    }
+  }
+}
