@@ -84,6 +84,11 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
       message: config.messagePath
     })
     const callers = new Callers()
+    const { sessionIdleTimeoutMs } = config
+    if (sessionIdleTimeoutMs > 0) {
+      const aging = setInterval(() => callers.age(), callersAgeMs(sessionIdleTimeoutMs))
+      onClose(() => clearInterval(aging))
+    }
     const own = new OwnRequests({ ...config, routes, callers })
     onClose(() => own.close())
     const observe: Observe = observation => recorder.record(tracker.observe(observation))
@@ -154,6 +159,9 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
     }
   })
 }
+
+/** Who ended as idle is still to be told to the gateway; no timer takes longer than 2^31 - 1 ms. */
+const callersAgeMs = (idleTimeoutMs: number): number => Math.min(2 * idleTimeoutMs + 60_000, 2 ** 31 - 1)
 
 function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): LedgerHealth {
   return {

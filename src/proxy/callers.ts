@@ -17,8 +17,8 @@ const MAX_CHARACTERS = 32 * 1024 * 1024
 const ENTRY_CHARACTERS = 200
 
 /**
- * Bounded: of two halves the older is forgotten when the other is full. A session in use changes neither map, which
- * would have V8 make their tables anew all the time.
+ * Bounded: of two halves the older is forgotten when the other is full, or when time passed (`age`). A session in use
+ * changes neither map, which would have V8 make their tables anew all the time.
  */
 export class Callers {
   readonly #maxCharacters: number
@@ -39,13 +39,22 @@ export class Callers {
     this.#delete(key)
     const characters = charactersOf(key, caller)
     if (characters > this.#maxCharacters) return
-    if (this.#characters + characters > this.#maxCharacters) {
-      this.#older = this.#recent
-      this.#recent = new Map()
-      this.#characters = 0
-    }
+    if (this.#characters + characters > this.#maxCharacters) this.age()
     this.#recent.set(key, caller)
     this.#characters += characters
+  }
+
+  /** A session is in use, though not by a request. */
+  keep(endpointId: string, sessionId: string): void {
+    const caller = this.#older.get(keyOf(endpointId, sessionId) ?? '')
+    if (caller) this.note(endpointId, caller)
+  }
+
+  /** Those not used since the last call are forgotten at the next one. */
+  age(): void {
+    this.#older = this.#recent
+    this.#recent = new Map()
+    this.#characters = 0
   }
 
   /** Of a session by its ids, as they came or as they are stored. */

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { BlockList } from 'node:net'
 import type { Operation } from '../metrics/operations.js'
-import type { Client, Observe, StreamNews } from '../sessions/observation.js'
+import type { Client, Observe } from '../sessions/observation.js'
 import { isAccepted, isSessionless } from '../sessions/signals.js'
 import { LISTEN_METHOD, visitorOf } from '../sessions/visits.js'
 import { nobody, type Who } from '../sessions/who.js'
@@ -71,6 +71,8 @@ class StreamableTap implements Tap {
   readonly #target: string
   readonly #accounting: Accounting
   readonly #sessionId: string | undefined
+  /** When it was sent to the upstream, in epoch ms; undefined once it is answered. */
+  #sentAt: number | undefined = Date.now()
   /** Of a POST, until it is answered. */
   #body: RequestBody | undefined
   /** Of an accepted request without a session. */
@@ -143,6 +145,7 @@ class StreamableTap implements Tap {
         }
       this.#noteCaller(issuedSessionId ?? sessionId, protocolVersion)
     }
+    this.#sentAt = undefined
     this.#body = undefined
     if (status === 401 && sessionId !== undefined && headers['www-authenticate'] === undefined) {
       this.#undecided = { emit, matched: 0 }
@@ -165,9 +168,17 @@ class StreamableTap implements Tap {
   end(byUpstream: boolean): void {
     this.#decide(false)
     this.#identify()
-    if (byUpstream && this.#req.method === 'GET' && this.#isKnownCaller()) this.#tell('upstream-ended')
+    if (!byUpstream) this.#leaveUnanswered()
+    else if (this.#req.method === 'GET' && this.#isKnownCaller()) this.#tell('upstream-ended')
     if (this.#isListening && this.#visitor !== undefined)
       this.#accounting.observe({ kind: 'listen-ended', visitor: this.#visitor, at: Date.now() })
+  }
+
+  #leaveUnanswered(): void {
+    const [endpointId, sessionId, at] = [this.#endpointId, this.#sessionId, this.#sentAt]
+    if (at === undefined || sessionId === undefined || !this.#req.complete || this.#req.method === 'DELETE')
+      return
+    this.#accounting.observe({ kind: 'unanswered', endpointId, sessionId, client: this.#client(), at })
   }
 
   /** After a DELETE there is nobody left to ask for. */
@@ -177,7 +188,7 @@ class StreamableTap implements Tap {
   }
 
   /** Tells news of the stream, if this is one. */
-  #tell(kind: StreamNews['kind']): void {
+  #tell(kind: 'server-message' | 'upstream-ended'): void {
     if (!this.#isStream) return
     const [endpointId, sessionId, visitor, at] = [
       this.#endpointId,
@@ -185,7 +196,8 @@ class StreamableTap implements Tap {
       this.#visitor,
       Date.now()
     ]
-    const { observe } = this.#accounting
+    const { observe, callers } = this.#accounting
+    if (this.#req.method === 'GET' && sessionId !== undefined) callers.keep(endpointId, sessionId)
     if (sessionId !== undefined) observe({ kind, endpointId, sessionId, client: this.#client(), at })
     else if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
   }

@@ -74,10 +74,11 @@ export interface LegacyStream {
 
 /**
  * Of a Streamable HTTP session: a server message passed on one of its streams (`server-message`; comments, which only
- * keep a stream alive, are none), or the upstream ended its standalone GET stream by itself (`upstream-ended`).
+ * keep a stream alive, are none), the upstream ended its standalone GET stream by itself (`upstream-ended`), or a client
+ * sent a whole request at `at` and left before its answer (`unanswered`).
  */
-export interface StreamNews {
-  kind: 'server-message' | 'upstream-ended'
+export interface SessionNews {
+  kind: 'server-message' | 'upstream-ended' | 'unanswered'
   endpointId: string
   sessionId: string
   client: Client
@@ -111,7 +112,7 @@ export interface Identity {
 }
 
 export type Observation =
-  StreamableAnswer | StreamNews | PingAnswer | MessageAnswer | LegacyStream | VisitStream | Identity
+  StreamableAnswer | SessionNews | PingAnswer | MessageAnswer | LegacyStream | VisitStream | Identity
 
 /** Takes each observation before the bytes it speaks of go to the client; synchronous, and never throws. */
 export type Observe = (observation: Observation) => void

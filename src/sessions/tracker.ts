@@ -6,7 +6,7 @@ import {
   type Identity,
   type Observation,
   type StreamableAnswer,
-  type StreamNews,
+  type SessionNews,
   Transport
 } from './observation.js'
 import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
@@ -18,7 +18,7 @@ import { isNobody, mergeWho, nobody } from './who.js'
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
 type State = 'unknown' | 'open' | 'held'
-type Input = Exclude<Signal, 'visit'> | StreamNews['kind'] | 'stream-opened' | 'stream-ended'
+type Input = Exclude<Signal, 'visit'> | SessionNews['kind'] | 'stream-opened' | 'stream-ended'
 type Action = 'begin' | 'resume' | 'hold' | 'count' | 'touch' | 'tell' | 'suspect' | 'end' | 'ignore'
 
 /** What each input does to a session in each state. */
@@ -27,6 +27,8 @@ const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
   use: { unknown: 'begin', open: 'count', held: 'count' },
   // Its stream was accepted, so it was told before.
   'server-message': { unknown: 'resume', open: 'touch', held: 'touch' },
+  // The gateway has it, and takes the session for used if there is one: that is no proof.
+  unanswered: { unknown: 'ignore', open: 'touch', held: 'ignore' },
   // An unknown one may be in use through another proxy.
   'upstream-ended': { unknown: 'suspect', open: 'suspect', held: 'ignore' },
   // A ping is activity for the gateway, so it is for the ledger, but no request of the client.
@@ -99,6 +101,7 @@ export class SessionTracker {
       }
       case 'server-message':
       case 'upstream-ended':
+      case 'unanswered':
         return this.#take(
           observation.kind,
           observation.endpointId,
@@ -211,7 +214,7 @@ export class SessionTracker {
     // A session seen first by its use is open already, for whoever saw it open.
     if (state === 'unknown' && (input === 'open' || action === 'hold')) this.#onChange(subject.endpointId, 1)
     if (session && action === 'end') this.#onChange(subject.endpointId, -1)
-    if (action !== 'ignore') this.suspects.clear(key)
+    if (action !== 'ignore' && input !== 'unanswered') this.suspects.clear(key)
     switch (action) {
       case 'begin':
         return [...this.#remember(key, subject), openEvent(subject, false)]

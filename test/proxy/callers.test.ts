@@ -32,6 +32,22 @@ void t.test('a long id is found by its digest, and one that is never stored is n
   t.end()
 })
 
+void t.test('with time those not in use are forgotten', t => {
+  const callers = new Callers()
+  for (const id of ['asked', 'kept', 'left']) callers.note('e', caller(id, 'x'))
+  for (let i = 0; i < 3; i++) {
+    callers.age()
+    callers.note('e', caller('asked', 'x'))
+    callers.keep('e', 'kept')
+    callers.keep('e', 'never seen')
+  }
+  t.match(callers.of('e', 'asked'), { authorization: 'x' })
+  t.match(callers.of('e', 'kept'), { authorization: 'x' })
+  t.equal(callers.of('e', 'left'), undefined)
+  t.equal(callers.of('e', 'never seen'), undefined)
+  t.end()
+})
+
 void t.test('when there is too much, those not used for the longest time go first', t => {
   const callers = new Callers(20_000)
   const token = 'x'.repeat(1_700)

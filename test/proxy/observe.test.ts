@@ -169,7 +169,7 @@ async function opened(
   t.teardown(() => wire.socket.destroy())
   await wire.send(bytes)
   const upstream = await connected
-  await upstream.done()
+  await upstream.head()
   return { wire, upstream, observations }
 }
 
@@ -377,6 +377,24 @@ for (const [title, line, end, ended] of [
       observations.map(({ kind }) => kind),
       ['streamable', ...(ended ? ['upstream-ended'] : [])]
     )
+  })
+}
+
+for (const [title, line, body, expected] of [
+  [
+    'a whole request',
+    'POST /stream/a',
+    'Content-Length: 0',
+    { kind: 'unanswered', endpointId: 'a', sessionId: 's1', client }
+  ],
+  ['a part of a request', 'POST /stream/a', 'Content-Length: 9', undefined]
+] as const) {
+  await test(`a client that sends ${title} and leaves before the answer`, async t => {
+    const { wire, upstream, observations } = await opened(t, sent(line, 'mcp-session-id: s1', body))
+    wire.socket.destroy()
+    await upstream.closed()
+    t.match(observations, expected ? [expected] : [])
+    t.equal(observations.length, expected ? 1 : 0)
   })
 }
 

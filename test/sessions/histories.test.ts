@@ -3,7 +3,7 @@
 import { deepStrictEqual, ok } from 'node:assert'
 import t from 'tap'
 import type { SessionEvent } from '../../src/sessions/events.js'
-import type { Observation } from '../../src/sessions/observation.js'
+import type { Observation, SessionNews } from '../../src/sessions/observation.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
 import { checkHistories, type Id, ids, type Step } from './generated.js'
 import { MergingStore } from './merging-store.js'
@@ -16,6 +16,7 @@ const happenings = [
   'use',
   'stream',
   'message',
+  'its client leaves before the answer',
   'client leaves its stream',
   'upstream ends the stream',
   'upstream ends the session',
@@ -41,6 +42,8 @@ interface Truth {
   ends: { at: number; reason: 'delete' | 'gone' }[]
   requests: number
   living: boolean
+  /** The last proof that each proxy saw since it started. */
+  provedTo: [number, number]
   /** Who should have asked since the gateway forgot it. */
   suspectedBy: number | undefined
 }
@@ -66,7 +69,7 @@ class World {
       case 'open':
         if (truth.firstProof !== undefined || truth.ends.length > 0) return
         truth.living = true
-        this.#proved(truth, 1)
+        this.#proved(truth, 1, proxy)
         return this.#streamable(proxy, { method: 'POST', status: 200, issuedSessionId: id })
       case 'use':
         return this.#request(proxy, id, 'POST')
@@ -76,8 +79,13 @@ class World {
         return
       case 'message':
         if (!truth.living || !this.#streams.has(id)) return
-        this.#proved(truth, 0)
-        return this.#news('server-message', id)
+        this.#proved(truth, 0, this.#streams.get(id))
+        return this.#news('server-message', id, this.#streams.get(id)!)
+      case 'its client leaves before the answer':
+        // Only where this proxy knows it to be open for sure.
+        if (!truth.living || truth.provedTo[proxy] + IDLE_TIMEOUT_MS <= this.latest) return
+        this.#proved(truth, 0, proxy)
+        return this.#news('unanswered', id, proxy)
       case 'client leaves its stream':
         this.#streams.delete(id)
         return
@@ -112,9 +120,11 @@ class World {
         this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
         this.#trackers[proxy] = new SessionTracker({ idleTimeoutMs: IDLE_TIMEOUT_MS })
         for (const [each, through] of this.#streams) if (through === proxy) this.#streams.delete(each)
-        // What it suspected is forgotten with it.
-        for (const each of ids)
+        // What it knew and suspected is forgotten with it.
+        for (const each of ids) {
+          this.truth[each].provedTo[proxy] = -Infinity
           if (this.truth[each].suspectedBy === proxy) this.truth[each].suspectedBy = undefined
+        }
         return
       case 'tick':
         return this.#tick(proxy)
@@ -144,17 +154,18 @@ class World {
     this.clockWentBack ||= ms < 0
   }
 
-  #proved(truth: Truth, requests: number): void {
+  #proved(truth: Truth, requests: number, proxy?: 0 | 1): void {
     truth.proofs.push(this.now)
     truth.firstProof ??= this.now
     truth.requests += requests
+    if (proxy !== undefined) truth.provedTo[proxy] = Math.max(truth.provedTo[proxy], this.now)
   }
 
   /** A gateway that does not know the session says so in one of two ways. */
-  #request(proxy: number, id: Id, method: string): void {
+  #request(proxy: 0 | 1, id: Id, method: string): void {
     const truth = this.truth[id]
     if (truth.living) {
-      this.#proved(truth, 1)
+      this.#proved(truth, 1, proxy)
       return this.#streamable(proxy, { method, status: 200, sessionId: id })
     }
     truth.ends.push({ at: this.now, reason: 'gone' })
@@ -171,7 +182,7 @@ class World {
     if (!this.#streams.has(id)) return
     this.suspicions++
     if (!this.truth[id].living) this.truth[id].suspectedBy = this.#streams.get(id)
-    this.#news('upstream-ended', id)
+    this.#news('upstream-ended', id, this.#streams.get(id)!)
     this.#streams.delete(id)
   }
 
@@ -224,9 +235,9 @@ class World {
     })
   }
 
-  #news(kind: 'server-message' | 'upstream-ended', id: Id): void {
+  #news(kind: SessionNews['kind'], id: Id, proxy: 0 | 1): void {
     const client = { address: '192.0.2.1', userAgent: 'agent' }
-    this.#observe(this.#streams.get(id)!, { kind, endpointId: 'e', sessionId: id, client, at: this.now })
+    this.#observe(proxy, { kind, endpointId: 'e', sessionId: id, client, at: this.now })
   }
 
   #observe(proxy: number, observation: Observation): void {
@@ -245,6 +256,7 @@ const newTruth = (): Truth => ({
   ends: [],
   requests: 0,
   living: false,
+  provedTo: [-Infinity, -Infinity],
   suspectedBy: undefined
 })
 

@@ -177,6 +177,26 @@ void t.test('a session idle for too long is forgotten, and told again when it is
   t.end()
 })
 
+void t.test('a request without an answer uses a session known to be open, and proves none', t => {
+  const unanswered = (at: number): Observation => ({
+    kind: 'unanswered',
+    endpointId: 'e',
+    sessionId: 's',
+    client,
+    at
+  })
+  const tracker = new SessionTracker({ idleTimeoutMs: 100 })
+  t.same(tracker.observe(unanswered(1)), [])
+  t.same(tracker.flush(2), [], 'nobody saw it open')
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 10))
+  tracker.suspect({ endpointId: 'e', sessionId: 's' })
+  t.same(tracker.observe(unanswered(60)), [])
+  t.same(brief(tracker.flush(70)), [['use', 's', 60, 0]])
+  for (let i = 0; i < 2; i++) tracker.suspects.tick()
+  t.match(tracker.suspects.next(), { sessionId: 's' }, 'it is suspected as before')
+  t.end()
+})
+
 void t.test('of many sessions in use, each is told of now and then', t => {
   const tracker = new SessionTracker({ idleTimeoutMs: 10_000 })
   const SESSIONS = 1_000
