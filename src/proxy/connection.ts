@@ -63,10 +63,11 @@ export class Connection {
     this.#socket = socket
     this.#timing = new AnswerTiming(options.nagle)
     this.#onClose = onClose
-    let connectTimer: NodeJS.Timeout | undefined = setTimeout(
-      () => socket.destroy(new Error(`No connection within ${connectTimeoutMs} ms`)),
-      connectTimeoutMs
-    )
+    // After a standstill of the process timers come first, though the connection may be there.
+    let connectTimer: NodeJS.Timeout | undefined = setTimeout(() => setImmediate(onTimeout), connectTimeoutMs)
+    const onTimeout = (): void => {
+      if (connectTimer) socket.destroy(new Error(`No connection within ${connectTimeoutMs} ms`))
+    }
     const endConnecting = (): void => {
       clearTimeout(connectTimer)
       connectTimer = undefined

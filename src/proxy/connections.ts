@@ -26,6 +26,8 @@ export class Connections {
   /** An idle connection, the one used last so that those not needed grow old, or a new one: for the caller alone. */
   take(): Connection {
     const now = performance.now()
+    // After a standstill of the process it comes before the sweep.
+    if (now - (this.#idle[0]?.idleSince ?? now) >= idleTimeoutMs) this.#closeOld()
     const idle = this.#options.nagle.shouldRest(now) ? this.#takeRested(now) : this.#idle.pop()
     return idle ?? new Connection(this.#options, connection => this.#remove(connection))
   }
