@@ -52,8 +52,10 @@ export class Reconciler {
       this.#violation(`${count} instead of ${own.size}, ${this.#changedAt.size} changed just now`)
     this.greatest = Math.max(this.greatest, off)
 
+    // The lists are as far apart in time as it took to read them.
+    const readAt = Date.now()
     const different = difference(own, open)
-    this.#since = new Map(different.map(key => [key, this.#since.get(key) ?? now]))
+    this.#since = new Map(different.map(key => [key, this.#since.get(key) ?? readAt]))
     for (const [key, since] of this.#since) {
       const forMs = now - since
       this.longestMs = Math.max(this.longestMs, forMs)
