@@ -20,6 +20,7 @@ import { UpstreamWatch } from './proxy/upstream-watch.js'
 import { storedId } from './sessions/ids.js'
 import type { Observe } from './sessions/observation.js'
 import { SessionTracker } from './sessions/tracker.js'
+import { MAX_DURATION_MS } from './setting-kinds.js'
 import { storeAt } from './store-at.js'
 import { IdleEnder } from './upkeep/idle-ender.js'
 import { Suspicion } from './upkeep/suspicion.js'
@@ -84,9 +85,8 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
       message: config.messagePath
     })
     const callers = new Callers()
-    const { sessionIdleTimeoutMs } = config
-    if (sessionIdleTimeoutMs > 0) {
-      const aging = setInterval(() => callers.age(), callersAgeMs(sessionIdleTimeoutMs))
+    if (config.sessionIdleTimeoutMs > 0) {
+      const aging = setInterval(() => callers.age(), callersAgeMs(config.sessionIdleTimeoutMs))
       onClose(() => clearInterval(aging))
     }
     const own = new OwnRequests({ ...config, routes, callers })
@@ -160,8 +160,8 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
   })
 }
 
-/** Who ended as idle is still to be told to the gateway; no timer takes longer than 2^31 - 1 ms. */
-const callersAgeMs = (idleTimeoutMs: number): number => Math.min(2 * idleTimeoutMs + 60_000, 2 ** 31 - 1)
+/** Longer than it takes until the gateway is told of who ended as idle. */
+const callersAgeMs = (idleTimeoutMs: number): number => Math.min(2 * idleTimeoutMs + 60_000, MAX_DURATION_MS)
 
 function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): LedgerHealth {
   return {

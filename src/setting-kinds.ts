@@ -24,7 +24,7 @@ export interface Address {
 export type StoreLocation = { kind: 'sqlite'; path: string } | { kind: 'mysql'; url: string }
 
 /** The longest delay that a Node timer takes; a longer one would fire at once. */
-const MAX_DURATION_MS = 2 ** 31 - 1
+export const MAX_DURATION_MS = 2 ** 31 - 1
 const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 
 export const upstreamUrl: Kind<URL> = {

@@ -242,8 +242,8 @@ export class Exchange implements ExchangeHandler {
 }
 
 /**
- * Writes `text`, behind the head if that is not out yet, at once: node's `write` and `end` write head and body in parts, one
- * of them empty, for a sixth of the CPU time of a request. What `write` of the socket returned; it is the socket that drains.
+ * Writes `text`, behind the head if that is not out yet, at once: node's `end` writes it in parts, the last one empty,
+ * which took 8 % more CPU a request. What `write` of the socket returned; it is the socket that drains.
  */
 const sendNow = (res: ServerResponse, text: string): boolean =>
   (res as unknown as { _send: (data: string, encoding: 'latin1') => boolean })._send(text, 'latin1')

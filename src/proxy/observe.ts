@@ -197,9 +197,11 @@ class StreamableTap implements Tap {
       Date.now()
     ]
     const { observe, callers } = this.#accounting
-    if (this.#req.method === 'GET' && sessionId !== undefined) callers.keep(endpointId, sessionId)
-    if (sessionId !== undefined) observe({ kind, endpointId, sessionId, client: this.#client(), at })
-    else if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
+    if (sessionId !== undefined) {
+      // A POST was noted with the head of its answer, just now.
+      if (this.#req.method === 'GET') callers.keep(endpointId, sessionId)
+      observe({ kind, endpointId, sessionId, client: this.#client(), at })
+    } else if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
   }
 
   #noteCaller(sessionId: string | undefined, protocolVersion: string | undefined): void {

@@ -4,8 +4,9 @@
 import { execFileSync } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Turnstile } from '../support/turnstile.js'
-import type { Latencies } from './open-load.js'
-import { Helper, node, OTHER_CPU, Process, PROXY_CPU } from './processes.js'
+import type { LoadState } from './open-load.js'
+import { Helper, node, OTHER_CPU, PROXY_CPU } from './processes.js'
+import { median } from './report.js'
 
 const ROUNDS = 20
 const ROUND_MS = 3_000
@@ -17,9 +18,6 @@ const GOAL_PERCENT = 10
 /** Of all threads there are; children inherit it. */
 execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', OTHER_CPU, String(process.pid)])
 
-/** The synthetic upstream, as a process of its own. */
-export const startUpstream = (): Promise<Process> => Process.start(PROXY_CPU, node('./upstream.js'))
-
 /** `disturb` begins a disturbance and answers what ends it. */
 export async function compare(
   title: string,
@@ -27,20 +25,20 @@ export async function compare(
   disturb: () => Promise<() => Promise<void>>
 ): Promise<void> {
   execFileSync('taskset', ['--cpu-list', '--pid', PROXY_CPU, String(pid)])
-  const load = new Helper<Latencies>(
+  const load = new Helper<LoadState>(
     PROXY_CPU,
     node('./open-load.js', `${proxyUrl}/stream/bench`, RATE_PER_S)
   )
-  const round = async (durationMs = ROUND_MS): Promise<Latencies> => {
+  const round = async (): Promise<LoadState> => {
     await load.ask()
-    await delay(durationMs)
+    await delay(ROUND_MS)
     const figures = await load.ask()
     if (figures.failures > 0) throw new Error(`${figures.failures} failed requests`)
     return figures
   }
   await delay(WARM_UP_MS)
-  const quiet: Latencies[] = []
-  const disturbed: Latencies[] = []
+  const quiet: LoadState[] = []
+  const disturbed: LoadState[] = []
   for (let i = 0; i < ROUNDS; i++) {
     quiet.push(await round())
     const end = await disturb()
@@ -58,5 +56,3 @@ export async function compare(
   const each = quiet.map(({ p99Us }, i) => `${p99Us} → ${disturbed[i]!.p99Us}`)
   console.log(`  p99 of each round, µs: ${each.join(', ')}`)
 }
-
-const median = (values: number[]): number => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!

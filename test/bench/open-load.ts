@@ -4,13 +4,10 @@
 // node open-load.js URL RATE
 import { Agent, request } from 'node:http'
 import { createInterface } from 'node:readline'
+import { type Latencies, quantiles } from './client.js'
 
-/** Microseconds. */
-export interface Latencies {
-  requests: number
+export interface LoadState extends Latencies {
   failures: number
-  p50Us: number
-  p99Us: number
 }
 
 const CONNECTIONS = 64
@@ -47,9 +44,8 @@ setInterval(() => {
 }, 1)
 
 for await (const _ of createInterface(process.stdin)) {
-  const sorted = latenciesMs.sort((a, b) => a - b)
-  const at = (share: number): number => Math.round(sorted[Math.ceil(sorted.length * share) - 1]! * 1000)
-  console.log(JSON.stringify({ requests: sorted.length, failures, p50Us: at(0.5), p99Us: at(0.99) }))
+  const state: LoadState = { ...quantiles(latenciesMs), failures }
+  console.log(JSON.stringify(state))
   latenciesMs = []
   failures = 0
 }

@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startDatabase } from '../support/mariadb.js'
 import { Turnstile } from '../support/turnstile.js'
-import { compare, startUpstream } from './alternating.js'
+import { compare } from './alternating.js'
+import { startUpstream } from './parts/set-up.js'
+import { PROXY_CPU } from './processes.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'turnstile-bench-'))
-const upstream = await startUpstream()
+const upstream = await startUpstream(PROXY_CPU)
 const database = await startDatabase({ own: true })
 const turnstile = await Turnstile.start(upstream.url, directory, ['--store', database.url])
 

@@ -1,22 +1,20 @@
 // Owns `npm run bench:watchers`: what it costs proxied requests that 1,000 subscribers to live monitoring see sessions open
 // and close, 10,000 a minute. The sessions come and go in quiet rounds too.
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, type IncomingMessage, type OutgoingHttpHeaders, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { Turnstile } from '../support/turnstile.js'
-import { compare, startUpstream } from './alternating.js'
+import { compare } from './alternating.js'
+import { startUpstream } from './parts/set-up.js'
+import { Helper, node, OTHER_CPU, PROXY_CPU } from './processes.js'
 
 const SESSIONS_PER_MINUTE = 10_000
 const CONNECTIONS = 16
-const WATCHERS = fileURLToPath(new URL('./watchers.js', import.meta.url))
 
 const directory = mkdtempSync(join(tmpdir(), 'turnstile-bench-'))
-const upstream = await startUpstream()
+const upstream = await startUpstream(PROXY_CPU)
 const turnstile = await Turnstile.start(upstream.url, directory)
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
 const visits: Promise<void>[] = []
@@ -36,14 +34,11 @@ async function ask(method: string, headers: OutgoingHttpHeaders): Promise<Incomi
 
 let messages = 0
 await compare('quiet → watched', turnstile, async () => {
-  const watchers = spawn(process.execPath, [WATCHERS, turnstile.adminUrl], {
-    stdio: ['pipe', 'pipe', 'inherit']
-  })
-  const lines = createInterface(watchers.stdout)
-  await once(lines, 'line')
+  const watchers = new Helper<number>(OTHER_CPU, node('./watchers.js', turnstile.adminUrl))
+  await watchers.read()
   return async () => {
-    watchers.stdin.end()
-    messages += Number(((await once(lines, 'line')) as [string])[0])
+    messages += await watchers.ask()
+    await watchers.stop()
   }
 })
 clearInterval(coming)

@@ -1,7 +1,6 @@
-// Owns what `npm run bench:watchers` disturbs with: a process of subscribers to live monitoring. Prints `ready`; at the end
-// of its input it ends, and prints how many messages came.
-// node watchers.js ADMIN_URL
-import { once } from 'node:events'
+// Owns what `npm run bench:watchers` disturbs with: a process of subscribers to live monitoring.
+// node watchers.js ADMIN_URL; prints how many messages came when all have the state, and for each line read.
+import { createInterface } from 'node:readline'
 import { WebSocket } from 'undici'
 
 const SUBSCRIBERS = 1_000
@@ -30,7 +29,7 @@ function subscribe(): Promise<void> {
 
 for (let subscribed = 0; subscribed < SUBSCRIBERS; subscribed += 50)
   await Promise.all(Array.from({ length: 50 }, subscribe))
-console.log('ready')
-await once(process.stdin.resume(), 'end')
 console.log(messages)
-process.exit()
+createInterface(process.stdin)
+  .on('line', () => console.log(messages))
+  .once('close', () => process.exit())

@@ -159,7 +159,8 @@ await test('a 401 tells by its body whether the session is gone', async t => {
 /** A client with a request under way, and the upstream's end of it. */
 async function opened(
   t: Test,
-  bytes: string
+  bytes: string,
+  arrived = (upstream: Wire) => upstream.done()
 ): Promise<{ wire: Wire; upstream: Wire; observations: Observation[] }> {
   let began: (wire: Wire) => void
   const connected = new Promise<Wire>(resolve => (began = resolve))
@@ -169,7 +170,7 @@ async function opened(
   t.teardown(() => wire.socket.destroy())
   await wire.send(bytes)
   const upstream = await connected
-  await upstream.head()
+  await arrived(upstream)
   return { wire, upstream, observations }
 }
 
@@ -390,7 +391,9 @@ for (const [title, line, body, expected] of [
   ['a part of a request', 'POST /stream/a', 'Content-Length: 9', undefined]
 ] as const) {
   await test(`a client that sends ${title} and leaves before the answer`, async t => {
-    const { wire, upstream, observations } = await opened(t, sent(line, 'mcp-session-id: s1', body))
+    const { wire, upstream, observations } = await opened(t, sent(line, 'mcp-session-id: s1', body), at =>
+      at.head()
+    )
     wire.socket.destroy()
     await upstream.closed()
     t.match(observations, expected ? [expected] : [])

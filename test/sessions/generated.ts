@@ -1,7 +1,10 @@
-// Owns generated histories: steps that shrink to simple ones, and running many of them with a seed that is told.
+// Owns generated histories: steps that shrink to simple ones, running many of them with a seed that is told, and what holds
+// of a session whatever its transport.
+import { deepStrictEqual, ok } from 'node:assert'
 import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { SessionRecord } from '../../src/ledger/merge.js'
+import type { MergingStore } from './merging-store.js'
 
 const HISTORIES = 100_000
 const LONGEST = 40
@@ -18,17 +21,42 @@ export interface Step<Happening> {
   ms: number
 }
 
+/** What happened to a session, as far as the oracle of each transport keeps it. */
+export interface Facts {
+  proofs: number[]
+  /** As they happened, not by time. */
+  firstProof: number | undefined
+  requests: number
+}
+
+export const noFacts = (): Facts => ({ proofs: [], firstProof: undefined, requests: 0 })
+
+export function prove(facts: Facts, at: number, requests: number): void {
+  facts.proofs.push(at)
+  facts.firstProof ??= at
+  facts.requests += requests
+}
+
+/** Two proxies and the store that they tell. */
+export interface World<Happening> {
+  readonly store: MergingStore
+  do(step: Step<Happening>): void
+  /** Everything that is under way comes to rest. */
+  settle(): void
+  /** Throws where a session did not end as it should. */
+  check(): void
+}
+
 /**
- * `HISTORIES` of steps of these happenings and gaps between them, the simple ones first: failures shrink to those.
- * `run`: plays one, throws where it does not end as it should, and answers the sessions there were; they must have ended for
- * each of the reasons often enough.
+ * `HISTORIES` of steps of these happenings, each beginning with the first of them, and gaps between: the simple ones come
+ * first, as failures shrink to those. Sessions must have ended for each of the reasons often enough.
  */
 export function checkHistories<Happening extends string>(
   t: Test,
   happenings: readonly Happening[],
   gapsMs: readonly number[],
   reasons: readonly SessionRecord['reason'][],
-  run: (steps: readonly Step<Happening>[]) => Iterable<SessionRecord>
+  newWorld: () => World<Happening>
 ): void {
   const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
   t.comment(`seed ${seed}`)
@@ -40,7 +68,12 @@ export function checkHistories<Happening extends string>(
   }))
   const ended = new Map<string | null, number>()
   const holds = fc.property(fc.array(step, { maxLength: LONGEST, size: 'max' }), steps => {
-    for (const { reason } of run(steps)) ended.set(reason, (ended.get(reason) ?? 0) + 1)
+    const world = newWorld()
+    world.do({ happening: happenings[0]!, proxy: 0, id: 'a', ms: 0 })
+    for (const each of steps) world.do(each)
+    world.settle()
+    world.check()
+    for (const { reason } of world.store.records.values()) ended.set(reason, (ended.get(reason) ?? 0) + 1)
   })
   const { failed, errorInstance, counterexample } = fc.check(holds, { seed, numRuns: HISTORIES })
   t.notOk(failed, `${HISTORIES} histories end as the oracle says`, {
@@ -51,4 +84,31 @@ export function checkHistories<Happening extends string>(
   })
   for (const reason of reasons)
     t.ok((ended.get(reason) ?? 0) > HISTORIES / 100, `enough of them: ${reason ?? 'open'}`)
+}
+
+/**
+ * Nothing is known of a session that nobody saw open; of the others, `checkEnd` answers when they were seen to end, if they
+ * were.
+ */
+export function checkSessions<Truth extends Facts>(
+  truth: Record<Id, Truth>,
+  store: MergingStore,
+  clockWentBack: boolean,
+  checkEnd: (truth: Truth, record: SessionRecord) => number | undefined
+): void {
+  for (const id of ids) {
+    const facts = truth[id]
+    const record = store.records.get(id)
+    if (facts.firstProof === undefined) {
+      deepStrictEqual(record, undefined, 'nobody saw it open')
+      continue
+    }
+    ok(record)
+    deepStrictEqual(record.lastSeenAt, Math.max(...facts.proofs))
+    deepStrictEqual(record.requestCount, facts.requests, 'each accepted request once, and nothing else')
+    const endAt = checkEnd(facts, record)
+    const firstKnown = Math.min(facts.firstProof, (endAt ?? Infinity) - 1)
+    if (!clockWentBack) deepStrictEqual(record.connectAt, firstKnown)
+    else ok(record.connectAt <= firstKnown && record.connectAt >= Math.min(...facts.proofs, firstKnown))
+  }
 }

@@ -5,7 +5,17 @@ import t from 'tap'
 import type { LedgerEvent } from '../../src/sessions/events.js'
 import type { LegacyStream, MessageAnswer } from '../../src/sessions/observation.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
-import { checkHistories, type Id, ids, type Step } from './generated.js'
+import {
+  checkHistories,
+  checkSessions,
+  type Facts,
+  type Id,
+  ids,
+  noFacts,
+  prove,
+  type Step,
+  type World
+} from './generated.js'
 import { MergingStore } from './merging-store.js'
 
 const START_AT = 10_000
@@ -26,15 +36,13 @@ const happenings = [
   'ship'
 ] as const
 
+type Happening = (typeof happenings)[number]
+
 const gapsMs = [0, 1, 1, 1, 20, 900, -1, -50]
 
 /** What the oracle keeps: facts, each with its time. */
-interface Truth {
-  proofs: number[]
-  /** As they happened, not by time. */
-  firstProof: number | undefined
+interface Truth extends Facts {
   ends: { at: number; reason: 'stream_end' | 'gone' }[]
-  requests: number
   /** Of the gateway: whether it answers messages, answers that the service ended, or knows nothing. */
   gateway: 'living' | 'service ended' | 'unknown'
   /** Which proxy its stream runs through. */
@@ -47,14 +55,14 @@ interface Proxy {
   outbox: { event: LedgerEvent; boot: number }[]
 }
 
-class World {
+class LegacyWorld implements World<Happening> {
   readonly truth: Record<Id, Truth> = { a: newTruth(), b: newTruth() }
   readonly #proxies: readonly Proxy[] = [newProxy(), newProxy()]
   readonly store = new MergingStore(0)
   now = START_AT
   clockWentBack = false
 
-  do({ happening, proxy, id, ms }: Step<(typeof happenings)[number]>): void {
+  do({ happening, proxy, id, ms }: Step<Happening>): void {
     this.now += ms
     this.clockWentBack ||= ms < 0
     const truth = this.truth[id]
@@ -62,7 +70,7 @@ class World {
       case 'the stream opens':
         if (truth.firstProof !== undefined || truth.ends.length > 0) return
         Object.assign(truth, { gateway: 'living', heldBy: proxy })
-        this.#proved(truth, 1)
+        prove(truth, this.now, 1)
         return this.#observe(proxy, { kind: 'legacy-opened', ...this.#of(id) })
       case 'message':
         return this.#message(proxy, id)
@@ -94,7 +102,6 @@ class World {
     }
   }
 
-  /** Everything that is under way comes to rest. */
   settle(): void {
     for (const proxy of [0, 1] as const) {
       this.#heartbeat(proxy)
@@ -103,16 +110,26 @@ class World {
     }
   }
 
-  #proved(truth: Truth, requests: number): void {
-    truth.proofs.push(this.now)
-    truth.firstProof ??= this.now
-    truth.requests += requests
+  check(): void {
+    checkSessions(this.truth, this.store, this.clockWentBack, ({ ends, heldBy }, record) => {
+      // Of two ends in the same millisecond the stream's own counts.
+      const [end] = [...ends].sort((a, b) => a.at - b.at || b.reason.localeCompare(a.reason))
+      if (end) {
+        deepStrictEqual([record.reason, record.disconnectAt], [end.reason, end.at])
+      } else if (heldBy !== undefined) {
+        deepStrictEqual([record.reason, record.disconnectAt], [null, record.connectAt], 'it is open')
+      } else {
+        deepStrictEqual(record.reason, 'lost')
+        ok(record.disconnectAt >= record.lastSeenAt && record.disconnectAt > record.connectAt)
+      }
+      return end?.at
+    })
   }
 
   #message(proxy: ProxyIndex, id: Id): void {
     const truth = this.truth[id]
     const status = { living: 202, 'service ended': 410, unknown: 404 }[truth.gateway]
-    if (status === 202) this.#proved(truth, 1)
+    if (status === 202) prove(truth, this.now, 1)
     // To who holds the stream only its end is the end.
     if (status === 404 && truth.heldBy !== proxy) truth.ends.push({ at: this.now, reason: 'gone' })
     this.#observe(proxy, { kind: 'message', status, ...this.#of(id) })
@@ -132,7 +149,7 @@ class World {
   }
 
   #heartbeat(proxy: ProxyIndex): void {
-    for (const id of ids) if (this.truth[id].heldBy === proxy) this.#proved(this.truth[id], 0)
+    for (const id of ids) if (this.truth[id].heldBy === proxy) prove(this.truth[id], this.now, 0)
     this.#tell(proxy, this.#proxies[proxy]!.tracker.held(this.now))
   }
 
@@ -157,51 +174,15 @@ class World {
 }
 
 const newTruth = (): Truth => ({
-  proofs: [],
-  firstProof: undefined,
+  ...noFacts(),
   ends: [],
-  requests: 0,
   gateway: 'unknown',
   heldBy: undefined
 })
 
 const newProxy = (): Proxy => ({ tracker: new SessionTracker(), boot: 1, outbox: [] })
 
-function check(world: World): void {
-  for (const id of ids) {
-    const truth = world.truth[id]
-    const record = world.store.records.get(id)
-    if (truth.firstProof === undefined) {
-      deepStrictEqual(record, undefined, 'nobody saw it open')
-      continue
-    }
-    ok(record)
-    deepStrictEqual(record.lastSeenAt, Math.max(...truth.proofs))
-    deepStrictEqual(record.requestCount, truth.requests, 'each accepted request once')
-    // Of two ends in the same millisecond the stream's own counts.
-    const [end] = [...truth.ends].sort((a, b) => a.at - b.at || b.reason.localeCompare(a.reason))
-    if (end) {
-      deepStrictEqual([record.reason, record.disconnectAt], [end.reason, end.at])
-    } else if (truth.heldBy !== undefined) {
-      deepStrictEqual([record.reason, record.disconnectAt], [null, record.connectAt], 'it is open')
-    } else {
-      deepStrictEqual(record.reason, 'lost')
-      ok(record.disconnectAt >= record.lastSeenAt && record.disconnectAt > record.connectAt)
-    }
-    const firstKnown = Math.min(truth.firstProof, (end?.at ?? Infinity) - 1)
-    if (!world.clockWentBack) deepStrictEqual(record.connectAt, firstKnown)
-    else ok(record.connectAt <= firstKnown && record.connectAt >= Math.min(...truth.proofs, firstKnown))
-  }
-}
-
 void t.test('histories end as the oracle says', { timeout: 240_000 }, t => {
-  checkHistories(t, happenings, gapsMs, ['stream_end', 'gone', 'lost', null], steps => {
-    const world = new World()
-    world.do({ happening: 'the stream opens', proxy: 0, id: 'a', ms: 0 })
-    for (const each of steps) world.do(each)
-    world.settle()
-    check(world)
-    return world.store.records.values()
-  })
+  checkHistories(t, happenings, gapsMs, ['stream_end', 'gone', 'lost', null], () => new LegacyWorld())
   t.end()
 })

@@ -8,7 +8,9 @@ import { parseArgs } from 'node:util'
 import { DAY_MS, floorTo, MINUTE_MS } from '../../../src/ledger/rollup.js'
 import { Random } from '../../support/random.js'
 import { type ConnectionJson, type SeriesPointJson, Turnstile } from '../../support/turnstile.js'
-import { compare, startUpstream } from '../alternating.js'
+import { compare } from '../alternating.js'
+import { startUpstream } from '../parts/set-up.js'
+import { PROXY_CPU } from '../processes.js'
 
 const HOUR_MS = 60 * MINUTE_MS
 
@@ -18,7 +20,7 @@ if (flags.store === undefined)
 
 const random = flags.seed === undefined ? new Random() : new Random(Number(flags.seed))
 const directory = mkdtempSync(join(tmpdir(), 'turnstile-bench-'))
-const upstream = await startUpstream()
+const upstream = await startUpstream(PROXY_CPU)
 const turnstile = await Turnstile.start(upstream.url, directory, [
   '--store',
   flags.store,

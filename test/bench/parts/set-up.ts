@@ -6,7 +6,7 @@ import { node, OTHER_CPU, Process } from '../processes.js'
 export const DIRECT = 'direct'
 export const DIRECT_FRESH = 'direct, fresh connections'
 
-export const startUpstream = (): Promise<Process> => Process.start(OTHER_CPU, node('./upstream.js'))
+export const startUpstream = (cpu = OTHER_CPU): Promise<Process> => Process.start(cpu, node('./upstream.js'))
 
 /** Runs `work` with the proxies by name; they are stopped behind it. An idle one costs the others nothing. */
 export async function withPeers(
