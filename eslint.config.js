@@ -27,7 +27,16 @@ const importsOnly = (folder, ...allowed) =>
 
 export default tseslint.config(
   {
-    ignores: ['dist*', 'node_modules', 'data', '.tap', 'test/gateways', 'eslint.config.js', '.ci']
+    ignores: [
+      'dist*',
+      'node_modules',
+      'data',
+      '.tap',
+      'test/gateways',
+      'test/bench/ends',
+      'eslint.config.js',
+      '.ci'
+    ]
   },
   ...tseslint.configs.strictTypeChecked,
   {

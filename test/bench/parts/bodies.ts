@@ -1,10 +1,9 @@
 // Owns the figures of large bodies, up and down.
-import type { LoadFigures } from '../load.js'
 import type { Peer } from '../peers.js'
-import { node, OTHER_CPU, type Process, run } from '../processes.js'
+import type { Process } from '../processes.js'
 import { median, type Report } from '../report.js'
 import { BODY_BYTES } from '../sizes.js'
-import { DIRECT, startUpstream, withPeers } from './set-up.js'
+import { DIRECT, load, startUpstream, withPeers } from './set-up.js'
 
 const ROUNDS = 3
 const ROUND_MS = 600
@@ -18,9 +17,7 @@ interface Round {
 async function measure(proxy: Process, path: string, bodyBytes: number): Promise<Round> {
   const before = proxy.cpuUs()
   const from = performance.now()
-  const load = node('./load.js', proxy.url + path, CONNECTIONS, ROUND_MS, bodyBytes)
-  const { requests, failures } = await run<LoadFigures>(OTHER_CPU, load)
-  if (failures > 0) throw new Error(`${proxy.url}${path}: ${failures} failed requests`)
+  const { requests } = await load(proxy.url + path, CONNECTIONS, ROUND_MS, bodyBytes)
   return {
     cpuUs: (proxy.cpuUs() - before) / requests,
     perS: (requests * 1000) / (performance.now() - from)

@@ -1,11 +1,10 @@
 // Owns the figures of small requests on a synthetic upstream: CPU time a request, latency at a low rate, the first event.
-import type { LoadFigures } from '../load.js'
 import type { Latencies } from '../client.js'
 import { measureFirstEvent } from '../first-event.js'
 import { HTTP_PROXY, NGINX, type Peer, THIS } from '../peers.js'
 import { node, OTHER_CPU, type Process, run } from '../processes.js'
 import { median, type Report } from '../report.js'
-import { DIRECT, startUpstream, withPeers } from './set-up.js'
+import { DIRECT, load, startUpstream, withPeers } from './set-up.js'
 
 const ROUNDS = 5
 const ROUND_MS = 1_000
@@ -24,20 +23,16 @@ interface Round {
   otherBusy: number
 }
 
-const load = (proxy: Process, path: string, durationMs: number): Promise<LoadFigures> =>
-  run(OTHER_CPU, node('./load.js', proxy.url + path, CONNECTIONS, durationMs, 0))
-
 async function warmUp(proxy: Process, path: string): Promise<void> {
   const until = performance.now() + WARM_UP_AT_MOST_MS
   for (let requests = 0; requests < WARM_UP_REQUESTS && performance.now() < until;) {
-    requests += (await load(proxy, path, WARM_UP_MS)).requests
+    requests += (await load(proxy.url + path, CONNECTIONS, WARM_UP_MS)).requests
   }
 }
 
 async function measure(proxy: Process, upstream: Process, path: string): Promise<Round> {
   const before = [proxy.cpuUs(), upstream.cpuUs()] as const
-  const figures = await load(proxy, path, ROUND_MS)
-  if (figures.failures > 0) throw new Error(`${proxy.url}${path}: ${figures.failures} failed requests`)
+  const figures = await load(proxy.url + path, CONNECTIONS, ROUND_MS)
   const spentUs = proxy.cpuUs() - before[0]
   const otherUs = upstream.cpuUs() - before[1] + figures.cpuUs
   return {

@@ -1,12 +1,40 @@
-// Owns what the parts of the benchmarks share: the synthetic upstream, and all proxies in front of an upstream at once.
+// Owns what the parts of the benchmarks share: both ends (compiled, in test/bench/ends), and all proxies in front of an
+// upstream at once.
+import { fileURLToPath } from 'node:url'
 import type { Peer } from '../peers.js'
-import { node, OTHER_CPU, Process } from '../processes.js'
+import { OTHER_CPU, Process, run } from '../processes.js'
+import { BODY_BYTES } from '../sizes.js'
 
 /** The columns without a proxy. */
 export const DIRECT = 'direct'
 export const DIRECT_FRESH = 'direct, fresh connections'
 
-export const startUpstream = (cpu = OTHER_CPU): Promise<Process> => Process.start(cpu, node('./upstream.js'))
+const end = (program: string, ...args: (string | number)[]): string[] => [
+  fileURLToPath(new URL(`../../../../test/bench/ends/target/release/${program}`, import.meta.url)),
+  ...args.map(String)
+]
+
+export const startUpstream = (cpu = OTHER_CPU): Promise<Process> =>
+  Process.start(cpu, end('upstream', BODY_BYTES))
+
+export interface LoadFigures {
+  requests: number
+  /** Of the load itself. */
+  cpuUs: number
+}
+
+/** One POST after the other on each connection, tool calls unless `bodyBytes` says how large. Throws where one fails. */
+export async function load(
+  url: string,
+  connections: number,
+  durationMs: number,
+  bodyBytes = 0
+): Promise<LoadFigures> {
+  const command = end('load', url, connections, durationMs, bodyBytes)
+  const figures = await run<LoadFigures & { failures: number }>(OTHER_CPU, command)
+  if (figures.failures > 0) throw new Error(`${url}: ${figures.failures} failed requests`)
+  return figures
+}
 
 /** Runs `work` with the proxies by name; they are stopped behind it. An idle one costs the others nothing. */
 export async function withPeers(

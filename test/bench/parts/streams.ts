@@ -1,11 +1,11 @@
 // Owns the figures of event streams: memory of an idle one, and the CPU that events on all of them take.
 import { setTimeout as delay } from 'node:timers/promises'
 import { HTTP_PROXY, NGINX, type Peer, THIS } from '../peers.js'
-import { Helper, node, OTHER_CPU, run } from '../processes.js'
+import { Helper, node, OTHER_CPU } from '../processes.js'
 import type { Report } from '../report.js'
 import { MAX_STREAMS } from '../sizes.js'
 import type { StreamsState } from '../streams-client.js'
-import { startUpstream } from './set-up.js'
+import { load, startUpstream } from './set-up.js'
 
 const COMPARED = [THIS, HTTP_PROXY, NGINX]
 const EVENTS_PER_S = 2
@@ -21,9 +21,7 @@ export async function measureStreams(report: Report, peers: readonly Peer[]): Pr
   for (const { name, start } of peers.filter(peer => COMPARED.includes(peer.name))) {
     const upstream = await startUpstream()
     const proxy = await start(upstream.url)
-    const rate = (perSecond: number): Promise<unknown> =>
-      run(OTHER_CPU, node('./load.js', `${upstream.url}/stream/rate/${perSecond}`, 1, 0, 0))
-    await run(OTHER_CPU, node('./load.js', `${proxy.url}/stream/json`, 8, 500, 0))
+    await load(`${proxy.url}/stream/json`, 8, 500)
     const rssBefore = proxy.rssBytes()
     const clients = new Helper<StreamsState>(
       OTHER_CPU,
@@ -34,7 +32,7 @@ export async function measureStreams(report: Report, peers: readonly Peer[]): Pr
     await delay(SETTLE_MS)
     bytes.set(name, (proxy.rssBytes() - rssBefore) / MAX_STREAMS / 1024)
 
-    await rate(EVENTS_PER_S)
+    await load(`${upstream.url}/stream/rate/${EVENTS_PER_S}`, 1, 0)
     await clients.ask()
     const [cpuBefore, from] = [proxy.cpuUs(), performance.now()]
     await delay(MEASURE_MS)

@@ -2,24 +2,24 @@
 //
 // Load and upstream need CPUs too, so it is not the throughput seen here but what follows from the CPU time of a request:
 // that of all processes together, over two CPUs.
-import type { LoadFigures } from '../load.js'
 import { startThis, THIS } from '../peers.js'
-import { BOTH_CPUS, node, OTHER_CPU, type Process, run } from '../processes.js'
+import { BOTH_CPUS, type Process } from '../processes.js'
 import { median, type Report } from '../report.js'
-import { startUpstream } from './set-up.js'
+import { load, startUpstream } from './set-up.js'
 
 const ROUNDS = 5
 const ROUND_MS = 2_000
 const WARM_UP_MS = 6_000
 const CONNECTIONS = 32
+const PATH = '/stream/json'
 
 export async function measureWorkers(report: Report): Promise<void> {
   report.section(`POST → JSON, ${CONNECTIONS} connections, --workers 2`)
   const upstream = await startUpstream()
   const one = await startThis(upstream.url, [], BOTH_CPUS)
   const two = await startThis(upstream.url, ['--workers', '2'], BOTH_CPUS)
-  await load(one, WARM_UP_MS)
-  await load(two, 2 * WARM_UP_MS)
+  await load(one.url + PATH, CONNECTIONS, WARM_UP_MS)
+  await load(two.url + PATH, CONNECTIONS, 2 * WARM_UP_MS)
   const gains: number[] = []
   for (let round = 0; round < ROUNDS; round++) gains.push((2 * (await cpuUsOf(one))) / (await cpuUsOf(two)))
   report.row('throughput of one without', new Map([[THIS, median(gains)]]), 2)
@@ -32,13 +32,6 @@ export async function measureWorkers(report: Report): Promise<void> {
 async function cpuUsOf(proxy: Process): Promise<number> {
   const total = (): number => proxy.childrenCpuUs().reduce((sum, cpuUs) => sum + cpuUs, proxy.cpuUs())
   const before = total()
-  const { requests } = await load(proxy, ROUND_MS)
+  const { requests } = await load(proxy.url + PATH, CONNECTIONS, ROUND_MS)
   return (total() - before) / requests
-}
-
-async function load(proxy: Process, durationMs: number): Promise<LoadFigures> {
-  const command = node('./load.js', `${proxy.url}/stream/json`, CONNECTIONS, durationMs, 0)
-  const figures = await run<LoadFigures>(OTHER_CPU, command)
-  if (figures.failures > 0) throw new Error(`${proxy.url}: ${figures.failures} failed requests`)
-  return figures
 }
