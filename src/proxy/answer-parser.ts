@@ -136,7 +136,7 @@ export class AnswerParser {
     const connection = headers['connection']
     this.reusable = persistent && (connection === undefined || !/\bclose\b/i.test(connection))
     this.#rest = Number(length)
-    if (this.#toHead || status === 204 || status === 304 || length === '0') this.state = 'idle'
+    if (this.#toHead || status === 204 || status === 304 || this.#rest === 0) this.state = 'idle'
     else if (coding !== undefined) this.state = 'chunk-size'
     else this.state = length === undefined ? 'unsized' : 'sized'
     if (this.state === 'unsized') this.reusable = false

@@ -34,6 +34,8 @@ export interface OutgoingRequest {
   complete: boolean
 }
 
+const CLOSED = 'The connection to the upstream closed'
+
 /** All connections read into it, as what one has read is used up before another reads. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
 
@@ -48,7 +50,7 @@ export class Connection {
   /** When its last answer was complete, as `performance.now()`. */
   idleSince = 0
 
-  /** `onClose`: from now on it takes no request; may be called twice. */
+  /** `onClose`: from now on it takes no request; may be called more than once. */
   constructor(options: ConnectionOptions, onClose: (connection: Connection) => void) {
     const { upstream, connectTimeoutMs, upstreamTimeoutMs, census } = options
     census.open++
@@ -83,17 +85,19 @@ export class Connection {
       census.open--
       endConnecting()
       clearTimeout(this.#headTimer)
-      onClose(this)
+      this.#fail(new InvalidAnswer(CLOSED))
     })
     socket.on('drain', () => this.#handler?.onDrain())
   }
 
-  /** The last request is sent, and its answer is complete and allows another one. */
+  /** The last request is sent, its answer is complete and allows another one, and the connection is there. */
   get reusable(): boolean {
-    return this.#sent && this.#parser.state === 'idle' && this.#parser.reusable
+    return this.#sent && !this.#socket.destroyed && this.#parser.state === 'idle' && this.#parser.reusable
   }
 
   send({ method, head, body, complete }: OutgoingRequest, handler: ExchangeHandler): void {
+    // To write then would tell nobody.
+    if (this.#socket.destroyed) return process.nextTick(() => handler.onError(new InvalidAnswer(CLOSED)))
     this.#handler = handler
     this.#parser.begin(method, handler)
     this.#sent = complete
@@ -135,6 +139,7 @@ export class Connection {
   /** Its exchange, if any, is told nothing more. */
   destroy(): void {
     this.#handler = undefined
+    this.#onClose(this)
     this.#socket.destroy()
   }
 

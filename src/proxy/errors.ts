@@ -90,7 +90,10 @@ function describe(error: unknown): { status: number; message: string } {
 }
 
 function upstreamFailureOf(error: unknown): Exclude<UpstreamFailure, 'broken_off'> {
-  switch (codeOf(error)) {
+  const code = codeOf(error)
+  // Of node's parser, which reads the answers to upgrades.
+  if (typeof code === 'string' && code.startsWith('HPE_')) return 'invalid_answer'
+  switch (code) {
     case 'UPSTREAM_TIMEOUT':
       return 'timeout'
     case 'INVALID_ANSWER':

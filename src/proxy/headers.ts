@@ -15,7 +15,7 @@ const notForwarded = new Set([...hopByHop, 'expect', 'trailer', 'host', 'x-forwa
 
 const notReturned = new Set(hopByHop)
 
-/** `Connection: content-length` must not strip what frames a message, says who is asking or is accounted. */
+/** `Connection: content-length` must not strip what frames a message, says who is asking or forwards, or is accounted. */
 const essential = new Set([
   'authorization',
   'content-encoding',
@@ -23,8 +23,13 @@ const essential = new Set([
   'content-type',
   'host',
   'user-agent',
-  'www-authenticate'
+  'www-authenticate',
+  'x-forwarded-host',
+  'x-forwarded-proto'
 ])
+
+/** A name or an address, and a port (RFC 9110 §7.2); a request without one has it empty. */
+const authorityForm = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\w.:%~-]+\])(?::\d*)?$/
 
 export interface ForwardedHeaders {
   /** The authority of an absolute-form target, which replaces the `Host` field (RFC 9112 §3.2.2). */
@@ -40,6 +45,7 @@ export function requestHeaders(req: IncomingMessage, options: ForwardedHeaders):
   const { rawHeaders, headers } = req
   const named = namedBy(headers.connection)
   const host = options.authority ?? headers.host ?? ''
+  if (!authorityForm.test(host)) throw new RefusedRequest('The Host of the request is not valid')
   const forwarded = ['Host', options.rewrittenHost ?? host]
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -117,7 +117,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     clients: context.clients,
     timeoutMs: options.stallTimeoutMs,
     cut: (socket, sending) => {
-      options.logger.info({ address: socket.remoteAddress, sending }, 'a client stopped in the middle')
+      options.logger.info({ sending }, 'a client stopped in the middle')
       if (sending)
         return onClientError(Object.assign(new Error('stalled'), { code: TIMEOUT_CODE }), socket, traffic)
       traffic.refused('stalled')
@@ -226,7 +226,8 @@ function createHttpServer(context: ForwardContext, admission: Admission, timeout
   server.on('connect', (_req, socket: Duplex) => {
     assert(socket instanceof Socket)
     context.traffic.refused('malformed')
-    endWith(socket, 405)
+    if (answerInFlight(socket) === undefined) endWith(socket, 405)
+    else socket.destroy()
   })
   return server
 }

@@ -11,10 +11,10 @@ export interface Target {
   upstreamPath: string
 }
 
-const absoluteForm = /^https?:\/\/([^/?#@]+)([/?#].*)?$/i
+const absoluteForm = /^https?:\/\/([^/?@]+)([/?].*)?$/i
 
-/** A segment of two dots, also as servers see one that decode before they split, or cut at `;` or `#`. */
-const climbs = /([/\\]|%2f|%5c)(\.|%2e){2}([/\\;#]|%2f|%5c|$)/i
+/** A segment of two dots, also as servers see one that decode before they split, or cut at `;`. */
+const climbs = /([/\\]|%2f|%5c)(\.|%2e){2}([/\\;]|%2f|%5c|$)/i
 
 /** Throws `RefusedRequest` for what cannot be forwarded. */
 export function readTarget(req: IncomingMessage, upstream: URL): Target {
@@ -28,6 +28,8 @@ export function readTarget(req: IncomingMessage, upstream: URL): Target {
 
 /** The target as a path. Throws `RefusedRequest` for one that has none. */
 export function originForm({ url: target = '' }: IncomingMessage): Pick<Target, 'path' | 'authority'> {
+  // No target has one (RFC 9112 §3.2); hyper cuts it there, others do not.
+  if (target.includes('#')) throw new RefusedRequest('The request target has a fragment')
   if (target.startsWith('/')) return { path: target, authority: undefined }
   const [, authority, rest = ''] = absoluteForm.exec(target) ?? []
   if (authority === undefined) throw new RefusedRequest('The request target is not a path')

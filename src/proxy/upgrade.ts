@@ -3,7 +3,7 @@ import { STATUS_CODES, type ClientRequest, type IncomingMessage, type Server } f
 import type { Socket } from 'node:net'
 import httpProxy from 'http-proxy'
 import { tlsServerName } from './connection.js'
-import { failureOf, sendRawFailure, UpstreamTimeout } from './errors.js'
+import { failureOf, InvalidAnswer, sendRawFailure, UpstreamTimeout } from './errors.js'
 import type { ForwardContext } from './forward.js'
 import { requestHeaders, responseHeaders } from './headers.js'
 import { answerInFlight } from './pipelining.js'
@@ -13,7 +13,10 @@ import { readTarget } from './target.js'
 export function isWebSocketUpgrade(req: IncomingMessage): boolean {
   const { upgrade, 'content-length': length, 'transfer-encoding': coding } = req.headers
   const hasBody = coding !== undefined || (length !== undefined && length !== '0')
-  return req.method === 'GET' && upgrade?.toLowerCase() === 'websocket' && !hasBody
+  // RFC 9110 §7.8: not in HTTP/1.0.
+  return (
+    req.method === 'GET' && req.httpVersion === '1.1' && upgrade?.toLowerCase() === 'websocket' && !hasBody
+  )
 }
 
 /** Takes over the connection of a request that node took out of HTTP because it has an `Upgrade` field. */
@@ -63,6 +66,8 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
     // In place of http-proxy's own listener, which is set by then: it writes the body without its framing.
     process.nextTick(() => {
       request.removeAllListeners('response').once('response', answer => {
+        if (answer.statusCode === 101)
+          return onError(new InvalidAnswer('The upstream switched protocols without saying to which'))
         onAnswer(answer)
         refuse(answer, socket)
       })

@@ -52,6 +52,11 @@ const refused: Record<string, string> = {
   'CVE-2023-40225 (HAProxy): an empty length': post('Content-Length:') + hidden,
   'CVE-2023-40225 (HAProxy): an empty length before another':
     post('Content-Length:', 'Content-Length: 2') + '{}',
+  'GHSA-64mm-vxmg-q3vj (http-proxy-middleware): a Host with a path':
+    'GET /x HTTP/1.1\r\nHost: evil.example/../y\r\n\r\n',
+  'GHSA-64mm-vxmg-q3vj (http-proxy-middleware): a Host with a user':
+    'GET /x HTTP/1.1\r\nHost: @evil.example\r\n\r\n',
+  'CVE-2023-45539 (HAProxy): a # in the target': request('GET /admin#.png HTTP/1.1'),
   'CVE-2024-27982 (Node): a space before the length': post(' Content-Length: 2') + '{}',
   'CVE-2026-28369 (Undertow): a space before the first field': `POST /x HTTP/1.1\r\n Host: a\r\nContent-Length: 0\r\n\r\n`,
   'CVE-2026-1525 (undici): two lengths in different case':
@@ -96,11 +101,6 @@ for (const [name, bytes] of Object.entries(refused)) {
   })
 }
 
-await test('CVE-2023-45539 (HAProxy): a # stays in the target as it came, for nobody to cut it', async t => {
-  const { requests } = await attack(t, request('GET /admin#.png HTTP/1.1'))
-  t.equal(requests[0]?.head?.startLine, 'GET /admin#.png HTTP/1.1')
-})
-
 await test('dots and slashes, encoded or not, pass as they came', async t => {
   for (const target of [
     '/stream/../admin',
@@ -114,15 +114,14 @@ await test('dots and slashes, encoded or not, pass as they came', async t => {
   }
 })
 
-await test('GHSA-64mm-vxmg-q3vj (http-proxy-middleware), CVE-2022-35949 (undici): Host and path choose no other upstream', async t => {
-  for (const [target, host] of [
-    ['//evil.example/x', 'a'],
-    ['/\\evil.example/x', 'a'],
-    ['/@evil.example/x', '@evil.example'],
-    ['/x', 'evil.example/../y'],
-    ['http://evil.example/x', 'a']
-  ] as const) {
-    const { requests, client } = await attack(t, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+await test('CVE-2022-35949 (undici): the path chooses no other upstream', async t => {
+  for (const target of [
+    '//evil.example/x',
+    '/\\evil.example/x',
+    '/@evil.example/x',
+    'http://evil.example/x'
+  ]) {
+    const { requests, client } = await attack(t, `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
     t.equal(client.reader.text(), 'ok')
     t.equal(requests.length, 1)
   }

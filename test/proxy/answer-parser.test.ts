@@ -174,6 +174,12 @@ for (const chunk of refusedChunks) {
     head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked') + chunk
 }
 
+await test('an answer of length 00 is complete', t => {
+  const told = read([Buffer.from(head('HTTP/1.1 200 OK', 'Content-Length: 00'))], ['GET'])
+  t.same(told.slice(1), ['', [], true])
+  t.end()
+})
+
 await test('what is unusual is an error', t => {
   for (const [name, bytes] of Object.entries(refused)) {
     t.type(read([Buffer.from(bytes, 'latin1')], ['GET'], true).at(-1), 'string', name)

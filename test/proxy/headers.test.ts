@@ -84,6 +84,32 @@ await test('what proxies before this one said is kept', async t => {
   ])
 })
 
+await test('Connection does not take away what proxies before this one said', async t => {
+  const said: Field[] = [
+    ['X-Forwarded-Proto', 'https'],
+    ['X-Forwarded-Host', 'public.example']
+  ]
+  const { upstream } = await passed(
+    t,
+    ['Connection: x-forwarded-host, x-forwarded-proto', ...said.map(field => field.join(': '))],
+    []
+  )
+  t.same(upstream.slice(1, 3), said)
+})
+
+for (const host of ['', 'a_b.example', '127.0.0.1:80', '[::1]:8080', '[fe80::1%25eth0]', 'a:', '%41']) {
+  await test(`the Host ${host} passes as it came`, async t => {
+    const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+    t.teardown(() => server.close())
+    const { port } = await proxyTo(t, server.url)
+    const client = await connectTo(port)
+    await client.send(`GET /x HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+    await client.done()
+    client.socket.destroy()
+    t.equal(client.reader.head?.startLine, 'HTTP/1.1 200 OK')
+  })
+}
+
 await test("rewriteHost sends the upstream's authority", async t => {
   const { upstream } = await passed(t, [], [], { rewriteHost: true })
   const [host] = upstream
