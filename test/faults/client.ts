@@ -10,7 +10,7 @@ const GIVE_UP_MS = 60_000
 
 export interface Tally {
   done: Record<string, number>
-  /** An ordinary request was answered with something else than it should. */
+  /** An ordinary request was answered with something else than it should, or any request never. */
   wrong: Record<string, number>
 }
 
@@ -87,7 +87,10 @@ export class Client {
     const socket = await this.#open()
     if (socket === undefined) return
     const bytes =
-      head('POST', '/stream/e', [`Mcp-Session-Id: ${this.#session ?? 'x'}`, 'Content-Length: 2']) + '{}'
+      head(this.#random.pick(['POST', 'DELETE']), '/stream/e', [
+        `Mcp-Session-Id: ${this.#session ?? 'x'}`,
+        'Content-Length: 2'
+      ]) + '{}'
     socket.resume().write(bytes.slice(0, this.#random.int(1, bytes.length)))
     await this.#pause(this.#random.int(0, 20))
     if (this.#random.chance(0.5)) socket.resetAndDestroy()
@@ -133,7 +136,10 @@ export class Client {
       })
       socket.once('close', () => resolve())
     })
-    const timer = setTimeout(() => socket.destroy(), GIVE_UP_MS)
+    const timer = setTimeout(() => {
+      this.#count(this.#tally.wrong, `${method} ${path} never answered`)
+      socket.destroy()
+    }, GIVE_UP_MS)
     socket.write(head(method, path, [...fields, 'Content-Length: 2']) + '{}')
     await over
     clearTimeout(timer)
