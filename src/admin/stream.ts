@@ -9,7 +9,7 @@ export const CHUNK_ROWS = 500
 
 export type Chunks<T> = Iterable<T[]> | AsyncIterable<T[]>
 
-const JSON_TYPE = 'application/json; charset=utf-8'
+export const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** A JSON array, or with `around` what stands before and after it. */
 export function sendJson(reply: FastifyReply, chunks: Chunks<object>, around = ['', '']): FastifyReply {
