@@ -73,6 +73,13 @@ async function deleteSession(url: URL, sessionId: string): Promise<void> {
   if (status !== 404 && (status < 200 || status > 299)) throw refused(`it answers ${status}`)
 }
 
-/** An endpoint of the gateway, behind the base path of its URL. */
-export const gatewayUrl = (upstream: URL, pattern: string, endpointId: string): URL =>
-  new URL(upstream.pathname.replace(/\/$/, '') + pathOf(pattern, endpointId), upstream)
+/** A path that every URL resolves to another one. */
+const dotSegment = /\/\.\.?(\/|$)/
+
+/** An endpoint of the gateway, behind the base path of its URL. Throws `ActionError` where no URL leads to it. */
+export function gatewayUrl(upstream: URL, pattern: string, endpointId: string): URL {
+  const path = pathOf(pattern, endpointId)
+  if (dotSegment.test(path))
+    throw new ActionError('NOT_POSSIBLE', `no URL leads to an endpoint with the id "${endpointId}"`)
+  return new URL(upstream.pathname.replace(/\/$/, '') + path, upstream)
+}

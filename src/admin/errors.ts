@@ -1,6 +1,7 @@
 // Owns how the admin port says no: one form for every error, `{statusCode, error, message}`.
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { JSON_TYPE } from './stream.js'
 
 /** An answer that is not the one asked for. The message says what to do. */
 export abstract class AdminError extends Error {
@@ -99,5 +100,6 @@ export function sendNotFound(request: FastifyRequest, reply: FastifyReply): void
 }
 
 function send(reply: FastifyReply, statusCode: number, message: string): void {
-  void reply.code(statusCode).send({ statusCode, error: STATUS_CODES[statusCode], message })
+  // The route may have named the type of what it wanted to send.
+  void reply.code(statusCode).type(JSON_TYPE).send({ statusCode, error: STATUS_CODES[statusCode], message })
 }

@@ -35,14 +35,15 @@ export class Gateway {
     })
   }
 
-  /** The tools of an endpoint. Throws `GatewayError`. */
+  /** The tools of an endpoint. Throws `GatewayError`, and what the endpoint's URLs throw. */
   tools(endpointId: string): Promise<Tool[]> {
     return this.#tools.get(endpointId, async () => {
+      const urls = this.#urlsOf(endpointId)
       const signal = AbortSignal.timeout(TOOLS_TIMEOUT_MS)
       try {
         // Loaded when it is asked for: an MCP client takes as long to start and as much memory as all the rest.
         const { toolsOf } = await import('./tools.js')
-        return await toolsOf(this.#urlsOf(endpointId), signal)
+        return await toolsOf(urls, signal)
       } catch (error) {
         const reason = signal.aborted ? `no answer within ${TOOLS_TIMEOUT_MS} ms` : String(error)
         throw new GatewayError(`the gateway does not tell the tools of this endpoint: ${reason}`)

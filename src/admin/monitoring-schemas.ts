@@ -71,7 +71,9 @@ export const Status = gateway({
 })
 
 export const Health = gateway({
-  healthy: Type.Boolean({ description: 'the gateway answers and the ledger keeps up' }),
+  healthy: Type.Boolean({
+    description: 'the gateway answers, the ledger keeps up, and the store can be read'
+  }),
   serverRunning: Type.Boolean({ description: 'the gateway answers' }),
   connections: Type.Object(totals),
   lastCheck: instant

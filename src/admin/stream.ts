@@ -9,13 +9,13 @@ export const CHUNK_ROWS = 500
 
 export type Chunks<T> = Iterable<T[]> | AsyncIterable<T[]>
 
-const JSON_TYPE = 'application/json; charset=utf-8'
+export const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** A JSON array, or with `around` what stands before and after it. */
 export function sendJson(reply: FastifyReply, chunks: Chunks<object>, around = ['', '']): FastifyReply {
   const [before = '', after = ''] = around
   const text = delimited(chunks, { first: `${before}[`, last: `]${after}` })
-  return reply.type(JSON_TYPE).send(Readable.from(text))
+  return sendText(reply.type(JSON_TYPE), text)
 }
 
 /** Formats for whoever wants everything, of any size. */
@@ -30,7 +30,12 @@ export function sendExport(
   chunks: Chunks<object>
 ): FastifyReply {
   const text = type === 'text/csv' ? csv(columns, chunks) : ndjson(chunks)
-  return reply.type(`${type}; charset=utf-8`).send(Readable.from(text))
+  return sendText(reply.type(`${type}; charset=utf-8`), text)
+}
+
+/** Of a HEAD, for which Fastify would read all of the body and drop it, only the header fields. */
+function sendText(reply: FastifyReply, text: AsyncIterable<string>): FastifyReply {
+  return reply.send(Readable.from(reply.request.method === 'HEAD' ? [] : text))
 }
 
 /** Nothing comes out before the first chunk is there, so that its error can still be answered. */

@@ -54,8 +54,19 @@ void t.test('a store that fails is a 500 that keeps the cause for the log', asyn
     }
   })
   const { app } = startAdmin(t, { store, logger: pino(stream) })
-  for (const url of [CONNECTIONS, COUNT, SERIES]) {
-    const response = await app.inject(`${url}?endpoint_id=e`.replace(/(series)\?.*/, '$1'))
+  for (const [url, query, accept] of [
+    [CONNECTIONS, '?endpoint_id=e', 'application/json'],
+    [CONNECTIONS, '?endpoint_id=e', 'text/csv'],
+    [CONNECTIONS, '?endpoint_id=e', 'application/x-ndjson'],
+    [COUNT, '?endpoint_id=e', 'application/json'],
+    [SERIES, '', 'text/csv'],
+    [SERIES, '?endpoint_id=e', 'application/json'],
+    [SERIES, '?endpoint_id=e', 'text/csv'],
+    [SERIES, '?endpoint_id=e', 'application/x-ndjson']
+  ] as const) {
+    const response = await app.inject({ url: url + query, headers: { accept } })
+    t.equal(response.statusCode, 500)
+    t.equal(response.headers['content-type'], 'application/json; charset=utf-8', `${url} as ${accept}`)
     const body = response.json<{ message: string }>()
     t.match(body, {
       statusCode: 500,

@@ -84,6 +84,29 @@ void t.test('what is accepted best is sent, and JSON if nothing of it is known',
   )
 })
 
+void t.test('a HEAD has the header fields of the GET, and nothing is read for a body', async t => {
+  const store = new MemoryStore(rows)
+  const series = store.series.bind(store)
+  let reads = 0
+  store.series = async function* (query) {
+    reads++
+    yield* series(query)
+  }
+  const { app } = startAdmin(t, { store })
+  const url = urlOf(SERIES, { endpoint_id: 'files', start_time: NOW - HOUR })
+  for (const accept of ['text/csv', 'application/x-ndjson', 'application/json']) {
+    reads = 0
+    const head = await app.inject({ method: 'HEAD', url, headers: { accept } })
+    // Until this one was answered, a body of that one would have been begun.
+    const get = await app.inject({ url, headers: { accept } })
+    t.equal(reads, 1, accept)
+    t.equal(head.body, '')
+    const { 'transfer-encoding': _coding, date: _date, ...fields } = get.headers
+    t.match(head.headers, fields)
+    t.equal(head.headers['content-length'], undefined)
+  }
+})
+
 void t.test('three hundred thousand sessions, in flat memory', { timeout: 120_000 }, async t => {
   const SESSIONS = 300_000
   const store = new MemoryStore()

@@ -191,6 +191,24 @@ void t.test('status and health without a gateway', async t => {
   })
 })
 
+void t.test('health is an answer while the store is away', async t => {
+  const everything = await startEverything('streamableHttp')
+  t.teardown(() => everything.stop())
+  const store = new MemoryStore([full])
+  const paths = { streamable: '/mcp', sse: '/sse' }
+  const { ask, get } = startMonitoring(t, { store, gatewayUrl: everything.url, paths })
+  t.match(await ask('/api/mcp/health'), { healthy: true, connections: { active: 1, total: 1 } })
+  const fail = () => Promise.reject(new Error('ECONNREFUSED'))
+  store.totals = fail
+  store.connections = fail
+  for (const query of [{}, { endpointId: 'files' }]) {
+    const health = await ask('/api/mcp/health', query)
+    t.ok(Check(Health, health))
+    t.match(health, { healthy: false, serverRunning: true, connections: { active: 0, total: 0 } })
+  }
+  t.equal((await get('/api/mcp/status')).statusCode, 500)
+})
+
 void t.test('tools are asked of the gateway, over either transport, and kept for a while', async t => {
   for (const [transport, path] of [
     ['streamableHttp', '/mcp'],

@@ -1,6 +1,6 @@
 // Owns the tests of what operators can do, with the real process: sessions ended at the gateway, endpoints drained, the audit.
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { type FakeGateway, startFakeGateway } from '../support/fake-gateway.js'
@@ -123,6 +123,29 @@ void t.test('what the gateway does not end stays open; what it ends loses its st
     else t.match(body, { error: 'Bad Gateway', message: new RegExp(`answers ${status}.*still open`) })
     t.equal(await rig.turnstile.count('e'), ends ? 0 : 1)
     await reader.cancel().catch(() => undefined)
+  }
+})
+
+void t.test('an endpoint to which no URL leads is not mistaken for another path', async t => {
+  for (const [segment, endpointId] of [
+    ['%2e%2E', '..'],
+    ['.', '.']
+  ] as const) {
+    const rig = await start(t, [], await startStubborn(t, 404))
+    // Not `fetch`, which would resolve the path.
+    const { hostname, port } = new URL(rig.turnstile.proxyUrl)
+    const opening = httpRequest({ hostname, port, method: 'POST', path: `/stream/${segment}` }).end('{}')
+    const [opened] = (await once(opening, 'response')) as [IncomingMessage]
+    opened.resume()
+    await rig.turnstile.shipped()
+    t.match(await rig.turnstile.connections(), [{ session_id: 'sid-123456', endpoint_id: endpointId }])
+    const refusal = { status: 409, body: { error: 'Conflict', message: /no URL leads to .*"\.\.?"/ } }
+    t.match(await rig.act('DELETE', 'connections/sid-123456'), refusal, segment)
+    t.match(await rig.act('GET', `tools?endpointId=${endpointId}`), refusal, 'its tools')
+    t.match(await rig.act('DELETE', `connections?endpointId=${endpointId}`), {
+      body: { ended: 0, failed: [{ message: refusal.body.message }] }
+    })
+    t.match(await rig.turnstile.connections(), [{ reason: null }], 'it is open')
   }
 })
 

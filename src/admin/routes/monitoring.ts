@@ -52,8 +52,12 @@ export const monitoringRoutes: FastifyPluginCallback<
   }
 
   async function knownTools(asked: string | undefined): Promise<Tool[]> {
-    const endpointId = await endpointWithTools(asked)
-    return endpointId === undefined ? [] : await gateway.tools(endpointId).catch(() => [])
+    try {
+      const endpointId = await endpointWithTools(asked)
+      return endpointId === undefined ? [] : await gateway.tools(endpointId)
+    } catch {
+      return []
+    }
   }
 
   const one = (summary: string, answer: TSchema) => ({
@@ -92,14 +96,17 @@ export const monitoringRoutes: FastifyPluginCallback<
       const [serverRunning, tools, totals] = await Promise.all([
         gateway.answers(),
         knownTools(endpointId),
-        monitor.totals(ofEndpoint(endpointId) ?? nobody)
+        monitor.totals(ofEndpoint(endpointId) ?? nobody).catch((error: unknown) => {
+          request.log.error({ err: error }, 'the sessions for a health answer cannot be read')
+          return undefined
+        })
       ])
       return {
-        healthy: serverRunning && (await keepsUp()),
+        healthy: serverRunning && totals !== undefined && (await keepsUp()),
         serverRunning,
         toolsCount: tools.length,
         endpoint: endpointUrl(endpointId),
-        connections: { active: totals.openNum, total: totals.openedNum },
+        connections: { active: totals?.openNum ?? 0, total: totals?.openedNum ?? 0 },
         lastCheck: monitor.time()
       }
     }
