@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS turnstile_early_closes (
   endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   closed_at DATETIME(3) NOT NULL,
   closed_by VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  transport_type TINYINT NULL COMMENT 'on which the end was seen; null: any',
   noted_at DATETIME(3) NOT NULL,
   PRIMARY KEY (session_id, endpoint_id, closed_at, closed_by),
   KEY early_closes_noted (noted_at)

@@ -97,21 +97,27 @@ export function mergeVisits(
 
 /**
  * Merges a final end. The earliest one counts; a session was open for at least the millisecond before it. Where it was
- * not used for `idleTimeoutMs` (0: no limit) before that end, it was idle first.
+ * not used for `idleTimeoutMs` (0: no limit) before that end, it was idle first; and where the proxy of its stream died
+ * before it was found gone, it was lost first.
  */
 export function mergeClose(
   before: SessionRecord,
-  close: Pick<CloseEvent, 'at' | 'reason'>,
+  close: Pick<CloseEvent, 'at' | 'reason' | 'transport'>,
   idleTimeoutMs = 0
 ): SessionRecord {
-  if (
-    before.closedAt !== null &&
-    before.closedBy !== null &&
-    !precedes(close, before.closedAt, before.closedBy)
-  )
-    return before
-  return ended(before, close.at, close.reason, idleTimeoutMs)
+  if ((close.transport ?? before.transport) !== before.transport) return before
+  const { closedAt, closedBy } = before
+  const isFirst = closedAt === null || closedBy === null || precedes(close, closedAt, closedBy)
+  const [at, by] = isFirst ? [close.at, close.reason] : [closedAt, closedBy]
+  // Should the proxy turn out to live, that is taken back, as by an end that only the stream's holder can see.
+  if (before.reason === 'lost' && close.reason === 'gone' && at > before.disconnectAt)
+    return { ...before, closedAt: at, closedBy: by }
+  return isFirst || before.reason === 'lost' ? ended(before, at, by, idleTimeoutMs) : before
 }
+
+/** A legacy session lives as long as its stream; of one whose stream nobody saw, only silence tells. */
+export const mayIdle = ({ transport, holder }: Pick<SessionRecord, 'transport' | 'holder'>): boolean =>
+  transport !== Transport.sse || holder === null
 
 function ended(
   record: SessionRecord,
@@ -120,7 +126,7 @@ function ended(
   idleTimeoutMs: number
 ): SessionRecord {
   const idleAt = record.lastSeenAt + idleTimeoutMs
-  const idle = idleTimeoutMs > 0 && record.transport === Transport.streamable && idleAt < closedAt
+  const idle = idleTimeoutMs > 0 && mayIdle(record) && idleAt < closedAt
   return {
     ...record,
     closedAt,
@@ -139,7 +145,7 @@ export function presumeClosed(before: SessionRecord, at: number, reason: Presume
 
 /** Whether proof at `at`, told by `origin`, shows that a presumed end was none. */
 function contradicts(record: SessionRecord, at: number, origin: Instance): boolean {
-  if (record.reason === 'idle') return at > record.lastSeenAt
+  if (record.reason === 'idle') return at > record.lastSeenAt || !mayIdle(record)
   // What others saw of a stream may be older than its end and arrive later. Its holder tells in order: while it tells,
   // either the stream lives, or its end comes next.
   if (record.reason === 'lost') return record.holder === origin.id && record.holderBoot === origin.boot

@@ -1,10 +1,11 @@
 // Owns whether a request is let in: for whom, how much at once, how many sessions an endpoint may have.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { FIRST_SESSIONLESS_REVISION } from '../sessions/signals.js'
+import { isSessionless } from '../sessions/signals.js'
 import { LISTEN_METHOD } from '../sessions/visits.js'
 import type { Drains } from './drains.js'
 import { failureOf, RefusedRequest, sendFailure, sendRawFailure, type Witnesses } from './errors.js'
+import { text } from './headers.js'
 import type { Routes } from './routes.js'
 import { type AllowedNames, HostRefusals, refuseStranger } from './strangers.js'
 import { originForm } from './target.js'
@@ -151,9 +152,8 @@ function opensSessionOf(req: IncomingMessage, routes: Routes): string | undefine
   if (route?.kind === 'legacy-stream') return route.endpointId
   if (route?.kind !== 'streamable' || method !== 'POST' || headers['mcp-session-id'] !== undefined)
     return undefined
-  const revision = headers['mcp-protocol-version'] ?? ''
-  const sessionless = revision >= FIRST_SESSIONLESS_REVISION
-  return sessionless || (headers['mcp-method'] ?? 'initialize') !== 'initialize'
+  return isSessionless(text(headers['mcp-protocol-version'])) ||
+    (headers['mcp-method'] ?? 'initialize') !== 'initialize'
     ? undefined
     : route.endpointId
 }

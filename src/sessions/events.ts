@@ -51,11 +51,15 @@ export interface VisitEvent {
   who: Who
 }
 
-/** The session ended at `at` (epoch ms). Of a session that nobody saw open it creates nothing. */
+/**
+ * The session ended at `at` (epoch ms). Of a session that nobody saw open it creates nothing. `transport`: on which that
+ * was seen, as an id of the other one is unknown there; an operator's end has none.
+ */
 export interface CloseEvent {
   type: 'close'
   endpointId: string
   sessionId: string
+  transport?: Transport
   at: number
   reason: FinalReason
 }

@@ -73,10 +73,14 @@ export function useEvent(session: Session): SessionEvent {
   }
 }
 
-export const closeEvent = ({ endpointId, sessionId, at }: Subject, reason: FinalReason): SessionEvent => ({
+export const closeEvent = (
+  { endpointId, sessionId, transport, at }: Subject,
+  reason: FinalReason
+): SessionEvent => ({
   type: 'close',
   endpointId,
   sessionId,
+  transport,
   at,
   reason
 })

@@ -4,33 +4,47 @@ import type { MessageAnswer, PingAnswer, StreamableAnswer } from './observation.
 /**
  * `open`: the answer issued this id. `use`: the gateway accepted a request of this session. `delete`: it accepted
  * the client's DELETE. `gone`: it does not know the session any more. `living`: it does, asked by the proxy itself.
- * `visit`: it accepted a request of a client that has no session. `none`: nothing is proved.
+ * `visit`: it accepted a request of a client that has no session. `claim`: it accepted one that names a session, of a
+ * revision without sessions. `none`: nothing is proved.
  */
-export type Signal = 'open' | 'use' | 'delete' | 'gone' | 'living' | 'visit' | 'none'
+export type Signal = 'open' | 'use' | 'claim' | 'delete' | 'gone' | 'living' | 'visit' | 'none'
 
 /** From this revision on there are no sessions, and 404 means "method not found" (MCP 2026-07-28). */
-export const FIRST_SESSIONLESS_REVISION = '2026-07-28'
+const FIRST_SESSIONLESS_REVISION = '2026-07-28'
 
 export const isAccepted = (status: number): boolean => status >= 200 && status < 300
 
 type Applies<Answer> = (answer: Answer) => boolean
 type Rule<Answer, S = Signal> = readonly [signal: S, applies: Applies<Answer>]
 
-/** Whether a request is of a revision without sessions. */
+const REVISION = /^\d{4}-\d\d-\d\d$/
+
+/** Whether a request is of a revision without sessions; drafts, which are named otherwise, are not. */
 export const isSessionless = (protocolVersion: string | undefined): boolean =>
-  protocolVersion !== undefined && protocolVersion >= FIRST_SESSIONLESS_REVISION
+  protocolVersion !== undefined &&
+  protocolVersion >= FIRST_SESSIONLESS_REVISION &&
+  REVISION.test(protocolVersion)
+
+const refusedAsUnknown: Applies<{ status: number; sessionNotFound: boolean }> = a =>
+  a.status === 401 && a.sessionNotFound
 
 const gone: Applies<{ status: number; sessionNotFound: boolean }> = a =>
-  a.status === 404 || (a.status === 401 && a.sessionNotFound)
+  a.status === 404 || refusedAsUnknown(a)
+
+const isUse: Applies<StreamableAnswer> = a =>
+  (a.method === 'POST' || a.method === 'GET') && isAccepted(a.status)
 
 const streamableRules: readonly Rule<StreamableAnswer>[] = [
   ['open', a => isAccepted(a.status) && a.issuedSessionId !== undefined && a.issuedSessionId !== a.sessionId],
   ['visit', a => a.method === 'POST' && isAccepted(a.status) && a.sessionId === undefined],
   ['none', a => a.sessionId === undefined],
-  ['none', a => isSessionless(a.protocolVersion)],
+  // Gateways that know revisions without sessions do not accept it from them, and older ones do not look at the revision.
   ['delete', a => a.method === 'DELETE' && isAccepted(a.status)],
+  ['gone', refusedAsUnknown],
+  ['claim', a => isSessionless(a.protocolVersion) && isUse(a)],
+  ['none', a => isSessionless(a.protocolVersion)],
   ['gone', gone],
-  ['use', a => (a.method === 'POST' || a.method === 'GET') && isAccepted(a.status)]
+  ['use', isUse]
 ]
 
 const pingRules: readonly Rule<PingAnswer, 'gone' | 'living'>[] = [

@@ -25,6 +25,8 @@ type Action = 'begin' | 'resume' | 'hold' | 'count' | 'touch' | 'tell' | 'suspec
 const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
   open: { unknown: 'begin', open: 'count', held: 'count' },
   use: { unknown: 'begin', open: 'count', held: 'count' },
+  // Accepted by a revision without sessions: an old gateway takes that for use, a new one does not look at the id.
+  claim: { unknown: 'ignore', open: 'count', held: 'count' },
   // Its stream was accepted, so it was told before.
   'server-message': { unknown: 'resume', open: 'touch', held: 'touch' },
   // The gateway has it, and takes the session for used if there is one: that is no proof.
@@ -211,6 +213,8 @@ export class SessionTracker {
     const session = held ?? this.#open.get(key)
     const state: State = held ? 'held' : session ? 'open' : 'unknown'
     const action = actions[input][state]
+    // The gateway looks for it among those of the transport that it is asked on.
+    if (action === 'end' && session && session.transport !== subject.transport) return []
     // A session seen first by its use is open already, for whoever saw it open.
     if (state === 'unknown' && (input === 'open' || action === 'hold')) this.#onChange(subject.endpointId, 1)
     if (session && action === 'end') this.#onChange(subject.endpointId, -1)

@@ -1,7 +1,8 @@
 // Owns the contract of the store port: the same tests run on every adapter.
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import type { LedgerEvent } from '../../src/sessions/events.js'
+import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../src/sessions/events.js'
+import { Transport } from '../../src/sessions/observation.js'
 import type {
   Instance,
   OutboxEntry,
@@ -185,6 +186,50 @@ export function storeContract(
       await sender.send(open('e', 'a', EPOCH), close('e', 'a', EPOCH))
       t.match(await store.session('a'), [{ connectAt: EPOCH - 1, disconnectAt: EPOCH, reason: 'delete' }])
     })
+
+    withStore('an end seen on the other transport ends nothing, told early or late', async (t, store) => {
+      const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+      const ended = (sessionId: string, transport: Transport): LedgerEvent => ({
+        ...(close('e', sessionId, EPOCH + 100) as CloseEvent),
+        transport
+      })
+      await one.send(ended('early', Transport.streamable), ended('ended early', Transport.sse))
+      for (const id of ['early', 'ended early', 'late', 'ended late'])
+        await two.send(open('e', id, EPOCH, true))
+      await one.send(ended('late', Transport.streamable), ended('ended late', Transport.sse))
+      const living = (await allRows(store)).filter(row => row.reason === null)
+      t.same(living.map(row => row.sessionId).sort(), ['early', 'late'])
+      await store.settleEarlyCloses(EPOCH + 1, EPOCH + 200)
+      t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 2 }])
+    })
+
+    withStore('a lost stream stays lost where its session is found gone later', async (t, store) => {
+      const [holder, other] = [await new Sender(store).start(), await new Sender(store).start()]
+      await holder.send(open('e', 'a', EPOCH, true))
+      await store.heartbeat(holder.instance, EPOCH + 50)
+      await store.loseStreams(holder.instance.id, EPOCH + 50, EPOCH + 60)
+      const gone: LedgerEvent = { ...(close('e', 'a', EPOCH + 9_000) as CloseEvent), reason: 'gone' }
+      await other.send({ ...gone, transport: Transport.sse })
+      t.match(await store.session('a'), [{ reason: 'lost', disconnectAt: EPOCH + 50 }])
+      await holder.send({ ...(use('e', 'a', EPOCH + 70) as UseEvent), transport: Transport.sse })
+      t.match(await store.session('a'), [{ reason: 'gone', disconnectAt: EPOCH + 9_000 }], 'it was not lost')
+    })
+
+    withStore(
+      'a legacy session whose stream nobody saw idles, until its stream is told of',
+      async (t, store) => {
+        const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+        await one.send({ ...(open('e', 'a', EPOCH) as OpenEvent), transport: Transport.sse })
+        await two.send(open('e', 'b', EPOCH, true))
+        t.equal((await store.closeIdle(1_000, EPOCH + 999)).length, 0)
+        t.match(await store.closeIdle(1_000, EPOCH + 1_000), [{ sessionId: 'a' }])
+        t.match(await store.session('a'), [{ reason: 'idle', disconnectAt: EPOCH + 1_000 }])
+        await two.send(open('e', 'a', EPOCH - 5, true))
+        t.match(await store.session('a'), [{ reason: null, connectAt: EPOCH - 5 }])
+        t.equal((await store.closeIdle(1_000, EPOCH + 5_000)).length, 0)
+        t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 2 }])
+      }
+    )
 
     withStore('the same id on two endpoints is two sessions', async (t, store) => {
       const sender = await new Sender(store).start()

@@ -47,6 +47,8 @@ interface Truth extends Facts {
   gateway: 'living' | 'service ended' | 'unknown'
   /** Which proxy its stream runs through. */
   heldBy: ProxyIndex | undefined
+  /** When a proxy that held its stream restarted, or was taken for lost; the first time. */
+  lostAt: number | undefined
 }
 
 interface Proxy {
@@ -92,6 +94,7 @@ class LegacyWorld implements World<Happening> {
       case 'proxy restarts':
         return this.#restart(proxy)
       case 'proxy is taken for lost':
+        this.#lose(proxy)
         return this.store.endHeldBy(String(proxy), this.now)
       case 'heartbeat':
         return this.#heartbeat(proxy)
@@ -111,10 +114,17 @@ class LegacyWorld implements World<Happening> {
   }
 
   check(): void {
-    checkSessions(this.truth, this.store, this.clockWentBack, ({ ends, heldBy }, record) => {
+    checkSessions(this.truth, this.store, this.clockWentBack, ({ ends, heldBy, lostAt }, record) => {
       // Of two ends in the same millisecond the stream's own counts.
       const [end] = [...ends].sort((a, b) => a.at - b.at || b.reason.localeCompare(a.reason))
-      if (end) {
+      if (
+        end?.reason === 'gone' &&
+        lostAt !== undefined &&
+        heldBy === undefined &&
+        record.reason === 'lost'
+      ) {
+        ok(record.disconnectAt <= end.at || this.clockWentBack, 'it was lost first')
+      } else if (end) {
         deepStrictEqual([record.reason, record.disconnectAt], [end.reason, end.at])
       } else if (heldBy !== undefined) {
         deepStrictEqual([record.reason, record.disconnectAt], [null, record.connectAt], 'it is open')
@@ -142,10 +152,14 @@ class LegacyWorld implements World<Happening> {
     proxy.tracker = new SessionTracker()
     proxy.boot++
     this.#tell(index, [{ type: 'restart', at: this.now }])
-    for (const id of ids) {
-      if (this.truth[id].heldBy === index)
-        Object.assign(this.truth[id], { gateway: 'unknown', heldBy: undefined })
-    }
+    for (const id of this.#lose(index))
+      Object.assign(this.truth[id], { gateway: 'unknown', heldBy: undefined })
+  }
+
+  #lose(proxy: ProxyIndex): Id[] {
+    const lost = ids.filter(id => this.truth[id].heldBy === proxy)
+    for (const id of lost) this.truth[id].lostAt ??= this.now
+    return lost
   }
 
   #heartbeat(proxy: ProxyIndex): void {
@@ -177,7 +191,8 @@ const newTruth = (): Truth => ({
   ...noFacts(),
   ends: [],
   gateway: 'unknown',
-  heldBy: undefined
+  heldBy: undefined,
+  lostAt: undefined
 })
 
 const newProxy = (): Proxy => ({ tracker: new SessionTracker(), boot: 1, outbox: [] })

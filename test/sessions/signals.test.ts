@@ -61,7 +61,24 @@ const cases: [title: string, signal: Signal, answer: StreamableAnswer][] = [
     answer('POST', 200, { ...modern, issuedSessionId: 's' })
   ],
   ['2026-07-28: method not found', 'none', answer('POST', 404, { ...known, ...modern })],
-  ['2026-07-28: a stale id is ignored', 'none', answer('POST', 200, { ...known, ...modern })],
+  [
+    '2026-07-28: an id means nothing, but to a gateway that is older',
+    'claim',
+    answer('POST', 200, { ...known, ...modern })
+  ],
+  [
+    '2026-07-28: DELETE accepted, by a gateway that is older',
+    'delete',
+    answer('DELETE', 202, { ...known, ...modern })
+  ],
+  ['2026-07-28: DELETE refused', 'none', answer('DELETE', 405, { ...known, ...modern })],
+  [
+    '2026-07-28: an expired session (rmcp 0.x)',
+    'gone',
+    answer('POST', 401, { ...known, ...modern, sessionNotFound: true })
+  ],
+  ['a draft: a request', 'use', answer('POST', 200, { ...known, protocolVersion: 'DRAFT-2025-v2' })],
+  ['a draft: 404', 'gone', answer('POST', 404, { ...known, protocolVersion: 'DRAFT-2025-v2' })],
   ['2025-11-25: 404', 'gone', answer('POST', 404, { ...known, protocolVersion: '2025-11-25' })]
 ]
 

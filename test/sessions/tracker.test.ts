@@ -1,7 +1,7 @@
 // Owns the life cycle in this process: which observations become which ledger events, and that memory is bounded.
 import t from 'tap'
 import type { SessionEvent } from '../../src/sessions/events.js'
-import type { Observation } from '../../src/sessions/observation.js'
+import type { Observation, StreamableAnswer } from '../../src/sessions/observation.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
 
 const client = { address: '192.0.2.1', userAgent: 'agent' }
@@ -111,6 +111,30 @@ void t.test('a legacy session lives and dies with its stream', t => {
   ])
   t.same(tracker.observe(stream('legacy-ended', 6)), [], 'once')
   t.same(tracker.held(9), [])
+  t.end()
+})
+
+void t.test('what one transport does not know may live on the other', t => {
+  const tracker = new SessionTracker()
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 1))
+  t.same(tracker.observe(message(404, 2)), [])
+  t.same(brief(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 3))), [['close', 's', 3, 'delete']])
+  t.match(tracker.observe(message(404, 4)), [{ type: 'close', transport: 1 }], 'for the store to tell')
+  t.match(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 5)), [{ type: 'close', transport: 2 }])
+  t.end()
+})
+
+void t.test('an id sent with a revision without sessions keeps a session that is known in use', t => {
+  const tracker = new SessionTracker()
+  const claim = (at: number): Observation => ({
+    ...(streamable('POST', 200, { sent: 's' }, at) as StreamableAnswer),
+    protocolVersion: '2026-07-28'
+  })
+  t.same(tracker.observe(claim(1)), [])
+  t.same(tracker.flush(0), [])
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 2))
+  tracker.observe(claim(3))
+  t.same(brief(tracker.flush(0)), [['use', 's', 3, 1]])
   t.end()
 })
 

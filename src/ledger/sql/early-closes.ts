@@ -1,5 +1,6 @@
 // Owns ends that came before any proof of their session: another proxy's outbox may still hold its open.
 import type { CloseEvent, FinalReason } from '../../sessions/events.js'
+import type { Transport } from '../../sessions/observation.js'
 import { mergeClose } from '../merge.js'
 import { SessionChange } from './change.js'
 import { type Database, type Dialect, insertMany, marks, type Row, runs, type Sql } from './database.js'
@@ -7,6 +8,7 @@ import { sessionKey } from './records.js'
 
 const BATCH_CLOSES = 500
 const KEY = ['session_id', 'endpoint_id', 'closed_at', 'closed_by']
+const COLUMNS = [...KEY, 'transport_type']
 
 export async function noteEarlyCloses(
   sql: Sql,
@@ -19,9 +21,16 @@ export async function noteEarlyCloses(
     close.endpointId,
     dialect.time(close.at),
     close.reason,
+    close.transport ?? null,
     dialect.time(now)
   ])
-  await insertMany(sql, 'turnstile_early_closes', [...KEY, 'noted_at'], rows, dialect.onConflict(KEY, [], []))
+  await insertMany(
+    sql,
+    'turnstile_early_closes',
+    [...COLUMNS, 'noted_at'],
+    rows,
+    dialect.onConflict(KEY, [], [])
+  )
 }
 
 /** The early ends of these sessions, by `sessionKey`. */
@@ -31,7 +40,7 @@ export async function loadEarlyCloses(
 ): Promise<Map<string, CloseEvent[]>> {
   const found = new Map<string, CloseEvent[]>()
   for (const ids of runs(sessionIds)) {
-    const statement = `SELECT ${KEY.join(', ')} FROM turnstile_early_closes WHERE session_id IN (${marks(ids.length)})`
+    const statement = `SELECT ${COLUMNS.join(', ')} FROM turnstile_early_closes WHERE session_id IN (${marks(ids.length)})`
     for (const row of await sql.all(statement, ids)) addEarlyClose(found, readClose(row))
   }
   return found
@@ -54,7 +63,7 @@ export async function settleEarlyCloses(
 ): Promise<number> {
   return await db.write(async sql => {
     const due = await sql.all(
-      `SELECT ${KEY.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at LIMIT ?`,
+      `SELECT ${COLUMNS.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at LIMIT ?`,
       [db.dialect.time(notedBefore), String(BATCH_CLOSES)]
     )
     const closes = due.map(readClose)
@@ -78,6 +87,7 @@ const readClose = (row: Row): CloseEvent => ({
   type: 'close',
   endpointId: row.endpoint_id as string,
   sessionId: row.session_id as string,
+  ...(row.transport_type !== null && { transport: row.transport_type as Transport }),
   at: row.closed_at as number,
   reason: row.closed_by as FinalReason
 })

@@ -1,5 +1,5 @@
 // Owns ends concluded from silence: sessions idle for too long, and streams of a proxy that is gone.
-import { presumeClosed, type SessionRecord } from '../merge.js'
+import { mayIdle, presumeClosed, type SessionRecord } from '../merge.js'
 import type { IdleSession } from '../store.js'
 import { OPEN_CLASS } from '../rollup.js'
 import { Transport } from '../../sessions/observation.js'
@@ -33,15 +33,19 @@ export const openStreams = (sql: Sql, instanceId: string): Promise<SessionRecord
 
 /**
  * Closes sessions without a use for `timeoutMs`, as `idle` at their last use plus that time, at most a batch; which.
- * Legacy sessions live as long as their stream, so they never idle.
+ * Legacy sessions whose stream was seen never do (`mayIdle`).
  */
 export async function closeIdle(db: Database, timeoutMs: number, now: number): Promise<IdleSession[]> {
   return await db.write(async sql => {
     const limit = String(BATCH_SESSIONS)
     const params = [Transport.sse, db.dialect.time(now - timeoutMs), limit]
-    const idle = await selectOpen(sql, 'transport_type <> ? AND last_seen_at <= ? LIMIT ?', params)
+    const idle = await selectOpen(
+      sql,
+      '(transport_type <> ? OR holder IS NULL) AND last_seen_at <= ? LIMIT ?',
+      params
+    )
     const closed = await presume(sql, db.dialect, idle, now, record =>
-      record.lastSeenAt + timeoutMs <= now
+      mayIdle(record) && record.lastSeenAt + timeoutMs <= now
         ? presumeClosed(record, record.lastSeenAt + timeoutMs, 'idle')
         : record
     )
