@@ -30,21 +30,28 @@ export class Monitor {
     return rows.map(({ id, heartbeatAt, isLost }) => ({ id, lastHeartbeat: iso(heartbeatAt), lost: isLost }))
   }
 
-  /** Open sessions, newest first, in chunks, and the position of the last when more follow. */
-  open(
+  /** Open sessions, newest first. */
+  async open(endpoint: { endpointId?: string }, limit: number): Promise<SessionRow[]> {
+    return (await readPage(this.#store, this.#openQuery(endpoint, limit))).chunks.flat()
+  }
+
+  /** Open sessions, newest first, the position of the last when more follow, and the totals of the same moment. */
+  async openAndTotals(
     endpoint: { endpointId?: string },
     limit: number,
     after?: Position
-  ): Promise<{ chunks: SessionRow[][]; last?: Position }> {
-    return readPage(this.#store, this.#openQuery(endpoint, limit, after))
+  ): Promise<{ rows: SessionRow[]; last?: Position; totals: Totals }> {
+    const { rows, totals } = await this.#store.snapshot(this.#openQuery(endpoint, limit + 1, after))
+    const page = rows.slice(0, limit)
+    return { rows: page, totals, ...(page.length < rows.length && { last: page.at(-1)! }) }
   }
 
   async stats(endpoint: { endpointId?: string }, limit: number): Promise<ConnectionStats> {
-    const [totals, { chunks }] = await Promise.all([this.totals(endpoint), this.open(endpoint, limit)])
+    const { rows, totals } = await this.openAndTotals(endpoint, limit)
     return {
       activeConnections: totals.openNum,
       totalConnections: totals.openedNum,
-      connections: chunks.flat().map(row => this.info(row)),
+      connections: rows.map(row => this.info(row)),
       lastUpdated: this.time()
     }
   }

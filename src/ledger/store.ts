@@ -137,6 +137,8 @@ export interface StoreReader {
    */
   counts(query: { endpointId?: string; transport?: Transport }): Promise<EndpointCount[]>
   totals(query: { endpointId?: string }): Promise<Totals>
+  /** What `connections` answers, and the totals of its endpoint at the same moment. */
+  snapshot(query: ConnectionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
   /** The endpoints with the most open sessions. */
   busiest(query: { limit: number }): Promise<string[]>
   census(query: { named: readonly string[] }): Promise<Census>

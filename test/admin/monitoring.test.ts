@@ -76,6 +76,15 @@ void t.test('stats: open sessions newest first, and how many there ever were', a
   t.match(await ask('/api/mcp/connections/count', { endpointId: 'mail' }), { activeConnections: 1 })
 })
 
+void t.test('the list and its counts are of one moment', async t => {
+  const store = new MemoryStore()
+  store.snapshot = () => Promise.resolve({ rows: [full], totals: { openNum: 1, openedNum: 7 } })
+  const { ask } = startMonitoring(t, { store })
+  for (const path of STATS_PATHS)
+    t.match(await ask(path), { activeConnections: 1, totalConnections: 7, connections: [fullInfo] })
+  t.match(await ask('/api/mcp/status'), { connections: { active: 1, total: 7, details: [fullInfo] } })
+})
+
 void t.test('twenty thousand open sessions: a thousand at a time, every one once', async t => {
   const rows = Array.from({ length: 20_000 }, (_, i) => session({ id: i + 1, connectAt: NOW - (i % 5_000) }))
   const { app, get } = startMonitoring(t, { store: new MemoryStore(rows) })

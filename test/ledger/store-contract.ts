@@ -389,6 +389,29 @@ export function storeContract(
       t.same(await store.totals({ endpointId: 'nowhere' }), { openNum: 0, openedNum: 0 })
     })
 
+    withStore('a snapshot: rows and totals of one moment, whatever is written', async (t, store) => {
+      const sender = await new Sender(store).start()
+      const seen = new Set<number>()
+      const writing = async (): Promise<void> => {
+        for (let i = 0; seen.size < 30; i++) {
+          await sender.send(open('e', `s${i}`, EPOCH + i), open('f', `s${i}`, EPOCH + i))
+          if (i % 3 > 0) await sender.send(close('e', `s${i}`, EPOCH + i + 1))
+        }
+      }
+      const looking = async (): Promise<void> => {
+        while (seen.size < 30) {
+          const query = { ...FOREVER, endpointId: 'e', open: true, limit: 100_000 }
+          const { rows, totals } = await store.snapshot(query)
+          if (rows.length !== totals.openNum) t.equal(rows.length, totals.openNum)
+          seen.add(totals.openedNum)
+        }
+      }
+      await Promise.all([writing(), looking()])
+      const { rows, totals } = await store.snapshot({ ...FOREVER, open: true, limit: 3 })
+      t.same(totals, await store.totals({}))
+      t.same(rows, await store.connections({ ...FOREVER, open: true, limit: 3 }))
+    })
+
     withStore('the feed tells each open and close once, in their order', async (t, store) => {
       const sender = await new Sender(store).start()
       await sender.send(open('e', 'before', EPOCH))

@@ -53,6 +53,10 @@ export class MemoryStore implements StoreReader {
     return Promise.resolve({ openNum, openedNum: rows.length })
   }
 
+  async snapshot(query: Parameters<StoreReader['connections']>[0]) {
+    return { rows: await this.connections(query), totals: await this.totals(query) }
+  }
+
   busiest(): Promise<string[]> {
     return Promise.resolve([...new Set(this.rows.map(row => row.endpointId))])
   }

@@ -79,10 +79,9 @@ export const actionRoutes: FastifyPluginCallback<
     },
     async request => {
       const { endpointId } = request.query
-      const { chunks } = await monitor.open({ endpointId: storedId(endpointId)! }, Infinity)
+      const left = await monitor.open({ endpointId: storedId(endpointId)! }, Infinity)
       const failed: { sessionId: string; message: string }[] = []
       let ended = 0
-      const left = chunks.flat()
       const endNext = async (): Promise<void> => {
         for (let row = left.pop(); row; row = left.pop()) {
           const message = await tryToEnd(control, row)

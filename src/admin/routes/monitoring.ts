@@ -1,6 +1,7 @@
 // Owns the REST side of the monitoring interface.
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
 import Type, { type TSchema } from 'typebox'
+import type { SessionRow } from '../../ledger/store.js'
 import { nextPage, type Position } from '../cursor.js'
 import { BadQueryError } from '../errors.js'
 import type { Gateway } from '../gateway.js'
@@ -17,7 +18,7 @@ import {
 } from '../monitoring-schemas.js'
 import { ofEndpoint } from '../pages.js'
 import { answers, EndpointQuery, SessionParams, StatsQuery } from '../schemas.js'
-import { sendJson } from '../stream.js'
+import { CHUNK_ROWS, sendJson } from '../stream.js'
 import type { DecodingTypeProvider } from '../validation.js'
 
 /** Connections of one answer where no limit is given. */
@@ -47,8 +48,8 @@ export const monitoringRoutes: FastifyPluginCallback<
   /** The endpoint asked for, or the one that a client joined last. */
   async function endpointWithTools(asked: string | undefined): Promise<string | undefined> {
     if (asked !== undefined) return asked
-    const { chunks } = await monitor.open({}, 1)
-    return chunks[0]?.[0]?.endpointId
+    const [newest] = await monitor.open({}, 1)
+    return newest?.endpointId
   }
 
   async function knownTools(asked: string | undefined): Promise<Tool[]> {
@@ -136,18 +137,22 @@ export const monitoringRoutes: FastifyPluginCallback<
     return { activeConnections: openNum, timestamp: monitor.time() }
   })
 
+  function* infosOf(rows: readonly SessionRow[]) {
+    for (let i = 0; i < rows.length; i += CHUNK_ROWS)
+      yield rows.slice(i, i + CHUNK_ROWS).map(row => monitor.info(row))
+  }
+
   type StatsRequest = { endpointId?: string; limit?: number; cursor?: Position }
   async function sendStats(request: FastifyRequest, asked: StatsRequest, reply: FastifyReply) {
     const { endpointId, limit = DEFAULT_LIMIT, cursor } = asked
     const endpoint = ofEndpoint(endpointId) ?? nobody
-    const [totals, page] = await Promise.all([
-      monitor.totals(endpoint),
-      monitor.open(endpoint, limit, cursor)
-    ])
-    if (page.last) reply.header('link', `<${nextPage(request, page.last)}>; rel="next"`)
+    const { rows, last, totals } = await monitor.openAndTotals(endpoint, limit, cursor)
+    if (last) reply.header('link', `<${nextPage(request, last)}>; rel="next"`)
     const counts = `"activeConnections":${totals.openNum},"totalConnections":${totals.openedNum}`
-    const infos = page.chunks.map(rows => rows.map(row => monitor.info(row)))
-    return sendJson(reply, infos, [`{${counts},"connections":`, `,"lastUpdated":"${monitor.time()}"}`])
+    return sendJson(reply, infosOf(rows), [
+      `{${counts},"connections":`,
+      `,"lastUpdated":"${monitor.time()}"}`
+    ])
   }
   for (const url of ['/api/mcp/connections', '/internal/connections']) {
     const schema = {

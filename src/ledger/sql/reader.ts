@@ -1,7 +1,7 @@
 // Owns the queries over session rows and counts. Their cost grows with the range asked for, not with the history.
 import { classReachMs, closedClasses, OPEN_CLASS } from '../rollup.js'
 import type { ConnectionsQuery, EndpointCount, SessionRow, Totals } from '../store.js'
-import type { Database, Param, Sql } from './database.js'
+import type { Database, Dialect, Param, Sql } from './database.js'
 import { readRow, ROW_COLUMNS } from './records.js'
 
 /** SQL text and what is bound in it. */
@@ -15,29 +15,47 @@ export const joined = (fragments: readonly Fragment[], separator: string): Fragm
   params: fragments.flatMap(fragment => fragment.params)
 })
 
+export async function connections(db: Database, query: ConnectionsQuery): Promise<SessionRow[]> {
+  return await db.read(sql => readPage(sql, db.dialect, query))
+}
+
+export async function totals(db: Database, query: { endpointId?: string }): Promise<Totals> {
+  return await db.read(sql => readTotals(sql, query))
+}
+
+export async function snapshot(
+  db: Database,
+  query: ConnectionsQuery
+): Promise<{ rows: SessionRow[]; totals: Totals }> {
+  return await db.read(async sql => ({
+    totals: await readTotals(sql, query),
+    rows: await readPage(sql, db.dialect, query)
+  }))
+}
+
 /**
  * The newest rows of each duration class, then of all: found in the index alone, and only those of the page are read
  * from the table.
  */
-export async function connections(db: Database, query: ConnectionsQuery): Promise<SessionRow[]> {
+async function readPage(sql: Sql, dialect: Dialect, query: ConnectionsQuery): Promise<SessionRow[]> {
   const classes = [
     ...(query.open === false ? [] : [OPEN_CLASS]),
     ...(query.open === true ? [] : closedClasses)
   ]
   const limit = String(query.limit)
   const newestOf = classes.map((c, i): Fragment => {
-    const where = joined(connectedIn(db, query, c), ' AND ')
+    const where = joined(connectedIn(dialect, query, c), ' AND ')
     const select = `SELECT id, connect_at FROM endpoint_logs_v2 WHERE ${where.text} ORDER BY connect_at DESC, id DESC LIMIT ?`
     return { text: `SELECT * FROM (${select}) AS class${i}`, params: [...where.params, limit] }
   })
   const { text, params } = joined(newestOf, ' UNION ALL ')
   const page = `SELECT id AS page_id, connect_at AS page_at FROM (${text}) AS classes ORDER BY page_at DESC, page_id DESC LIMIT ?`
   const statement = `SELECT ${ROW_COLUMNS} FROM (${page}) AS page JOIN endpoint_logs_v2 ON id = page_id ORDER BY page_at DESC, page_id DESC`
-  return await db.read(async sql => (await sql.all(statement, [...params, limit])).map(readRow))
+  return (await sql.all(statement, [...params, limit])).map(readRow)
 }
 
 /** Conditions for the sessions of one duration class that the query asks for. */
-function connectedIn({ dialect }: Database, query: ConnectionsQuery, c: number): Fragment[] {
+function connectedIn(dialect: Dialect, query: ConnectionsQuery, c: number): Fragment[] {
   const { endpointId, transport, start, after } = query
   const newest = after ? Math.min(query.end, after.connectAt) : query.end
   const conditions: Fragment[] = [
@@ -97,13 +115,11 @@ export async function counts(
   return ids.map(id => ({ endpointId: id, connectNum: openOf.get(id) ?? 0 }))
 }
 
-export async function totals(db: Database, { endpointId }: { endpointId?: string }): Promise<Totals> {
+async function readTotals(sql: Sql, { endpointId }: { endpointId?: string }): Promise<Totals> {
   const where = endpointId === undefined ? '' : ' WHERE endpoint_id = ?'
-  const [row] = await db.read(sql =>
-    sql.all(
-      `SELECT SUM(connect_num) AS connect_num, SUM(opened_num) AS opened_num FROM endpoint_connections_v2${where}`,
-      endpointId === undefined ? [] : [endpointId]
-    )
+  const [row] = await sql.all(
+    `SELECT SUM(connect_num) AS connect_num, SUM(opened_num) AS opened_num FROM endpoint_connections_v2${where}`,
+    endpointId === undefined ? [] : [endpointId]
   )
   return { openNum: Number(row!.connect_num), openedNum: Number(row!.opened_num) }
 }

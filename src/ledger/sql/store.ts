@@ -8,7 +8,7 @@ import { deleteFeed, feed } from './feed.js'
 import { heartbeat, instances, register } from './instances.js'
 import { settleEarlyCloses } from './early-closes.js'
 import { closeIdle, loseStreams } from './presume.js'
-import { connections, counts, session, totals } from './reader.js'
+import { connections, counts, session, snapshot, totals } from './reader.js'
 import { deleteEnded, deleteRollups } from './retention.js'
 import { series } from './series.js'
 
@@ -31,6 +31,7 @@ export function sqlStore(database: Database, idleTimeoutMs = 0): Store {
     session: sessionId => session(db, sessionId),
     counts: query => counts(db, query),
     totals: query => totals(db, query),
+    snapshot: query => snapshot(db, query),
     busiest: query => busiest(db, query),
     census: query => census(db, query),
     instances: since => instances(db, since),

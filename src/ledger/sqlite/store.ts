@@ -26,6 +26,7 @@ export function embeddedStore(path: string, idleTimeoutMs = 0): Store {
     session: (...args) => reader.call('session', args),
     counts: (...args) => reader.call('counts', args),
     totals: (...args) => reader.call('totals', args),
+    snapshot: (...args) => reader.call('snapshot', args),
     busiest: (...args) => reader.call('busiest', args),
     census: (...args) => reader.call('census', args),
     instances: (...args) => reader.call('instances', args),
