@@ -1,5 +1,6 @@
-// Owns opening a file as a SQLite database: what cannot be used is refused in words.
-import { mkdirSync, statSync } from 'node:fs'
+// Owns opening a file as a SQLite database: only its owner may read it, for session ids are secrets, and what cannot be
+// used is refused in words.
+import { accessSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Libsql from 'libsql'
 import { reasonOf } from '../log.js'
@@ -16,7 +17,9 @@ export class DatabaseFileError extends Error {
 
 /** Makes the file and its directory if need be; `setUp`: statements, without which nothing shows that it is no database. */
 export function openFile(path: string, setUp: readonly string[]): Libsql.Database {
-  mkdirSync(dirname(path), { recursive: true })
+  makeDirectory(dirname(path))
+  makeFile(path)
+  accessSync(path, constants.R_OK | constants.W_OK)
   let connection: Libsql.Database | undefined
   try {
     connection = new Libsql(path)
@@ -24,11 +27,21 @@ export function openFile(path: string, setUp: readonly string[]): Libsql.Databas
     return connection
   } catch (error) {
     connection?.close()
-    const reason =
-      statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-        ? 'it is a directory'
-        : reasonOf(error)
+    const reason = statSync(path).isDirectory() ? 'it is a directory' : reasonOf(error)
     const { code = '' } = error as { code?: string }
     throw new DatabaseFileError(`${path} cannot be used as a database: ${reason}`, code)
+  }
+}
+
+/** What is there keeps its mode. */
+export const makeDirectory = (path: string): unknown => mkdirSync(path, { recursive: true, mode: 0o700 })
+
+/** SQLite gives what it puts beside a file (-wal, -shm) the mode of the file. */
+function makeFile(path: string): void {
+  try {
+    // Never opens one that is there: to close it again would drop the locks that this process has on it.
+    closeSync(openSync(path, 'ax', 0o600))
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'EEXIST') throw error
   }
 }
