@@ -1,7 +1,8 @@
 // Owns the key of masked session ids: made once, and kept in the data directory.
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeDirectory } from './ledger/sqlite/file.js'
 
 const KEY_BYTES = 32
 
@@ -12,7 +13,7 @@ export function maskKey(dataDir: string): Buffer {
     return readFileSync(path)
   } catch (error) {
     if ((error as { code?: string }).code !== 'ENOENT') throw error
-    mkdirSync(dataDir, { recursive: true })
+    makeDirectory(dataDir)
     const key = randomBytes(KEY_BYTES)
     writeFileSync(path, key, { mode: 0o600 })
     return key

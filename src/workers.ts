@@ -175,7 +175,11 @@ export async function runWorker(config: Config, logger: FastifyBaseLogger): Prom
   process.on('message', (message: 'close' | Call) => {
     if (message === 'close')
       started
-        .then(worker => worker.close())
+        // Why it did not start is said.
+        .then(
+          worker => worker.close(),
+          () => undefined
+        )
         .then(
           () => process.exit(0),
           (error: unknown) => {

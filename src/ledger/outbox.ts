@@ -1,9 +1,9 @@
 // Owns the outbox: ledger events on this machine's disk, from the moment they are observed until the store has them.
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import Libsql from 'libsql'
+import type Libsql from 'libsql'
 import type { LedgerEvent } from '../sessions/events.js'
+import { openFile } from './sqlite/file.js'
 import type { Instance, OutboxEntry } from './store.js'
 
 const schema = `
@@ -39,7 +39,6 @@ export class Outbox {
 
   /** Opens the queue as a new start of this proxy; `now` in epoch ms. Throws `OutboxLockedError`. */
   constructor(directory: string, now: number) {
-    mkdirSync(directory, { recursive: true })
     this.#db = openLocked(join(directory, 'outbox.db'))
     this.#db.exec(schema)
     this.#insert = this.#db.prepare('INSERT INTO outbox (boot, event) VALUES (?, ?)')
@@ -146,15 +145,14 @@ export class Outbox {
 }
 
 function openLocked(path: string): Libsql.Database {
-  const db = new Libsql(path)
   try {
-    db.exec('PRAGMA locking_mode = EXCLUSIVE')
-    db.exec('PRAGMA journal_mode = WAL')
-    db.exec('PRAGMA synchronous = NORMAL')
-    db.exec('BEGIN IMMEDIATE; COMMIT')
-    return db
+    return openFile(path, [
+      'PRAGMA locking_mode = EXCLUSIVE',
+      'PRAGMA journal_mode = WAL',
+      'PRAGMA synchronous = NORMAL',
+      'BEGIN IMMEDIATE; COMMIT'
+    ])
   } catch (error) {
-    db.close()
     if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
     throw new OutboxLockedError(
       `${path} is in use by another process: give each proxy a --data-dir of its own`

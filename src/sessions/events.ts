@@ -31,7 +31,7 @@ export interface UseEvent {
   transport: Transport
   at: number
   requests: number
-  /** What was learned of the client since then. */
+  /** What was just learned of the client. */
   who?: Who
 }
 

@@ -16,8 +16,6 @@ export interface Session {
   toldAt: number
   /** Uses not yet told to the ledger. */
   pendingRequests: number
-  /** What was learned of its client and is not yet told. */
-  who: Who | undefined
 }
 
 /** What one observation says of a session, by its stored ids. */
@@ -40,8 +38,7 @@ export const newSession = ({ endpointId, sessionId, transport, at }: Subject): S
   lastSeenAt: at,
   orderedAt: at,
   toldAt: at,
-  pendingRequests: 0,
-  who: undefined
+  pendingRequests: 0
 })
 
 export const openEvent = ({ client, ...subject }: Subject, held: boolean): SessionEvent => ({
@@ -56,12 +53,11 @@ export const openEvent = ({ client, ...subject }: Subject, held: boolean): Sessi
   held
 })
 
-/** Takes a session's pending uses out of it. */
-export function useEvent(session: Session): SessionEvent {
-  const { endpointId, sessionId, transport, lastSeenAt, pendingRequests, who } = session
+/** Takes a session's pending uses out of it; `who`: what was just learned of its client. */
+export function useEvent(session: Session, who?: Who): SessionEvent {
+  const { endpointId, sessionId, transport, lastSeenAt, pendingRequests } = session
   session.pendingRequests = 0
   session.toldAt = lastSeenAt
-  session.who = undefined
   return {
     type: 'use',
     endpointId,

@@ -14,7 +14,7 @@ import { type Suspect, Suspects } from './suspects.js'
 import { closeEvent, keyOf, newSession, openEvent, type Session, type Subject, useEvent } from './session.js'
 import { Untold } from './untold.js'
 import { VisitTracker } from './visits.js'
-import { isNobody, mergeWho, nobody } from './who.js'
+import { isNobody } from './who.js'
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
 type State = 'unknown' | 'open' | 'held'
@@ -64,8 +64,8 @@ export interface TrackerOptions {
 }
 
 /**
- * Turns observations into ledger events. The first proof of a session and its end come out at once; uses in between
- * are coalesced until `flush`. What it remembers is bounded: a session forgotten and seen again is told to the
+ * Turns observations into ledger events. The first proof of a session, who its client is (live views tell it with the
+ * open) and its end come out at once; uses in between are coalesced until `flush`. What it remembers is bounded: a session forgotten and seen again is told to the
  * ledger as open once more, which changes nothing there. Sessions that may be gone wait in `suspects`.
  */
 export class SessionTracker {
@@ -138,8 +138,7 @@ export class SessionTracker {
       case 'listen-ended':
         return this.#visits.listenEnded(observation.visitor, observation.at)
       case 'identity':
-        this.#identify(observation)
-        return []
+        return this.#identify(observation)
     }
   }
 
@@ -153,7 +152,7 @@ export class SessionTracker {
    * each, if there are.
    */
   flush(now: number, atLeast?: number): SessionEvent[] {
-    const uses = this.#untold.take(now, atLeast).map(useEvent)
+    const uses = this.#untold.take(now, atLeast).map(session => useEvent(session))
     this.#forgetIdle(now)
     return [...uses, ...this.#visits.flush(now, atLeast)]
   }
@@ -173,16 +172,16 @@ export class SessionTracker {
     return []
   }
 
-  #identify(identity: Identity): void {
-    if (isNobody(identity.who)) return
+  #identify(identity: Identity): SessionEvent[] {
+    if (isNobody(identity.who)) return []
     const endpointId = this.#endpointOf(identity)
     const sessionId = storedId(identity.sessionId)
-    if (endpointId === undefined || sessionId === undefined) return
+    if (endpointId === undefined || sessionId === undefined) return []
     const key = `${storedId(endpointId)} ${sessionId}`
     const session = this.#held.get(key) ?? this.#open.get(key)
-    if (!session) return
-    session.who = mergeWho(session.who ?? nobody, identity.who)
-    this.#untold.add(session)
+    if (!session) return []
+    this.#untold.delete(session)
+    return [useEvent(session, identity.who)]
   }
 
   /** Of a message: the path may not name its endpoint, but the stream of its session did. */

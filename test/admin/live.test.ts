@@ -1,6 +1,7 @@
 // Owns the tests of live monitoring over Socket.IO, with the real process and sessions through it.
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { type IncomingMessage, request } from 'node:http'
+import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type FakeGateway, startFakeGateway } from '../support/fake-gateway.js'
@@ -41,6 +42,15 @@ async function openSession(turnstile: Turnstile, endpointId: string): Promise<st
 async function closeSession(turnstile: Turnstile, endpointId: string, sessionId: string): Promise<void> {
   const headers = { 'mcp-session-id': sessionId }
   await (await fetch(`${turnstile.proxyUrl}/stream/${endpointId}`, { method: 'DELETE', headers })).text()
+}
+
+/** Answers `initialize` as gateways do whose result takes its time: the head first. */
+function introduceLater(_request: IncomingMessage, response: ServerResponse): boolean {
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'mcp-session-id': randomUUID() })
+  response.write('data: \nid: 0\n\n')
+  const result = { jsonrpc: '2.0', id: 1, result: { protocolVersion: '2025-11-25' } }
+  setTimeout(() => response.end(`data: ${JSON.stringify(result)}\n\n`), 150)
+  return true
 }
 
 void t.test('who subscribes is told the state at once, and then each change', async t => {
@@ -282,6 +292,46 @@ void t.test('sessions of other proxies of the store are told within two seconds'
   }
   await listener.dataWhere(stats => stats.activeConnections === 0 && stats.totalConnections === 5)
   t.equal(listener.notices.length, 10)
+})
+
+void t.test('an open is told with the name and version of the client, by each proxy', async t => {
+  const database = await startDatabase()
+  const naming = await startFakeGateway(introduceLater)
+  t.teardown(() => Promise.all([database.stop(), naming.stop()]))
+  const body = JSON.stringify({
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'initialize',
+    params: { clientInfo: { name: 'teller', version: '1.2.3' } }
+  })
+  const shared = ['--store', await freshDatabase(database.url)]
+  const directory = t.testdir({ one: {}, two: {}, embedded: {} })
+  const [one, two, embedded] = [
+    await Turnstile.start(naming.url, `${directory}/one`, shared),
+    await Turnstile.start(naming.url, `${directory}/two`, shared),
+    await Turnstile.start(naming.url, `${directory}/embedded`)
+  ]
+  t.teardown(() => Promise.all([one, two, embedded].map(turnstile => turnstile.stop())))
+  for (const [told, opened] of [
+    [one, two],
+    [embedded, embedded]
+  ] as const) {
+    const listener = await subscriber(t, told)
+    await listener.subscribe()
+    // One after the other, so that they open at all times of the second.
+    for (let i = 0; i < 12; i++) {
+      const response = await fetch(`${opened.proxyUrl}/stream/e`, { method: 'POST', body })
+      await response.text()
+    }
+    const established = (): typeof listener.notices =>
+      listener.notices.filter(({ event }) => event === 'mcp_connection_established')
+    await listener.notice(() => established().length === 12)
+    const named = { clientName: 'teller', clientVersion: '1.2.3', protocolVersion: '2025-11-25' }
+    t.match(
+      established(),
+      Array.from({ length: 12 }, () => ({ connection: named }))
+    )
+  }
 })
 
 void t.test('live monitoring can be left out', async t => {

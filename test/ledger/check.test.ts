@@ -80,6 +80,44 @@ for (const [name, open] of databases) {
     t.equal((await census(db, { named: ['e'] })).drift, 0)
   })
 
+  void t.test(`${name}: an endpoint without a count is found by its sessions`, async t => {
+    const db = await open(t.testdir())
+    t.teardown(() => db.close())
+    await db.migrate()
+    await register(db, instance, NOON)
+    await apply(db, instance, entries(), NOON)
+    await db.write(sql => sql.run('DELETE FROM endpoint_connections_v2'))
+    t.same(await found(db), [
+      { endpointId: 'e', figure: 'connect_num', off: 2 },
+      { endpointId: 'e', figure: 'opened_num', off: 3 }
+    ])
+    await deleteEnded(db, NOON + 100_000)
+    t.same(await found(db), [
+      { endpointId: 'e', figure: 'connect_num', off: 2 },
+      { endpointId: 'e', figure: 'opened_num', off: 2 }
+    ])
+    await repair(db, ['e'], NOON)
+    t.same(await found(db), [])
+    const [row] = await db.read(sql => sql.all('SELECT * FROM endpoint_connections_v2'))
+    t.match(row, { endpoint_id: 'e', connect_num: 2 })
+  })
+
+  void t.test(`${name}: an endpoint of which only roll-ups are left is found by them`, async t => {
+    const db = await open(t.testdir())
+    t.teardown(() => db.close())
+    await db.migrate()
+    await register(db, instance, NOON)
+    await apply(db, instance, entries(), NOON)
+    for (const table of ['endpoint_connections_v2', 'endpoint_logs_v2', 'endpoint_minutes_v2'])
+      await db.write(sql => sql.run(`DELETE FROM ${table}`))
+    t.same(await found(db), [
+      { endpointId: 'e', figure: 'endpoint_days_v2 2026-10-01T00:00:00.000Z opened', off: -3 },
+      { endpointId: 'e', figure: 'endpoint_days_v2 2026-10-01T00:00:00.000Z closed', off: -1 }
+    ])
+    await repair(db, ['e'], NOON)
+    t.same(await found(db), [])
+  })
+
   void t.test(`${name}: what retention deleted is not missed`, async t => {
     const db = await open(t.testdir())
     t.teardown(() => db.close())

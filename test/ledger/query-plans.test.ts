@@ -6,10 +6,11 @@ import Libsql from 'libsql'
 import t, { type Test } from 'tap'
 import { openMysql } from '../../src/ledger/mysql/database.js'
 import { DAY_MS, floorTo, MINUTE_MS } from '../../src/ledger/rollup.js'
+import { check } from '../../src/ledger/sql/check.js'
 import type { Database, Param, Row, Sql } from '../../src/ledger/sql/database.js'
 import { sqlStore } from '../../src/ledger/sql/store.js'
 import { openSqlite } from '../../src/ledger/sqlite/database.js'
-import type { Instance, OutboxEntry, SeriesQuery, Store } from '../../src/ledger/store.js'
+import type { Instance, OutboxEntry, Store } from '../../src/ledger/store.js'
 import type { LedgerEvent } from '../../src/sessions/events.js'
 import { nobody } from '../../src/sessions/who.js'
 import { fill } from '../bench/history/fill.js'
@@ -68,8 +69,8 @@ class Recorder {
   }
 }
 
-async function drain(store: Store, query: SeriesQuery): Promise<void> {
-  for await (const _ of store.series(query));
+async function drain(items: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of items);
 }
 
 /** Runs whatever reads or writes sessions, in all its shapes. */
@@ -104,12 +105,12 @@ async function exercise(
     const morning = floorTo(START + day * DAY_MS, DAY_MS)
     for (const start of [morning, morning + 3 * HOUR_MS, morning + 20 * HOUR_MS]) {
       for (const peak of [true, false]) {
-        await drain(store, { start, end: start + HOUR_MS, peak })
-        await drain(store, { start, end: start + DAY_MS - MINUTE_MS, peak, endpointId: busy })
+        await drain(store.series({ start, end: start + HOUR_MS, peak }))
+        await drain(store.series({ start, end: start + DAY_MS - MINUTE_MS, peak, endpointId: busy }))
       }
     }
   }
-  await drain(store, { start: START, end: END, peak: false, endpointId: busy })
+  await drain(store.series({ start: START, end: END, peak: false, endpointId: busy }))
 
   as('apply')
   const proxy: Instance = { id: 'proxy-of-this-test', boot: 2 }
@@ -174,6 +175,7 @@ interface Plans {
 
 const everyMethod = [
   'apply',
+  'check',
   'closeIdle',
   'connections',
   'counts',
@@ -183,7 +185,7 @@ const everyMethod = [
   'session'
 ]
 /** Readers that may meet many more sessions than they answer. */
-const indexOnly = ['connections', 'counts', 'series']
+const indexOnly = ['check', 'connections', 'counts', 'series']
 
 /** Checks every recorded statement that reads a big table. */
 async function checkPlans(t: Test, { statements }: Recorder, plans: Plans): Promise<void> {
@@ -217,6 +219,8 @@ void t.test('SQLite', async t => {
   await fill(db, told)
   const recorder = new Recorder()
   await exercise(sqlStore(recorder.database(db), MINUTE_MS), recorder, endpointsOf(told))
+  recorder.by = 'check'
+  await drain(check(recorder.database(db)))
   await checkPlans(t, recorder, {
     explain: ({ text, params }) =>
       Promise.resolve(asking.prepare(`EXPLAIN QUERY PLAN ${text}`).all([...params]) as Row[]),
@@ -232,6 +236,8 @@ void t.test('MySQL', async t => {
   await fill(db, told)
   const recorder = new Recorder()
   await exercise(sqlStore(recorder.database(db), MINUTE_MS), recorder, endpointsOf(told))
+  recorder.by = 'check'
+  await drain(check(recorder.database(db)))
   // Not ANALYZE: what was closed is counted in an index until it is purged.
   await db.write(sql => sql.all(`OPTIMIZE TABLE ${BIG_TABLES.join(', ')}`))
   await checkPlans(t, recorder, {

@@ -138,6 +138,22 @@ void t.test('an id sent with a revision without sessions keeps a session that is
   t.end()
 })
 
+void t.test('who the client is comes out at once, with the uses until then', t => {
+  const tracker = new SessionTracker()
+  const who = { clientName: 'n', clientVersion: '1', protocolVersion: '2025-11-25' }
+  const identity: Observation = { kind: 'identity', endpointId: 'e', sessionId: 's', who }
+  t.same(tracker.observe(identity), [], 'nobody has that session')
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 1))
+  tracker.observe(streamable('POST', 202, { sent: 's' }, 2))
+  t.match(tracker.observe(identity), [{ type: 'use', sessionId: 's', at: 2, requests: 1, who }])
+  t.same(tracker.flush(3), [], 'and no more')
+  tracker.observe(streamable('POST', 202, { sent: 's' }, 4))
+  const [use] = tracker.flush(5)
+  t.match(use, { type: 'use', at: 4, requests: 1 })
+  t.notOk(use && 'who' in use)
+  t.end()
+})
+
 void t.test('a message of a session whose stream is elsewhere', t => {
   const tracker = new SessionTracker()
   t.match(tracker.observe(message(202, 1)), [{ type: 'open', transport: 1, held: false }])

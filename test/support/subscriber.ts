@@ -11,6 +11,9 @@ export interface Info {
   requestCount: number
   endpointId: string
   transport: string
+  clientName: string | null
+  clientVersion: string | null
+  protocolVersion: string | null
 }
 
 export interface Stats {

@@ -1,11 +1,17 @@
-// Owns following the store's feed while somebody listens: one query a second, each open and close told once.
+// Owns following the store's feed while somebody listens: a query a second, each open and close told once, an open with
+// who its client is.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LedgerLog } from '../../ledger/log.js'
 import { reasonOf, SteadyWarning } from '../../ledger/log.js'
-import type { FeedChange, StoreReader } from '../../ledger/store.js'
+import type { FeedChange, FeedPart, StoreReader } from '../../ledger/store.js'
+import { Transport } from '../../sessions/observation.js'
 
 const INTERVAL_MS = 1_000
 const MAX_CHANGES = 500
+/** How long after a session opened its client may still introduce itself. */
+const INTRODUCTION_MS = 400
+/** The store is never asked all the time. */
+const MIN_REST_MS = INTERVAL_MS - INTRODUCTION_MS
 
 export type OnChanges = (changes: FeedChange[]) => Promise<void>
 
@@ -49,10 +55,12 @@ export class FeedFollower {
   async #follow(from: number, stopped: AbortSignal): Promise<void> {
     let after = from
     let more = false
+    let askedAtMs = performance.now()
     while (!stopped.aborted) {
-      if (!more) await sleep(INTERVAL_MS, undefined, { signal: stopped, ref: false }).catch(() => undefined)
+      if (!more) await pause(Math.max(askedAtMs + INTERVAL_MS - performance.now(), MIN_REST_MS), stopped)
+      askedAtMs = performance.now()
       try {
-        const { position, changes } = await this.#store.feed({ after, limit: MAX_CHANGES })
+        const { position, changes } = await this.#read(after, stopped)
         if (changes.length > 0) await this.#onChanges(changes)
         more = position - after >= MAX_CHANGES
         after = position
@@ -65,4 +73,26 @@ export class FeedFollower {
       }
     }
   }
+
+  /** The next changes, read once more where a client is about to introduce itself. */
+  async #read(after: number, stopped: AbortSignal): Promise<FeedPart> {
+    const part = await this.#store.feed({ after, limit: MAX_CHANGES })
+    const waitMs = Math.max(...part.changes.map(introductionMs))
+    if (waitMs <= 0) return part
+    await pause(waitMs, stopped)
+    if (stopped.aborted) return { position: after, changes: [] }
+    return await this.#store.feed({ after, limit: part.position - after })
+  }
 }
+
+/** How long to wait for who the client of a change is. */
+function introductionMs(change: FeedChange): number {
+  if (change.kind === 'closed') return 0
+  const { transport, reason, clientName, protocolVersion, connectAt } = change.session
+  const known = clientName !== null && protocolVersion !== null
+  if (known || reason !== null || transport === Transport.sessionless) return 0
+  return Math.min(INTRODUCTION_MS, connectAt + INTRODUCTION_MS - Date.now())
+}
+
+const pause = (ms: number, stopped: AbortSignal): Promise<void> =>
+  sleep(ms, undefined, { signal: stopped, ref: false }).catch(() => undefined)

@@ -1,9 +1,8 @@
 // Owns the SQLite side of the database port: one libsql connection, its statements and transactions.
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-import Libsql from 'libsql'
+import type Libsql from 'libsql'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/database.js'
 import { upgrade } from '../sql/upgrade.js'
+import { openFile } from './file.js'
 import { schemaEditor } from './schema.js'
 
 const MAX_PREPARED_STATEMENTS = 500
@@ -31,11 +30,11 @@ export const dialect: Dialect = {
  * belongs in a worker. Commits outlive the process, not a power cut (WAL, synchronous = NORMAL).
  */
 export function openSqlite(path: string): Database {
-  mkdirSync(dirname(path), { recursive: true })
-  const connection = new Libsql(path)
-  connection.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
-  connection.exec('PRAGMA journal_mode = WAL')
-  connection.exec('PRAGMA synchronous = NORMAL')
+  const connection = openFile(path, [
+    `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`,
+    'PRAGMA journal_mode = WAL',
+    'PRAGMA synchronous = NORMAL'
+  ])
 
   const prepared = new Map<string, Libsql.Statement>()
   const prepare = (text: string): Libsql.Statement => {
