@@ -103,11 +103,11 @@ function parameter(query: string, name: string, otherName: string): string | und
   return undefined
 }
 
-/** Undefined for a broken percent-encoding: no gateway takes such an id. */
+/** As axum does it: a broken escape is the text it is; undefined for what is no UTF-8, which it answers with 400. */
 function decode(text: string): string | undefined {
   if (!text.includes('%')) return text
   try {
-    return decodeURIComponent(text)
+    return decodeURIComponent(text.replace(/%(?![\da-f]{2})/gi, '%25'))
   } catch {
     return undefined
   }

@@ -107,7 +107,7 @@ await test('nothing is observed of other requests', async t => {
     'GET /stream',
     'GET /stream/',
     'POST /stream/a/b',
-    'GET /stream/%zz',
+    'GET /stream/%ff',
     'POST /streams/a',
     'GET /message?sessionId=s',
     'POST /message',
