@@ -41,12 +41,16 @@ export class Routes {
   match(method: string | undefined, target: string): Route | undefined {
     const queryAt = target.indexOf('?')
     const path = queryAt === -1 ? target : target.slice(0, queryAt)
+    const posted = method === 'POST' && path === this.#message && queryAt !== -1
+    const message = posted ? this.#messageOf(target.slice(queryAt + 1)) : undefined
+    if (message !== undefined) return message
     const streamable = this.#stream.endpointOf(path)
     if (streamable !== undefined) return { kind: 'streamable', endpointId: streamable }
     const legacy = method === 'GET' ? this.#sse.endpointOf(path) : undefined
-    if (legacy !== undefined) return { kind: 'legacy-stream', endpointId: legacy }
-    if (method !== 'POST' || path !== this.#message || queryAt === -1) return undefined
-    const query = target.slice(queryAt + 1)
+    return legacy === undefined ? undefined : { kind: 'legacy-stream', endpointId: legacy }
+  }
+
+  #messageOf(query: string): Route | undefined {
     const sessionId = sessionIdOf(query)
     if (sessionId === undefined) return undefined
     const endpointId = parameter(query, 'endpointId', 'endpoint_id') ?? this.#sse.only

@@ -9,6 +9,7 @@ const rmcp: RoutePatterns = {
 }
 const single: RoutePatterns = { stream: '/mcp', sse: '/sse', message: '/messages' }
 const named: RoutePatterns = { stream: '/{name}/mcp', sse: '/{name}/sse', message: '/message' }
+const bare: RoutePatterns = { stream: '/{id}', sse: '/{id}/sse', message: '/message' }
 
 const streamable = (endpointId: string): Route => ({ kind: 'streamable', endpointId })
 const legacy = (endpointId: string): Route => ({ kind: 'legacy-stream', endpointId })
@@ -53,7 +54,11 @@ const cases: [patterns: RoutePatterns, method: string, target: string, route: Ro
   [single, 'POST', '/messages?sessionId=s', message('default', 's')],
   [named, 'POST', '/github/mcp', streamable('github')],
   [named, 'POST', '/mcp', undefined],
-  [named, 'GET', '/github/sse', legacy('github')]
+  [named, 'GET', '/github/sse', legacy('github')],
+  [bare, 'POST', '/message?sessionId=s&endpointId=e', message('e', 's')],
+  [bare, 'POST', '/message?x=1', streamable('message')],
+  [bare, 'GET', '/message?sessionId=s', streamable('message')],
+  [bare, 'POST', '/e?sessionId=s', streamable('e')]
 ]
 
 for (const [patterns, method, target, route] of cases) {
