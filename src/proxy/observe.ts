@@ -9,7 +9,7 @@ import { nobody, type Who } from '../sessions/who.js'
 import type { AnswerHeaders } from './answer-parser.js'
 import type { Callers } from './callers.js'
 import { clientOf } from './client-address.js'
-import { isEventStream, text } from './headers.js'
+import { isEventStream, sessionIdIn, text } from './headers.js'
 import { InitializeAnswer } from './initialize.js'
 import { LegacyStreamTap, MessageTap } from './legacy-taps.js'
 import { callOf, RequestBody } from './request-body.js'
@@ -91,7 +91,7 @@ class StreamableTap implements Tap {
     this.#req = req
     this.#target = target
     this.#accounting = accounting
-    this.#sessionId = text(req.headers['mcp-session-id'])
+    this.#sessionId = sessionIdIn(req)
     if (req.method === 'POST') this.#body = new RequestBody(this.#sessionId === undefined)
   }
 

@@ -85,6 +85,18 @@ await test('Connection cannot hide the session, on either side', async t => {
   t.match(observations, [{ sessionId: 's1', issuedSessionId: 's2' }])
 })
 
+await test('of a session named twice the first counts', async t => {
+  for (const [fields, sessionId] of [
+    [['Mcp-Session-Id: s1', 'mcp-session-id: s2'], 's1'],
+    [['mcp-session-id: s1', 'mcp-session-id: s1'], 's1'],
+    [['mcp-session-id: s1, s2'], 's1, s2'],
+    [['mcp-session-id: s1,s2'], 's1,s2']
+  ] as const) {
+    const reply = answer('200 OK', 'Content-Length: 0')
+    t.has(await observed(t, sent('GET /stream/a', ...fields), reply), [{ sessionId }])
+  }
+})
+
 await test('a POST of the legacy transport', async t => {
   for (const [query, endpointId] of [
     ['sessionId=s%201&endpointId=e', 'e'],
