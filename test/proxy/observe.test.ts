@@ -262,6 +262,17 @@ for (const [name, text] of Object.entries(endpointEvents)) {
   }
 }
 
+await test('an endpoint event with a long id', async t => {
+  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  const sessionId = 'x'.repeat(60_000)
+  await upstream.send(`${sseHead}${opening.replace('s1', sessionId)}`)
+  await wire.bodyText('endpointId=e\n\n')
+  t.strictSame(
+    observations.map(each => 'sessionId' in each && each.sessionId),
+    [sessionId]
+  )
+})
+
 await test('a legacy stream ends once, from whichever side', async t => {
   const ends: Record<string, (wire: Wire, upstream: Wire) => Promise<void>> = {
     'the client closes': async (wire, upstream) => {
@@ -330,7 +341,7 @@ await test('other answers to GET /E/sse are no legacy stream', async t => {
     `${sseHead}event: endpoint\ndata: /message\n\n`,
     `${sseHead}event: endpoint\n\n`,
     `${sseHead}event: endpoint\ndata: /message?sessionId=s1\n`,
-    `${sseHead}: ${'x'.repeat(9000)}\n\n${opening}`
+    `${sseHead}: ${'x'.repeat(65_536)}\n\n${opening}`
   ]) {
     const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
     await upstream.send(reply)
