@@ -57,7 +57,8 @@ export class FirstEvent<T> {
 export const endpointEvent = (): FirstEvent<{ sessionId: string | undefined }> =>
   new FirstEvent(maxHeaderBytes, (type, data) => {
     if (type !== 'endpoint') return undefined
-    const url = data.split('#', 1)[0]!
+    // Parsers of URLs take line ends out.
+    const url = data.replaceAll('\n', '').split('#', 1)[0]!
     return { sessionId: sessionIdOf(url.slice(url.indexOf('?') + 1)) }
   })
 

@@ -238,6 +238,7 @@ const endpointEvents: Record<string, string> = {
   'with the data first': 'data: /message?sessionId=s1\nevent: endpoint\n\n',
   'with an absolute URL': 'event: endpoint\ndata: https://h:1/m?endpointId=e&session_id=s1#x\n\n',
   'with a bare query': 'event: endpoint\ndata: ?sessionId=s1\n\n',
+  'over two lines': 'event: endpoint\ndata: /message?session\ndata: Id=s1\n\n',
   'with an encoded id': 'event: endpoint\ndata: /message?sessionId=%731\n\n',
   'behind comments and other events': `: hello\n\nretry: 1\n\nevent: x\ndata: /m?sessionId=no\n\n\n${opening}`,
   'with an id and a retry': `id: 1\nretry: 5\n${opening}`
