@@ -33,8 +33,8 @@ export interface Tap {
   head(status: number, headers: AnswerHeaders): void
   /** A part of the body came. */
   chunk(chunk: Buffer): void
-  /** The answer ended or broke off (`byUpstream`), or the client left; once. */
-  end(byUpstream: boolean): void
+  /** The answer ended (`whole`) or broke off, both `byUpstream`, or the client left; once. */
+  end(byUpstream: boolean, whole: boolean): void
 }
 
 /** What decides which requests are accounted, and to whom. */
@@ -61,7 +61,7 @@ export function tapFor(req: IncomingMessage, target: string, accounting: Account
   }
 }
 
-/** What rmcp 0.x answers, with 401, for a session it does not know. */
+/** All that rmcp 0.x answers, with 401, for a session it does not know. */
 export const SESSION_NOT_FOUND = 'Unauthorized: Session not found'
 const sessionNotFound = Buffer.from(SESSION_NOT_FOUND)
 
@@ -147,7 +147,7 @@ class StreamableTap implements Tap {
     }
     this.#sentAt = undefined
     this.#body = undefined
-    if (status === 401 && sessionId !== undefined && headers['www-authenticate'] === undefined) {
+    if (status === 401 && sessionId !== undefined && mayBeNotFound(headers)) {
       this.#undecided = { emit, matched: 0 }
     } else {
       emit(false)
@@ -159,14 +159,13 @@ class StreamableTap implements Tap {
     if (this.#opening?.answer.feed(chunk)) this.#identify()
     if (this.#undecided === undefined) return
     const { matched } = this.#undecided
-    const expected = sessionNotFound.subarray(matched, matched + chunk.length)
-    if (!expected.equals(chunk.subarray(0, expected.length))) this.#decide(false)
-    else if (matched + expected.length === sessionNotFound.length) this.#decide(true)
-    else this.#undecided.matched += expected.length
+    if (chunk.equals(sessionNotFound.subarray(matched, matched + chunk.length)))
+      this.#undecided.matched += chunk.length
+    else this.#decide(false)
   }
 
-  end(byUpstream: boolean): void {
-    this.#decide(false)
+  end(byUpstream: boolean, whole: boolean): void {
+    this.#decide(whole && this.#undecided?.matched === sessionNotFound.length)
     this.#identify()
     if (!byUpstream) this.#leaveUnanswered()
     else if (this.#req.method === 'GET' && this.#isKnownCaller()) this.#tell('upstream-ended')
@@ -240,6 +239,11 @@ class StreamableTap implements Tap {
     return clientOf(this.#req, this.#accounting)
   }
 }
+
+/** Whether its body may tell that the session of a 401 is gone. */
+const mayBeNotFound = (headers: AnswerHeaders): boolean =>
+  headers['www-authenticate'] === undefined &&
+  Number(headers['content-length'] ?? sessionNotFound.length) === sessionNotFound.length
 
 const COLON = 0x3a
 

@@ -157,6 +157,17 @@ await test('a 401 tells by its body whether the session is gone', async t => {
     ],
     [withSession, unauthorized(notFound, 'WWW-Authenticate: Bearer'), false],
     [withSession, unauthorized('Unauthorized: Session ID is required'), false],
+    [withSession, unauthorized(`${notFound} in tenant db`), false],
+    [
+      withSession,
+      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `20\r\n${notFound}!\r\n0\r\n\r\n`,
+      false
+    ],
+    [
+      withSession,
+      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `1f\r\n${notFound}\r\n1\r\n!\r\n0\r\n\r\n`,
+      false
+    ],
     [withSession, unauthorized('Unauthorized'), false],
     [withSession, unauthorized(''), false],
     [sent('POST /stream/a', 'Content-Length: 0'), unauthorized(notFound), false],
@@ -207,6 +218,31 @@ await test('a 401 whose body never comes is observed when it ends', async t => {
   await wire.closed()
   t.match(observations, [{ status: 401, sessionNotFound: false }])
 })
+
+for (const [title, rest, gone] of [
+  ['ends', '0\r\n\r\n', true],
+  ['goes on', 'd\r\n in tenant db\r\n0\r\n\r\n', false],
+  ['breaks off', undefined, false]
+] as const) {
+  await test(`a 401 in chunks that ${title} is passed on at once and told of at its end`, async t => {
+    const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+    const [begin, end] = [notFound.slice(0, 20), notFound.slice(20)]
+    await upstream.send(answer('401 Unauthorized', 'Transfer-Encoding: chunked'))
+    await upstream.send(`14\r\n${begin}\r\n`)
+    await wire.bodyText(begin)
+    await upstream.send(`b\r\n${end}\r\n`)
+    await wire.bodyText(end)
+    t.equal(observations.length, 0)
+    if (rest === undefined) {
+      upstream.socket.resetAndDestroy()
+      await wire.closed()
+    } else {
+      await upstream.send(rest)
+      await wire.done()
+    }
+    t.match(observations, [{ status: 401, sessionNotFound: gone }])
+  })
+}
 
 await test('each observation comes before the bytes it speaks of', async t => {
   const server = await serveAnswers(() => answer('200 OK', 'Mcp-Session-Id: s', 'Content-Length: 0'))
