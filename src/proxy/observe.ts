@@ -12,6 +12,7 @@ import { clientOf } from './client-address.js'
 import { isEventStream, sessionIdIn, text } from './headers.js'
 import { InitializeAnswer } from './initialize.js'
 import { LegacyStreamTap, MessageTap } from './legacy-taps.js'
+import { MessageLines } from './message-lines.js'
 import { callOf, RequestBody } from './request-body.js'
 import type { Routes } from './routes.js'
 
@@ -77,8 +78,8 @@ class StreamableTap implements Tap {
   #body: RequestBody | undefined
   /** Of an accepted request without a session. */
   #visitor: string | undefined
-  /** The answer carries messages of the server. */
-  #isStream = false
+  /** Set once the answer carries messages of the server. */
+  #stream: MessageLines | undefined
   #isListening = false
   operation: Operation | undefined
   /** Set while only the body can tell which kind of 401 this is. */
@@ -101,7 +102,7 @@ class StreamableTap implements Tap {
 
   get streamOf(): StreamSession | undefined {
     const [endpointId, sessionId] = [this.#endpointId, this.#sessionId]
-    return this.#isStream && sessionId !== undefined ? { endpointId, sessionId } : undefined
+    return this.#stream && sessionId !== undefined ? { endpointId, sessionId } : undefined
   }
 
   head(status: number, headers: AnswerHeaders): void {
@@ -134,14 +135,14 @@ class StreamableTap implements Tap {
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isAccepted(status)) {
-      this.#isStream = isEventStream(headers)
+      if (isEventStream(headers)) this.#stream = new MessageLines()
       this.#visitor = visitor
       this.#isListening = rpcMethod === LISTEN_METHOD
       if (sessionId === undefined && issuedSessionId !== undefined)
         this.#opening = {
           sessionId: issuedSessionId,
           who: body?.who() ?? nobody,
-          answer: new InitializeAnswer(this.#isStream)
+          answer: new InitializeAnswer(this.#stream !== undefined)
         }
       this.#noteCaller(issuedSessionId ?? sessionId, protocolVersion)
     }
@@ -155,7 +156,7 @@ class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
-    if (this.#isStream && hasMessage(chunk)) this.#tell('server-message')
+    if (this.#stream?.feed(chunk)) this.#tell('server-message')
     if (this.#opening?.answer.feed(chunk)) this.#identify()
     if (this.#undecided === undefined) return
     const { matched } = this.#undecided
@@ -188,7 +189,7 @@ class StreamableTap implements Tap {
 
   /** Tells news of the stream, if this is one. */
   #tell(kind: 'server-message' | 'upstream-ended'): void {
-    if (!this.#isStream) return
+    if (!this.#stream) return
     const [endpointId, sessionId, visitor, at] = [
       this.#endpointId,
       this.#sessionId,
@@ -244,10 +245,3 @@ class StreamableTap implements Tap {
 const mayBeNotFound = (headers: AnswerHeaders): boolean =>
   headers['www-authenticate'] === undefined &&
   Number(headers['content-length'] ?? sessionNotFound.length) === sessionNotFound.length
-
-const COLON = 0x3a
-
-/** Whether a chunk of an event stream is more than a comment, as servers send them to keep a stream alive. */
-function hasMessage(chunk: Buffer): boolean {
-  return chunk[0] !== COLON || chunk.includes('\ndata:')
-}

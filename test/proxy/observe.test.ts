@@ -402,6 +402,7 @@ await test('an IPv4 client on an IPv6 socket has an IPv4 address', async t => {
 for (const [title, body, messages] of [
   ['messages of the server', 'data: {}\n\n', 1],
   ['a comment that keeps the stream alive', ':\n\n', 0],
+  ['a bare line end that does', '\r\n', 0],
   ['a comment with a message behind it', ': ping\n\ndata: {}\n\n', 1]
 ] as const) {
   await test(`on a session's stream: ${title}`, async t => {
@@ -418,6 +419,19 @@ for (const [title, body, messages] of [
       t.match(message, { kind: 'server-message', endpointId: 'a', sessionId: 's1', client })
   })
 }
+
+await test("on a session's stream: a comment in two parts", async t => {
+  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'mcp-session-id: s1'))
+  await upstream.send(sseHead)
+  for (const part of [': pi', 'ng\n\n', 'data: {}\n\n']) {
+    await upstream.send(part)
+    await wire.bodyText(part)
+  }
+  t.same(
+    observations.map(({ kind }) => kind),
+    ['streamable', 'server-message']
+  )
+})
 
 for (const [title, line, end, ended] of [
   ['that the upstream resets', 'GET /stream/a', 'upstream', true],
