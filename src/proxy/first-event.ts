@@ -1,5 +1,6 @@
 // Owns finding the first event of a stream that tells something, wherever the chunks split it.
 import { memberOf, revisionOf } from '../sessions/who.js'
+import { maxHeaderBytes } from './answer-parser.js'
 import { sessionIdOf } from './routes.js'
 
 /** `read` tells what an event says; undefined where the next one is to be looked at. */
@@ -52,11 +53,12 @@ export class FirstEvent<T> {
   }
 }
 
-/** The `endpoint` event of a legacy stream: the first of it, and a few dozen bytes long. */
+/** The `endpoint` event of a legacy stream: the first of it. A longer one would fit in no request. */
 export const endpointEvent = (): FirstEvent<{ sessionId: string | undefined }> =>
-  new FirstEvent(8 * 1024, (type, data) => {
+  new FirstEvent(maxHeaderBytes, (type, data) => {
     if (type !== 'endpoint') return undefined
-    const url = data.split('#', 1)[0]!
+    // Parsers of URLs take line ends out.
+    const url = data.replaceAll('\n', '').split('#', 1)[0]!
     return { sessionId: sessionIdOf(url.slice(url.indexOf('?') + 1)) }
   })
 

@@ -160,7 +160,7 @@ export class Exchange implements ExchangeHandler {
     this.#upload?.cancel()
     this.#context.connections.release(connection)
     if (this.#over) return
-    this.#finish(true)
+    this.#finish(true, true)
     if (this.#chunked) this.#pending += `0\r\n${lines(responseHeaders(trailers, true))}\r\n`
     sendNow(this.#res, this.#pending)
     this.#res.end()
@@ -226,11 +226,11 @@ export class Exchange implements ExchangeHandler {
     this.#connection?.destroy()
   }
 
-  #finish(byUpstream: boolean): void {
+  #finish(byUpstream: boolean, whole = false): void {
     this.#over = true
     this.#context.unattended.delete(this)
     this.#context.inFlight--
-    this.#tap?.end(byUpstream)
+    this.#tap?.end(byUpstream, whole)
     const operation = this.#tap?.operation
     if (operation) this.#context.operations.ended(operation, this.#seconds(), !byUpstream)
   }

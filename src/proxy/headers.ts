@@ -107,6 +107,12 @@ export function text(value: IncomingHttpHeaders[string]): string | undefined {
   return typeof value === 'string' ? value : value?.[0]
 }
 
+/** Of a field sent twice the first counts, as for the gateways; node joins them. */
+export function sessionIdIn(req: IncomingMessage): string | undefined {
+  const joined = text(req.headers['mcp-session-id'])
+  return joined?.includes(', ') ? req.headersDistinct['mcp-session-id']?.[0] : joined
+}
+
 /** The fields that a `Connection` field takes out of the message. */
 function namedBy(connection: string | undefined): Set<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined

@@ -9,9 +9,10 @@ import { nobody, type Who } from '../sessions/who.js'
 import type { AnswerHeaders } from './answer-parser.js'
 import type { Callers } from './callers.js'
 import { clientOf } from './client-address.js'
-import { isEventStream, text } from './headers.js'
+import { isEventStream, sessionIdIn, text } from './headers.js'
 import { InitializeAnswer } from './initialize.js'
 import { LegacyStreamTap, MessageTap } from './legacy-taps.js'
+import { MessageLines } from './message-lines.js'
 import { callOf, RequestBody } from './request-body.js'
 import type { Routes } from './routes.js'
 
@@ -33,8 +34,8 @@ export interface Tap {
   head(status: number, headers: AnswerHeaders): void
   /** A part of the body came. */
   chunk(chunk: Buffer): void
-  /** The answer ended or broke off (`byUpstream`), or the client left; once. */
-  end(byUpstream: boolean): void
+  /** The answer ended (`whole`) or broke off, both `byUpstream`, or the client left; once. */
+  end(byUpstream: boolean, whole: boolean): void
 }
 
 /** What decides which requests are accounted, and to whom. */
@@ -61,7 +62,7 @@ export function tapFor(req: IncomingMessage, target: string, accounting: Account
   }
 }
 
-/** What rmcp 0.x answers, with 401, for a session it does not know. */
+/** All that rmcp 0.x answers, with 401, for a session it does not know. */
 export const SESSION_NOT_FOUND = 'Unauthorized: Session not found'
 const sessionNotFound = Buffer.from(SESSION_NOT_FOUND)
 
@@ -77,8 +78,8 @@ class StreamableTap implements Tap {
   #body: RequestBody | undefined
   /** Of an accepted request without a session. */
   #visitor: string | undefined
-  /** The answer carries messages of the server. */
-  #isStream = false
+  /** Set once the answer carries messages of the server. */
+  #stream: MessageLines | undefined
   #isListening = false
   operation: Operation | undefined
   /** Set while only the body can tell which kind of 401 this is. */
@@ -91,7 +92,7 @@ class StreamableTap implements Tap {
     this.#req = req
     this.#target = target
     this.#accounting = accounting
-    this.#sessionId = text(req.headers['mcp-session-id'])
+    this.#sessionId = sessionIdIn(req)
     if (req.method === 'POST') this.#body = new RequestBody(this.#sessionId === undefined)
   }
 
@@ -101,7 +102,7 @@ class StreamableTap implements Tap {
 
   get streamOf(): StreamSession | undefined {
     const [endpointId, sessionId] = [this.#endpointId, this.#sessionId]
-    return this.#isStream && sessionId !== undefined ? { endpointId, sessionId } : undefined
+    return this.#stream && sessionId !== undefined ? { endpointId, sessionId } : undefined
   }
 
   head(status: number, headers: AnswerHeaders): void {
@@ -134,20 +135,20 @@ class StreamableTap implements Tap {
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isAccepted(status)) {
-      this.#isStream = isEventStream(headers)
+      if (isEventStream(headers)) this.#stream = new MessageLines()
       this.#visitor = visitor
       this.#isListening = rpcMethod === LISTEN_METHOD
       if (sessionId === undefined && issuedSessionId !== undefined)
         this.#opening = {
           sessionId: issuedSessionId,
           who: body?.who() ?? nobody,
-          answer: new InitializeAnswer(this.#isStream)
+          answer: new InitializeAnswer(this.#stream !== undefined)
         }
       this.#noteCaller(issuedSessionId ?? sessionId, protocolVersion)
     }
     this.#sentAt = undefined
     this.#body = undefined
-    if (status === 401 && sessionId !== undefined && headers['www-authenticate'] === undefined) {
+    if (status === 401 && sessionId !== undefined && mayBeNotFound(headers)) {
       this.#undecided = { emit, matched: 0 }
     } else {
       emit(false)
@@ -155,18 +156,17 @@ class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
-    if (this.#isStream && hasMessage(chunk)) this.#tell('server-message')
+    if (this.#stream?.feed(chunk)) this.#tell('server-message')
     if (this.#opening?.answer.feed(chunk)) this.#identify()
     if (this.#undecided === undefined) return
     const { matched } = this.#undecided
-    const expected = sessionNotFound.subarray(matched, matched + chunk.length)
-    if (!expected.equals(chunk.subarray(0, expected.length))) this.#decide(false)
-    else if (matched + expected.length === sessionNotFound.length) this.#decide(true)
-    else this.#undecided.matched += expected.length
+    if (chunk.equals(sessionNotFound.subarray(matched, matched + chunk.length)))
+      this.#undecided.matched += chunk.length
+    else this.#decide(false)
   }
 
-  end(byUpstream: boolean): void {
-    this.#decide(false)
+  end(byUpstream: boolean, whole: boolean): void {
+    this.#decide(whole && this.#undecided?.matched === sessionNotFound.length)
     this.#identify()
     if (!byUpstream) this.#leaveUnanswered()
     else if (this.#req.method === 'GET' && this.#isKnownCaller()) this.#tell('upstream-ended')
@@ -189,7 +189,7 @@ class StreamableTap implements Tap {
 
   /** Tells news of the stream, if this is one. */
   #tell(kind: 'server-message' | 'upstream-ended'): void {
-    if (!this.#isStream) return
+    if (!this.#stream) return
     const [endpointId, sessionId, visitor, at] = [
       this.#endpointId,
       this.#sessionId,
@@ -241,9 +241,7 @@ class StreamableTap implements Tap {
   }
 }
 
-const COLON = 0x3a
-
-/** Whether a chunk of an event stream is more than a comment, as servers send them to keep a stream alive. */
-function hasMessage(chunk: Buffer): boolean {
-  return chunk[0] !== COLON || chunk.includes('\ndata:')
-}
+/** Whether its body may tell that the session of a 401 is gone. */
+const mayBeNotFound = (headers: AnswerHeaders): boolean =>
+  headers['www-authenticate'] === undefined &&
+  Number(headers['content-length'] ?? sessionNotFound.length) === sessionNotFound.length

@@ -54,7 +54,7 @@ export class OwnRequests {
     if (status === 401 && headers['www-authenticate'] === undefined) text = await answer.body.text()
     // The head has told; a body that breaks off takes nothing back.
     else await answer.body.dump().catch(() => undefined)
-    const sessionNotFound = text.startsWith(SESSION_NOT_FOUND)
+    const sessionNotFound = text === SESSION_NOT_FOUND
     return { kind: 'ping-answer', ...session, status, sessionNotFound, at }
   }
 

@@ -41,12 +41,16 @@ export class Routes {
   match(method: string | undefined, target: string): Route | undefined {
     const queryAt = target.indexOf('?')
     const path = queryAt === -1 ? target : target.slice(0, queryAt)
+    const posted = method === 'POST' && path === this.#message && queryAt !== -1
+    const message = posted ? this.#messageOf(target.slice(queryAt + 1)) : undefined
+    if (message !== undefined) return message
     const streamable = this.#stream.endpointOf(path)
     if (streamable !== undefined) return { kind: 'streamable', endpointId: streamable }
     const legacy = method === 'GET' ? this.#sse.endpointOf(path) : undefined
-    if (legacy !== undefined) return { kind: 'legacy-stream', endpointId: legacy }
-    if (method !== 'POST' || path !== this.#message || queryAt === -1) return undefined
-    const query = target.slice(queryAt + 1)
+    return legacy === undefined ? undefined : { kind: 'legacy-stream', endpointId: legacy }
+  }
+
+  #messageOf(query: string): Route | undefined {
     const sessionId = sessionIdOf(query)
     if (sessionId === undefined) return undefined
     const endpointId = parameter(query, 'endpointId', 'endpoint_id') ?? this.#sse.only
@@ -103,11 +107,11 @@ function parameter(query: string, name: string, otherName: string): string | und
   return undefined
 }
 
-/** Undefined for a broken percent-encoding: no gateway takes such an id. */
+/** As axum does it: a broken escape is the text it is; undefined for what is no UTF-8, which it answers with 400. */
 function decode(text: string): string | undefined {
   if (!text.includes('%')) return text
   try {
-    return decodeURIComponent(text)
+    return decodeURIComponent(text.replace(/%(?![\da-f]{2})/gi, '%25'))
   } catch {
     return undefined
   }

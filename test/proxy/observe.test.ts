@@ -85,6 +85,18 @@ await test('Connection cannot hide the session, on either side', async t => {
   t.match(observations, [{ sessionId: 's1', issuedSessionId: 's2' }])
 })
 
+await test('of a session named twice the first counts', async t => {
+  for (const [fields, sessionId] of [
+    [['Mcp-Session-Id: s1', 'mcp-session-id: s2'], 's1'],
+    [['mcp-session-id: s1', 'mcp-session-id: s1'], 's1'],
+    [['mcp-session-id: s1, s2'], 's1, s2'],
+    [['mcp-session-id: s1,s2'], 's1,s2']
+  ] as const) {
+    const reply = answer('200 OK', 'Content-Length: 0')
+    t.has(await observed(t, sent('GET /stream/a', ...fields), reply), [{ sessionId }])
+  }
+})
+
 await test('a POST of the legacy transport', async t => {
   for (const [query, endpointId] of [
     ['sessionId=s%201&endpointId=e', 'e'],
@@ -107,7 +119,7 @@ await test('nothing is observed of other requests', async t => {
     'GET /stream',
     'GET /stream/',
     'POST /stream/a/b',
-    'GET /stream/%zz',
+    'GET /stream/%ff',
     'POST /streams/a',
     'GET /message?sessionId=s',
     'POST /message',
@@ -145,6 +157,17 @@ await test('a 401 tells by its body whether the session is gone', async t => {
     ],
     [withSession, unauthorized(notFound, 'WWW-Authenticate: Bearer'), false],
     [withSession, unauthorized('Unauthorized: Session ID is required'), false],
+    [withSession, unauthorized(`${notFound} in tenant db`), false],
+    [
+      withSession,
+      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `20\r\n${notFound}!\r\n0\r\n\r\n`,
+      false
+    ],
+    [
+      withSession,
+      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `1f\r\n${notFound}\r\n1\r\n!\r\n0\r\n\r\n`,
+      false
+    ],
     [withSession, unauthorized('Unauthorized'), false],
     [withSession, unauthorized(''), false],
     [sent('POST /stream/a', 'Content-Length: 0'), unauthorized(notFound), false],
@@ -196,6 +219,31 @@ await test('a 401 whose body never comes is observed when it ends', async t => {
   t.match(observations, [{ status: 401, sessionNotFound: false }])
 })
 
+for (const [title, rest, gone] of [
+  ['ends', '0\r\n\r\n', true],
+  ['goes on', 'd\r\n in tenant db\r\n0\r\n\r\n', false],
+  ['breaks off', undefined, false]
+] as const) {
+  await test(`a 401 in chunks that ${title} is passed on at once and told of at its end`, async t => {
+    const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+    const [begin, end] = [notFound.slice(0, 20), notFound.slice(20)]
+    await upstream.send(answer('401 Unauthorized', 'Transfer-Encoding: chunked'))
+    await upstream.send(`14\r\n${begin}\r\n`)
+    await wire.bodyText(begin)
+    await upstream.send(`b\r\n${end}\r\n`)
+    await wire.bodyText(end)
+    t.equal(observations.length, 0)
+    if (rest === undefined) {
+      upstream.socket.resetAndDestroy()
+      await wire.closed()
+    } else {
+      await upstream.send(rest)
+      await wire.done()
+    }
+    t.match(observations, [{ status: 401, sessionNotFound: gone }])
+  })
+}
+
 await test('each observation comes before the bytes it speaks of', async t => {
   const server = await serveAnswers(() => answer('200 OK', 'Mcp-Session-Id: s', 'Content-Length: 0'))
   t.teardown(() => server.close())
@@ -226,6 +274,7 @@ const endpointEvents: Record<string, string> = {
   'with the data first': 'data: /message?sessionId=s1\nevent: endpoint\n\n',
   'with an absolute URL': 'event: endpoint\ndata: https://h:1/m?endpointId=e&session_id=s1#x\n\n',
   'with a bare query': 'event: endpoint\ndata: ?sessionId=s1\n\n',
+  'over two lines': 'event: endpoint\ndata: /message?session\ndata: Id=s1\n\n',
   'with an encoded id': 'event: endpoint\ndata: /message?sessionId=%731\n\n',
   'behind comments and other events': `: hello\n\nretry: 1\n\nevent: x\ndata: /m?sessionId=no\n\n\n${opening}`,
   'with an id and a retry': `id: 1\nretry: 5\n${opening}`
@@ -249,6 +298,17 @@ for (const [name, text] of Object.entries(endpointEvents)) {
     })
   }
 }
+
+await test('an endpoint event with a long id', async t => {
+  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  const sessionId = 'x'.repeat(60_000)
+  await upstream.send(`${sseHead}${opening.replace('s1', sessionId)}`)
+  await wire.bodyText('endpointId=e\n\n')
+  t.strictSame(
+    observations.map(each => 'sessionId' in each && each.sessionId),
+    [sessionId]
+  )
+})
 
 await test('a legacy stream ends once, from whichever side', async t => {
   const ends: Record<string, (wire: Wire, upstream: Wire) => Promise<void>> = {
@@ -318,7 +378,7 @@ await test('other answers to GET /E/sse are no legacy stream', async t => {
     `${sseHead}event: endpoint\ndata: /message\n\n`,
     `${sseHead}event: endpoint\n\n`,
     `${sseHead}event: endpoint\ndata: /message?sessionId=s1\n`,
-    `${sseHead}: ${'x'.repeat(9000)}\n\n${opening}`
+    `${sseHead}: ${'x'.repeat(65_536)}\n\n${opening}`
   ]) {
     const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
     await upstream.send(reply)
@@ -342,6 +402,7 @@ await test('an IPv4 client on an IPv6 socket has an IPv4 address', async t => {
 for (const [title, body, messages] of [
   ['messages of the server', 'data: {}\n\n', 1],
   ['a comment that keeps the stream alive', ':\n\n', 0],
+  ['a bare line end that does', '\r\n', 0],
   ['a comment with a message behind it', ': ping\n\ndata: {}\n\n', 1]
 ] as const) {
   await test(`on a session's stream: ${title}`, async t => {
@@ -358,6 +419,19 @@ for (const [title, body, messages] of [
       t.match(message, { kind: 'server-message', endpointId: 'a', sessionId: 's1', client })
   })
 }
+
+await test("on a session's stream: a comment in two parts", async t => {
+  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'mcp-session-id: s1'))
+  await upstream.send(sseHead)
+  for (const part of [': pi', 'ng\n\n', 'data: {}\n\n']) {
+    await upstream.send(part)
+    await wire.bodyText(part)
+  }
+  t.same(
+    observations.map(({ kind }) => kind),
+    ['streamable', 'server-message']
+  )
+})
 
 for (const [title, line, end, ended] of [
   ['that the upstream resets', 'GET /stream/a', 'upstream', true],
