@@ -3,17 +3,17 @@ import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { pino } from 'pino'
 import type { AdminPortData } from './admin-port.js'
+import { ActionError } from './admin/errors.js'
 import { Gateway } from './admin/gateway.js'
 import { Mask } from './admin/mask.js'
 import type { Control } from './admin/operator.js'
 import { buildAdmin } from './admin/server.js'
 import { type Answer, Calls, type Start } from './calls.js'
 import { type Config, version } from './config.js'
-import { gatewayUrl } from './control.js'
 import { startInOrder } from './in-order.js'
 import { reasonOf } from './ledger/log.js'
 import { maskKey } from './mask-key.js'
-import { pathOf } from './proxy/routes.js'
+import { hasDotSegment, pathOf } from './proxy/routes.js'
 import { storeAt } from './store-at.js'
 
 /** The ledger keeps up while what is observed is in the store within this time. */
@@ -77,6 +77,14 @@ function monitoring() {
     endpointUrl: (endpointId?: string) =>
       proxyUrl + (endpointId === undefined ? streamPath : pathOf(streamPath, endpointId))
   }
+}
+
+/** An endpoint of the gateway, behind the base path of its URL. Throws `ActionError` where no URL leads to it. */
+function gatewayUrl(upstream: URL, pattern: string, endpointId: string): URL {
+  const path = pathOf(pattern, endpointId)
+  if (hasDotSegment(path))
+    throw new ActionError('NOT_POSSIBLE', `no URL leads to an endpoint with the id "${endpointId}"`)
+  return new URL(upstream.pathname.replace(/\/$/, '') + path, upstream)
 }
 
 /** For operators: how sessions are counted and kept; nothing secret. */

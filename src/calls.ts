@@ -4,6 +4,7 @@ import type { Control } from './admin/operator.js'
 import type { LedgerHealth } from './instance.js'
 import { reasonOf } from './ledger/log.js'
 import type { Snapshot } from './metrics/exposition.js'
+import type { Suspect } from './sessions/suspects.js'
 
 /** What a proxy, or several that are one to clients, can be asked. Arguments and answers can be cloned. */
 export interface Methods extends Control {
@@ -12,12 +13,19 @@ export interface Methods extends Control {
   metrics(): Promise<(Snapshot | undefined)[]>
 }
 
-type MethodName = keyof Methods
-type Result<N extends MethodName> = Awaited<ReturnType<Methods[N]>>
+/** What a proxy does besides for those that are with it one to clients. */
+export interface WorkerControl extends Control {
+  /** Whether it can speak to the gateway as the session's client. */
+  knows(session: Suspect): boolean
+  /** Cuts the streams of a session that ended. */
+  cut(session: Suspect): void
+}
+
+type Method = (...args: never[]) => unknown
 
 export interface Call {
   id: number
-  name: MethodName
+  name: string
   args: unknown[]
 }
 
@@ -37,7 +45,7 @@ interface Waiting {
 }
 
 /** The side that asks. */
-export class Calls {
+export class Calls<M extends Record<keyof M, Method> = Methods> {
   readonly #send: (call: Call) => void
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
@@ -47,7 +55,7 @@ export class Calls {
   }
 
   /** Rejects when the other side refuses, is gone or does not answer. */
-  call<N extends MethodName>(name: N, ...args: Parameters<Methods[N]>): Promise<Result<N>> {
+  call<N extends keyof M & string>(name: N, ...args: Parameters<M[N]>): Promise<Awaited<ReturnType<M[N]>>> {
     const id = ++this.#lastId
     return new Promise((resolve, reject) => {
       const late = (): void => this.settle({ id, refused: null, reason: 'there is no answer' })
@@ -77,7 +85,7 @@ export class Calls {
 /** The side that is asked: does it. */
 export async function answerCall({ id, name, args }: Call, methods: Methods): Promise<Answer> {
   try {
-    const method = methods[name].bind(methods) as (...args: unknown[]) => unknown
+    const method = methods[name as keyof Methods].bind(methods) as (...args: unknown[]) => unknown
     // Undefined would be lost between processes.
     return { id, value: (await method(...args)) ?? null }
   } catch (error) {

@@ -1,8 +1,8 @@
 // Owns one proxy and its accounting: what is observed goes into the outbox, the outbox into the store.
 import type { FastifyBaseLogger } from 'fastify'
-import type { Methods } from './calls.js'
+import type { Methods, WorkerControl } from './calls.js'
 import type { Config } from './config.js'
-import { gatewayUrl, operatorControl } from './control.js'
+import { operatorControl } from './control.js'
 import { type Closable, startInOrder } from './in-order.js'
 import { instanceMetrics } from './instance-metrics.js'
 import { LiveCounts } from './ledger/live-counts.js'
@@ -30,7 +30,7 @@ const TICK_MS = 1_000
 /** How long to wait for the store to have what was observed. */
 const SHIP_TIMEOUT_MS = 5_000
 
-export interface Instance extends Closable, Methods {
+export interface Instance extends Closable, Methods, WorkerControl {
   /** Where clients connect. */
   readonly proxyUrl: string
 }
@@ -150,12 +150,7 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
         ...{ proxy, operations, tracker, outbox, recorder, shipper, keeper, store },
         watch: watching
       }),
-      ...operatorControl({
-        proxy,
-        recorder,
-        shipper,
-        endpointUrl: endpointId => gatewayUrl(config.upstream, config.streamPath, endpointId)
-      })
+      ...operatorControl({ proxy, recorder, shipper, own })
     }
   })
 }

@@ -14,7 +14,15 @@ import { startInOrder } from './in-order.js'
 import { type LedgerHealth, startInstance } from './instance.js'
 import { reasonOf } from './ledger/log.js'
 import type { Snapshot } from './metrics/exposition.js'
-import { type Answer, answerCall, type Call, Calls, type Methods, type Start } from './calls.js'
+import {
+  type Answer,
+  answerCall,
+  type Call,
+  Calls,
+  type Methods,
+  type Start,
+  type WorkerControl
+} from './calls.js'
 
 /** Set in the environment of a worker: which one it is, from 1 on. */
 const NUMBER_VARIABLE = 'TURNSTILE_WORKER_NUMBER'
@@ -48,11 +56,14 @@ function together(slots: readonly Slot[], draining: Set<string>): Methods {
     health: async () =>
       total(await Promise.all(slots.map(slot => slot.calls.call('health').catch(() => unreachable)))),
     metrics: () => Promise.all(slots.map(slot => slot.metrics())),
-    // The stream of a session is with one of them; which ends the session is all the same to gateway and ledger.
+    // Which of those that know its client ends the session is all the same to gateway and ledger; any may have streams of it.
     async end(session) {
-      const outcomes = await Promise.allSettled(slots.map(slot => slot.calls.call('end', session)))
-      if (outcomes.some(({ status }) => status === 'fulfilled')) return
-      throw (outcomes[0] as PromiseRejectedResult).reason
+      const known = await Promise.all(slots.map(slot => slot.calls.call('knows', session).catch(() => false)))
+      const asked = known.includes(true) ? slots.filter((_, i) => known[i]) : slots
+      const outcomes = await Promise.allSettled(asked.map(slot => slot.calls.call('end', session)))
+      if (!outcomes.some(({ status }) => status === 'fulfilled'))
+        throw (outcomes[0] as PromiseRejectedResult).reason
+      await Promise.allSettled(slots.map(slot => slot.calls.call('cut', session)))
     },
     async settled() {
       await Promise.allSettled(slots.map(slot => slot.calls.call('settled')))
@@ -73,7 +84,7 @@ class Slot {
   readonly #logger: FastifyBaseLogger
   #worker: Worker | undefined
   /** To whichever process has the place. */
-  readonly calls = new Calls(call => this.#send(call))
+  readonly calls = new Calls<Methods & WorkerControl>(call => this.#send(call))
   #closing = false
 
   constructor(number: number, draining: ReadonlySet<string>, logger: FastifyBaseLogger) {

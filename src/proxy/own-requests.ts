@@ -7,7 +7,7 @@ import type { Suspect } from '../sessions/suspects.js'
 import type { Callers } from './callers.js'
 import { tlsServerName } from './connection.js'
 import { SESSION_NOT_FOUND } from './observe.js'
-import type { Routes } from './routes.js'
+import { hasDotSegment, type Routes } from './routes.js'
 
 const MAX_CONNECTIONS = 64
 const TIMEOUT_MS = 5_000
@@ -21,7 +21,7 @@ export interface OwnRequestsOptions {
   callers: Callers
 }
 
-/** Nobody knows how to ask for this session: its client's last request is forgotten, and the store has digests only. */
+/** Nobody knows how to ask for this session: its client's last request is forgotten, and its stored ids do not tell. */
 export class UnreachableSession extends Error {
   readonly code = 'UNREACHABLE_SESSION'
 }
@@ -43,6 +43,11 @@ export class OwnRequests {
       bodyTimeout: TIMEOUT_MS,
       maxResponseSize: MAX_ANSWER_BYTES
     })
+  }
+
+  /** Whether it can speak as the session's client. */
+  knows({ endpointId, sessionId }: Suspect): boolean {
+    return this.#options.callers.of(endpointId, sessionId) !== undefined
   }
 
   /** Sends a JSON-RPC `ping` as the session's client would. Its id is no client's. */
@@ -78,10 +83,13 @@ export class OwnRequests {
     const caller = callers.of(endpointId, sessionId)
     if (!caller && (isDigest(endpointId) || isDigest(sessionId)))
       throw new UnreachableSession('the session is known by the digest of its id only')
+    const target = caller?.target ?? routes.streamPath(endpointId)
+    if (!caller && hasDotSegment(target))
+      throw new UnreachableSession(`no URL leads to an endpoint with the id "${endpointId}"`)
     const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
     const options: Dispatcher.RequestOptions & { servername: string } = {
       method,
-      path: base + (caller?.target ?? routes.streamPath(endpointId)),
+      path: base + target,
       headers: {
         host: (rewriteHost ? undefined : caller?.host) ?? upstream.host,
         'user-agent': 'mcp-turnstile',

@@ -21,6 +21,9 @@ export const ONLY_ENDPOINT = 'default'
 export const pathOf = (pattern: string, endpointId: string): string =>
   pattern.replace(/\{\w+\}/, () => encodeURIComponent(endpointId))
 
+/** Whether every URL with this path is resolved to another one. */
+export const hasDotSegment = (path: string): boolean => /\/\.\.?(\/|$)/.test(path)
+
 export class Routes {
   readonly #stream: PathPattern
   readonly #sse: PathPattern

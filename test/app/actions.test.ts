@@ -12,9 +12,9 @@ interface Rig {
   act: (method: string, path: string) => Promise<{ status: number; body: Record<string, unknown> }>
 }
 
-async function start(t: Test, flags: string[] = [], upstream?: string): Promise<Rig> {
+async function start(t: Test, upstream?: string, directory = t.testdir()): Promise<Rig> {
   const gateway = await startFakeGateway()
-  const turnstile = await Turnstile.start(upstream ?? gateway.url, t.testdir(), flags)
+  const turnstile = await Turnstile.start(upstream ?? gateway.url, directory)
   t.teardown(async () => {
     await turnstile.stop()
     await gateway.stop()
@@ -110,7 +110,7 @@ void t.test('what the gateway does not end stays open; what it ends loses its st
     [200, true],
     [404, true]
   ] as const) {
-    const rig = await start(t, [], await startStubborn(t, status))
+    const rig = await start(t, await startStubborn(t, status))
     const id = await openSession(rig, 'e')
     const headers = { 'mcp-session-id': id, accept: 'text/event-stream' }
     const stream = await fetch(`${rig.turnstile.proxyUrl}/stream/e`, { headers })
@@ -126,18 +126,79 @@ void t.test('what the gateway does not end stays open; what it ends loses its st
   }
 })
 
+/** A gateway that answers only those who show its token; the ids of its sessions are stored as digests, or short. */
+async function startStrict(t: Test) {
+  const deletes: IncomingMessage[] = []
+  const gateway = await startFakeGateway((request, response) => {
+    if (request.method === 'DELETE') deletes.push(request)
+    const isKnown = request.headers.authorization === 'Bearer client'
+    const id = request.url!.startsWith('/stream/long') ? LONG_ID : 'sid-123456'
+    response.writeHead(isKnown ? 200 : 401, request.method === 'POST' ? { 'mcp-session-id': id } : {}).end()
+    return true
+  })
+  t.teardown(() => gateway.stop())
+  return { url: gateway.url, deletes }
+}
+
+const LONG_ID = 'j'.repeat(400)
+
+/** As a client whose requests are those of no browser: not `fetch`, which chooses `Host` and resolves the path. */
+async function openAt({ turnstile }: Rig, path: string): Promise<void> {
+  const { hostname, port } = new URL(turnstile.proxyUrl)
+  const opening = httpRequest({ hostname, port, method: 'POST', path, headers: OWN_HEADERS }).end('{}')
+  const [opened] = (await once(opening, 'response')) as [IncomingMessage]
+  opened.resume()
+  await turnstile.shipped()
+}
+
+const OWN_HEADERS = {
+  authorization: 'Bearer client',
+  host: 'gateway.test',
+  'mcp-protocol-version': '2025-06-18'
+}
+
+void t.test('a session is ended as its client would, its id however long; secrets are not told', async t => {
+  const { url, deletes } = await startStrict(t)
+  const rig = await start(t, url)
+  await openAt(rig, '/stream/long?key=k')
+  const [row] = await rig.turnstile.connections()
+  t.match(row?.session_id, /^sha256-/)
+  const answer = await rig.act('DELETE', `connections/${row?.session_id}`)
+  t.match(answer, { status: 200, body: { status: 'ended' } })
+  t.match(deletes, [{ url: '/stream/long?key=k', headers: { ...OWN_HEADERS, 'mcp-session-id': LONG_ID } }])
+  t.match(await rig.turnstile.connections(), [{ reason: 'killed' }])
+  await audits(rig, 1)
+  t.notMatch(JSON.stringify([answer, rig.turnstile.log]), /Bearer|jjjj|key=k/)
+})
+
+void t.test('where its client is not known any more, what cannot be ended stays open', async t => {
+  const { url, deletes } = await startStrict(t)
+  const directory = t.testdir()
+  const before = await start(t, url, directory)
+  for (const endpoint of ['long', 'e']) await openAt(before, `/stream/${endpoint}`)
+  await before.turnstile.stop()
+  const rig = await start(t, url, directory)
+  t.match(await rig.act('DELETE', `connections/${LONG_ID}`), { status: 409, body: { message: /digest/ } })
+  t.same(deletes, [])
+  t.match(await rig.act('DELETE', 'connections/sid-123456'), {
+    status: 502,
+    body: { message: /answers 401.*still open/ }
+  })
+  t.match(deletes, [{ url: '/stream/e' }])
+  t.equal(await rig.turnstile.count(), 2)
+})
+
 void t.test('an endpoint to which no URL leads is not mistaken for another path', async t => {
   for (const [segment, endpointId] of [
     ['%2e%2E', '..'],
     ['.', '.']
   ] as const) {
-    const rig = await start(t, [], await startStubborn(t, 404))
-    // Not `fetch`, which would resolve the path.
-    const { hostname, port } = new URL(rig.turnstile.proxyUrl)
-    const opening = httpRequest({ hostname, port, method: 'POST', path: `/stream/${segment}` }).end('{}')
-    const [opened] = (await once(opening, 'response')) as [IncomingMessage]
-    opened.resume()
-    await rig.turnstile.shipped()
+    const { url, deletes } = await startStrict(t)
+    const directory = t.testdir()
+    const before = await start(t, url, directory)
+    await openAt(before, `/stream/${segment}`)
+    await before.turnstile.stop()
+    const rig = await start(t, url, directory)
     t.match(await rig.turnstile.connections(), [{ session_id: 'sid-123456', endpoint_id: endpointId }])
     const refusal = { status: 409, body: { error: 'Conflict', message: /no URL leads to .*"\.\.?"/ } }
     t.match(await rig.act('DELETE', 'connections/sid-123456'), refusal, segment)
@@ -146,6 +207,10 @@ void t.test('an endpoint to which no URL leads is not mistaken for another path'
       body: { ended: 0, failed: [{ message: refusal.body.message }] }
     })
     t.match(await rig.turnstile.connections(), [{ reason: null }], 'it is open')
+    t.same(deletes, [])
+    await openAt(rig, `/stream/${segment}`)
+    t.equal((await rig.act('DELETE', 'connections/sid-123456')).status, 200, 'as its client asks for it')
+    t.match(deletes, [{ url: `/stream/${segment}` }])
   }
 })
 

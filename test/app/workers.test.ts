@@ -121,6 +121,41 @@ void t.test('operators reach what any of them holds', async t => {
   t.equal(await turnstile.count(), 0)
 })
 
+void t.test('a session is ended by those that know its client, its streams by all', async t => {
+  const asked: (string | undefined)[] = []
+  const gateway = await startFakeGateway(({ method, headers }, response) => {
+    if (method !== 'DELETE') return false
+    asked.push(headers.authorization)
+    // Strangers are told nothing of sessions.
+    response.writeHead(statusOf[headers.authorization!] ?? 404).end()
+    return true
+  })
+  const statusOf: Record<string, number> = { 'Bearer old': 401, 'Bearer new': 403 }
+  t.teardown(() => gateway.stop())
+  const turnstile = await start(t, gateway.url, t.testdir())
+  const url = `${turnstile.proxyUrl}/stream/e`
+  const request = (method: string, authorization: string, session?: string): Promise<Response> => {
+    const headers = { connection: 'close', authorization, ...(session && { 'mcp-session-id': session }) }
+    return fetch(url, { method, headers })
+  }
+  const id = (await request('POST', 'Bearer old')).headers.get('mcp-session-id')!
+  await turnstile.shipped()
+  const end = async (): Promise<number> =>
+    (await fetch(`${turnstile.adminUrl}/api/mcp/connections/${id}`, { method: 'DELETE' })).status
+  t.equal(await end(), 502)
+  t.same(asked, ['Bearer old'], 'the 404 of those that do not know it is not asked for')
+  const opening = Array.from({ length: WORKERS * 2 }, () => request('GET', 'Bearer old', id))
+  const streams = (await Promise.all(opening)).map(({ body }) => body!.getReader())
+  await request('POST', 'Bearer new', id)
+  await turnstile.shipped()
+  t.equal(await end(), 502)
+  t.equal(await turnstile.count('e'), 1)
+  statusOf['Bearer new'] = 202
+  t.equal(await end(), 200)
+  await Promise.all(streams.map(ended))
+  t.equal(await turnstile.count('e'), 0)
+})
+
 void t.test('a port that is taken is one line and exit code 2', async t => {
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
