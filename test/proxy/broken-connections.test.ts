@@ -1,29 +1,13 @@
 // Owns connections to the upstream that broke: no other request is sent on one, and none waits on one for ever.
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'tap'
-import { Connection, type ExchangeHandler } from '../../src/proxy/connection.js'
+import { Connection } from '../../src/proxy/connection.js'
 import { Connections } from '../../src/proxy/connections.js'
 import { NagleDetector } from '../../src/proxy/nagle.js'
-import { answer, proxyTo, request, upstreamFor } from './rig.js'
+import { answer, ask, proxyTo, request, upstreamFor } from './rig.js'
 import { connectTo, serveAnswers, type Wire } from './wire.js'
 
 const options = { nagle: new NagleDetector(() => undefined), connectTimeoutMs: 5_000, upstreamTimeoutMs: 0 }
-
-function ask(connection: Connection): Promise<void> {
-  const ignore = (): void => undefined
-  return new Promise((resolve, reject) => {
-    const handler: ExchangeHandler = {
-      onInformation: ignore,
-      onHead: ignore,
-      onData: ignore,
-      onReadEnd: ignore,
-      onDrain: ignore,
-      onEnd: () => resolve(),
-      onError: reject
-    }
-    connection.send({ method: 'GET', head: request('GET / HTTP/1.1'), body: null, complete: true }, handler)
-  })
-}
 
 for (const when of ['while it is idle', 'before it is given back']) {
   await test(`a connection that ended ${when} is not taken again`, async t => {

@@ -1,6 +1,7 @@
 // Owns starting a proxy for a test, with what it observed and logged.
 import type { Test } from 'tap'
 import Fastify from 'fastify'
+import type { Connection, ExchangeHandler } from '../../src/proxy/connection.js'
 import { Callers } from '../../src/proxy/callers.js'
 import { Operations } from '../../src/metrics/operations.js'
 import { Traffic } from '../../src/metrics/traffic.js'
@@ -85,4 +86,21 @@ export function request(startLine: string, ...fields: string[]): string {
 
 export function answer(startLine: string, ...fields: string[]): string {
   return [`HTTP/1.1 ${startLine}`, ...fields, '', ''].join('\r\n')
+}
+
+/** A whole exchange on a connection of the proxy's own. */
+export function ask(connection: Connection): Promise<void> {
+  const ignore = (): void => undefined
+  return new Promise((resolve, reject) => {
+    const handler: ExchangeHandler = {
+      onInformation: ignore,
+      onHead: ignore,
+      onData: ignore,
+      onReadEnd: ignore,
+      onDrain: ignore,
+      onEnd: () => resolve(),
+      onError: reject
+    }
+    connection.send({ method: 'GET', head: request('GET / HTTP/1.1'), body: null, complete: true }, handler)
+  })
 }

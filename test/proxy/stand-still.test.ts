@@ -4,7 +4,7 @@ import { Connection } from '../../src/proxy/connection.js'
 import { Connections } from '../../src/proxy/connections.js'
 import { NagleDetector } from '../../src/proxy/nagle.js'
 import { serveAnswers } from './wire.js'
-import { answer } from './rig.js'
+import { answer, ask } from './rig.js'
 
 /** Longer than idle connections are kept. */
 const LONG_MS = 4_200
@@ -16,21 +16,6 @@ const options = {
 
 function standStill(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
-}
-
-function ask(connection: Connection): Promise<void> {
-  const request = { method: 'GET', head: 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', body: null, complete: true }
-  return new Promise((resolve, reject) =>
-    connection.send(request, {
-      onInformation: () => undefined,
-      onHead: () => undefined,
-      onData: () => undefined,
-      onReadEnd: () => undefined,
-      onDrain: () => undefined,
-      onEnd: () => resolve(),
-      onError: reject
-    })
-  )
 }
 
 await test('a connection that was made meanwhile is none that took too long', async t => {
