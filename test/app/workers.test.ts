@@ -99,6 +99,7 @@ void t.test('a worker that is killed', async t => {
     turnstile.log.filter(({ level }) => level === 50),
     [{ signal: 'SIGKILL', msg: 'a worker died and is started anew' }]
   )
+  await turnstile.shipped()
   await checkInvariant(t, turnstile)
 })
 
