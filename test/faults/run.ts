@@ -13,14 +13,13 @@ import { freePort } from '../support/ports.js'
 import { Random } from '../support/random.js'
 import { Turnstile } from '../support/turnstile.js'
 import { Client, type Tally } from './client.js'
-import { openSockets, type Vitals, vitals } from './vitals.js'
+import { type Vitals, vitals } from './vitals.js'
 
 const CLIENTS = Number(process.env['FAULT_CLIENTS'] ?? 2_000)
 const RUN_MS = Number(process.env['FAULT_MINUTES'] ?? 20) * 60_000
 /** The same load, so that what is allocated once is there before the first look. */
 const WARM_UP_MS = 30_000
 const RESTART_EVERY_MS = 60_000
-const REST_MS = 120_000
 const IDLE_TIMEOUT_S = 20
 /**
  * Longer than all time limits of the run, and than a session whose end nobody tells is remembered: until it idles, and how
@@ -74,18 +73,11 @@ async function load(tally: Tally, durationMs: number): Promise<void> {
   await turnstile.shipped()
 }
 
-/** What is left of a load when all its connections are closed, or never will be. */
-async function atRest(expected?: Vitals): Promise<Vitals> {
-  const pid = turnstile.process.pid!
-  const ports = [gatewayPort, Number(new URL(turnstile.proxyUrl).port)]
-  const least = expected?.sockets ?? 0
-  let last = Infinity
-  for (const endMs = Date.now() + REST_MS; Date.now() < endMs; await sleep(3_000)) {
-    const sockets = openSockets(pid, ports)
-    if (sockets <= least || (expected === undefined && sockets === last)) break
-    last = sockets
-  }
-  return await vitals(pid, inspectorPort, ports)
+/** What is left of a load when all that ends by itself has ended. */
+async function atRest(): Promise<Vitals> {
+  await sleep(SETTLE_MS)
+  const proxyPort = Number(new URL(turnstile.proxyUrl).port)
+  return await vitals(turnstile.process.pid!, inspectorPort, [gatewayPort, proxyPort])
 }
 
 let gateway = await startGateway()
@@ -96,12 +88,10 @@ const turnstile = await Turnstile.start(`http://127.0.0.1:${gatewayPort}`, direc
 ])
 try {
   await load({ done: {}, wrong: {} }, WARM_UP_MS)
-  await sleep(SETTLE_MS)
   const before = await atRest()
   const tally: Tally = { done: {}, wrong: {} }
   await load(tally, RUN_MS)
-  await sleep(SETTLE_MS)
-  const after = await atRest(before)
+  const after = await atRest()
   console.log(JSON.stringify({ before, after, ...tally }, undefined, 2))
 
   check(turnstile.process.exitCode === null && turnstile.process.signalCode === null, 'the process lives')

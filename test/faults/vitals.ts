@@ -19,7 +19,7 @@ export async function vitals(pid: number, inspectorPort: number, ports: readonly
 }
 
 /** The process's connections from or to these ports; those of whoever asks its admin port or inspector come and go. */
-export function openSockets(pid: number, ports: readonly number[]): number {
+function openSockets(pid: number, ports: readonly number[]): number {
   const directory = `/proc/${pid}/fd`
   const inodes = readdirSync(directory).map(
     file => /socket:\[(\d+)\]/.exec(linkOf(`${directory}/${file}`))?.[1]
