@@ -1,10 +1,10 @@
 // Owns what the monitoring interface knows of sessions: stats, one session, whose ids may be given masked.
-import type { SessionRow, StoreReader, Totals } from '../ledger/store.js'
-import { storedId } from '../sessions/ids.js'
-import type { Position } from './cursor.js'
-import type { Mask } from './mask.js'
-import type { ConnectionInfo, ConnectionStats, EndedConnection, Proxy } from './monitoring-schemas.js'
-import { readAll, readPage } from './pages.js'
+import type { SessionRow, StoreReader, Totals } from '../ledger/store-port.js'
+import { storedId } from '../mcp/stored-ids.js'
+import type { Mask } from './access/mask.js'
+import type { Position } from './schemas/cursor.js'
+import { readAll, readPage } from './paging/pages.js'
+import type { ConnectionInfo, ConnectionStats, EndedConnection, Proxy } from './schemas/monitoring-schemas.js'
 import { iso, toEnded, toInfo } from './views.js'
 
 const DAY_MS = 86_400_000

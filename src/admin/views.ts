@@ -1,9 +1,9 @@
 // Owns how rows of the store look from outside: in the queries, and in the monitoring interface; masked where asked.
-import type { FeedChange, SeriesPoint, SessionRow } from '../ledger/store.js'
-import { transportNames } from '../sessions/observation.js'
-import type { Mask } from './mask.js'
-import type { ConnectionInfo, EndedConnection } from './monitoring-schemas.js'
-import type { Connection, Minute } from './schemas.js'
+import type { FeedChange, SeriesPoint, SessionRow } from '../ledger/store-port.js'
+import { transportNames } from '../mcp/transports.js'
+import type { Mask } from './access/mask.js'
+import type { ConnectionInfo, EndedConnection } from './schemas/monitoring-schemas.js'
+import type { Connection, Minute } from './schemas/query-schemas.js'
 
 export const iso = (at: number): string => new Date(at).toISOString()
 

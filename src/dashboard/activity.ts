@@ -1,7 +1,7 @@
 // Owns the notices: who came and who went, as a list, and in few words for those who listen instead of look.
-import type { Closed } from './live.js'
 import { el, setText } from './dom.js'
 import { clock, count, duration, reasonText } from './format.js'
+import type { Closed } from './live.js'
 import { clientOf, type Session } from './sessions.js'
 
 const MAX_SHOWN = 40

@@ -1,6 +1,6 @@
 // Owns the figures of MCP operations: how many were accepted, and how long they took, by method and tool. What is counted is
 // told by the headers of a request or the start of its body; of the others nothing is known.
-import { isAccepted } from '../sessions/signals.js'
+import { isAccepted } from '../util/http-status.js'
 import { Histogram, OPERATION_BOUNDS } from './histogram.js'
 import { BoundedLabels, OTHER, protocolVersions } from './labels.js'
 import { counter, type Labels, type PortableMetric, present, sample } from './metric.js'

@@ -1,6 +1,6 @@
 // Owns the figures of opens and closes that one process committed to the store. Each is committed by one process, whichever
 // proxies saw the session: the sum over all processes is what happened.
-import { type Transport, transportNames } from '../sessions/observation.js'
+import { type Transport, transportNames } from '../mcp/transports.js'
 import { Histogram, OPERATION_BOUNDS } from './histogram.js'
 import { BoundedLabels, MAX_ENDPOINTS, protocolVersions } from './labels.js'
 import { counter, type Labels, type PortableMetric, present, sample } from './metric.js'

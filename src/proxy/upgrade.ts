@@ -2,12 +2,12 @@
 import { STATUS_CODES, type ClientRequest, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import httpProxy from 'http-proxy'
-import { tlsServerName } from './connection.js'
-import { failureOf, InvalidAnswer, sendRawFailure, UpstreamTimeout } from './errors.js'
 import type { ForwardContext } from './forward.js'
-import { requestHeaders, responseHeaders } from './headers.js'
-import { answerInFlight } from './pipelining.js'
-import { readTarget } from './target.js'
+import { requestHeaders, responseHeaders } from './http/headers.js'
+import { answerInFlight } from './http/pipelining.js'
+import { failureOf, InvalidAnswer, sendRawFailure, UpstreamTimeout } from './http/proxy-errors.js'
+import { readTarget } from './http/request-target.js'
+import { tlsServerName } from './upstream/upstream-socket.js'
 
 /** A GET without a body, for bytes behind its head are the client's half of the new protocol. */
 export function isWebSocketUpgrade(req: IncomingMessage): boolean {

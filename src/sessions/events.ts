@@ -1,6 +1,6 @@
 // Owns the ledger's events: what is known of a session, in facts that can be merged in any order.
-import type { Transport } from './observation.js'
-import type { Who } from './who.js'
+import type { Who } from '../mcp/client-info.js'
+import type { Transport } from '../mcp/transports.js'
 
 /** Ends seen on the wire or ordered by an operator: a session that has one never comes back. */
 export type FinalReason = 'delete' | 'stream_end' | 'gone' | 'killed'

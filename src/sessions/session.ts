@@ -1,7 +1,8 @@
 // Owns a session as this process knows it, and the ledger events that are told of it.
+import { storedUserAgent, type Who } from '../mcp/client-info.js'
+import type { Transport } from '../mcp/transports.js'
 import type { FinalReason, SessionEvent } from './events.js'
-import type { Client, Transport } from './observation.js'
-import { storedUserAgent, type Who } from './who.js'
+import type { Client } from './observations.js'
 
 /** A session that this process has seen open. */
 export interface Session {

@@ -1,5 +1,7 @@
 // Owns what one observation says about its session, as tables: the wire's signals, nothing remembered.
-import type { MessageAnswer, PingAnswer, StreamableAnswer } from './observation.js'
+import { isSessionless } from '../mcp/revisions.js'
+import { isAccepted } from '../util/http-status.js'
+import type { MessageAnswer, PingAnswer, StreamableAnswer } from './observations.js'
 
 /**
  * `open`: the answer issued this id. `use`: the gateway accepted a request of this session. `delete`: it accepted
@@ -8,23 +10,8 @@ import type { MessageAnswer, PingAnswer, StreamableAnswer } from './observation.
  * revision without sessions. `none`: nothing is proved.
  */
 export type Signal = 'open' | 'use' | 'claim' | 'delete' | 'gone' | 'living' | 'visit' | 'none'
-
-/** From this revision on there are no sessions, and 404 means "method not found" (MCP 2026-07-28). */
-const FIRST_SESSIONLESS_REVISION = '2026-07-28'
-
-export const isAccepted = (status: number): boolean => status >= 200 && status < 300
-
 type Applies<Answer> = (answer: Answer) => boolean
 type Rule<Answer, S = Signal> = readonly [signal: S, applies: Applies<Answer>]
-
-const REVISION = /^\d{4}-\d\d-\d\d$/
-
-/** Whether a request is of a revision without sessions; drafts, which are named otherwise, are not. */
-export const isSessionless = (protocolVersion: string | undefined): boolean =>
-  protocolVersion !== undefined &&
-  protocolVersion >= FIRST_SESSIONLESS_REVISION &&
-  REVISION.test(protocolVersion)
-
 const refusedAsUnknown: Applies<{ status: number; sessionNotFound: boolean }> = a =>
   a.status === 401 && a.sessionNotFound
 

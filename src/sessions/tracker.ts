@@ -1,20 +1,20 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
+import { isNobody } from '../mcp/client-info.js'
+import { storedId } from '../mcp/stored-ids.js'
+import { Transport } from '../mcp/transports.js'
 import type { FinalReason, SessionEvent, VisitEvent } from './events.js'
-import { storedId } from './ids.js'
 import {
   type Client,
   type Identity,
   type Observation,
   type StreamableAnswer,
-  type SessionNews,
-  Transport
-} from './observation.js'
+  type SessionNews
+} from './observations.js'
+import { closeEvent, keyOf, newSession, openEvent, type Session, type Subject, useEvent } from './session.js'
 import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
 import { type Suspect, Suspects } from './suspects.js'
-import { closeEvent, keyOf, newSession, openEvent, type Session, type Subject, useEvent } from './session.js'
-import { Untold } from './untold.js'
+import { Untold } from './use-batching.js'
 import { VisitTracker } from './visits.js'
-import { isNobody } from './who.js'
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
 type State = 'unknown' | 'open' | 'held'

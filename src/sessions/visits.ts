@@ -1,12 +1,10 @@
 // Owns the visits of session-less clients that this process sees: accepted requests and listen streams in, presence out.
 import { createHash, randomUUID } from 'node:crypto'
+import { nobody, revisionOf, storedUserAgent, type Who } from '../mcp/client-info.js'
+import { LISTEN_METHOD } from '../mcp/methods.js'
 import type { VisitEvent } from './events.js'
-import type { Client, StreamableAnswer } from './observation.js'
-import { Untold } from './untold.js'
-import { nobody, revisionOf, storedUserAgent, type Who } from './who.js'
-
-/** The request whose answer is a stream that keeps a session-less client connected (MCP 2026-07-28). */
-export const LISTEN_METHOD = 'subscriptions/listen'
+import type { Client, StreamableAnswer } from './observations.js'
+import { Untold } from './use-batching.js'
 
 /** Who is the same session-less client: a digest of all that its requests have in common. Ids hold no line ends. */
 export function visitorOf(endpointId: string, client: Client, authorization: string | undefined): string {

@@ -1,8 +1,9 @@
 // Owns ending idle sessions in the gateway: the DELETE that their clients forgot.
-import type { IdleSession } from '../ledger/store.js'
-import { type LedgerLog, reasonOf, SteadyWarning } from '../ledger/log.js'
-import { Transport } from '../sessions/observation.js'
-import { Crew } from './crew.js'
+import type { IdleSession } from '../ledger/store-port.js'
+import { Transport } from '../mcp/transports.js'
+import { reasonOf } from '../util/errors.js'
+import { Crew } from '../util/job-pool.js'
+import { type LedgerLog, SteadyWarning } from '../util/log.js'
 
 const DELETES_AT_ONCE = 8
 const MAX_WAITING = 50_000

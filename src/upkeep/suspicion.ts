@@ -1,10 +1,11 @@
 // Owns asking after suspects: one ping each, and after a restart of the upstream the sessions that this proxy saw last.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { SessionRow, StoreReader } from '../ledger/store.js'
-import { type PingAnswer, Transport } from '../sessions/observation.js'
+import type { SessionRow, StoreReader } from '../ledger/store-port.js'
+import { Transport } from '../mcp/transports.js'
+import { type PingAnswer } from '../sessions/observations.js'
 import { pingSignal, type Signal } from '../sessions/signals.js'
 import type { Suspect, Suspects } from '../sessions/suspects.js'
-import { Crew } from './crew.js'
+import { Crew } from '../util/job-pool.js'
 
 /** A suspect waits for one to two of these: its client's own next request may tell. */
 const TICK_MS = 400

@@ -1,7 +1,7 @@
 // Owns the tests of the description of the admin port: valid OpenAPI 3.1, of every route, and a page that shows it.
 import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
-import { startMonitoring } from './admin.js'
+import { startMonitoring } from '../support/admin-under-test.js'
 
 interface OpenApi {
   openapi: string

@@ -3,8 +3,8 @@ import dns from 'node:dns'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import t from 'tap'
+import { startMonitoring } from '../support/admin-under-test.js'
 import { Subscriber } from '../support/subscriber.js'
-import { startMonitoring } from './admin.js'
 
 /** Another address of loopback that this machine has. */
 const other =

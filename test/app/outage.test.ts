@@ -1,8 +1,8 @@
 // Owns what an outage of the database costs: nothing. The proxy forwards at once, and everything is applied in the end.
-import t, { type Test } from 'tap'
-import mysql from 'mysql2/promise'
-import { startFakeGateway } from '../support/fake-gateway.js'
 import { setTimeout as sleep } from 'node:timers/promises'
+import mysql from 'mysql2/promise'
+import t, { type Test } from 'tap'
+import { startFakeGateway } from '../support/fake-gateway.js'
 import { checkInvariant } from '../support/invariant.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
 import { Scrape } from '../support/scrape.js'

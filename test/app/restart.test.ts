@@ -1,7 +1,7 @@
 // Owns that a rolling restart behind a load balancer loses nothing: two proxies, one store, clients that never pause.
+import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startFakeGateway } from '../support/fake-gateway.js'

@@ -2,9 +2,9 @@
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { freePort } from '../support/ports.js'
-import { heapUsedBytes } from '../support/inspector.js'
 import { startFakeGateway } from '../support/fake-gateway.js'
+import { heapUsedBytes } from '../support/inspector.js'
+import { freePort } from '../support/ports.js'
 import { Turnstile } from '../support/turnstile.js'
 
 const MADE_UP_IDS = 100_000

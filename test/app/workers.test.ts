@@ -1,8 +1,8 @@
 // Owns `--workers`: one port, one count, one admin port; a worker that dies is replaced and its streams are lost at once.
-import { readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startFakeGateway } from '../support/fake-gateway.js'
 import { checkInvariant } from '../support/invariant.js'

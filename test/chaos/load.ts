@@ -1,8 +1,8 @@
 // Owns the clients: sessions that come and go through whichever proxies, and clients that bear with failures.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../support/random.js'
+import { type Knowledge, Session, SSE, STREAMABLE } from './expected-sessions.js'
 import type { Member } from './fleet.js'
-import { type Knowledge, Session, SSE, STREAMABLE } from './knowledge.js'
 
 const ENDPOINTS = ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6', 'e7']
 const IMPATIENT_MS = 500

@@ -14,12 +14,12 @@ import { join } from 'node:path'
 import { Gateway } from '../support/gateway.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
 import { Random } from '../support/random.js'
+import { Knowledge, SSE, STREAMABLE } from './expected-sessions.js'
 import { Faults } from './faults.js'
 import { type Member, createFleet } from './fleet.js'
-import { Knowledge, SSE, STREAMABLE } from './knowledge.js'
 import { Client, type Manner } from './load.js'
 import { Reader } from './reader.js'
-import { checkAtRest, checkStop } from './rest.js'
+import { checkAtRest, checkStop } from './settled-checks.js'
 
 const PROXIES = ['proxy-1', 'proxy-2', 'proxy-3']
 const VISITORS = 40

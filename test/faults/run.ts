@@ -7,13 +7,13 @@ import { once, setMaxListeners } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { freePort } from '../support/ports.js'
 import { Random } from '../support/random.js'
 import { Turnstile } from '../support/turnstile.js'
 import { Client, type Tally } from './client.js'
-import { type Vitals, vitals } from './vitals.js'
+import { type Vitals, vitals } from './process-figures.js'
 
 const CLIENTS = Number(process.env['FAULT_CLIENTS'] ?? 2_000)
 const RUN_MS = Number(process.env['FAULT_MINUTES'] ?? 20) * 60_000

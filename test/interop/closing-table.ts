@@ -1,5 +1,5 @@
 // Owns the README's table of how clients leave: what they do, what is recorded, and how soon an operator sees it.
-import type { HandedOut } from './hop.js'
+import type { HandedOut } from './http-recorder.js'
 import type { TransportName } from './servers.js'
 
 const whatEnds = { delete: 'DELETE', stream_end: 'ends its stream', idle: 'nothing' }

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { startServerProcess } from '../support/server-process.js'
 import { Turnstile } from '../support/turnstile.js'
-import { Hop } from './hop.js'
+import { Hop } from './http-recorder.js'
 import { conformanceServer, node24, npmFile } from './install.js'
 
 const SUITE_TIMEOUT_MS = 150_000

@@ -4,10 +4,10 @@ import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { Turnstile } from '../support/turnstile.js'
 import { type ClientKind, clientKinds, type Report, type Visit } from './clients.js'
-import { type HandedOut, Hop } from './hop.js'
-import { IDLE_S, type Server, type ServerKind, serverKinds, type TransportName } from './servers.js'
 import { ClosingTable } from './closing-table.js'
-import { Witness } from './witness.js'
+import { type HandedOut, Hop } from './http-recorder.js'
+import { IDLE_S, type Server, type ServerKind, serverKinds, type TransportName } from './servers.js'
+import { Witness } from './session-observer.js'
 
 const README = new URL('../../../README.md', import.meta.url)
 

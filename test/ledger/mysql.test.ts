@@ -1,11 +1,11 @@
 // Owns the MySQL store's tests: the store contract on a real server.
 import t from 'tap'
-import { openMysql } from '../../src/ledger/mysql/database.js'
-import { sqlStore } from '../../src/ledger/sql/store.js'
+import { openMysql } from '../../src/ledger/mysql/mysql-database.js'
+import { sqlStore } from '../../src/ledger/sql/sql-store.js'
+import { metricsContract } from '../support/contracts/metrics-contract.js'
+import { storeContract } from '../support/contracts/store-contract.js'
+import { visitsContract } from '../support/contracts/visits-contract.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
-import { metricsContract } from './metrics-contract.js'
-import { storeContract } from './store-contract.js'
-import { visitsContract } from './visits-contract.js'
 
 const database = await startDatabase()
 t.teardown(() => database.stop())

@@ -1,10 +1,10 @@
 // Owns the embedded store's tests: the store contract on SQLite in its worker threads.
 import { join } from 'node:path'
 import t from 'tap'
-import { embeddedStore } from '../../src/ledger/sqlite/store.js'
-import { metricsContract } from './metrics-contract.js'
-import { storeContract } from './store-contract.js'
-import { visitsContract } from './visits-contract.js'
+import { embeddedStore } from '../../src/ledger/sqlite/sqlite-store.js'
+import { metricsContract } from '../support/contracts/metrics-contract.js'
+import { storeContract } from '../support/contracts/store-contract.js'
+import { visitsContract } from '../support/contracts/visits-contract.js'
 
 let stores = 0
 const openStore = async (idleTimeoutMs = 0) => {

@@ -1,6 +1,6 @@
 // Owns that visits are what the presence told so far adds up to, in whichever order: the pure merge against the oracle.
 import t from 'tap'
-import { belongsTo, mergeVisits, presumeClosed, type SessionRecord } from '../../src/ledger/merge.js'
+import { belongsTo, mergeVisits, presumeClosed, type SessionRecord } from '../../src/ledger/model/merge.js'
 import type { VisitEvent } from '../../src/sessions/events.js'
 import { Random } from '../support/random.js'
 import { visitsOf } from '../support/visit-oracle.js'

@@ -1,8 +1,8 @@
 // Owns what happens when one side leaves: the other side learns of it at once, at every stage of an exchange.
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'tap'
-import { askForStream, answer, proxyTo, request, upstreamFor } from './rig.js'
-import { connectTo, type Wire } from './wire.js'
+import { askForStream, answer, proxyTo, request, upstreamFor } from '../support/proxy-under-test.js'
+import { connectTo, type Wire } from '../support/raw-http.js'
 
 const stages: Record<string, (upstream: Wire, client: Wire) => Promise<void>> = {
   'before the head of the answer': () => Promise.resolve(),

@@ -1,6 +1,6 @@
 // Owns the list of exchanges that must be the same through the proxy: methods, framings, sizes, codes and breaks.
-import { answer, request } from './rig.js'
-import type { Wire } from './wire.js'
+import { answer, request } from '../support/proxy-under-test.js'
+import type { Wire } from '../support/raw-http.js'
 
 export interface Case {
   name: string

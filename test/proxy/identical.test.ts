@@ -1,9 +1,16 @@
 // Owns the claim that the proxy changes nothing: each case runs as raw bytes directly against a scripted upstream and
 // through the proxy, and what each side received must be the same, but for the fields that are documented to differ.
 import { test } from 'tap'
+import { proxyTo } from '../support/proxy-under-test.js'
+import {
+  connectTo,
+  serveRaw,
+  type Field,
+  type Head,
+  type MessageReader,
+  type Wire
+} from '../support/raw-http.js'
 import { identicalCases, type Case } from './identical-cases.js'
-import { proxyTo } from './rig.js'
-import { connectTo, serveRaw, type Field, type Head, type MessageReader, type Wire } from './wire.js'
 
 /** What may differ: hop-by-hop fields, what the proxy adds, and what is compared on its own (`host`, framing). */
 const documented =

@@ -1,8 +1,8 @@
 // Owns the flow of bodies: each part is passed on at once, and who reads slowly slows down who sends.
 import { setTimeout as delay } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { answer, proxyTo, request, upstreamFor, askForStream } from './rig.js'
-import { connectTo, type Wire } from './wire.js'
+import { answer, proxyTo, request, upstreamFor, askForStream } from '../support/proxy-under-test.js'
+import { connectTo, type Wire } from '../support/raw-http.js'
 
 const streamHead = answer('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked')
 

@@ -1,7 +1,7 @@
 // Owns upgrades: WebSocket passes through, everything else that asks for an upgrade is answered as a plain request.
 import { test, type Test } from 'tap'
-import { answer, proxyTo, request, upstreamFor, type Rig } from './rig.js'
-import { connectTo, serveAnswers, type RawServer, type Wire } from './wire.js'
+import { answer, proxyTo, request, upstreamFor, type Rig } from '../support/proxy-under-test.js'
+import { connectTo, serveAnswers, type RawServer, type Wire } from '../support/raw-http.js'
 
 const ok = answer('200 OK', 'Content-Length: 2') + 'ok'
 

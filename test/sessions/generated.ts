@@ -3,7 +3,7 @@
 import { deepStrictEqual, ok } from 'node:assert'
 import fc from 'fast-check'
 import type { Test } from 'tap'
-import type { SessionRecord } from '../../src/ledger/merge.js'
+import type { SessionRecord } from '../../src/ledger/model/merge.js'
 import type { MergingStore } from './merging-store.js'
 
 const HISTORIES = 100_000

@@ -3,7 +3,7 @@
 import { deepStrictEqual, ok } from 'node:assert'
 import t from 'tap'
 import type { SessionEvent } from '../../src/sessions/events.js'
-import type { Observation, SessionNews } from '../../src/sessions/observation.js'
+import type { Observation, SessionNews } from '../../src/sessions/observations.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
 import {
   checkHistories,

@@ -1,6 +1,6 @@
 // Owns the store of the generated histories: it merges what it is told one by one, as the SQL stores do with a batch.
-import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../src/ledger/merge.js'
-import type { Instance } from '../../src/ledger/store.js'
+import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../src/ledger/model/merge.js'
+import type { Instance } from '../../src/ledger/store-port.js'
 import type { CloseEvent, LedgerEvent } from '../../src/sessions/events.js'
 
 export class MergingStore {

@@ -1,6 +1,6 @@
 // Owns what one answer proves of a session: the cases of the wire, one a line.
 import t from 'tap'
-import type { StreamableAnswer } from '../../src/sessions/observation.js'
+import type { StreamableAnswer } from '../../src/sessions/observations.js'
 import { messageSignal, type Signal, streamableSignal } from '../../src/sessions/signals.js'
 
 const client = { address: '127.0.0.1', userAgent: undefined }

@@ -1,7 +1,7 @@
 // Owns the life cycle in this process: which observations become which ledger events, and that memory is bounded.
 import t from 'tap'
 import type { SessionEvent } from '../../src/sessions/events.js'
-import type { Observation, StreamableAnswer } from '../../src/sessions/observation.js'
+import type { Observation, StreamableAnswer } from '../../src/sessions/observations.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
 
 const client = { address: '192.0.2.1', userAgent: 'agent' }

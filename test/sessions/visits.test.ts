@@ -1,9 +1,10 @@
 // Owns session-less clients in this process: what is told of them and when, and that memory is bounded.
 import t from 'tap'
+import { LISTEN_METHOD } from '../../src/mcp/methods.js'
 import type { VisitEvent } from '../../src/sessions/events.js'
-import type { Observation } from '../../src/sessions/observation.js'
+import type { Observation } from '../../src/sessions/observations.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
-import { LISTEN_METHOD, visitorOf } from '../../src/sessions/visits.js'
+import { visitorOf } from '../../src/sessions/visits.js'
 
 const TIMEOUT = 60_000
 

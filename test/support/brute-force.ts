@@ -1,5 +1,5 @@
 // Owns the meanings of DESIGN's queries, computed the obvious way from rows: the oracle of the store's tests.
-import type { ConnectionsQuery, SeriesPoint, SeriesQuery, SessionRow } from '../../src/ledger/store.js'
+import type { ConnectionsQuery, SeriesPoint, SeriesQuery, SessionRow } from '../../src/ledger/store-port.js'
 
 type Span = Pick<SessionRow, 'id' | 'endpointId' | 'transport' | 'connectAt' | 'disconnectAt' | 'reason'>
 

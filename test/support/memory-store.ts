@@ -7,7 +7,7 @@ import type {
   SessionRow,
   StoreReader,
   Totals
-} from '../../src/ledger/store.js'
+} from '../../src/ledger/store-port.js'
 import { bruteConnections, bruteSeries } from './brute-force.js'
 
 const CHUNK_POINTS = 100

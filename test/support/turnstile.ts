@@ -1,9 +1,9 @@
 // Owns the product as a stranger meets it: the real process, its two ports, its answers over HTTP.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const START_TIMEOUT_MS = 20_000

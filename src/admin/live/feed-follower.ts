@@ -1,10 +1,11 @@
 // Owns following the store's feed while somebody listens: a query a second, each open and close told once, an open with
 // who its client is.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { LedgerLog } from '../../ledger/log.js'
-import { reasonOf, SteadyWarning } from '../../ledger/log.js'
-import type { FeedChange, FeedPart, StoreReader } from '../../ledger/store.js'
-import { Transport } from '../../sessions/observation.js'
+import type { FeedChange, FeedPart, StoreReader } from '../../ledger/store-port.js'
+import { Transport } from '../../mcp/transports.js'
+import { reasonOf } from '../../util/errors.js'
+import type { LedgerLog } from '../../util/log.js'
+import { SteadyWarning } from '../../util/log.js'
 
 const INTERVAL_MS = 1_000
 const MAX_CHANGES = 500

@@ -1,10 +1,10 @@
 // Owns bulk writing into an empty store: SQLite in one transaction, MySQL without its secondary indexes until all is in.
-import { dialect as mysql, openMysql } from '../../../src/ledger/mysql/database.js'
-import type { Database, Sql } from '../../../src/ledger/sql/database.js'
-import { sqlStore } from '../../../src/ledger/sql/store.js'
-import { openSqlite } from '../../../src/ledger/sqlite/database.js'
-import { embeddedStore } from '../../../src/ledger/sqlite/store.js'
-import type { Store } from '../../../src/ledger/store.js'
+import { dialect as mysql, openMysql } from '../../../src/ledger/mysql/mysql-database.js'
+import type { Database, Sql } from '../../../src/ledger/sql/sql-database.js'
+import { sqlStore } from '../../../src/ledger/sql/sql-store.js'
+import { openSqlite } from '../../../src/ledger/sqlite/sqlite-database.js'
+import { embeddedStore } from '../../../src/ledger/sqlite/sqlite-store.js'
+import type { Store } from '../../../src/ledger/store-port.js'
 
 /** The tables that grow with the history. */
 const BIG_TABLES = ['endpoint_logs_v2', 'endpoint_minutes_v2']

@@ -1,7 +1,8 @@
 // Owns the queries that are measured, each with random endpoints and windows.
-import { DAY_MS, floorTo, MINUTE_MS } from '../../../src/ledger/rollup.js'
-import type { ConnectionsQuery, SeriesQuery, Store } from '../../../src/ledger/store.js'
-import { Transport } from '../../../src/sessions/observation.js'
+import { floorTo } from '../../../src/ledger/model/rollup.js'
+import type { ConnectionsQuery, SeriesQuery, Store } from '../../../src/ledger/store-port.js'
+import { Transport } from '../../../src/mcp/transports.js'
+import { DAY_MS, MINUTE_MS } from '../../../src/util/time.js'
 import type { Random } from '../../support/random.js'
 
 const HOUR_MS = 60 * MINUTE_MS

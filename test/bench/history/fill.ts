@@ -1,6 +1,7 @@
 // Owns the filling of an empty store with a history: rows, counts and roll-ups as if proxies had written them.
-import { type Database, insertMany, type Param } from '../../../src/ledger/sql/database.js'
-import { saveRecords } from '../../../src/ledger/sql/records.js'
+import { saveRecords } from '../../../src/ledger/sql/session-rows.js'
+import { type Database, type Param } from '../../../src/ledger/sql/sql-database.js'
+import { insertMany } from '../../../src/ledger/sql/statements.js'
 import { inBulk } from './bulk.js'
 import type { History } from './history.js'
 import { type BucketRow, Rollups } from './rollups.js'

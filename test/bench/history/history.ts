@@ -1,8 +1,8 @@
 // Owns a made-up history: sessions in the order in which they began, of realistic lengths and hours, some still open.
-import type { SessionRecord } from '../../../src/ledger/merge.js'
-import { DAY_MS, MINUTE_MS } from '../../../src/ledger/rollup.js'
+import type { SessionRecord } from '../../../src/ledger/model/merge.js'
+import { Transport } from '../../../src/mcp/transports.js'
 import type { CloseReason, FinalReason } from '../../../src/sessions/events.js'
-import { Transport } from '../../../src/sessions/observation.js'
+import { DAY_MS, MINUTE_MS } from '../../../src/util/time.js'
 import type { Random } from '../../support/random.js'
 
 const HOUR_MS = 60 * MINUTE_MS

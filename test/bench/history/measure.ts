@@ -1,7 +1,7 @@
 // Owns the figures of the queries over loaded histories: p50 and p95 through the store port, one table a store.
 // node dist/test/bench/history/measure.js --store sqlite:/tmp/1m.db --store sqlite:/tmp/10m.db [--days 30] [--only minutes]
 import { parseArgs } from 'node:util'
-import { DAY_MS } from '../../../src/ledger/rollup.js'
+import { DAY_MS } from '../../../src/util/time.js'
 import { Random } from '../../support/random.js'
 import { isSqlite, storeAt } from './bulk.js'
 import { type Case, cases, type Subject } from './cases.js'

@@ -1,6 +1,7 @@
 // Owns the roll-ups of a bulk load: the ledger's own arithmetic, summed up in flat arrays (a map of 15 M buckets is too big).
-import type { SessionRecord } from '../../../src/ledger/merge.js'
-import { type Bucket, DAY_MS, floorTo, MINUTE_MS, RollupDelta } from '../../../src/ledger/rollup.js'
+import type { SessionRecord } from '../../../src/ledger/model/merge.js'
+import { type Bucket, floorTo, RollupDelta } from '../../../src/ledger/model/rollup.js'
+import { DAY_MS, MINUTE_MS } from '../../../src/util/time.js'
 
 /** Rows whose changes are collected before they go into the arrays. */
 const COLLECTED_ROWS = 20_000

@@ -1,6 +1,6 @@
 // Owns the peer `@fastify/http-proxy`, set up as its documentation has it; undici keeps its upstream connections.
-import Fastify from 'fastify'
 import fastifyHttpProxy from '@fastify/http-proxy'
+import Fastify from 'fastify'
 import { BODY_BYTES } from '../sizes.js'
 
 const app = Fastify({ keepAliveTimeout: 60_000, bodyLimit: 2 * BODY_BYTES })

@@ -1,7 +1,7 @@
 // Owns that the chart says what the minute series says, point by point, and lets its range be chosen.
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { embeddedStore } from '../../../src/ledger/sqlite/store.js'
+import { embeddedStore } from '../../../src/ledger/sqlite/sqlite-store.js'
 import type { LedgerEvent } from '../../../src/sessions/events.js'
 import { startFakeGateway } from '../../support/fake-gateway.js'
 import { Random } from '../../support/random.js'

@@ -1,0 +1,37 @@
+// Owns what is asked of every request before its route: from where it comes, and the token it shows.
+import type { FastifyInstance } from 'fastify'
+import type { Scope } from '../../config/admin-token.js'
+import { ForbiddenError } from '../schemas/admin-errors.js'
+import { foreignness } from './origins.js'
+import { bearerToken, type Gate } from './tokens.js'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Answered without a token. */
+    public?: boolean
+    /** What a token must allow; `read` where it is left out. */
+    scope?: Scope
+  }
+  interface FastifyRequest {
+    /** Who asks, for the log. */
+    operator: string
+  }
+}
+
+/** Unknown routes included. */
+export function guardAccess(app: FastifyInstance, gate: Gate, allowedOrigins: readonly string[]): void {
+  app.decorateRequest('operator', '')
+  app.addHook('onRequest', (request, _reply, done) => {
+    const reason = foreignness(request.headers, { allowed: allowedOrigins, onlyLoopback: gate.isOpen })
+    if (reason !== undefined) return done(new ForbiddenError(reason))
+    const { public: isPublic, scope = 'read' } = request.routeOptions.config
+    if (!isPublic) {
+      try {
+        request.operator = gate.admit(bearerToken(request.headers.authorization), scope, request.ip)
+      } catch (error) {
+        return done(error as Error)
+      }
+    }
+    done()
+  })
+}

@@ -1,0 +1,43 @@
+// Owns how ids and addresses are shown where they shall not be known: in logs always, elsewhere with --mask.
+import { createHmac } from 'node:crypto'
+import { isIPv6 } from 'node:net'
+import { ipv6Groups } from '../../util/ipv6.js'
+
+const SHOWN_CHARACTERS = 8
+const HASH_BYTES = 8
+
+export class Mask {
+  readonly #key: Buffer
+  /** Whether answers and events are masked too. */
+  readonly isOn: boolean
+
+  constructor(key: Buffer, isOn: boolean) {
+    this.#key = key
+    this.isOn = isOn
+  }
+
+  /** For a log line: the first characters, of a short id at most half, and a keyed hash. */
+  loggedId(sessionId: string): string {
+    const shown = sessionId.slice(0, Math.min(SHOWN_CHARACTERS, sessionId.length >> 1))
+    return `${shown}-${createHmac('sha256', this.#key)
+      .update(sessionId)
+      .digest('hex')
+      .slice(0, 2 * HASH_BYTES)}`
+  }
+
+  /** For an answer. */
+  sessionId(sessionId: string): string {
+    return this.isOn ? this.loggedId(sessionId) : sessionId
+  }
+
+  /** For an answer or a log line: IPv4 without its last 8 bits, IPv6 with its first 48. */
+  address(address: string): string {
+    if (!this.isOn) return address
+    return isIPv6(address) ? maskIPv6(address) : address.replace(/\.\d+$/, '.0')
+  }
+}
+
+function maskIPv6(address: string): string {
+  const kept = ipv6Groups(address).slice(0, 3).join(':')
+  return kept === '0:0:0' ? '::' : `${kept}::`
+}

@@ -1,0 +1,99 @@
+// Owns who may ask the admin port: bearer tokens compared in constant time, and an end to guessing them.
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { isIPv6 } from 'node:net'
+import { SCOPES, type Scope, type Token } from '../../config/admin-token.js'
+import { ipv6Groups } from '../../util/ipv6.js'
+import { ForbiddenError, TooManyTriesError, UnauthorizedError } from '../schemas/admin-errors.js'
+
+interface KnownToken {
+  digest: Buffer
+  scope: Scope
+}
+
+const allow = (tokens: readonly KnownToken[], wanted: Scope): boolean =>
+  tokens.some(({ scope }) => SCOPES.indexOf(scope) >= SCOPES.indexOf(wanted))
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+export class Gate {
+  readonly #tokens: KnownToken[]
+  readonly #failures: FailedTries
+
+  /** Without tokens everyone may do everything. */
+  constructor(tokens: readonly Token[], now: () => number) {
+    this.#tokens = tokens.map(({ secret, scope }) => ({ digest: digest(secret), scope }))
+    this.#failures = new FailedTries(now)
+  }
+
+  get isOpen(): boolean {
+    return this.#tokens.length === 0
+  }
+
+  /**
+   * Who shows `secret`, as a name for the log. Throws for whoever may not do what needs `scope`. The time this takes tells
+   * nothing of the tokens.
+   */
+  admit(secret: string | undefined, scope: Scope, peer: string): string {
+    if (this.isOpen) return 'anyone'
+    if (!secret) throw new UnauthorizedError()
+    const retryAfterMs = this.#failures.blockedMs(peer)
+    if (retryAfterMs > 0) throw new TooManyTriesError(retryAfterMs)
+    const given = digest(secret)
+    const found = this.#matching(given)
+    if (found.length === 0) {
+      this.#failures.note(peer)
+      throw new UnauthorizedError()
+    }
+    if (!allow(found, scope)) throw new ForbiddenError()
+    return `token ${given.toString('hex', 0, 4)}`
+  }
+
+  /** The most that one who was admitted to read may do. */
+  scopeOf(secret: string | undefined): Exclude<Scope, 'metrics'> {
+    return this.isOpen || (secret && allow(this.#matching(digest(secret)), 'write')) ? 'write' : 'read'
+  }
+
+  #matching(given: Buffer): KnownToken[] {
+    return this.#tokens.filter(token => timingSafeEqual(token.digest, given))
+  }
+}
+
+/** The token of an `Authorization: Bearer` header. */
+export const bearerToken = (authorization: string | undefined): string | undefined =>
+  /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
+
+const MAX_FAILURES = 10
+const WINDOW_MS = 60_000
+const MAX_PEERS = 10_000
+
+/** Wrong tokens by peer: after ten within a minute the peer is refused until that minute is over. */
+class FailedTries {
+  /** Oldest first; of more peers than fit the oldest is forgotten. */
+  readonly #peers = new Map<string, { count: number; until: number }>()
+  readonly #now: () => number
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  blockedMs(peer: string): number {
+    const tries = this.#peers.get(networkOf(peer))
+    return tries && tries.count >= MAX_FAILURES ? Math.max(0, tries.until - this.#now()) : 0
+  }
+
+  note(peer: string): void {
+    const network = networkOf(peer)
+    const tries = this.#peers.get(network)
+    if (tries && tries.until > this.#now()) {
+      tries.count++
+      return
+    }
+    this.#peers.delete(network)
+    this.#peers.set(network, { count: 1, until: this.#now() + WINDOW_MS })
+    if (this.#peers.size > MAX_PEERS) this.#peers.delete(this.#peers.keys().next().value!)
+  }
+}
+
+/** One who has an IPv6 address has its /64. */
+const networkOf = (peer: string): string =>
+  isIPv6(peer) && !peer.startsWith('::ffff:') ? ipv6Groups(peer).slice(0, 4).join(':') : peer

@@ -1,0 +1,53 @@
+// Owns what the admin port asks of the gateway itself: whether it answers, and an endpoint's tools.
+import { Expiring } from '../../util/expiring-cache.js'
+import { GatewayError } from '../schemas/admin-errors.js'
+import type { Tool } from '../schemas/monitoring-schemas.js'
+import type { EndpointUrls } from './tool-list.js'
+
+const ANSWER_TIMEOUT_MS = 2_000
+const ANSWER_KEPT_MS = 1_000
+const TOOLS_TIMEOUT_MS = 5_000
+const TOOLS_KEPT_MS = 10_000
+const MAX_ENDPOINTS_KEPT = 100
+
+export class Gateway {
+  readonly #url: URL
+  readonly #urlsOf: (endpointId: string) => EndpointUrls
+  readonly #answers = new Expiring<boolean>(ANSWER_KEPT_MS, 1)
+  readonly #tools = new Expiring<Tool[]>(TOOLS_KEPT_MS, MAX_ENDPOINTS_KEPT)
+
+  constructor(url: URL, urlsOf: (endpointId: string) => EndpointUrls) {
+    this.#url = url
+    this.#urlsOf = urlsOf
+  }
+
+  /** Whether it answers HTTP at all, whatever it says. */
+  answers(): Promise<boolean> {
+    return this.#answers.get('', async () => {
+      try {
+        const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+        const response = await fetch(this.#url, { redirect: 'manual', signal })
+        await response.body?.cancel()
+        return true
+      } catch {
+        return false
+      }
+    })
+  }
+
+  /** The tools of an endpoint. Throws `GatewayError`, and what the endpoint's URLs throw. */
+  tools(endpointId: string): Promise<Tool[]> {
+    return this.#tools.get(endpointId, async () => {
+      const urls = this.#urlsOf(endpointId)
+      const signal = AbortSignal.timeout(TOOLS_TIMEOUT_MS)
+      try {
+        // Loaded when it is asked for: an MCP client takes as long to start and as much memory as all the rest.
+        const { toolsOf } = await import('./tool-list.js')
+        return await toolsOf(urls, signal)
+      } catch (error) {
+        const reason = signal.aborted ? `no answer within ${TOOLS_TIMEOUT_MS} ms` : String(error)
+        throw new GatewayError(`the gateway does not tell the tools of this endpoint: ${reason}`)
+      }
+    })
+  }
+}

@@ -1,0 +1,90 @@
+// Owns asking the gateway for the tools of an endpoint, as an MCP client.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
+import { ListToolsResultSchema } from '@modelcontextprotocol/sdk/types.js'
+import type { Tool } from '../schemas/monitoring-schemas.js'
+
+/** Where the gateway serves an endpoint. */
+export interface EndpointUrls {
+  streamable: URL
+  sse: URL
+}
+
+const TERMINATE_TIMEOUT_MS = 1_000
+/** Of all that the gateway says on the way to its tools; read into JSON at once. */
+const MAX_BYTES = 1_000_000
+
+/** Rejects with what went wrong over Streamable HTTP, where the older transport does no better. */
+export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSignal): Promise<Tool[]> {
+  return await listTools(
+    signal,
+    fetch => new StreamableHTTPClientTransport(streamable, { fetch }) as Transport
+  ).catch(async (error: unknown) => {
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- gateways older than Streamable HTTP
+    const legacy = listTools(signal, fetch => new SSEClientTransport(sse, { fetch }))
+    return await legacy.catch(() => Promise.reject(error as Error))
+  })
+}
+
+/** A transport whose session can be ended. */
+type Closing<T> = T & { terminateSession?: () => Promise<void> }
+
+/** Over a session of its own, which is ended at once, and of which nothing stays open. */
+async function listTools(
+  signal: AbortSignal,
+  open: (fetch: typeof globalThis.fetch) => Closing<Transport>
+): Promise<Tool[]> {
+  const over = new AbortController()
+  const transport = open(boundedFetch(over))
+  const client = new Client({ name: 'mcp-turnstile', version: '1' })
+  try {
+    // A transport that starts does not know of the signal.
+    return await Promise.race([allTools(client, transport, signal), rejectedBy(signal)])
+  } finally {
+    await Promise.race([transport.terminateSession?.().catch(() => undefined), sleep(TERMINATE_TIMEOUT_MS)])
+    await client.close()
+    over.abort()
+  }
+}
+
+async function allTools(client: Client, transport: Transport, signal: AbortSignal): Promise<Tool[]> {
+  await client.connect(transport, { signal })
+  const tools: Tool[] = []
+  let cursor: string | undefined
+  do {
+    // Not `client.listTools`, which makes validators of the schemas of all tools.
+    const request = { method: 'tools/list', params: { cursor } } as const
+    const page = await client.request(request, ListToolsResultSchema, { signal })
+    tools.push(...page.tools)
+    cursor = page.nextCursor
+  } while (cursor !== undefined)
+  return tools
+}
+
+const rejectedBy = (signal: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => {
+    const rejectNow = (): void => reject(signal.reason as Error)
+    if (signal.aborted) rejectNow()
+    else signal.addEventListener('abort', rejectNow)
+  })
+
+/** Breaks off when all answers together say too much, and when it is over. */
+function boundedFetch(over: AbortController): typeof fetch {
+  let left = MAX_BYTES
+  const count = () =>
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        left -= chunk.length
+        if (left < 0) controller.error(new Error(`it says more than ${MAX_BYTES} bytes`))
+        else controller.enqueue(chunk)
+      }
+    })
+  return async (input, init) => {
+    init?.signal?.addEventListener('abort', () => over.abort())
+    const response = await fetch(input, { ...init, signal: over.signal })
+    return new Response(response.body?.pipeThrough(count()) ?? null, response)
+  }
+}

@@ -1,0 +1,44 @@
+// Owns reading sessions from the store page by page.
+import type { ConnectionsQuery, SessionRow, StoreReader } from '../../ledger/store-port.js'
+import { storedId } from '../../mcp/stored-ids.js'
+import type { Position } from '../schemas/cursor.js'
+import { CHUNK_ROWS } from './streamed-response.js'
+
+/** The rows of one page, in chunks, and the position of the last when more follow. */
+export async function readPage(
+  store: StoreReader,
+  query: ConnectionsQuery
+): Promise<{ chunks: SessionRow[][]; last?: Position }> {
+  const chunks: SessionRow[][] = []
+  const reading = readAll(store, query)
+  for (;;) {
+    const { done, value } = await reading.next()
+    if (!done) chunks.push(value)
+    else return { chunks, ...(value && { last: value }) }
+  }
+}
+
+/** Chunk by chunk, each read when it is asked for; in the end the position of the last row if the limit cut it short. */
+export async function* readAll(
+  store: StoreReader,
+  query: ConnectionsQuery
+): AsyncGenerator<SessionRow[], Position | undefined> {
+  let after = query.after
+  for (let left = query.limit; left > 0; left -= CHUNK_ROWS) {
+    const length = Math.min(left, CHUNK_ROWS)
+    const rows = await store.connections({ ...query, ...(after && { after }), limit: length + 1 })
+    const chunk = rows.slice(0, length)
+    if (chunk.length > 0) yield chunk
+    if (rows.length === chunk.length) return undefined
+    const { connectAt, id } = chunk.at(-1)!
+    after = { connectAt, id }
+  }
+  return after
+}
+
+/** The filter for an endpoint in its stored form; undefined when no stored session can be of it. */
+export function ofEndpoint(raw: string | undefined): { endpointId?: string } | undefined {
+  if (raw === undefined) return {}
+  const endpointId = storedId(raw)
+  return endpointId === undefined ? undefined : { endpointId }
+}

@@ -1,0 +1,23 @@
+// Owns the route that Prometheus scrapes.
+import type { FastifyPluginCallback } from 'fastify'
+import { CONTENT_TYPE } from '../../metrics/exposition.js'
+import { answers } from '../schemas/query-schemas.js'
+import type { Metrics } from '../scrape.js'
+
+export const metricsRoutes: FastifyPluginCallback<{ metrics: Metrics }> = (app, { metrics }, done) => {
+  app.get(
+    '/metrics',
+    {
+      config: { scope: 'metrics' },
+      schema: {
+        tags: ['metrics'],
+        summary: "The metrics, in Prometheus' text format",
+        response: answers({
+          200: { description: 'the metrics', content: { 'text/plain': { schema: { type: 'string' } } } }
+        })
+      }
+    },
+    async (_request, reply) => reply.type(CONTENT_TYPE).send(await metrics.text())
+  )
+  done()
+}

@@ -1,0 +1,105 @@
+// Owns how the admin port says no: one form for every error, `{statusCode, error, message}`.
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { JSON_TYPE } from './media-types.js'
+
+/** An answer that is not the one asked for. The message says what to do. */
+export abstract class AdminError extends Error {
+  abstract readonly code: string
+  abstract readonly statusCode: number
+  /** Header fields that belong to the answer. */
+  readonly headers: Record<string, string> = {}
+}
+
+/** A query that cannot be answered. The message names the parameter and says what to change. */
+export class BadQueryError extends AdminError {
+  readonly code = 'BAD_QUERY'
+  readonly statusCode = 400
+}
+
+/** No bearer token, or a wrong one. */
+export class UnauthorizedError extends AdminError {
+  readonly code = 'UNAUTHORIZED'
+  readonly statusCode = 401
+  override readonly headers = { 'www-authenticate': 'Bearer' }
+
+  constructor() {
+    super('the admin token is missing or wrong: send it as "Authorization: Bearer TOKEN"')
+  }
+}
+
+/** The token does not allow this, or the request comes from where none may come. */
+export class ForbiddenError extends AdminError {
+  readonly code = 'FORBIDDEN'
+  readonly statusCode = 403
+
+  constructor(
+    message = 'this token may only read, or only metrics: use one without the prefix read: or metrics:'
+  ) {
+    super(message)
+  }
+}
+
+/** What is asked for is switched off. */
+export class NotServedError extends AdminError {
+  readonly code = 'NOT_SERVED'
+  readonly statusCode = 404
+}
+
+/** Too many wrong tokens from one peer. */
+export class TooManyTriesError extends AdminError {
+  readonly code = 'TOO_MANY_TRIES'
+  readonly statusCode = 429
+  override readonly headers: Record<string, string>
+
+  constructor(retryAfterMs: number) {
+    const seconds = Math.ceil(retryAfterMs / 1_000)
+    super(`too many wrong tokens: try again in ${seconds} s`)
+    this.headers = { 'retry-after': String(seconds) }
+  }
+}
+
+/** What an operator asked for could not be done. */
+export class ActionError extends AdminError {
+  constructor(
+    readonly code: 'GATEWAY_REFUSED' | 'NOT_HERE' | 'NOT_POSSIBLE',
+    message: string
+  ) {
+    super(message)
+  }
+
+  get statusCode(): number {
+    return this.code === 'GATEWAY_REFUSED' ? 502 : 409
+  }
+}
+
+/** The gateway did not tell what was asked of it. */
+export class GatewayError extends AdminError {
+  readonly code = 'GATEWAY_FAILED'
+  readonly statusCode = 502
+}
+
+/** Answers with an error's own status and message when it is meant for the caller, else with 500 and no word of the cause. */
+export function sendError(
+  error: FastifyError | AdminError,
+  request: FastifyRequest,
+  reply: FastifyReply
+): void {
+  if (error instanceof AdminError) {
+    reply.headers(error.headers)
+    return send(reply, error.statusCode, error.message)
+  }
+  const statusCode = error.statusCode ?? 500
+  if (statusCode >= 400 && statusCode < 500) return send(reply, statusCode, error.message)
+  request.log.error({ err: error, route: request.routeOptions.url }, 'admin query failed')
+  send(reply, 500, `the query failed: the cause is in the log, as reqId ${request.id}`)
+}
+
+export function sendNotFound(request: FastifyRequest, reply: FastifyReply): void {
+  send(reply, 404, `nothing here answers ${request.method} ${request.url.split('?', 1).join()}`)
+}
+
+function send(reply: FastifyReply, statusCode: number, message: string): void {
+  // The route may have named the type of what it wanted to send.
+  void reply.code(statusCode).type(JSON_TYPE).send({ statusCode, error: STATUS_CODES[statusCode], message })
+}

@@ -1,0 +1,74 @@
+// Owns what /metrics tells: the figures of all processes as one, those of the store, and which version this is.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { StoreReader } from '../ledger/store-port.js'
+import { transportNames } from '../mcp/transports.js'
+import { Exposition, type Snapshot } from '../metrics/exposition.js'
+import { MAX_ENDPOINTS, OTHER } from '../metrics/labels.js'
+import { gauge, type Labels, type Metric, sample, type Value } from '../metrics/metric.js'
+import { Expiring } from '../util/expiring-cache.js'
+
+/** A store that is silent does not hold up a scrape for longer. */
+const STORE_TIMEOUT_MS = 2_000
+/** However many ask, the store is asked once in so long. */
+const CENSUS_KEPT_MS = 1_000
+
+/** Of each process of the proxy, in their order; undefined for one that does not answer. */
+export type Snapshots = () => Promise<(Snapshot | undefined)[]>
+
+export class Metrics {
+  readonly #store: Pick<StoreReader, 'busiest' | 'census'>
+  readonly #snapshots: Snapshots
+  readonly #build: Metric
+  readonly #exposition = new Exposition()
+  readonly #census = new Expiring<Metric[]>(CENSUS_KEPT_MS, 1)
+  /** Where sessions were seen open: told as 0 when there are none any more. */
+  readonly #seen = new Map<string, Labels>()
+
+  constructor(store: StoreReader, snapshots: Snapshots, version: string) {
+    this.#store = store
+    this.#snapshots = snapshots
+    const labels = { version, node_version: process.version }
+    this.#build = gauge('turnstile_build_info', '1, with what runs as labels.', [sample(1, labels)])
+  }
+
+  /** In Prometheus' text format. */
+  async text(): Promise<string> {
+    const [snapshots, sessions] = await Promise.all([this.#snapshots(), this.#sessions()])
+    const processes = snapshots.filter(snapshot => snapshot !== undefined).length
+    const answering = gauge('turnstile_processes', 'Processes of this proxy that answer.', processes)
+    return await this.#exposition.text(snapshots, [this.#build, answering, ...sessions])
+  }
+
+  /** A store that cannot be read leaves all else as it is. */
+  async #sessions(): Promise<Metric[]> {
+    const counting = this.#census.get('', () => this.#count()).catch(() => [])
+    const metrics = await Promise.race([counting, sleep(STORE_TIMEOUT_MS, [], { ref: false })])
+    const isReadable = Number(metrics.length > 0)
+    return [...metrics, gauge('turnstile_store_readable', '1: the store answers queries.', isReadable)]
+  }
+
+  async #count(): Promise<Metric[]> {
+    const { endpoints } = this.#exposition
+    if (!endpoints.isFull)
+      for (const name of await this.#store.busiest({ limit: MAX_ENDPOINTS })) endpoints.add(name)
+    const { open, drift } = await this.#store.census({ named: endpoints.names })
+    const values = new Map<string, Value>()
+    for (const { endpointId, transport: type, openNum } of open) {
+      const [endpoint, transport] = [endpointId ?? OTHER, transportNames[type]]
+      const key = `${endpoint} ${transport}`
+      values.set(key, sample(openNum, { endpoint, transport }))
+      this.#seen.set(key, { endpoint, transport })
+    }
+    for (const [key, labels] of this.#seen) if (!values.has(key)) values.set(key, sample(0, labels))
+    return [
+      gauge('turnstile_sessions_active', 'Open sessions in the store, those of all proxies.', [
+        ...values.values()
+      ]),
+      gauge(
+        'turnstile_sessions_drift',
+        'By how much connect_num and the open sessions in the store differ; other than 0 is a fault: run mcp-turnstile check.',
+        drift
+      )
+    ]
+  }
+}

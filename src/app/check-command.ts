@@ -1,0 +1,36 @@
+// Owns `mcp-turnstile check`: prints where counts and roll-ups differ from the sessions, and puts them right if asked.
+import { existsSync } from 'node:fs'
+import type { StoreLocation } from '../config/settings.js'
+import { openMysql } from '../ledger/mysql/mysql-database.js'
+import type { Database } from '../ledger/sql/sql-database.js'
+import { check, repair } from '../ledger/sql/write/check.js'
+import { openSqlite } from '../ledger/sqlite/sqlite-database.js'
+
+/** The exit code: 0 when all is as it should be, or is now; 1 when something differs. */
+export async function runCheck(options: { store: StoreLocation; repair: boolean }): Promise<number> {
+  const db = openDatabase(options.store)
+  try {
+    await db.migrate()
+    const endpoints = new Set<string>()
+    let differences = 0
+    for await (const { endpointId, figure, off } of check(db)) {
+      console.log(`${JSON.stringify(endpointId)} ${figure}: off by ${off}`)
+      endpoints.add(endpointId)
+      differences++
+    }
+    if (options.repair && differences > 0) await repair(db, [...endpoints], Date.now())
+    console.log(
+      `${differences} figures of ${endpoints.size} endpoints differ${options.repair ? 'ed; put right' : ''}`
+    )
+    return differences > 0 && !options.repair ? 1 : 0
+  } finally {
+    await db.close()
+  }
+}
+
+function openDatabase(location: StoreLocation): Database {
+  if (location.kind === 'mysql') return openMysql(location.url)
+  if (!existsSync(location.path))
+    throw new Error(`there is no database at ${location.path}: give its --store`)
+  return openSqlite(location.path)
+}

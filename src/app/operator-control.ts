@@ -1,0 +1,61 @@
+// Owns what operators have done to sessions and endpoints: gateway, streams and ledger together.
+import { ActionError } from '../admin/schemas/admin-errors.js'
+import type { Recorder } from '../ledger/pipeline/recorder.js'
+import type { Shipper } from '../ledger/pipeline/shipper.js'
+import { Transport } from '../mcp/transports.js'
+import type { Proxy } from '../proxy/proxy-server.js'
+import type { Suspect } from '../sessions/suspects.js'
+import { type OwnRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
+import type { WorkerControl } from './rpc.js'
+
+const SETTLE_TIMEOUT_MS = 2_000
+
+export interface ControlOptions {
+  proxy: Proxy
+  recorder: Recorder
+  shipper: Shipper
+  own: OwnRequests
+}
+
+export function operatorControl({ proxy, recorder, shipper, own }: ControlOptions): WorkerControl {
+  return {
+    async end({ endpointId, sessionId, transport }) {
+      // Before the DELETE: what clients see of it comes later.
+      const at = Date.now()
+      const streams = proxy.streamsOf(endpointId, sessionId)
+      if (transport === Transport.sessionless)
+        throw new ActionError('NOT_POSSIBLE', 'a session-less client has no session that could be ended')
+      if (transport === Transport.sse && streams.length === 0)
+        throw new ActionError(
+          'NOT_HERE',
+          'its stream runs through another proxy: ask the admin port of that one'
+        )
+      if (transport === Transport.streamable)
+        await deleteSession(own, { endpointId, sessionId: streams[0]?.sessionId ?? sessionId })
+      recorder.record([{ type: 'close', endpointId, sessionId, at, reason: 'killed' }])
+      for (const stream of streams) stream.cut()
+    },
+    knows: session => own.knows(session),
+    cut({ endpointId, sessionId }) {
+      for (const stream of proxy.streamsOf(endpointId, sessionId)) stream.cut()
+    },
+    settled: () => shipper.drain(SETTLE_TIMEOUT_MS),
+    drain(endpointId, on) {
+      if (on) proxy.draining.add(endpointId)
+      else proxy.draining.delete(endpointId)
+    },
+    draining: () => proxy.draining
+  }
+}
+
+/** Throws `ActionError` unless the gateway forgot the session. */
+async function deleteSession(own: OwnRequests, session: Suspect): Promise<void> {
+  const refused = (reason: string) =>
+    new ActionError('GATEWAY_REFUSED', `the gateway does not end the session (${reason}): it is still open`)
+  const status = await own.end(session).catch((error: unknown) => {
+    throw error instanceof UnreachableSession
+      ? new ActionError('NOT_POSSIBLE', error.message)
+      : refused('it cannot be reached')
+  })
+  if (status !== 404 && (status < 200 || status > 299)) throw refused(`it answers ${status}`)
+}

@@ -1,0 +1,105 @@
+// Owns what one proxy tells of itself to Prometheus: traffic, operations, sessions it committed, ledger, process.
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Outbox } from '../ledger/pipeline/outbox.js'
+import type { Recorder } from '../ledger/pipeline/recorder.js'
+import { LAG_BOUNDS, type Shipper } from '../ledger/pipeline/shipper.js'
+import type { Keeper } from '../ledger/pipeline/store-maintenance.js'
+import type { StoreWriter } from '../ledger/store-port.js'
+import type { Snapshot } from '../metrics/exposition.js'
+import { counter, gauge, type PortableMetric, sample } from '../metrics/metric.js'
+import type { Operations } from '../metrics/operations.js'
+import { processMetrics } from '../metrics/process-metrics.js'
+import type { Proxy } from '../proxy/proxy-server.js'
+import type { SessionTracker } from '../sessions/tracker.js'
+import type { UpstreamWatch } from '../upkeep/upstream-watch.js'
+
+/** A scrape waits no longer for the thread that writes the store. */
+const STORE_TIMEOUT_MS = 1_000
+
+export interface InstanceParts {
+  proxy: Proxy
+  operations: Operations
+  tracker: SessionTracker
+  outbox: Outbox
+  recorder: Recorder
+  shipper: Shipper
+  keeper: Keeper
+  store: StoreWriter
+  /** Undefined where nobody watches the gateway. */
+  watch: UpstreamWatch | undefined
+}
+
+/** Answers with the figures of the moment. */
+export function instanceMetrics(parts: InstanceParts): () => Promise<[Snapshot]> {
+  const { proxy, operations, store } = parts
+  const process = randomUUID()
+  const ofProcess = processMetrics()
+  let committed: PortableMetric[] = []
+  const readCommitted = async (): Promise<void> => {
+    const reading = store.metrics().then(metrics => void (committed = metrics))
+    await Promise.race([reading.catch(() => undefined), sleep(STORE_TIMEOUT_MS, undefined, { ref: false })])
+  }
+  return async () => {
+    const [processes] = await Promise.all([ofProcess(), readCommitted()])
+    const metrics = [
+      ...committed,
+      ...operations.metrics(),
+      ...proxy.metrics(),
+      ...ledgerMetrics(parts),
+      ...processes
+    ]
+    return [{ process, metrics }]
+  }
+}
+
+function ledgerMetrics({
+  tracker,
+  outbox,
+  recorder,
+  shipper,
+  keeper,
+  watch
+}: InstanceParts): PortableMetric[] {
+  const { oldestAt } = outbox
+  const age = oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt) / 1_000
+  const isUp = watch && Number(!watch.away)
+  return [
+    gauge('turnstile_upstream_up', '1: the gateway takes connections; 0: it does not.', isUp, 'min'),
+    counter(
+      'turnstile_unstorable_ids_total',
+      'Requests that were not accounted because their endpoint or session id is not visible ASCII.',
+      tracker.unstorableIds
+    ),
+    gauge('turnstile_outbox_events', 'Events on disk that the store does not have yet.', outbox.depth),
+    gauge('turnstile_outbox_oldest_seconds', 'Age of the oldest of them; 0: there is none.', age, 'max'),
+    gauge(
+      'turnstile_outbox_size_bytes',
+      'Size of the outbox, without its write-ahead log.',
+      outbox.sizeBytes
+    ),
+    gauge(
+      'turnstile_outbox_up',
+      '1: the outbox can be written.',
+      Number(recorder.failure === undefined),
+      'min'
+    ),
+    counter(
+      'turnstile_events_lost_total',
+      'Events that could not be written to the outbox.',
+      recorder.lostEvents
+    ),
+    counter('turnstile_events_shipped_total', 'Events that the store has.', shipper.shippedEvents),
+    {
+      name: 'turnstile_ship_lag_seconds',
+      help: 'Time from an open or close until it was in the store; of each batch the oldest.',
+      bounds: LAG_BOUNDS,
+      series: [shipper.lag.series({})]
+    },
+    gauge('turnstile_store_up', '1: the store can be written.', Number(shipper.failure === undefined), 'min'),
+    counter('turnstile_store_errors_total', 'Failed attempts to write the store, by who made them.', [
+      sample(shipper.errors, { by: 'shipper' }),
+      sample(keeper.errors, { by: 'keeper' })
+    ])
+  ]
+}

@@ -1,0 +1,240 @@
+// Owns how the text of a setting becomes its value.
+import { readFileSync } from 'node:fs'
+import { BlockList, isIP, isIPv6 } from 'node:net'
+import { MAX_DURATION_MS } from '../util/time.js'
+import type { Token } from './admin-token.js'
+
+/** How the text of a setting becomes its value. */
+export interface Kind<T> {
+  placeholder: string
+  /** What is usable, as the end of a sentence. */
+  expected: string
+  /** Undefined: not usable. */
+  parse(text: string): T | undefined
+  /** What the flag means when it stands alone; without it, the flag needs a value. */
+  alone?: string
+}
+
+/** Where to listen: an IP address without brackets, or a host name; port 0 is any free one. */
+export interface Address {
+  host: string
+  port: number
+}
+
+/** Which database keeps the ledger. `url` holds a password: not for logs. */
+export type StoreLocation = { kind: 'sqlite'; path: string } | { kind: 'mysql'; url: string }
+const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+
+export const upstreamUrl: Kind<URL> = {
+  placeholder: 'URL',
+  expected: 'an http or https URL without user, password and query, such as http://127.0.0.1:3000',
+  parse(text) {
+    const plain = /^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/i.test(text)
+    return plain && URL.canParse(text) ? new URL(text) : undefined
+  }
+}
+
+export const address: Kind<Address> = {
+  placeholder: 'HOST:PORT',
+  expected: 'host:port with a port from 0 to 65535, such as 127.0.0.1:8080 or [::1]:8080',
+  parse(text) {
+    const [, ipv6, name, digits] = /^(?:\[(.+)\]|([\w.-]+)):(\d{1,5})$/.exec(text) ?? []
+    const host = ipv6 ?? name
+    const port = Number(digits)
+    if (host === undefined || port > 65_535) return undefined
+    const isHost = ipv6 === undefined ? /[^\d.]/.test(host) || isIP(host) === 4 : isIPv6(host)
+    return isHost ? { host, port } : undefined
+  }
+}
+
+export const store: Kind<StoreLocation> = {
+  placeholder: 'STORE',
+  expected:
+    'sqlite:PATH or mysql://user:password@host:port/database (special characters in user and password percent-encoded)',
+  parse(text) {
+    const path = /^sqlite:(?!\/\/)(.+)$/.exec(text)?.[1]
+    if (path !== undefined) return { kind: 'sqlite', path }
+    const database = /^mysql:\/\/[^@/?#\s]+@[^@/?#\s]+\/[^@/?#\s]+(\?[^#\s]*)?$/.test(text)
+    return database && URL.canParse(text) && isPercentEncoded(text) ? { kind: 'mysql', url: text } : undefined
+  }
+}
+
+export const storeFile: Kind<StoreLocation> = {
+  placeholder: 'FILE',
+  expected: `a file that can be read, with ${store.expected}`,
+  parse: path => readIn(path, text => store.parse(text.trim()))
+}
+
+export const duration: Kind<number> = {
+  placeholder: 'TIME',
+  expected: 'a time of at most 596h with its unit, such as 500ms, 300s, 5m or 1h, or 0',
+  parse(text) {
+    if (text === '0') return 0
+    const [, digits, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? []
+    const ms = Number(digits) * unitsMs[unit as keyof typeof unitsMs]
+    return ms <= MAX_DURATION_MS ? ms : undefined
+  }
+}
+
+const MIN_AGE_MS = 3_600_000
+
+/** How long something is kept: no timer waits for it, so it may be long. */
+export const age: Kind<number> = {
+  placeholder: 'TIME',
+  expected: 'a time of at least 1h with its unit, such as 12h or 30d, or 0',
+  parse(text) {
+    if (text === '0') return 0
+    const [, digits, unit] = /^(\d{1,5})(h|d)$/.exec(text) ?? []
+    const ms = Number(digits) * (unit === 'd' ? 24 : 1) * unitsMs.h
+    return ms >= MIN_AGE_MS ? ms : undefined
+  }
+}
+
+/** Long enough for a few heartbeats, and for those that a frozen proxy holds up until its locks are taken from it. */
+const MIN_LEASE_MS = 6_000
+
+export const lease: Kind<number> = {
+  placeholder: 'TIME',
+  expected: 'a time from 6s to 596h with its unit, such as 15s',
+  parse(text) {
+    const ms = duration.parse(text)
+    return ms !== undefined && ms >= MIN_LEASE_MS ? ms : undefined
+  }
+}
+
+export const boolean: Kind<boolean> = {
+  placeholder: 'true|false',
+  expected: 'true or false',
+  alone: 'true',
+  parse(text) {
+    if (/^(true|1|yes|on)$/i.test(text)) return true
+    return /^(false|0|no|off)$/i.test(text) ? false : undefined
+  }
+}
+
+export const hosts: Kind<string[]> = {
+  placeholder: 'HOST,…',
+  expected: 'host names, each with a port or without, such as mcp.example.com,localhost:8080',
+  parse: list(text => (/^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(text) ? text.toLowerCase() : undefined))
+}
+
+export const origins: Kind<string[]> = {
+  placeholder: 'ORIGIN,…',
+  expected: 'origins, such as https://app.example.com,http://localhost:5173, or null',
+  parse: list(text => {
+    if (text === 'null') return text
+    const plain = /^\w[\w+.-]*:\/\/[^/?#@\s]+$/.test(text) && URL.canParse(text)
+    // Of other schemes, as browser extensions have them, URL knows no origin.
+    return plain ? (/^https?:/i.test(text) ? new URL(text).origin : text.toLowerCase()) : undefined
+  })
+}
+
+/** Words with commas between them, all of them usable. */
+function list(parse: (word: string) => string | undefined): (text: string) => string[] | undefined {
+  return text => {
+    const words = text.split(',').map(word => parse(word.trim()))
+    return words.every(word => word !== undefined) ? words : undefined
+  }
+}
+
+const MAX_COUNT = 10_000_000
+
+export const count: Kind<number> = {
+  placeholder: 'N',
+  expected: `a whole number up to ${MAX_COUNT}, or 0 for no limit`,
+  parse: text => (/^\d{1,8}$/.test(text) && Number(text) <= MAX_COUNT ? Number(text) : undefined)
+}
+
+const MAX_PROCESSES = 256
+
+export const processes: Kind<number> = {
+  placeholder: 'N',
+  expected: `a whole number from 1 to ${MAX_PROCESSES}`,
+  parse(text) {
+    const number = count.parse(text) ?? 0
+    return number >= 1 && number <= MAX_PROCESSES ? number : undefined
+  }
+}
+
+export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
+
+export const path: Kind<string> = {
+  placeholder: 'PATH',
+  expected: 'a path such as /message',
+  parse: text => (/^\/[^\s?#{}]*$/.test(text) ? text : undefined)
+}
+
+export const pathPattern: Kind<string> = {
+  placeholder: 'PATH',
+  expected: 'a path such as /mcp or /stream/{endpoint_id}, with at most one {…}',
+  parse: text => (/^\/[^\s?#{}]*(\{\w+\}[^\s?#{}]*)?$/.test(text) ? text : undefined)
+}
+
+export const addressRanges: Kind<BlockList> = {
+  placeholder: 'RANGES',
+  expected: 'IP addresses or ranges, separated by commas, such as 10.0.0.0/8,::1',
+  parse(text) {
+    const ranges = new BlockList()
+    for (const range of text.split(',')) {
+      const [, network = '', digits] = /^([\da-f.:]+)(?:\/(\d{1,3}))?$/i.exec(range.trim()) ?? []
+      const family = isIP(network)
+      const bits = family === 6 ? 128 : 32
+      const length = Number(digits ?? bits)
+      if (family === 0 || length > bits) return undefined
+      ranges.addSubnet(network, length, family === 6 ? 'ipv6' : 'ipv4')
+    }
+    return ranges
+  }
+}
+
+export const tokens: Kind<Token[]> = {
+  placeholder: 'TOKENS',
+  expected:
+    'tokens of printable ASCII characters without spaces and commas, separated by commas, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
+  parse: text => readTokens(text.split(','))
+}
+
+export const tokenFile: Kind<Token[]> = {
+  placeholder: 'FILE',
+  expected:
+    'a file that can be read, with a token a line, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
+  parse: path => readIn(path, text => readTokens(text.split(/\r?\n/).filter(line => line.trim() !== '')))
+}
+
+/** What a file says; undefined where it cannot be read. */
+function readIn<T>(path: string, parse: (text: string) => T | undefined): T | undefined {
+  try {
+    return parse(readFileSync(path, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+function readTokens(texts: readonly string[]): Token[] | undefined {
+  const found = texts.map(text => /^(?:(metrics|read|write):)?([\x21-\x2b\x2d-\x7e]+)$/.exec(text))
+  if (found.length === 0 || found.includes(null)) return undefined
+  return found.map(match => ({
+    secret: match![2]!,
+    scope: (match![1] as Token['scope'] | undefined) ?? 'write'
+  }))
+}
+
+export const wholeNumber = (maximum: number): Kind<number> => ({
+  placeholder: 'NUMBER',
+  expected: `a whole number from 0 to ${maximum}`,
+  parse: text => (/^\d{1,9}$/.test(text) && Number(text) <= maximum ? Number(text) : undefined)
+})
+
+export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
+  placeholder: 'LEVEL',
+  expected: `one of ${words.join(', ')}`,
+  parse: text => words.find(word => word === text.toLowerCase())
+})
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    return decodeURIComponent(text) !== ''
+  } catch {
+    return false
+  }
+}

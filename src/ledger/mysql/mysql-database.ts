@@ -1,0 +1,168 @@
+// Owns the MySQL side of the database port: the pool of @fastify/mysql, transactions, and retries the server asks for.
+import fastifyMysql from '@fastify/mysql'
+import Fastify from 'fastify'
+import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
+import { upgrade } from '../sql/schema/upgrade.js'
+import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
+import { lockSchema, schemaEditor } from './mysql-schema.js'
+
+const CONNECT_TIMEOUT_MS = 5_000
+const MAX_CONNECTIONS = 10
+const MAX_IDLE_CONNECTIONS = 2
+/** A server that is frozen, or a network that swallows everything, is a failure after this time. */
+const STATEMENT_TIMEOUT_MS = 30_000
+/** A process that is frozen inside a transaction holds its locks no longer than this: a good deal less than any lease. */
+const MAX_SILENCE_S = 3
+const SCHEMA_SILENCE_S = 86_400
+const SCHEMA_LOCK_WAIT_S = 10
+const POOL_IDLE_MS = 1_500
+const MAX_PREPARED_STATEMENTS = 500
+const MAX_ATTEMPTS = 10
+
+/** Deadlock; lock wait timeout; MariaDB's "record has changed since last read". */
+const RETRY_CODES = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD'])
+
+/** The earliest instant of DATETIME. */
+const EARLIEST = Date.UTC(1000, 0, 1)
+
+const isoTime = (at: number): string =>
+  new Date(Math.max(at, EARLIEST)).toISOString().slice(0, 23).replace('T', ' ')
+
+export const dialect: Dialect = {
+  time: isoTime,
+  epochMs: column => `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) DIV 1000`,
+  // By time alone: endpoint by endpoint MySQL would use no more of a key than endpoint_id, and read its whole history.
+  netByEndpoint: table =>
+    `SELECT endpoint_id, SUM(opened - closed) AS net FROM ${table} WHERE start_at >= ? AND start_at < ? GROUP BY endpoint_id`,
+  forUpdate: ' FOR UPDATE',
+  onConflict(key, set, add) {
+    const changes = [
+      ...set.map(column => `${column} = VALUES(${column})`),
+      ...add.map(column => `${column} = ${column} + VALUES(${column})`)
+    ]
+    return `ON DUPLICATE KEY UPDATE ${changes.length > 0 ? changes.join(', ') : `${key[0]} = ${key[0]}`}`
+  }
+}
+
+/** A ledger in MySQL 8.0+ or MariaDB 10.6+. `url`: `mysql://user:password@host:port/database`. Connects when first used. */
+export function openMysql(url: string): Database {
+  let connecting: Promise<Pool & { end(): Promise<void> }> | undefined
+  const pool = async (): Promise<Pool> => {
+    connecting ??= connect(url)
+    try {
+      return await connecting
+    } catch (error) {
+      connecting = undefined
+      throw error
+    }
+  }
+
+  const transaction = async <T>(begin: readonly string[], work: (sql: Sql) => Promise<T>): Promise<T> => {
+    const connection = await (await pool()).getConnection()
+    try {
+      for (const sql of begin) await connection.query({ sql, timeout: STATEMENT_TIMEOUT_MS })
+      const value = await work(sqlOn(connection))
+      await connection.query({ sql: 'COMMIT', timeout: STATEMENT_TIMEOUT_MS })
+      connection.release()
+      return value
+    } catch (error) {
+      // The transaction's state is unknown: the connection goes, and with it all that was not committed.
+      connection.destroy()
+      throw error
+    }
+  }
+
+  const database: Database = {
+    dialect,
+    async write(work) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await transaction(
+            ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'START TRANSACTION'],
+            work
+          )
+        } catch (error) {
+          if (attempt === MAX_ATTEMPTS || !RETRY_CODES.has((error as { code?: string }).code ?? ''))
+            throw error
+        }
+      }
+    },
+    // The snapshot is taken by the first statement. Not all of MySQL's kin know WITH CONSISTENT SNAPSHOT.
+    read: work =>
+      transaction(['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION READ ONLY'], work),
+    async migrate() {
+      const connection = await (await pool()).getConnection()
+      try {
+        const all = async (text: string, params: readonly Param[] = []): Promise<Row[]> =>
+          (await connection.query<RowDataPacket[]>(text, [...params]))[0]
+        // A change of a big table takes its time, and the lock lives as long as its connection.
+        await all(`SET SESSION wait_timeout = ${SCHEMA_SILENCE_S}`)
+        await lockSchema(all, SCHEMA_LOCK_WAIT_S)
+        await upgrade({ ...schemaEditor(all), dialect, write: database.write })
+      } finally {
+        connection.destroy()
+      }
+    },
+    async close() {
+      await (await connecting?.catch(() => undefined))?.end()
+    }
+  }
+  return database
+}
+
+async function connect(url: string): Promise<Pool> {
+  const host = Fastify()
+  try {
+    await host.register(fastifyMysql, {
+      promise: true,
+      uri: url,
+      timezone: 'Z',
+      dateStrings: true,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      connectionLimit: MAX_CONNECTIONS,
+      // Fewer than all: only then does the pool close idle ones.
+      maxIdle: MAX_IDLE_CONNECTIONS,
+      idleTimeout: POOL_IDLE_MS,
+      enableKeepAlive: true,
+      maxPreparedStatements: MAX_PREPARED_STATEMENTS
+    })
+  } catch (error) {
+    await host.close()
+    throw error
+  }
+  const pool = (host as unknown as { mysql: { pool: Pool } }).mysql.pool
+  pool.pool.on('connection', connection => {
+    // A connection that breaks tells whoever uses it; one that nobody uses must not end the process.
+    connection.on('error', () => undefined)
+    connection.query(`SET SESSION wait_timeout = ${MAX_SILENCE_S}, time_zone = '+00:00'`, () => undefined)
+  })
+  return pool
+}
+
+const sqlOn = (connection: PoolConnection): Sql => ({
+  async all(text, params = []) {
+    const [rows] = await connection.execute<RowDataPacket[]>(bound(text, params))
+    return decodeTimes(rows)
+  },
+  async run(text, params = []) {
+    await connection.execute(bound(text, params))
+  }
+})
+
+const bound = (sql: string, params: readonly Param[]) => ({
+  sql,
+  values: [...params],
+  timeout: STATEMENT_TIMEOUT_MS
+})
+
+/** Columns whose name ends in `_at` are instants: `2026-11-21 07:33:00.000`, UTC. */
+function decodeTimes(rows: RowDataPacket[]): Row[] {
+  const names = Object.keys(rows[0] ?? {}).filter(name => name.endsWith('_at'))
+  for (const name of names) {
+    for (const row of rows) {
+      const value: unknown = row[name]
+      if (typeof value === 'string') row[name] = Date.parse(`${value.replace(' ', 'T')}Z`)
+    }
+  }
+  return rows
+}

@@ -1,0 +1,161 @@
+// Owns the outbox: ledger events on this machine's disk, from the moment they are observed until the store has them.
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import type Libsql from 'libsql'
+import type { LedgerEvent } from '../../sessions/events.js'
+import { openFile } from '../sqlite/sqlite-file.js'
+import type { Instance, OutboxEntry } from '../store-port.js'
+
+const schema = `
+CREATE TABLE IF NOT EXISTS outbox (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  boot INTEGER NOT NULL,
+  event TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS instance (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  id TEXT NOT NULL,
+  boot INTEGER NOT NULL,
+  alive_at INTEGER NOT NULL
+);
+`
+
+/** The data directory is in use by another process. */
+export class OutboxLockedError extends Error {
+  readonly code = 'TURNSTILE_OUTBOX_LOCKED'
+}
+
+/**
+ * An append-only queue in `<directory>/outbox.db`. Appends are synchronous and outlive the process (`kill -9`), not a
+ * power cut: WAL, synchronous = NORMAL. One process at a time: the file stays locked while it is open.
+ */
+export class Outbox {
+  readonly instance: Instance
+  readonly #db: Libsql.Database
+  readonly #insert: Libsql.Statement
+  readonly #alive: Libsql.Statement
+  #lastSeq: number
+  #discardedSeq: number
+
+  /** Opens the queue as a new start of this proxy; `now` in epoch ms. Throws `OutboxLockedError`. */
+  constructor(directory: string, now: number) {
+    this.#db = openLocked(join(directory, 'outbox.db'))
+    this.#db.exec(schema)
+    this.#insert = this.#db.prepare('INSERT INTO outbox (boot, event) VALUES (?, ?)')
+    this.#alive = this.#db.prepare('UPDATE instance SET alive_at = ?')
+    const { first, last } = this.#db
+      .prepare(
+        "SELECT (SELECT MIN(seq) FROM outbox) AS first, (SELECT seq FROM sqlite_sequence WHERE name = 'outbox') AS last"
+      )
+      .get() as { first: number | null; last: number | null }
+    this.#lastSeq = last ?? 0
+    this.#discardedSeq = first === null ? this.#lastSeq : first - 1
+    this.instance = this.#start(now)
+  }
+
+  /** Entries that the store does not have yet. */
+  get depth(): number {
+    return this.#lastSeq - this.#discardedSeq
+  }
+
+  /** When the oldest of them was observed, in epoch ms. */
+  get oldestAt(): number | undefined {
+    return this.depth === 0 ? undefined : this.read(1)[0]?.event.at
+  }
+
+  /** Bytes of the file, without its write-ahead log. */
+  get sizeBytes(): number {
+    const pragma = (name: string): number =>
+      Number(Object.values(this.#db.prepare(`PRAGMA ${name}`).get() as object)[0])
+    return pragma('page_count') * pragma('page_size')
+  }
+
+  /** Writes events in one transaction. On return they are on disk; throws when they could not be written. */
+  append(events: readonly LedgerEvent[]): void {
+    if (events.length === 0) return
+    if (events.length === 1) return this.#append(events[0]!)
+    this.#transaction(() => events.forEach(event => this.#append(event)))
+  }
+
+  /** The oldest entries, at most `limit`. */
+  read(limit: number): OutboxEntry[] {
+    const rows = this.#db.prepare('SELECT seq, boot, event FROM outbox ORDER BY seq LIMIT ?').all(limit) as {
+      seq: number
+      boot: number
+      event: string
+    }[]
+    return rows.map(({ seq, boot, event }) => ({ seq, boot, event: JSON.parse(event) as LedgerEvent }))
+  }
+
+  /** Drops the entries up to `seq`: the store has them. */
+  discard(seq: number): void {
+    this.#db.prepare('DELETE FROM outbox WHERE seq <= ?').run(seq)
+    this.#discardedSeq = Math.max(this.#discardedSeq, seq)
+  }
+
+  /** Makes the next entry come after `seq`, where the store is further than this file (restored from a backup). */
+  skipTo(seq: number): void {
+    if (seq <= this.#lastSeq) return
+    this.#db.prepare("INSERT INTO outbox (seq, boot, event) VALUES (?, 0, '')").run(seq)
+    this.#lastSeq = seq
+    this.discard(seq)
+  }
+
+  /** Notes that the process is alive at `now` (epoch ms): its streams have not ended before. */
+  alive(now: number): void {
+    this.#alive.run(now)
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  #append(event: LedgerEvent): void {
+    this.#lastSeq = Number(this.#insert.run(this.instance.boot, JSON.stringify(event)).lastInsertRowid)
+  }
+
+  /** A new start: tells the ledger that the streams of earlier ones are over. */
+  #start(now: number): Instance {
+    const known = this.#db.prepare('SELECT id, boot, alive_at FROM instance').get() as
+      { id: string; boot: number; alive_at: number } | undefined
+    const instance = { id: known?.id ?? randomUUID(), boot: (known?.boot ?? 0) + 1 }
+    this.#transaction(() => {
+      this.#db
+        .prepare(
+          'INSERT INTO instance (only, id, boot, alive_at) VALUES (1, ?, ?, ?) ON CONFLICT DO UPDATE SET boot = excluded.boot, alive_at = excluded.alive_at'
+        )
+        .run(instance.id, instance.boot, now)
+      if (!known) return
+      const restart: LedgerEvent = { type: 'restart', at: Math.min(known.alive_at, now) }
+      this.#lastSeq = Number(this.#insert.run(instance.boot, JSON.stringify(restart)).lastInsertRowid)
+    })
+    return instance
+  }
+
+  #transaction(work: () => void): void {
+    this.#db.exec('BEGIN IMMEDIATE')
+    try {
+      work()
+      this.#db.exec('COMMIT')
+    } catch (error) {
+      if (this.#db.inTransaction) this.#db.exec('ROLLBACK')
+      throw error
+    }
+  }
+}
+
+function openLocked(path: string): Libsql.Database {
+  try {
+    return openFile(path, [
+      'PRAGMA locking_mode = EXCLUSIVE',
+      'PRAGMA journal_mode = WAL',
+      'PRAGMA synchronous = NORMAL',
+      'BEGIN IMMEDIATE; COMMIT'
+    ])
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
+    throw new OutboxLockedError(
+      `${path} is in use by another process: give each proxy a --data-dir of its own`
+    )
+  }
+}

@@ -1,0 +1,51 @@
+// Owns the last step on the request path: events into the outbox, whatever the disk says.
+import type { LedgerEvent } from '../../sessions/events.js'
+import { reasonOf } from '../../util/errors.js'
+import { type LedgerLog, SteadyWarning } from '../../util/log.js'
+import type { Outbox } from './outbox.js'
+import type { Shipper } from './shipper.js'
+
+/** Never throws: forwarding goes on when the outbox cannot be written, and what is lost is counted. */
+export class Recorder {
+  readonly #outbox: Outbox
+  readonly #shipper: Shipper
+  readonly #warning: SteadyWarning
+  /** Events that could not be written, since the process started. */
+  lostEvents = 0
+  /** Why the outbox cannot be written; undefined while it can. */
+  failure: string | undefined
+
+  constructor(outbox: Outbox, shipper: Shipper, log: LedgerLog) {
+    this.#outbox = outbox
+    this.#shipper = shipper
+    this.#warning = new SteadyWarning(log)
+  }
+
+  /** On return the events are on disk, or counted as lost. */
+  record(events: readonly LedgerEvent[]): void {
+    if (events.length === 0) return
+    if (this.#try(() => this.#outbox.append(events))) this.#shipper.notify()
+    else this.lostEvents += events.length
+  }
+
+  /** Once a second: the coalesced uses, and that the process is alive at `now` (epoch ms). */
+  tick(uses: readonly LedgerEvent[], now: number): void {
+    this.record(uses)
+    this.#try(() => this.#outbox.alive(now))
+  }
+
+  #try(write: () => void): boolean {
+    try {
+      write()
+      this.failure = undefined
+      return true
+    } catch (error) {
+      this.failure = reasonOf(error)
+      this.#warning.warn(
+        { reason: this.failure, lostEvents: this.lostEvents },
+        'the outbox cannot be written; what clients do now is not recorded'
+      )
+      return false
+    }
+  }
+}

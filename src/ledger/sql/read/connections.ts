@@ -1,0 +1,115 @@
+// Owns the queries over session rows and counts. Their cost grows with the range asked for, not with the history.
+import { classReachMs, closedClasses, OPEN_CLASS } from '../../model/rollup.js'
+import type { ConnectionsQuery, EndpointCount, SessionRow, Totals } from '../../store-port.js'
+import { type Fragment, joined } from '../fragments.js'
+import { readRow, ROW_COLUMNS } from '../session-rows.js'
+import type { Database, Dialect, Sql } from '../sql-database.js'
+
+export async function connections(db: Database, query: ConnectionsQuery): Promise<SessionRow[]> {
+  return await db.read(sql => readPage(sql, db.dialect, query))
+}
+
+export async function totals(db: Database, query: { endpointId?: string }): Promise<Totals> {
+  return await db.read(sql => readTotals(sql, query))
+}
+
+export async function snapshot(
+  db: Database,
+  query: ConnectionsQuery
+): Promise<{ rows: SessionRow[]; totals: Totals }> {
+  return await db.read(async sql => ({
+    totals: await readTotals(sql, query),
+    rows: await readPage(sql, db.dialect, query)
+  }))
+}
+
+/**
+ * The newest rows of each duration class, then of all: found in the index alone, and only those of the page are read
+ * from the table.
+ */
+async function readPage(sql: Sql, dialect: Dialect, query: ConnectionsQuery): Promise<SessionRow[]> {
+  const classes = [
+    ...(query.open === false ? [] : [OPEN_CLASS]),
+    ...(query.open === true ? [] : closedClasses)
+  ]
+  const limit = String(query.limit)
+  const newestOf = classes.map((c, i): Fragment => {
+    const where = joined(connectedIn(dialect, query, c), ' AND ')
+    const select = `SELECT id, connect_at FROM endpoint_logs_v2 WHERE ${where.text} ORDER BY connect_at DESC, id DESC LIMIT ?`
+    return { text: `SELECT * FROM (${select}) AS class${i}`, params: [...where.params, limit] }
+  })
+  const { text, params } = joined(newestOf, ' UNION ALL ')
+  const page = `SELECT id AS page_id, connect_at AS page_at FROM (${text}) AS classes ORDER BY page_at DESC, page_id DESC LIMIT ?`
+  const statement = `SELECT ${ROW_COLUMNS} FROM (${page}) AS page JOIN endpoint_logs_v2 ON id = page_id ORDER BY page_at DESC, page_id DESC`
+  return (await sql.all(statement, [...params, limit])).map(readRow)
+}
+
+/** Conditions for the sessions of one duration class that the query asks for. */
+function connectedIn(dialect: Dialect, query: ConnectionsQuery, c: number): Fragment[] {
+  const { endpointId, transport, start, after } = query
+  const newest = after ? Math.min(query.end, after.connectAt) : query.end
+  const conditions: Fragment[] = [
+    { text: 'duration_class = ?', params: [c] },
+    { text: 'connect_at <= ?', params: [dialect.time(newest)] }
+  ]
+  if (endpointId !== undefined) conditions.unshift({ text: 'endpoint_id = ?', params: [endpointId] })
+  if (c !== OPEN_CLASS) {
+    conditions.push(
+      { text: 'connect_at > ?', params: [dialect.time(start - classReachMs(c))] },
+      { text: 'disconnect_at > ?', params: [dialect.time(start)] }
+    )
+  }
+  if (transport !== undefined) conditions.push({ text: 'transport_type = ?', params: [transport] })
+  if (after) {
+    const at = dialect.time(after.connectAt)
+    conditions.push({ text: '(connect_at < ? OR (connect_at = ? AND id < ?))', params: [at, at, after.id] })
+  }
+  return conditions
+}
+
+export async function session(db: Database, sessionId: string): Promise<SessionRow[]> {
+  const statement = `SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE session_id = ? ORDER BY id DESC`
+  return await db.read(async sql => (await sql.all(statement, [sessionId])).map(readRow))
+}
+
+export async function counts(
+  db: Database,
+  { endpointId, transport }: { endpointId?: string; transport?: number }
+): Promise<EndpointCount[]> {
+  const ofEndpoint = endpointId === undefined ? [] : [{ text: 'endpoint_id = ?', params: [endpointId] }]
+  const countRows = async (sql: Sql, select: string, conditions: readonly Fragment[], end: string) => {
+    const where = joined([...ofEndpoint, ...conditions], ' AND ')
+    return await sql.all(`${select} WHERE ${where.text} ${end}`, where.params)
+  }
+  const [endpoints, open] = await db.read(async sql => [
+    await countRows(
+      sql,
+      'SELECT endpoint_id, connect_num FROM endpoint_connections_v2',
+      [{ text: '1 = 1', params: [] }],
+      'ORDER BY endpoint_id'
+    ),
+    transport === undefined
+      ? undefined
+      : await countRows(
+          sql,
+          'SELECT endpoint_id, COUNT(*) AS connect_num FROM endpoint_logs_v2',
+          [
+            { text: 'duration_class = ?', params: [OPEN_CLASS] },
+            { text: 'transport_type = ?', params: [transport] }
+          ],
+          'GROUP BY endpoint_id'
+        )
+  ])
+  const openOf = new Map((open ?? endpoints).map(row => [row.endpoint_id, Number(row.connect_num)]))
+  const ids = endpointId === undefined ? endpoints.map(row => row.endpoint_id as string) : [endpointId]
+  return ids.map(id => ({ endpointId: id, connectNum: openOf.get(id) ?? 0 }))
+}
+
+async function readTotals(sql: Sql, { endpointId }: { endpointId?: string }): Promise<Totals> {
+  const where = endpointId === undefined ? '' : ' WHERE endpoint_id = ?'
+  const [row] = await sql.all(
+    `SELECT SUM(connect_num) AS connect_num, SUM(opened_num) AS opened_num FROM endpoint_connections_v2${where}`,
+    endpointId === undefined ? [] : [endpointId]
+  )
+  return { openNum: Number(row!.connect_num), openedNum: Number(row!.opened_num) }
+}

@@ -1,0 +1,99 @@
+// Owns reading and writing session rows of endpoint_logs_v2: one table of columns for both ways.
+import type { SessionRecord } from '../model/merge.js'
+import { durationClass } from '../model/rollup.js'
+import type { SessionRow } from '../store-port.js'
+import { type Dialect, type Param, type Row, type Sql } from './sql-database.js'
+import { insertMany, marks, runs } from './statements.js'
+
+const KEY = ['session_id', 'endpoint_id']
+
+/** Column, property, and whether it is an instant. */
+const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, 'time'?])[] = [
+  ['session_id', 'sessionId'],
+  ['endpoint_id', 'endpointId'],
+  ['transport_type', 'transport'],
+  ['connect_at', 'connectAt', 'time'],
+  ['disconnect_at', 'disconnectAt', 'time'],
+  ['reason', 'reason'],
+  ['last_seen_at', 'lastSeenAt', 'time'],
+  ['request_count', 'requestCount'],
+  ['seen_by', 'seenBy'],
+  ['client_address', 'clientAddress'],
+  ['user_agent', 'userAgent'],
+  ['client_name', 'clientName'],
+  ['client_version', 'clientVersion'],
+  ['protocol_version', 'protocolVersion'],
+  ['closed_at', 'closedAt', 'time'],
+  ['closed_by', 'closedBy'],
+  ['holder', 'holder'],
+  ['holder_boot', 'holderBoot']
+]
+
+const names = columns.map(([name]) => name)
+const written = [...names, 'duration_class']
+const changing = written.filter(name => !KEY.includes(name))
+
+/** What a SELECT for `readRow` lists. */
+export const ROW_COLUMNS = ['id', ...names].join(', ')
+
+export function readRow(row: Row): SessionRecord & SessionRow {
+  const entries = columns.map(([name, property]) => [property, row[name]])
+  return { id: row.id, ...Object.fromEntries(entries) } as SessionRecord & SessionRow
+}
+
+/** The key of a session in a Map. Stored ids hold no spaces. */
+export const sessionKey = (s: { endpointId: string; sessionId: string }): string =>
+  `${s.endpointId} ${s.sessionId}`
+
+/** The rows with these session ids, by `sessionKey`. */
+export async function loadRows(
+  sql: Sql,
+  sessionIds: readonly string[]
+): Promise<Map<string, SessionRow & SessionRecord>> {
+  const records = new Map<string, SessionRow & SessionRecord>()
+  for (const ids of runs(sessionIds)) {
+    const found = await selectRecords(sql, `session_id IN (${marks(ids.length)})`, ids)
+    for (const record of found) records.set(sessionKey(record), record)
+  }
+  return records
+}
+
+/** The records that a condition picks. */
+export async function selectRecords(
+  sql: Sql,
+  where: string,
+  params: readonly Param[]
+): Promise<(SessionRow & SessionRecord)[]> {
+  return (await sql.all(`SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE ${where}`, params)).map(readRow)
+}
+
+/** Writes records: changed ones by the id of their row, which spares the search for it, new ones by their key. */
+export async function saveRecords(
+  sql: Sql,
+  dialect: Dialect,
+  records: readonly SessionRecord[]
+): Promise<void> {
+  const rowOf = (record: SessionRecord): Param[] => [
+    ...columns.map(column => bound(dialect, record, column)),
+    durationClass(record)
+  ]
+  const write = (key: string[], names: string[], rows: readonly Param[][]): Promise<void> =>
+    insertMany(sql, 'endpoint_logs_v2', names, rows, dialect.onConflict(key, changing, []))
+  const changed = records.flatMap(record => (record.id === undefined ? [] : [[record.id, ...rowOf(record)]]))
+  await write(['id'], ['id', ...written], changed)
+  await write(KEY, written, records.filter(({ id }) => id === undefined).map(rowOf))
+}
+
+export async function deleteRecords(sql: Sql, records: readonly SessionRecord[]): Promise<void> {
+  for (const { sessionId, endpointId } of records) {
+    await sql.run('DELETE FROM endpoint_logs_v2 WHERE session_id = ? AND endpoint_id = ?', [
+      sessionId,
+      endpointId
+    ])
+  }
+}
+
+function bound(dialect: Dialect, record: SessionRecord, [, property, time]: (typeof columns)[number]): Param {
+  const value = record[property]
+  return time && typeof value === 'number' ? dialect.time(value) : value
+}

@@ -1,0 +1,31 @@
+// Owns statements over many items: lists of placeholders and rows, in sizes that can be prepared once and kept.
+import type { Param, Sql } from './sql-database.js'
+
+/**
+ * Cuts a list into runs of 256, 64, 16, 4 or 1, so that statements with placeholders for each item stay few enough to
+ * be prepared once and kept.
+ */
+export function* runs<T>(items: readonly T[]): Generator<T[]> {
+  let from = 0
+  for (const length of [256, 64, 16, 4, 1]) {
+    for (; items.length - from >= length; from += length) yield items.slice(from, from + length)
+  }
+}
+
+/** `?,?,?`: the placeholders of an IN list. */
+export const marks = (count: number): string => Array<string>(count).fill('?').join(',')
+
+/** Inserts rows; `onConflict` says what happens to those that are there already. */
+export async function insertMany(
+  sql: Sql,
+  table: string,
+  columns: readonly string[],
+  rows: readonly (readonly Param[])[],
+  onConflict: string
+): Promise<void> {
+  const row = `(${marks(columns.length)})`
+  for (const run of runs(rows)) {
+    const values = Array<string>(run.length).fill(row).join(',')
+    await sql.run(`INSERT INTO ${table} (${columns.join(',')}) VALUES ${values} ${onConflict}`, run.flat())
+  }
+}

@@ -1,0 +1,71 @@
+// Owns forgetting: old ended sessions and old roll-ups, in batches small enough to disturb nobody.
+import { Transport } from '../../../mcp/transports.js'
+import { DAY_MS } from '../../../util/time.js'
+import { closedClasses, floorTo } from '../../model/rollup.js'
+import { type Database, type Sql } from '../sql-database.js'
+import { insertMany, marks, runs } from '../statements.js'
+import { forgetVisits } from './visit-rows.js'
+
+const BATCH_ROWS = 500
+
+/**
+ * Deletes sessions that ended before `before` (epoch ms), at most a batch; how many. Counts and roll-ups keep them: from
+ * `before` on, and only from there, the roll-ups can be computed again from the rows.
+ */
+export async function deleteEnded(db: Database, before: number): Promise<number> {
+  const { time, onConflict } = db.dialect
+  return await db.write(async sql => {
+    const ids: number[] = []
+    const visits: string[] = []
+    for (const c of closedClasses) {
+      const rows = await sql.all(
+        'SELECT id, session_id, transport_type FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at LIMIT ?',
+        [c, time(before), time(before), String(BATCH_ROWS - ids.length)]
+      )
+      ids.push(...rows.map(row => row.id as number))
+      const ofVisits = rows.filter(row => row.transport_type === Transport.sessionless)
+      visits.push(...ofVisits.map(row => row.session_id as string))
+      if (ids.length === BATCH_ROWS) break
+    }
+    for (const run of runs(ids))
+      await sql.run(`DELETE FROM endpoint_logs_v2 WHERE id IN (${marks(run.length)})`, run)
+    await forgetVisits(sql, visits)
+    if (ids.length > 0 && (await rowsFrom(sql)) < before) {
+      const row = [[1, time(before)]]
+      const [id, rowsFromAt] = ['id', 'rows_from_at']
+      await insertMany(sql, 'turnstile_horizon', [id, rowsFromAt], row, onConflict([id], [rowsFromAt], []))
+    }
+    return ids.length
+  })
+}
+
+/** The instant (epoch ms) from which on all ended sessions are still there. */
+export async function rowsFrom(sql: Sql): Promise<number> {
+  const [row] = await sql.all('SELECT rows_from_at FROM turnstile_horizon')
+  return row ? (row.rows_from_at as number) : -Infinity
+}
+
+/**
+ * Deletes the minute and day roll-ups of the days (UTC) before the one that holds `before` (epoch ms), at most a batch
+ * of each; how many.
+ */
+export async function deleteRollups(db: Database, before: number): Promise<number> {
+  const day = db.dialect.time(floorTo(before, DAY_MS))
+  return await db.write(async sql => {
+    let deleted = 0
+    for (const table of ['endpoint_minutes_v2', 'endpoint_days_v2']) {
+      const rows = await sql.all(
+        `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at LIMIT ?`,
+        [day, String(BATCH_ROWS)]
+      )
+      for (const row of rows) {
+        await sql.run(`DELETE FROM ${table} WHERE start_at = ? AND endpoint_id = ?`, [
+          db.dialect.time(row.start_at as number),
+          row.endpoint_id as string
+        ])
+      }
+      deleted += rows.length
+    }
+    return deleted
+  })
+}

@@ -1,0 +1,120 @@
+// Owns which rows are visits of the same session-less client: found by a keyed hash, so that all proxies agree.
+import { createHmac, randomBytes } from 'node:crypto'
+import type { VisitEvent } from '../../../sessions/events.js'
+import { belongsTo, mergeVisits } from '../../model/merge.js'
+import type { Instance } from '../../store-port.js'
+import { sessionKey } from '../session-rows.js'
+import { type Dialect, type Sql } from '../sql-database.js'
+import { insertMany, marks, runs } from '../statements.js'
+import type { SessionChange } from './session-change.js'
+
+interface SessionId {
+  endpointId: string
+  sessionId: string
+}
+
+/** The visits that the facts of one transaction may belong to. Load it once their endpoints are locked. */
+export class Visits {
+  readonly #sql: Sql
+  readonly #dialect: Dialect
+  /** The keyed hash, by the digest that events carry. */
+  readonly #hashes: ReadonlyMap<string, string>
+  readonly #idleTimeoutMs: number
+  /** By keyed hash and `sessionKey`. */
+  readonly #byVisitor = new Map<string, Map<string, SessionId>>()
+  readonly #removed: string[] = []
+
+  private constructor(
+    sql: Sql,
+    dialect: Dialect,
+    hashes: ReadonlyMap<string, string>,
+    idleTimeoutMs: number
+  ) {
+    this.#idleTimeoutMs = idleTimeoutMs
+    this.#sql = sql
+    this.#dialect = dialect
+    this.#hashes = hashes
+    for (const hash of hashes.values()) this.#byVisitor.set(hash, new Map())
+  }
+
+  static async load(
+    sql: Sql,
+    dialect: Dialect,
+    facts: readonly VisitEvent[],
+    idleTimeoutMs: number
+  ): Promise<Visits> {
+    if (facts.length === 0) return new Visits(sql, dialect, new Map(), idleTimeoutMs)
+    const key = await visitorKey(sql, dialect)
+    const hashOf = (visitor: string): string => createHmac('sha256', key).update(visitor).digest('base64url')
+    const hashes = new Map(facts.map(({ visitor }) => [visitor, hashOf(visitor)]))
+    const visits = new Visits(sql, dialect, hashes, idleTimeoutMs)
+    const earliest = Math.min(...facts.map(({ from }) => from))
+    await visits.#find(idleTimeoutMs > 0 ? earliest - idleTimeoutMs : 0)
+    return visits
+  }
+
+  /** The sessions that `apply` looks at. */
+  *known(): Iterable<SessionId> {
+    for (const sessions of this.#byVisitor.values()) yield* sessions.values()
+  }
+
+  apply(fact: VisitEvent, origin: Instance, change: SessionChange): void {
+    const own = this.#byVisitor.get(this.#hashes.get(fact.visitor)!)!
+    const met = [...own.keys()]
+      .flatMap(key => change.get(key) ?? [])
+      .filter(visit => belongsTo(visit, fact, this.#idleTimeoutMs))
+    const merged = mergeVisits(met, fact, origin)
+    for (const visit of met) {
+      if (visit.sessionId === merged.sessionId) continue
+      change.remove(visit)
+      own.delete(sessionKey(visit))
+      this.#removed.push(visit.sessionId)
+    }
+    change.put(merged)
+    own.set(sessionKey(merged), merged)
+  }
+
+  async save(change: SessionChange): Promise<void> {
+    await forgetVisits(this.#sql, this.#removed)
+    const rows = [...this.#byVisitor].flatMap(([hash, sessions]) =>
+      [...sessions.keys()].flatMap(key => {
+        const visit = change.get(key)
+        return visit ? [[visit.sessionId, visit.endpointId, hash, this.#dialect.time(visit.lastSeenAt)]] : []
+      })
+    )
+    const columns = ['session_id', 'endpoint_id', 'visitor', 'last_seen_at']
+    const onConflict = this.#dialect.onConflict(['session_id'], ['last_seen_at'], [])
+    await insertMany(this.#sql, 'turnstile_visits', columns, rows, onConflict)
+  }
+
+  async #find(lastSeenAfter: number): Promise<void> {
+    for (const hashes of runs([...this.#byVisitor.keys()])) {
+      const found = await this.#sql.all(
+        `SELECT visitor, session_id, endpoint_id FROM turnstile_visits WHERE visitor IN (${marks(hashes.length)}) AND last_seen_at > ?`,
+        [...hashes, this.#dialect.time(lastSeenAfter)]
+      )
+      for (const row of found) {
+        const session = { endpointId: row.endpoint_id as string, sessionId: row.session_id as string }
+        this.#byVisitor.get(row.visitor as string)!.set(sessionKey(session), session)
+      }
+    }
+  }
+}
+
+export async function forgetVisits(sql: Sql, sessionIds: readonly string[]): Promise<void> {
+  for (const ids of runs(sessionIds))
+    await sql.run(`DELETE FROM turnstile_visits WHERE session_id IN (${marks(ids.length)})`, ids)
+}
+
+/** The key of the hash: made by the first proxy that needs it. */
+async function visitorKey(sql: Sql, dialect: Dialect): Promise<string> {
+  const read = async (): Promise<string | undefined> => {
+    const [row] = await sql.all("SELECT secret FROM turnstile_keys WHERE name = 'visitor'")
+    return row?.secret as string | undefined
+  }
+  const known = await read()
+  if (known !== undefined) return known
+  const row = ['visitor', randomBytes(32).toString('base64url')]
+  await insertMany(sql, 'turnstile_keys', ['name', 'secret'], [row], dialect.onConflict(['name'], [], []))
+  return (await read())!
+}

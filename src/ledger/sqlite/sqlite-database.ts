@@ -1,0 +1,87 @@
+// Owns the SQLite side of the database port: one libsql connection, its statements and transactions.
+import type Libsql from 'libsql'
+import { upgrade } from '../sql/schema/upgrade.js'
+import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
+import { openFile } from './sqlite-file.js'
+import { schemaEditor } from './sqlite-schema.js'
+
+const MAX_PREPARED_STATEMENTS = 500
+const BUSY_TIMEOUT_MS = 10_000
+
+export const dialect: Dialect = {
+  time: at => at,
+  epochMs: column => column,
+  // Endpoint by endpoint: to group a range of time SQLite sorts it, which takes five times as long.
+  netByEndpoint: table =>
+    `SELECT endpoint_id, (SELECT SUM(opened - closed) FROM ${table} AS r WHERE r.endpoint_id = c.endpoint_id AND start_at >= ? AND start_at < ?) AS net FROM endpoint_connections_v2 AS c`,
+  forUpdate: '',
+  onConflict(key, set, add) {
+    const changes = [
+      ...set.map(column => `${column} = excluded.${column}`),
+      ...add.map(column => `${column} = ${column} + excluded.${column}`)
+    ]
+    const action = changes.length > 0 ? `UPDATE SET ${changes.join(', ')}` : 'NOTHING'
+    return `ON CONFLICT (${key.join(', ')}) DO ${action}`
+  }
+}
+
+/**
+ * Opens a database file, and makes it and its directory if need be. Blocks its thread while a statement runs, so it
+ * belongs in a worker. Commits outlive the process, not a power cut (WAL, synchronous = NORMAL).
+ */
+export function openSqlite(path: string): Database {
+  const connection = openFile(path, [
+    `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`,
+    'PRAGMA journal_mode = WAL',
+    'PRAGMA synchronous = NORMAL'
+  ])
+
+  const prepared = new Map<string, Libsql.Statement>()
+  const prepare = (text: string): Libsql.Statement => {
+    let statement = prepared.get(text)
+    if (!statement) {
+      if (prepared.size >= MAX_PREPARED_STATEMENTS) prepared.clear()
+      prepared.set(text, (statement = connection.prepare(text)))
+    }
+    return statement
+  }
+  const sql: Sql = {
+    all: (text, params = []) => Promise.resolve(prepare(text).all([...params]) as Row[]),
+    run: (text, params: readonly Param[] = []) => {
+      prepare(text).run([...params])
+      return Promise.resolve()
+    }
+  }
+
+  // One connection holds one transaction: they run one after the other.
+  let last: Promise<unknown> = Promise.resolve()
+  const transaction = <T>(begin: string, work: (sql: Sql) => Promise<T>): Promise<T> => {
+    const result = last.then(async () => {
+      connection.exec(begin)
+      try {
+        const value = await work(sql)
+        connection.exec('COMMIT')
+        return value
+      } catch (error) {
+        if (connection.inTransaction) connection.exec('ROLLBACK')
+        throw error
+      }
+    })
+    last = result.catch(() => undefined)
+    return result
+  }
+
+  return {
+    dialect,
+    write: work => transaction('BEGIN IMMEDIATE', work),
+    read: work => transaction('BEGIN', work),
+    migrate: () =>
+      transaction('BEGIN IMMEDIATE', sql =>
+        upgrade({ ...schemaEditor(connection), dialect, write: work => work(sql) })
+      ),
+    close: async () => {
+      await last
+      connection.close()
+    }
+  }
+}

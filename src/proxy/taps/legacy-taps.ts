@@ -1,0 +1,125 @@
+// Owns what is accounted of the legacy HTTP+SSE transport: its streams, and the messages posted for them.
+import type { IncomingMessage } from 'node:http'
+import { nobody } from '../../mcp/client-info.js'
+import type { Route } from '../../mcp/routes.js'
+import type { Operation } from '../../metrics/operations.js'
+import type { Client, Observe } from '../../sessions/observations.js'
+import { isAccepted } from '../../util/http-status.js'
+import { clientOf } from '../http/client-address.js'
+import type { AnswerHeaders } from '../http/header-section.js'
+import { isEventStream, text } from '../http/headers.js'
+import { endpointEvent, initializeResult } from './first-event.js'
+import { callOf, RequestBody } from './request-body.js'
+import type { Accounting, StreamSession, Tap } from './tap.js'
+
+export class MessageTap implements Tap {
+  readonly streamOf = undefined
+  readonly #route: Route & { kind: 'message' }
+  readonly #req: IncomingMessage
+  readonly #accounting: Accounting
+  readonly #body = new RequestBody(true)
+  operation: Operation | undefined
+
+  constructor(route: Route & { kind: 'message' }, req: IncomingMessage, accounting: Accounting) {
+    this.#route = route
+    this.#req = req
+    this.#accounting = accounting
+  }
+
+  requestBody(chunk: Buffer): void {
+    this.#body.add(chunk)
+  }
+
+  head(status: number): void {
+    const { endpointId, sessionId } = this.#route
+    const { observe } = this.#accounting
+    const { rpcMethod, rpcName } = callOf(this.#req, this.#body)
+    const protocolVersion = text(this.#req.headers['mcp-protocol-version'])
+    const client = clientOf(this.#req, this.#accounting)
+    observe({
+      kind: 'message',
+      endpointId,
+      sessionId,
+      status,
+      client,
+      rpcMethod,
+      rpcName,
+      at: Date.now()
+    })
+    if (rpcMethod !== undefined)
+      this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
+    if (rpcMethod === 'initialize' && isAccepted(status))
+      observe({ kind: 'identity', endpointId, sessionId, who: this.#body.who() })
+  }
+
+  chunk(): void {
+    // The body tells nothing.
+  }
+
+  end(): void {
+    // Nor does its end.
+  }
+}
+
+export class LegacyStreamTap implements Tap {
+  readonly operation = undefined
+  readonly #endpointId: string
+  readonly #client: Client
+  readonly #observe: Observe
+  #opening: ReturnType<typeof endpointEvent> | undefined
+  #result: ReturnType<typeof initializeResult> | undefined
+  #sessionId: string | undefined
+
+  constructor(endpointId: string, req: IncomingMessage, accounting: Accounting) {
+    this.#endpointId = endpointId
+    this.#client = clientOf(req, accounting)
+    this.#observe = accounting.observe
+  }
+
+  requestBody(): void {
+    // A GET has none.
+  }
+
+  get streamOf(): StreamSession | undefined {
+    const sessionId = this.#sessionId
+    return sessionId === undefined ? undefined : { endpointId: this.#endpointId, sessionId }
+  }
+
+  head(status: number, headers: AnswerHeaders): void {
+    if (status < 300 && isEventStream(headers)) this.#opening = endpointEvent()
+  }
+
+  chunk(chunk: Buffer): void {
+    if (this.#opening !== undefined) this.#awaitSession(this.#opening, chunk)
+    else if (this.#result !== undefined) this.#awaitResult(this.#result, chunk)
+  }
+
+  end(): void {
+    this.#emit('legacy-ended')
+  }
+
+  #awaitSession(opening: ReturnType<typeof endpointEvent>, chunk: Buffer): void {
+    opening.feed(chunk)
+    if (!opening.done) return
+    this.#opening = undefined
+    this.#sessionId = opening.value?.sessionId
+    if (this.#sessionId !== undefined) this.#result = initializeResult()
+    this.#emit('legacy-opened')
+  }
+
+  #awaitResult(result: ReturnType<typeof initializeResult>, chunk: Buffer): void {
+    result.feed(chunk)
+    if (!result.done) return
+    this.#result = undefined
+    if (result.value === undefined) return
+    const who = { ...nobody, protocolVersion: result.value }
+    this.#observe({ kind: 'identity', endpointId: this.#endpointId, sessionId: this.#sessionId!, who })
+  }
+
+  #emit(kind: 'legacy-opened' | 'legacy-ended'): void {
+    const sessionId = this.#sessionId
+    if (sessionId === undefined) return
+    const endpointId = this.#endpointId
+    this.#observe({ kind, endpointId, sessionId, client: this.#client, at: Date.now() })
+  }
+}

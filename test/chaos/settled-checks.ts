@@ -1,0 +1,212 @@
+// Owns the checks at rest: the ledger against the gateway's own sessions, and against what clients were told.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Gateway } from '../support/gateway.js'
+import { keyOf, type Knowledge, type Session, SSE, STREAMABLE } from './expected-sessions.js'
+import { LEASE_MS, type Member } from './fleet.js'
+import type { Reader, SessionRow } from './reader.js'
+
+/** In which the gateway hears of the end of its streams. */
+const STREAMS_END_MS = 5_000
+const SETTLE_TIMEOUT_MS = 20_000
+const TOUCH_TIMEOUT_MS = 5_000
+
+export interface Rest {
+  violations: string[]
+  rows: number
+  open: number
+  /** Live in the gateway, without a row, and no client knows of them. */
+  neverTold: string[]
+  /** Open rows whose DELETE was never answered, closed once they were touched. */
+  touched: string[]
+}
+
+export async function checkAtRest(
+  fleet: readonly Member[],
+  gateway: Gateway,
+  reader: Reader,
+  knowledge: Knowledge
+): Promise<Rest> {
+  const violations: string[] = []
+  if (!(await drained(fleet))) violations.push('the outboxes are not drained')
+  // What a lost lease may still do wrong, it does by now.
+  await sleep(LEASE_MS + 2_500)
+  const touched = await touchDeleted(fleet, gateway, reader, knowledge)
+  const { rows, live } = await settled(gateway, reader, knowledge)
+  const { openNotLive, liveNotOpen, neverTold } = compare(rows, live, knowledge)
+  violations.push(
+    ...openNotLive.map(row => `open, but the gateway does not know it: ${JSON.stringify(row)}`),
+    ...liveNotOpen.map(([key, row]) => `live, but not open: ${key} ${JSON.stringify(row)}`),
+    ...checkRows(rows, knowledge),
+    ...checkStreams(live, knowledge),
+    ...checkNeverTold(neverTold, knowledge)
+  )
+  for (const member of fleet) {
+    const { outbox } = await member.health()
+    if (outbox.lostEvents > 0) violations.push(`${member.name} lost ${outbox.lostEvents} events`)
+  }
+  await reader.checkAll()
+  return {
+    violations,
+    rows: rows.length,
+    open: rows.filter(({ reason }) => reason === null).length,
+    neverTold,
+    touched
+  }
+}
+
+/** Ends all proxies in order: with them their streams end, in the gateway and in the ledger. */
+export async function checkStop(
+  fleet: readonly Member[],
+  gateway: Gateway,
+  reader: Reader
+): Promise<string[]> {
+  const violations: string[] = []
+  for (const member of fleet) {
+    const code = await member.stop()
+    if (code !== 0) violations.push(`${member.name} ended with ${code}`)
+  }
+  const deadline = Date.now() + STREAMS_END_MS
+  let streams: string[]
+  do {
+    await sleep(100)
+    streams = [...(await liveKeys(gateway))].filter(key => key.includes(' sse '))
+  } while (streams.length > 0 && Date.now() < deadline)
+  violations.push(...streams.map(key => `outlives its proxy in the gateway: ${key}`))
+  const open = (await reader.rows()).filter(row => row.transport === SSE && row.reason === null)
+  violations.push(...open.map(row => `outlives its proxy in the ledger: ${JSON.stringify(row)}`))
+  await reader.checkAll()
+  return violations
+}
+
+async function drained(fleet: readonly Member[]): Promise<boolean> {
+  const deadline = Date.now() + SETTLE_TIMEOUT_MS
+  while (Date.now() < deadline) {
+    const reports = await Promise.all(fleet.map(member => member.health()))
+    if (reports.every(({ ready, outbox }) => ready && outbox.depth === 0)) return true
+    await sleep(100)
+  }
+  return false
+}
+
+/** Compares until nothing differs, or it takes too long: what is on its way arrives. */
+async function settled(
+  gateway: Gateway,
+  reader: Reader,
+  knowledge: Knowledge
+): Promise<{ rows: SessionRow[]; live: Set<string> }> {
+  const deadline = Date.now() + SETTLE_TIMEOUT_MS
+  for (;;) {
+    const rows = await reader.rows()
+    const live = await liveKeys(gateway)
+    const { openNotLive, liveNotOpen } = compare(rows, live, knowledge)
+    if ((openNotLive.length === 0 && liveNotOpen.length === 0) || Date.now() > deadline) return { rows, live }
+    await sleep(250)
+  }
+}
+
+function compare(rows: readonly SessionRow[], live: ReadonlySet<string>, knowledge: Knowledge) {
+  const byKey = new Map(rows.map(row => [keyOf(row), row]))
+  const openNotLive = rows.filter(row => row.reason === null && !live.has(keyOf(row)))
+  const neverTold: string[] = []
+  const liveNotOpen: [string, SessionRow | undefined][] = []
+  for (const key of live) {
+    const row = byKey.get(key)
+    if (row?.reason === null) continue
+    if (!row && key.includes(' streamable ') && !knowledge.sessions.has(key)) neverTold.push(key)
+    else liveNotOpen.push([key, row])
+  }
+  return { openNotLive, liveNotOpen, neverTold }
+}
+
+/** Asks once for each session that is open in the ledger only because the answer to its DELETE never came through. */
+async function touchDeleted(
+  fleet: readonly Member[],
+  gateway: Gateway,
+  reader: Reader,
+  knowledge: Knowledge
+): Promise<string[]> {
+  const { openNotLive } = compare(await reader.rows(), await liveKeys(gateway), knowledge)
+  const unanswered = openNotLive
+    .map(row => knowledge.sessions.get(keyOf(row)))
+    .filter((session): session is Session => session?.deleteSentAt !== undefined)
+    .filter(session => session.transport === STREAMABLE && session.deletedAt === undefined)
+  for (const [i, session] of unanswered.entries()) {
+    const response = await fetch(`${fleet[i % fleet.length]!.url}/stream/${session.endpointId}`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-session-id': session.sessionId
+      },
+      body: '{"jsonrpc":"2.0","id":1,"method":"ping"}',
+      signal: AbortSignal.timeout(TOUCH_TIMEOUT_MS)
+    })
+    await response.arrayBuffer()
+    if (response.status !== 401 && response.status !== 404)
+      knowledge.violations.push(`touched: ${response.status} for ${session.key}`)
+  }
+  return unanswered.map(({ key }) => key)
+}
+
+/** Each session that a client was told is one row, with times and requests between what its client knows. */
+function checkRows(rows: readonly SessionRow[], knowledge: Knowledge): string[] {
+  const violations: string[] = []
+  const byKey = new Map(rows.map(row => [keyOf(row), row]))
+  if (byKey.size !== rows.length) violations.push(`${rows.length} rows of ${byKey.size} sessions`)
+  for (const session of knowledge.sessions.values()) {
+    const row = byKey.get(session.key)
+    const problem = row ? problemOf(row, session) : 'no row'
+    if (problem === undefined) continue
+    const { accepted, ...known } = session
+    const answers = accepted.map(({ by, at }) => `${by.name} ${at}`).join(', ')
+    violations.push(`${problem}: ${JSON.stringify(row)} of ${JSON.stringify(known)}, accepted: ${answers}`)
+  }
+  return violations
+}
+
+function problemOf(row: SessionRow, session: Session): string | undefined {
+  const { openSentAt, toldAt, deleteSentAt, deletedAt, sent, surelyAccounted } = session
+  if (row.connectAt < openSentAt || row.connectAt > toldAt) return 'connect_at is wrong'
+  if (row.requestCount > sent) return `more requests than the ${sent} sent`
+  if (row.requestCount < surelyAccounted) return `fewer requests than the ${surelyAccounted} accounted`
+  if (deletedAt === undefined || deleteSentAt === undefined) return undefined
+  if (row.reason === null) return 'deleted, but open'
+  if (row.disconnectAt < deleteSentAt || row.disconnectAt > deletedAt) return 'disconnect_at is wrong'
+  return undefined
+}
+
+/** The legacy streams of the gateway are those that clients still read. */
+function checkStreams(live: ReadonlySet<string>, knowledge: Knowledge): string[] {
+  const read = [...knowledge.sessions.values()].filter(({ streaming }) => streaming).map(({ key }) => key)
+  const known = new Set(read)
+  const unread = [...live].filter(key => key.includes(' sse ') && !known.has(key))
+  return [
+    ...read
+      .filter(key => !live.has(key))
+      .map(key => `read by its client, but unknown to the gateway: ${key}`),
+    ...unread.map(key => `live in the gateway without a client: ${key}`)
+  ]
+}
+
+/** Each session that no client was told has an `initialize` that was not answered. */
+function checkNeverTold(neverTold: readonly string[], knowledge: Knowledge): string[] {
+  const counts = new Map<string, number>()
+  for (const key of neverTold) {
+    const endpointId = key.split(' ', 1)[0]!
+    counts.set(endpointId, (counts.get(endpointId) ?? 0) + 1)
+  }
+  return [...counts]
+    .filter(([endpointId, count]) => count > (knowledge.openingsUnanswered.get(endpointId) ?? 0))
+    .map(
+      ([endpointId, count]) => `${count} sessions without a row on ${endpointId}, more than were not answered`
+    )
+}
+
+async function liveKeys(gateway: Gateway): Promise<Set<string>> {
+  const keys = new Set<string>()
+  for (const [endpointId, { streamable, sse }] of Object.entries((await gateway.sessions()).endpoints)) {
+    for (const sessionId of streamable) keys.add(keyOf({ endpointId, sessionId, transport: STREAMABLE }))
+    for (const sessionId of sse) keys.add(keyOf({ endpointId, sessionId, transport: SSE }))
+  }
+  return keys
+}

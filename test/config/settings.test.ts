@@ -1,0 +1,436 @@
+// Owns the tests of the settings: flags, variables, defaults, and what is said of those that cannot be used.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import {
+  type Config,
+  ConfigError,
+  helpText,
+  informationAsked,
+  parseCheckConfig,
+  parseConfig
+} from '../../src/config/settings.js'
+
+const UPSTREAM = ['--upstream', 'http://127.0.0.1:3000']
+const parse = (argv: string[], env: Record<string, string | undefined> = {}): Config =>
+  parseConfig([...UPSTREAM, ...argv], env)
+
+const refuses = (t: Test, code: string, message: string | RegExp, argv: string[], env = {}) => {
+  const label = JSON.stringify([argv, env])
+  try {
+    parseConfig(argv, env)
+    t.fail(`${label} is refused`)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    t.equal(error.code, code, label)
+    if (typeof message === 'string') t.equal(error.message, message)
+    else t.match(error.message, message)
+    t.notMatch(error.message, /[\r\n]/, 'one line')
+  }
+}
+
+void t.test('defaults', t => {
+  const { upstream, ...rest } = parseConfig(UPSTREAM, {})
+  t.equal(upstream.href, 'http://127.0.0.1:3000/')
+  t.strictSame(rest, {
+    listen: { host: '127.0.0.1', port: 8080 },
+    admin: { host: '127.0.0.1', port: 9090 },
+    store: { kind: 'sqlite', path: './data/turnstile.db' },
+    storeFile: undefined,
+    dataDir: './data',
+    streamPath: '/stream/{endpoint_id}',
+    ssePath: '/{endpoint_id}/sse',
+    messagePath: '/message',
+    sessionIdleTimeoutMs: 300_000,
+    confirmSuspects: true,
+    endIdleSessions: false,
+    leaseMs: 15_000,
+    retentionMs: 0,
+    rollupRetentionMs: 0,
+    upstreamTimeoutMs: 300_000,
+    connectTimeoutMs: 5_000,
+    drainTimeoutMs: 10_000,
+    drainDelayMs: 0,
+    workers: 1,
+    headTimeoutMs: 60_000,
+    keepAliveTimeoutMs: 72_000,
+    stallTimeoutMs: 60_000,
+    maxConnections: 20_000,
+    maxStreams: 15_000,
+    maxRequests: 5_000,
+    maxSessionsPerEndpoint: 0,
+    rewriteHost: false,
+    allowedHost: undefined,
+    allowedOrigin: undefined,
+    trustedProxy: undefined,
+    adminToken: undefined,
+    adminTokenFile: undefined,
+    adminAllowOrigin: undefined,
+    mask: false,
+    monitoring: true,
+    historyLimit: 100,
+    logLevel: 'info'
+  })
+  t.end()
+})
+
+void t.test('flags, with a space or an equals sign', t => {
+  const config = parse([
+    '--listen=[::1]:80',
+    '--data-dir',
+    '-x',
+    '--rewrite-host',
+    '--store=sqlite:a=b c.db',
+    '--connect-timeout',
+    '0'
+  ])
+  t.strictSame(config.listen, { host: '::1', port: 80 })
+  t.equal(config.dataDir, '-x')
+  t.equal(config.rewriteHost, true)
+  t.strictSame(config.store, { kind: 'sqlite', path: 'a=b c.db' })
+  t.equal(config.connectTimeoutMs, 0)
+  t.equal(parse(['--rewrite-host=false']).rewriteHost, false)
+  t.equal(parse(['--rewrite-host=off']).rewriteHost, false)
+  t.end()
+})
+
+void t.test('a flag wins over TURNSTILE_, that over MCP_CONNECTION_, that over the default', t => {
+  const env = { TURNSTILE_LOG_LEVEL: 'warn', MCP_CONNECTION_LOG_LEVEL: 'debug' }
+  t.equal(parse(['--log-level', 'error'], env).logLevel, 'error')
+  t.equal(parse([], env).logLevel, 'warn')
+  t.equal(parse([], { ...env, TURNSTILE_LOG_LEVEL: undefined }).logLevel, 'debug')
+  t.equal(parse([], { ...env, TURNSTILE_LOG_LEVEL: '' }).logLevel, 'debug', 'an empty variable is unset')
+  t.equal(parse([], { MCP_CONNECTION_LOG_LEVEL: 'WARN' }).logLevel, 'warn')
+  t.equal(parse(['--rewrite-host=false'], { TURNSTILE_REWRITE_HOST: 'true' }).rewriteHost, false)
+  t.end()
+})
+
+void t.test('every setting has its variable', t => {
+  const config = parseConfig([], {
+    TURNSTILE_UPSTREAM: 'https://gateway.example/base/',
+    TURNSTILE_LISTEN: '0.0.0.0:0',
+    TURNSTILE_ADMIN: 'admin.example:1',
+    TURNSTILE_ADMIN_TOKEN: 'token',
+    TURNSTILE_STORE: 'mysql://u:p%40ss@db:3306/mcp_gateway',
+    TURNSTILE_DATA_DIR: '/var/lib/turnstile',
+    TURNSTILE_SESSION_IDLE_TIMEOUT: '5m',
+    TURNSTILE_LEASE: '1m',
+    TURNSTILE_UPSTREAM_TIMEOUT: '500ms',
+    TURNSTILE_CONNECT_TIMEOUT: '1s',
+    TURNSTILE_DRAIN_TIMEOUT: '0',
+    TURNSTILE_REWRITE_HOST: 'yes',
+    TURNSTILE_TRUSTED_PROXY: '192.0.2.1',
+    TURNSTILE_LOG_LEVEL: 'silent',
+    TURNSTILE_STREAM_PATH: '/mcp',
+    TURNSTILE_SSE_PATH: '/{name}/events',
+    TURNSTILE_MESSAGE_PATH: '/messages',
+    TURNSTILE_RETENTION: '30d',
+    TURNSTILE_ROLLUP_RETENTION: '8760h',
+    TURNSTILE_PORT: 'tcp://10.0.0.1:80'
+  })
+  t.equal(config.upstream.href, 'https://gateway.example/base/')
+  t.equal(config.trustedProxy?.check('192.0.2.1'), true)
+  t.match(config, {
+    listen: { host: '0.0.0.0', port: 0 },
+    admin: { host: 'admin.example', port: 1 },
+    adminToken: [{ secret: 'token', scope: 'write' }],
+    store: { kind: 'mysql', url: 'mysql://u:p%40ss@db:3306/mcp_gateway' },
+    dataDir: '/var/lib/turnstile',
+    sessionIdleTimeoutMs: 300_000,
+    leaseMs: 60_000,
+    upstreamTimeoutMs: 500,
+    connectTimeoutMs: 1_000,
+    drainTimeoutMs: 0,
+    rewriteHost: true,
+    logLevel: 'silent',
+    streamPath: '/mcp',
+    ssePath: '/{name}/events',
+    messagePath: '/messages',
+    retentionMs: 30 * 24 * 3_600_000,
+    rollupRetentionMs: 8_760 * 3_600_000
+  })
+  t.end()
+})
+
+void t.test('durations', t => {
+  const idle = (text: string) => parse(['--session-idle-timeout', text]).sessionIdleTimeoutMs
+  for (const [text, ms] of [
+    ['300s', 300_000],
+    ['5m', 300_000],
+    ['1h', 3_600_000],
+    ['500ms', 500],
+    ['0', 0],
+    ['0s', 0],
+    ['596h', 2_145_600_000]
+  ] as const) {
+    t.equal(idle(text), ms, text)
+  }
+  for (const text of ['300', '5 m', '5M', '1d', '-5s', '1.5h', 's', '5s5', '597h', '9'.repeat(400) + 's']) {
+    refuses(
+      t,
+      'BAD_VALUE',
+      /^--session-idle-timeout ".*" cannot be used: give a time .* such as 500ms, 300s, 5m or 1h, or 0$/,
+      [...UPSTREAM, '--session-idle-timeout', text]
+    )
+  }
+  t.end()
+})
+
+void t.test('flags that are none', t => {
+  refuses(t, 'UNKNOWN_FLAG', 'unknown flag "--upsteam": did you mean --upstream?', ['--upsteam', 'http://a'])
+  refuses(t, 'UNKNOWN_FLAG', 'unknown flag "--idle-timeout": --help lists all flags', ['--idle-timeout=1s'])
+  refuses(t, 'UNKNOWN_FLAG', 'unknown flag "--admin-tokn": did you mean --admin-token?', [
+    '--admin-tokn=s3cret'
+  ])
+  refuses(t, 'UNKNOWN_FLAG', /--help lists all flags$/, ['--constructor', 'x'])
+  refuses(t, 'UNKNOWN_FLAG', /did you mean --listen\?$/, ['--Listen', 'x'])
+  refuses(
+    t,
+    'UNEXPECTED_ARGUMENT',
+    /^unexpected argument "http:\/\/a": every setting is a flag, such as --upstream URL$/,
+    ['http://a']
+  )
+  for (const argument of ['-u', '--', '', '--=x', 'a\nb'])
+    refuses(t, 'UNEXPECTED_ARGUMENT', /^unexpected argument/, [argument])
+  refuses(t, 'UNEXPECTED_ARGUMENT', /"true"/, [...UPSTREAM, '--rewrite-host', 'true'])
+  t.end()
+})
+
+void t.test('flags without a value, or twice', t => {
+  for (const argv of [
+    ['--upstream'],
+    ['--upstream='],
+    ['--upstream', ''],
+    ['--upstream', '--listen', 'a:1']
+  ]) {
+    refuses(t, 'MISSING_VALUE', '--upstream has no value: give --upstream URL', argv)
+  }
+  refuses(t, 'MISSING_VALUE', /^--rewrite-host has no value/, ['--rewrite-host='])
+  refuses(t, 'REPEATED_FLAG', '--upstream is there twice: give it once', [...UPSTREAM, ...UPSTREAM])
+  refuses(t, 'REPEATED_FLAG', /^--rewrite-host/, ['--rewrite-host', '--rewrite-host'])
+  refuses(t, 'REQUIRED', '--upstream is missing: give --upstream URL, or set TURNSTILE_UPSTREAM', [])
+  t.end()
+})
+
+void t.test('values that cannot be used', t => {
+  const bad = (flag: string, message: RegExp, ...texts: string[]) => {
+    for (const text of texts) {
+      refuses(t, 'BAD_VALUE', message, [...(flag === '--upstream' ? [] : UPSTREAM), `${flag}=${text}`])
+    }
+  }
+  bad(
+    '--upstream',
+    /^--upstream ".*" cannot be used: give an http or https URL .* such as http:\/\/127.0.0.1:3000$/,
+    ...'localhost:3000|127.0.0.1|ftp://a|http:/a|http://|http:///a|http://a:99999|http://a:b'.split('|'),
+    ...'http://a/?x|http://a?x=1|http://a/#x|http://a b| http://a|http://[::1|http://a\n'.split('|')
+  )
+  bad('--workers', /^--workers .* a whole number from 1 to 256$/, ...'0|-1|257|two'.split('|'))
+  bad('--allowed-host', /^--allowed-host /, ...'a b|http://a|a/b|,a|a:b|[g::1]|a:999999|*'.split('|'))
+  bad(
+    '--allowed-origin',
+    /^--allowed-origin /,
+    ...'a|http://|http://a/|http://a?b|//a|http://a,,null'.split('|')
+  )
+  bad(
+    '--max-streams',
+    /^--max-streams ".*" cannot be used: give a whole number up to 10000000, or 0 for no limit$/,
+    ...'-1|1.5|1e3|ten|10000001|99999999999'.split('|')
+  )
+  bad(
+    '--upstream',
+    /^--upstream cannot be used: give an http or https URL without user/,
+    'http://u:pw@a',
+    'http://u@a/'
+  )
+  for (const flag of ['--listen', '--admin']) {
+    bad(
+      flag,
+      /cannot be used: give host:port with a port from 0 to 65535, such as/,
+      ...'8080|:8080|a|a:|a:b|a:65536|a:-1|a:1:2|a:000080|::1:80|[::1]|[a]:80|[127.0.0.1]:80'.split('|'),
+      ...'256.0.0.1:80|1.2.3:80|http://a:80|a/b:80|a b:80|*:80'.split('|')
+    )
+  }
+  bad(
+    '--store',
+    /^--store cannot be used: give sqlite:PATH or mysql:\/\/user:password@host:port\/database/,
+    ...'data.db|sqlite:|sqlite://a.db|mysql:|mysql://host/db|mysql://u:p@host'.split('|'),
+    ...'mysql://u:p@host/|mysql://u:p@host/a/b|mysql://u:p@host:x/db|mysql://u:p%ss@host/db'.split('|'),
+    ...'mysql://u:p@ss@host/db|mysql://u:p#s@host/db|postgres://u:p@host/db'.split('|')
+  )
+  bad(
+    '--log-level',
+    /^--log-level ".*" cannot be used: give one of fatal, error, warn, info, debug, trace, silent$/,
+    'loud',
+    'toString'
+  )
+  bad('--rewrite-host', /give true or false$/, 'maybe', '2')
+  bad('--stream-path', /give a path such as/, 'mcp', '/a b', '/{a}/{b}', '/x?y', '/{}')
+  bad('--message-path', /give a path such as/, 'message', '/{id}', '/m#')
+  bad('--retention', /give a time of at least 1h/, '30', '59m', '0h', '-1d')
+  bad(
+    '--trusted-proxy',
+    /give IP addresses or ranges, separated by commas, such as/,
+    ...'proxy|10.0.0.0/33|::1/129|10.0.0|10.0.0.1,|10.0.0.0/8;::1|10.0.0.0/-1|fe80::1%eth0'.split('|')
+  )
+  bad('--lease', /give a time from 6s/, '0', '5s', '1d')
+  refuses(t, 'BAD_VALUE', /^TURNSTILE_LISTEN "x" cannot/, UPSTREAM, { TURNSTILE_LISTEN: 'x' })
+  refuses(t, 'BAD_VALUE', /^MCP_CONNECTION_LOG_LEVEL "x" cannot/, UPSTREAM, {
+    MCP_CONNECTION_LOG_LEVEL: 'x'
+  })
+  t.end()
+})
+
+void t.test('trusted proxies', t => {
+  const trusted = parse(['--trusted-proxy', '10.0.0.0/8, 192.0.2.1,2001:db8::/32,::1']).trustedProxy!
+  for (const address of ['10.255.0.1', '192.0.2.1']) t.equal(trusted.check(address), true, address)
+  for (const address of ['11.0.0.1', '192.0.2.2']) t.equal(trusted.check(address), false, address)
+  for (const address of ['2001:db8:1::1', '::1']) t.equal(trusted.check(address, 'ipv6'), true, address)
+  for (const address of ['2001:db9::1', '::2']) t.equal(trusted.check(address, 'ipv6'), false, address)
+  t.equal(parse(['--trusted-proxy', '0.0.0.0/0']).trustedProxy?.check('203.0.113.9'), true)
+  t.end()
+})
+
+void t.test('stores', t => {
+  for (const url of [
+    'mysql://mcpuser:mcppassword@localhost:3306/mcp_gateway',
+    'mysql://u@h/d',
+    'mysql://u:p@[::1]:1/d?ssl=%7B%7D'
+  ]) {
+    t.strictSame(parse(['--store', url]).store, { kind: 'mysql', url })
+  }
+  t.strictSame(parse(['--store', 'sqlite:/a/b.db']).store, { kind: 'sqlite', path: '/a/b.db' })
+  t.end()
+})
+
+void t.test('an admin port that others can reach needs a token', t => {
+  for (const host of [
+    '0.0.0.0',
+    '[::]',
+    '192.0.2.1',
+    'example.com',
+    '[fe80::1]',
+    '[::ffff:10.0.0.1]',
+    '[::ffff:0.0.0.0]'
+  ]) {
+    refuses(
+      t,
+      'ADMIN_TOKEN_REQUIRED',
+      /^--admin can be reached from other machines: set TURNSTILE_ADMIN_TOKEN/,
+      [...UPSTREAM, '--admin', `${host}:9090`]
+    )
+    t.equal(parse(['--admin', `${host}:9090`], { TURNSTILE_ADMIN_TOKEN: 'x' }).admin.port, 9090)
+  }
+  for (const host of [
+    '127.0.0.1',
+    '127.9.9.9',
+    '[::1]',
+    'localhost',
+    '[0:0::1]',
+    '[::ffff:127.0.0.1]',
+    'LOCALHOST'
+  ]) {
+    t.equal(parse(['--admin', `${host}:9090`]).admin.port, 9090, host)
+  }
+  t.end()
+})
+
+void t.test('admin tokens, their scopes, and files of them', t => {
+  const file = join(
+    t.testdir({ tokens: 'read:a\n\nwrite:b,c\r\n', good: 'read:a\nb:c=\r\n\n', empty: '\n' }),
+    'good'
+  )
+  t.strictSame(parse(['--admin-token', 'read:a,metrics:m,write:b,c:d']).adminToken, [
+    { secret: 'a', scope: 'read' },
+    { secret: 'm', scope: 'metrics' },
+    { secret: 'b', scope: 'write' },
+    { secret: 'c:d', scope: 'write' }
+  ])
+  const fromFile = parse(['--admin', '0.0.0.0:1'], { TURNSTILE_ADMIN_TOKEN_FILE: file })
+  t.strictSame(fromFile.adminTokenFile, [
+    { secret: 'a', scope: 'read' },
+    { secret: 'b:c=', scope: 'write' }
+  ])
+  for (const text of [',', 'a,', 'a, b', 'read:a,', 'ü'])
+    refuses(t, 'BAD_VALUE', /^--admin-token cannot be used: give tokens/, [
+      ...UPSTREAM,
+      '--admin-token',
+      text
+    ])
+  for (const name of ['tokens', 'empty', 'missing'])
+    refuses(t, 'BAD_VALUE', /^--admin-token-file ".*" cannot be used: give a file/, [
+      ...UPSTREAM,
+      '--admin-token-file',
+      file.replace(/good$/, name)
+    ])
+  t.end()
+})
+
+void t.test('a store from a file wins, and its text is never told', t => {
+  const folder = t.testdir({ good: 'mysql://u:p%40ss@db:3306/x\n', bad: 'mysql://u:s3cret@db', empty: '' })
+  const url = { kind: 'mysql', url: 'mysql://u:p%40ss@db:3306/x' }
+  const good = join(folder, 'good')
+  t.strictSame(parse(['--store-file', good]).store, url)
+  t.strictSame(parse(['--store-file', good], { TURNSTILE_STORE: 'sqlite:/data/turnstile.db' }).store, url)
+  t.strictSame(parseCheckConfig([], { TURNSTILE_STORE_FILE: good }).store, url)
+  for (const name of ['bad', 'empty', 'missing']) {
+    const argv = [...UPSTREAM, '--store-file', join(folder, name)]
+    refuses(t, 'BAD_VALUE', /^--store-file ".*" cannot be used: give a file(?!.*s3cret)/, argv)
+  }
+  t.end()
+})
+
+void t.test('origins are as browsers send them', t => {
+  t.strictSame(parse(['--admin-allow-origin', 'https://a.example,http://127.0.0.1:3000']).adminAllowOrigin, [
+    'https://a.example',
+    'http://127.0.0.1:3000'
+  ])
+  for (const text of ['*', 'a.example', 'https://a.example/', 'https://a.example,'])
+    refuses(t, 'BAD_VALUE', /^--admin-allow-origin/, [...UPSTREAM, '--admin-allow-origin', text])
+  t.end()
+})
+
+void t.test('monitoring as the gateway was told', t => {
+  const env = { MCP_CONNECTION_MONITORING_ENABLED: 'false', MCP_CONNECTION_HISTORY_LIMIT: '5' }
+  t.match(parse([], env), { monitoring: false, historyLimit: 5 })
+  t.match(parse(['--monitoring', '--history-limit', '0'], env), { monitoring: true, historyLimit: 0 })
+  refuses(t, 'BAD_VALUE', /whole number from 0 to 1000$/, [...UPSTREAM, '--history-limit', '1001'])
+  t.end()
+})
+
+void t.test('secrets are in no message', t => {
+  const secret = 'hunter 2'
+  for (const [argv, env] of [
+    [['--admin-token', secret], {}],
+    [[], { TURNSTILE_ADMIN_TOKEN: secret }],
+    [['--admin-token', secret, '--admin-token', secret], {}],
+    [['--store', `mysql://u:${secret}@h/d`], {}],
+    [['--store', secret], {}],
+    [['--listen', `u:${secret}@h`], {}]
+  ] as [string[], Record<string, string>][]) {
+    t.throws(() => parse(argv, env), ConfigError)
+    refuses(t, argv.length > 2 ? 'REPEATED_FLAG' : 'BAD_VALUE', /^(?!.*hunter)/, [...UPSTREAM, ...argv], env)
+  }
+  t.end()
+})
+
+void t.test('help and version', t => {
+  const help = helpText()
+  for (const flag of [
+    'upstream URL',
+    'listen HOST:PORT',
+    'admin-token TOKEN',
+    'session-idle-timeout TIME',
+    'rewrite-host ',
+    'help',
+    'version'
+  ]) {
+    t.match(help, `  --${flag}`)
+  }
+  t.match(help, '(default: sqlite:./data/turnstile.db)')
+  t.equal(informationAsked([...UPSTREAM, '--help']), help)
+  t.equal(informationAsked(['-h', '--nonsense']), help)
+  const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
+  t.equal(informationAsked(['--version']), version)
+  t.equal(informationAsked(UPSTREAM), undefined)
+  t.end()
+})

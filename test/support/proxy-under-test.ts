@@ -1,0 +1,106 @@
+// Owns starting a proxy for a test, with what it observed and logged.
+import Fastify from 'fastify'
+import type { Test } from 'tap'
+import { Routes } from '../../src/mcp/routes.js'
+import { Operations } from '../../src/metrics/operations.js'
+import { Traffic } from '../../src/metrics/traffic.js'
+import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/proxy-server.js'
+import type { Connection, ExchangeHandler } from '../../src/proxy/upstream/connection.js'
+import { Callers } from '../../src/sessions/client-credentials.js'
+import type { Observation } from '../../src/sessions/observations.js'
+import { connectTo, serveRaw, type RawServer, type Wire } from './raw-http.js'
+
+export interface Rig {
+  proxy: Proxy
+  port: number
+  observations: Observation[]
+  logs: Record<string, unknown>[]
+}
+
+export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOptions> = {}): Promise<Rig> {
+  const observations: Observation[] = []
+  const logs: Record<string, unknown>[] = []
+  const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
+  const proxy = await startProxy({
+    routes: new Routes({ stream: '/stream/{endpoint_id}', sse: '/{endpoint_id}/sse', message: '/message' }),
+    callers: new Callers(),
+    upstream,
+    host: '127.0.0.1',
+    port: 0,
+    rewriteHost: false,
+    upstreamTimeoutMs: 30_000,
+    connectTimeoutMs: 5_000,
+    headTimeoutMs: 60_000,
+    keepAliveTimeoutMs: 72_000,
+    stallTimeoutMs: 60_000,
+    allowedHost: undefined,
+    allowedOrigin: undefined,
+    maxConnections: 0,
+    maxStreams: 0,
+    maxRequests: 0,
+    maxSessionsPerEndpoint: 0,
+    liveSessions: () => 0,
+    operations: new Operations(),
+    traffic: new Traffic(),
+    observe: observation => void observations.push(observation),
+    logger: Fastify({ logger: { level: 'warn', stream } }).log,
+    ...options
+  })
+  t.teardown(() => proxy.close(0))
+  return { proxy, port: proxy.port, observations, logs }
+}
+
+export async function upstreamFor(t: Test, script: (wire: Wire) => Promise<void> | void): Promise<RawServer> {
+  const upstream = await serveRaw(script)
+  t.teardown(() => upstream.close())
+  return upstream
+}
+
+/** A client with a request through the proxy under way, and the upstream's end, where the request has arrived. */
+export async function askForStream(
+  t: Test,
+  { line = 'GET /stream/a HTTP/1.1', fields = [], options = {} }: Ask = {}
+): Promise<Rig & { client: Wire; upstream: Wire }> {
+  let arrived: (wire: Wire) => void
+  const connected = new Promise<Wire>(resolve => (arrived = resolve))
+  const server = await upstreamFor(t, wire => arrived(wire))
+  const rig = await proxyTo(t, server.url, options)
+  const client = await connectTo(rig.port)
+  t.teardown(() => client.socket.destroy())
+  await client.send(request(line, ...fields))
+  const upstream = await connected
+  await upstream.done()
+  return { ...rig, client, upstream }
+}
+
+interface Ask {
+  line?: string
+  fields?: string[]
+  options?: Partial<ProxyOptions>
+}
+
+/** A head from its lines, with `Host` as the second one. */
+export function request(startLine: string, ...fields: string[]): string {
+  return [startLine, 'Host: gateway.example:8080', ...fields, '', ''].join('\r\n')
+}
+
+export function answer(startLine: string, ...fields: string[]): string {
+  return [`HTTP/1.1 ${startLine}`, ...fields, '', ''].join('\r\n')
+}
+
+/** A whole exchange on a connection of the proxy's own. */
+export function ask(connection: Connection): Promise<void> {
+  const ignore = (): void => undefined
+  return new Promise((resolve, reject) => {
+    const handler: ExchangeHandler = {
+      onInformation: ignore,
+      onHead: ignore,
+      onData: ignore,
+      onReadEnd: ignore,
+      onDrain: ignore,
+      onEnd: () => resolve(),
+      onError: reject
+    }
+    connection.send({ method: 'GET', head: request('GET / HTTP/1.1'), body: null, complete: true }, handler)
+  })
+}
