@@ -11,7 +11,7 @@ import type { Token } from '../config/admin-token.js'
 import type { StoreReader } from '../ledger/store-port.js'
 import { guardAccess } from './access/guard.js'
 import type { Mask } from './access/mask.js'
-import { Gate } from './access/tokens.js'
+import { TokenGate } from './access/tokens.js'
 import { LiveMonitoring } from './live/socket-io.js'
 import { Monitor } from './monitor.js'
 import { describeRoutes } from './openapi.js'
@@ -24,7 +24,7 @@ import { metricsRoutes } from './routes/metrics-routes.js'
 import { monitoringRoutes, type MonitoringOptions } from './routes/monitoring-routes.js'
 import { sendError, sendNotFound } from './schemas/admin-errors.js'
 import { compile } from './schemas/validation.js'
-import { Metrics, type Snapshots } from './scrape.js'
+import { Scrape, type Snapshots } from './scrape.js'
 
 export type { HealthReport } from './routes/health-routes.js'
 
@@ -69,13 +69,13 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
     const exposedHeaders = ['link', 'retry-after']
     app.register(cors, { origin: [...allowedOrigins], methods: ['GET', 'PUT', 'DELETE'], exposedHeaders })
   }
-  const gate = new Gate(options.tokens, now)
+  const gate = new TokenGate(options.tokens, now)
   // Behind CORS, whose preflights show no token.
   app.after(() => guardAccess(app, gate, allowedOrigins))
   app.register(accepts)
   describeRoutes(app, options.version)
   app.register(healthRoutes, { health })
-  app.register(metricsRoutes, { metrics: new Metrics(store, options.metrics, options.version) })
+  app.register(metricsRoutes, { metrics: new Scrape(store, options.metrics, options.version) })
   app.register(dashboardRoutes, { isOn: monitoring !== undefined })
   app.register(connectionRoutes, { store, mask, now })
   if (monitoring) {

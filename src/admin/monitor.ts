@@ -2,9 +2,14 @@
 import type { SessionRow, StoreReader, Totals } from '../ledger/store-port.js'
 import { storedId } from '../mcp/stored-ids.js'
 import type { Mask } from './access/mask.js'
-import type { Position } from './schemas/cursor.js'
 import { readAll, readPage } from './paging/pages.js'
-import type { ConnectionInfo, ConnectionStats, EndedConnection, Proxy } from './schemas/monitoring-schemas.js'
+import type { Position } from './schemas/cursor.js'
+import type {
+  ConnectionInfo,
+  ConnectionStats,
+  EndedConnection,
+  ProxyInfo
+} from './schemas/monitoring-schemas.js'
 import { iso, toEnded, toInfo } from './views.js'
 
 const DAY_MS = 86_400_000
@@ -25,7 +30,7 @@ export class Monitor {
   }
 
   /** The proxies of the store, those that are gone for up to a day. */
-  async proxies(): Promise<Proxy[]> {
+  async proxies(): Promise<ProxyInfo[]> {
     const rows = await this.#store.instances(this.#now() - DAY_MS)
     return rows.map(({ id, heartbeatAt, isLost }) => ({ id, lastHeartbeat: iso(heartbeatAt), lost: isLost }))
   }

@@ -5,7 +5,7 @@ import { transportNames } from '../mcp/transports.js'
 import { Exposition, type Snapshot } from '../metrics/exposition.js'
 import { MAX_ENDPOINTS, OTHER } from '../metrics/labels.js'
 import { gauge, type Labels, type Metric, sample, type Value } from '../metrics/metric.js'
-import { Expiring } from '../util/expiring-cache.js'
+import { ExpiringCache } from '../util/expiring-cache.js'
 
 /** A store that is silent does not hold up a scrape for longer. */
 const STORE_TIMEOUT_MS = 2_000
@@ -15,12 +15,12 @@ const CENSUS_KEPT_MS = 1_000
 /** Of each process of the proxy, in their order; undefined for one that does not answer. */
 export type Snapshots = () => Promise<(Snapshot | undefined)[]>
 
-export class Metrics {
+export class Scrape {
   readonly #store: Pick<StoreReader, 'busiest' | 'census'>
   readonly #snapshots: Snapshots
   readonly #build: Metric
   readonly #exposition = new Exposition()
-  readonly #census = new Expiring<Metric[]>(CENSUS_KEPT_MS, 1)
+  readonly #census = new ExpiringCache<Metric[]>(CENSUS_KEPT_MS, 1)
   /** Where sessions were seen open: told as 0 when there are none any more. */
   readonly #seen = new Map<string, Labels>()
 

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
 import type { Closable } from '../util/startup.js'
+import { threadFile } from '../util/threads.js'
 import type { AdminPortData } from './admin-thread-protocol.js'
 import { answerCall, type Call, type Methods, type Start } from './rpc.js'
 
@@ -27,7 +28,7 @@ export async function startAdminPort(
   const start = async (port: number): Promise<string> => {
     const admin = { ...config.admin, port }
     const data: AdminPortData = { config: { ...config, admin, upstream: config.upstream.href }, proxyUrl }
-    const thread = (worker = new Worker(new URL('./admin-thread.js', import.meta.url), {
+    const thread = (worker = new Worker(threadFile('./admin-thread.js', import.meta.url), {
       workerData: data,
       execArgv: []
     }))

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { pino } from 'pino'
 import { Mask } from '../admin/access/mask.js'
 import { buildAdmin } from '../admin/admin-server.js'
-import { Gateway } from '../admin/gateway/gateway-client.js'
+import { GatewayClient } from '../admin/gateway/gateway-client.js'
 import type { Control } from '../admin/operator-port.js'
 import { ActionError } from '../admin/schemas/admin-errors.js'
 import { type Config, version } from '../config/settings.js'
@@ -64,7 +64,7 @@ function monitoring() {
       drain: (endpointId, on) => proxies.call('drain', endpointId, on),
       draining: () => proxies.call('draining')
     } satisfies Control,
-    gateway: new Gateway(upstream, endpointId => ({
+    gateway: new GatewayClient(upstream, endpointId => ({
       streamable: gatewayUrl(upstream, streamPath, endpointId),
       sse: gatewayUrl(upstream, ssePath, endpointId)
     })),

@@ -5,7 +5,7 @@ import type { Shipper } from '../ledger/pipeline/shipper.js'
 import { Transport } from '../mcp/transports.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { Suspect } from '../sessions/suspects.js'
-import { type OwnRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
+import { type UpstreamRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
 import type { WorkerControl } from './rpc.js'
 
 const SETTLE_TIMEOUT_MS = 2_000
@@ -14,7 +14,7 @@ export interface ControlOptions {
   proxy: Proxy
   recorder: Recorder
   shipper: Shipper
-  own: OwnRequests
+  own: UpstreamRequests
 }
 
 export function operatorControl({ proxy, recorder, shipper, own }: ControlOptions): WorkerControl {
@@ -49,7 +49,7 @@ export function operatorControl({ proxy, recorder, shipper, own }: ControlOption
 }
 
 /** Throws `ActionError` unless the gateway forgot the session. */
-async function deleteSession(own: OwnRequests, session: Suspect): Promise<void> {
+async function deleteSession(own: UpstreamRequests, session: Suspect): Promise<void> {
   const refused = (reason: string) =>
     new ActionError('GATEWAY_REFUSED', `the gateway does not end the session (${reason}): it is still open`)
   const status = await own.end(session).catch((error: unknown) => {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Outbox } from '../ledger/pipeline/outbox.js'
 import type { Recorder } from '../ledger/pipeline/recorder.js'
 import { LAG_BOUNDS, type Shipper } from '../ledger/pipeline/shipper.js'
-import type { Keeper } from '../ledger/pipeline/store-maintenance.js'
+import type { StoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import type { StoreWriter } from '../ledger/store-port.js'
 import type { Snapshot } from '../metrics/exposition.js'
 import { counter, gauge, type PortableMetric, sample } from '../metrics/metric.js'
@@ -24,7 +24,7 @@ export interface InstanceParts {
   outbox: Outbox
   recorder: Recorder
   shipper: Shipper
-  keeper: Keeper
+  keeper: StoreMaintenance
   store: StoreWriter
   /** Undefined where nobody watches the gateway. */
   watch: UpstreamWatch | undefined

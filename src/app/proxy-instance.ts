@@ -5,18 +5,18 @@ import { LiveCounts } from '../ledger/pipeline/live-counts.js'
 import { Outbox } from '../ledger/pipeline/outbox.js'
 import { Recorder } from '../ledger/pipeline/recorder.js'
 import { Shipper } from '../ledger/pipeline/shipper.js'
-import { Keeper } from '../ledger/pipeline/store-maintenance.js'
+import { StoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import { Routes } from '../mcp/routes.js'
 import { storedId } from '../mcp/stored-ids.js'
 import { Operations } from '../metrics/operations.js'
 import { Traffic } from '../metrics/traffic.js'
 import { startProxy } from '../proxy/proxy-server.js'
-import { Callers } from '../sessions/client-credentials.js'
+import { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
 import { IdleEnder } from '../upkeep/idle-ender.js'
 import { Suspicion } from '../upkeep/suspicion.js'
-import { OwnRequests } from '../upkeep/upstream-requests.js'
+import { UpstreamRequests } from '../upkeep/upstream-requests.js'
 import { UpstreamWatch } from '../upkeep/upstream-watch.js'
 import { type Closable, startInOrder } from '../util/startup.js'
 import { MAX_DURATION_MS } from '../util/time.js'
@@ -31,13 +31,13 @@ const TICK_MS = 1_000
 /** How long to wait for the store to have what was observed. */
 const SHIP_TIMEOUT_MS = 5_000
 
-export interface Instance extends Closable, Methods, WorkerControl {
+export interface ProxyInstance extends Closable, Methods, WorkerControl {
   /** Where clients connect. */
   readonly proxyUrl: string
 }
 
 /** Starts the proxy, its outbox, and what writes to the store for it. */
-export async function startInstance(config: Config, logger: FastifyBaseLogger): Promise<Instance> {
+export async function startInstance(config: Config, logger: FastifyBaseLogger): Promise<ProxyInstance> {
   return await startInOrder(async onClose => {
     const store = storeAt(config.store, config.sessionIdleTimeoutMs)
     onClose(() => store.close())
@@ -76,17 +76,17 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
       sse: config.ssePath,
       message: config.messagePath
     })
-    const callers = new Callers()
+    const callers = new ClientCredentials()
     if (config.sessionIdleTimeoutMs > 0) {
       const aging = setInterval(() => callers.age(), callersAgeMs(config.sessionIdleTimeoutMs))
       onClose(() => clearInterval(aging))
     }
-    const own = new OwnRequests({ ...config, routes, callers })
+    const own = new UpstreamRequests({ ...config, routes, callers })
     onClose(() => own.close())
     const observe: Observe = observation => recorder.record(tracker.observe(observation))
 
     const ender = config.endIdleSessions ? new IdleEnder(session => own.end(session), logger) : undefined
-    const keeper = new Keeper(
+    const keeper = new StoreMaintenance(
       store,
       outbox.instance,
       {

@@ -26,7 +26,7 @@ export interface SessionRow {
 }
 
 /** Sessions connected at any moment of `[start, end]`: `connectAt <= end` and still open or `disconnectAt > start`. */
-export interface ConnectionsQuery {
+export interface SessionsQuery {
   endpointId?: string
   transport?: Transport
   /** Only those that are open, or only those that are not. */
@@ -113,7 +113,7 @@ export interface OutboxEntry {
 }
 
 /** A process of a proxy: `id` lives in its data directory, `boot` grows by one at each start. */
-export interface Instance {
+export interface InstanceIdentity {
   id: string
   boot: number
 }
@@ -128,7 +128,7 @@ export interface Heartbeat {
 
 /** What the admin port asks. */
 export interface StoreReader {
-  connections(query: ConnectionsQuery): Promise<SessionRow[]>
+  connections(query: SessionsQuery): Promise<SessionRow[]>
   /** Rows with this session id, on whichever endpoint. */
   session(sessionId: string): Promise<SessionRow[]>
   /**
@@ -138,7 +138,7 @@ export interface StoreReader {
   counts(query: { endpointId?: string; transport?: Transport }): Promise<EndpointCount[]>
   totals(query: { endpointId?: string }): Promise<Totals>
   /** What `connections` answers, and the totals of its endpoint at the same moment. */
-  snapshot(query: ConnectionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
+  snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
   /** The endpoints with the most open sessions. */
   busiest(query: { limit: number }): Promise<string[]>
   census(query: { named: readonly string[] }): Promise<Census>
@@ -161,10 +161,10 @@ export interface StoreWriter {
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
   /** Registers the process and tells how far its outbox was applied. */
-  register(instance: Instance, now: number): Promise<{ appliedSeq: number }>
+  register(instance: InstanceIdentity, now: number): Promise<{ appliedSeq: number }>
   /** Applies the entries after the instance's applied position, and that position, in one transaction. */
-  apply(instance: Instance, entries: readonly OutboxEntry[], now: number): Promise<void>
-  heartbeat(instance: Instance, now: number): Promise<Heartbeat>
+  apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: number): Promise<void>
+  heartbeat(instance: InstanceIdentity, now: number): Promise<Heartbeat>
   /** Closes the streams of a proxy not heard of since `heartbeatAt` as `lost` at that moment; how many. */
   loseStreams(id: string, heartbeatAt: number, now: number): Promise<number>
   /** Closes sessions not used for `timeoutMs` as `idle` at that time after their last use, at most a batch; which. */

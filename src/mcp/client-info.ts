@@ -1,28 +1,27 @@
+// Owns who a client says it is: names and versions out of MCP messages, in the form in which they are stored.
 import { memberOf } from '../util/json.js'
 
-// Owns who a client says it is: names and versions out of MCP messages, in the form in which they are stored.
-
 /** Null: not known. */
-export interface Who {
+export interface ClientInfo {
   clientName: string | null
   clientVersion: string | null
   /** The negotiated revision of MCP, such as `2025-11-25`; of a session-less client the one of its requests. */
   protocolVersion: string | null
 }
 
-export const nobody: Who = { clientName: null, clientVersion: null, protocolVersion: null }
+export const unknownClient: ClientInfo = { clientName: null, clientVersion: null, protocolVersion: null }
 
-export const isNobody = ({ clientName, protocolVersion }: Who): boolean =>
+export const isUnknownClient = ({ clientName, protocolVersion }: ClientInfo): boolean =>
   clientName === null && protocolVersion === null
 
 const MAX_LENGTH = 255
 const REVISION = /^[\x21-\x7e]{1,32}$/
 
 /** `clientInfo` of an `initialize` request or of a `_meta`: `{name, version}`, as a stranger wrote it. */
-export function whoOf(clientInfo: unknown): Who {
+export function readClientInfo(clientInfo: unknown): ClientInfo {
   const clientName = storable(memberOf(clientInfo, 'name'))
-  if (clientName === null) return nobody
-  return { ...nobody, clientName, clientVersion: storable(memberOf(clientInfo, 'version')) }
+  if (clientName === null) return unknownClient
+  return { ...unknownClient, clientName, clientVersion: storable(memberOf(clientInfo, 'version')) }
 }
 
 export function revisionOf(protocolVersion: unknown): string | null {
@@ -30,7 +29,7 @@ export function revisionOf(protocolVersion: unknown): string | null {
 }
 
 /** Of two things known of one client, in whichever order: what is known beats what is not, then what sorts first. */
-export function mergeWho(a: Who, b: Who): Who {
+export function mergeClientInfo(a: ClientInfo, b: ClientInfo): ClientInfo {
   const { clientName, clientVersion } = precedes(nameOf(b), nameOf(a)) ? b : a
   const protocolVersion = precedes(b.protocolVersion, a.protocolVersion)
     ? b.protocolVersion
@@ -40,7 +39,7 @@ export function mergeWho(a: Who, b: Who): Who {
 
 export const storedUserAgent = (userAgent: string | undefined): string | null =>
   userAgent?.slice(0, MAX_LENGTH) ?? null
-const nameOf = ({ clientName, clientVersion }: Who): string | null =>
+const nameOf = ({ clientName, clientVersion }: ClientInfo): string | null =>
   clientName === null ? null : `${clientName}\n${clientVersion ?? ''}`
 
 const precedes = (a: string | null, b: string | null): boolean => a !== null && (b === null || a < b)

@@ -1,5 +1,14 @@
-// Owns how an id that a stranger chose is stored.
+// Owns the two forms of an id that a stranger chose: as it came on the wire, and as it is stored and compared.
+//
+// The types are tags: a plain text fits each of them (a literal in a test, a column of a row), but an id of one form does
+// not fit where the other one is wanted.
 import { createHash } from 'node:crypto'
+
+/** An endpoint or session id as it came: any text; a session id is a secret, for whoever holds it can speak in that session. */
+export type WireId = string & { readonly form?: 'wire' }
+
+/** An endpoint or session id as `storedId` makes it. */
+export type StoredId = string & { readonly form?: 'stored' }
 
 const MAX_STORED_LENGTH = 255
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/
@@ -9,11 +18,21 @@ const VISIBLE_ASCII = /^[\x21-\x7e]+$/
  * are, longer ones (JWTs) as `sha256-` and the hex digest. Undefined for anything else: such an id is never stored.
  * MCP 2025-06-18, Streamable HTTP, "Session Management": a session id is visible ASCII, 0x21 to 0x7E, of any length.
  */
-export function storedId(raw: string): string | undefined {
+export function storedId(raw: WireId): StoredId | undefined {
   if (!VISIBLE_ASCII.test(raw)) return undefined
-  if (raw.length <= MAX_STORED_LENGTH) return raw
+  if (raw.length <= MAX_STORED_LENGTH) return raw as string
   return `sha256-${createHash('sha256').update(raw).digest('hex')}`
 }
 
 /** Whether a stored id is a digest, from which nobody can tell the id. */
-export const isDigest = (stored: string): boolean => /^sha256-[0-9a-f]{64}$/.test(stored)
+export const isDigest = (stored: StoredId): boolean => /^sha256-[0-9a-f]{64}$/.test(stored)
+
+/** A session by its stored ids: the pair that the ledger, the tracker and the admin port know it by. */
+export interface SessionIds {
+  endpointId: StoredId
+  sessionId: StoredId
+}
+
+/** The key of a session in a Map. Stored ids hold no spaces. */
+export const sessionKey = ({ endpointId, sessionId }: Readonly<SessionIds>): string =>
+  `${endpointId} ${sessionId}`

@@ -1,6 +1,6 @@
 // Owns the figures of MCP operations: how many were accepted, and how long they took, by method and tool. What is counted is
 // told by the headers of a request or the start of its body; of the others nothing is known.
-import { isAccepted } from '../util/http-status.js'
+import { isSuccessful } from '../util/http-status.js'
 import { Histogram, OPERATION_BOUNDS } from './histogram.js'
 import { BoundedLabels, OTHER, protocolVersions } from './labels.js'
 import { counter, type Labels, type PortableMetric, present, sample } from './metric.js'
@@ -70,7 +70,7 @@ export class Operations {
 
   /** Its answer began. */
   began({ method, name, status }: Operation): void {
-    if (!isAccepted(status)) return
+    if (!isSuccessful(status)) return
     this.#accepted[this.#methods.indexOf(method)]!++
     if (method === 'tools/call' && name !== undefined) this.#toolCalls[this.#tools.add(name)]!++
   }

@@ -8,16 +8,16 @@ import { failureOf, sendFailure, type Witnesses } from './http/proxy-errors.js'
 import { readTarget } from './http/request-target.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
-import type { Connections } from './upstream/connection-pool.js'
+import type { ConnectionPool } from './upstream/connection-pool.js'
 import type { Connection, ExchangeHandler } from './upstream/connection.js'
-import type { AnswerHead } from './upstream/response-parser.js'
+import type { ResponseHead } from './upstream/response-parser.js'
 import { Upload } from './upstream/upload.js'
 
 export interface ForwardContext extends Accounting, Witnesses {
   upstream: URL
   rewriteHost: boolean
   upstreamTimeoutMs: number
-  connections: Connections
+  connections: ConnectionPool
   operations: Operations
   /** The proxy is closing: clients are told to come back on another connection. */
   closing: boolean
@@ -119,13 +119,13 @@ export class Exchange implements ExchangeHandler {
   }
 
   /** Written past node, which can send only some of them. They are advice: a client that reads slowly misses them. */
-  onInformation({ status, reason, fields }: AnswerHead): void {
+  onInformation({ status, reason, fields }: ResponseHead): void {
     const { socket } = this.#res
     if (this.#over || socket === null || socket.writableNeedDrain || this.#req.httpVersionMinor === 0) return
     socket.write(`HTTP/1.1 ${status} ${reason}\r\n${lines(responseHeaders(fields, false))}\r\n`, 'latin1')
   }
 
-  onHead({ status, reason, fields, headers }: AnswerHead): void {
+  onHead({ status, reason, fields, headers }: ResponseHead): void {
     if (this.#over) return
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304

@@ -10,18 +10,18 @@ import { storedId } from '../mcp/stored-ids.js'
 import type { PortableMetric } from '../metrics/metric.js'
 import type { Operations } from '../metrics/operations.js'
 import type { RefusalReason, Traffic } from '../metrics/traffic.js'
-import type { Callers } from '../sessions/client-credentials.js'
+import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { Admission, type Limits } from './admission/admission.js'
 import type { AllowedNames } from './admission/allowed-hosts.js'
-import { Drains } from './admission/drained-endpoints.js'
+import { DrainedEndpoints } from './admission/drained-endpoints.js'
 import { cutStalled } from './admission/stalled-clients.js'
 import { forward, type ForwardContext } from './forward.js'
 import { maxHeaderBytes } from './http/header-section.js'
-import { answerInFlight, inTurn } from './http/pipelining.js'
+import { responseInFlight, inTurn } from './http/pipelining.js'
 import { handleUpgrade, isWebSocketUpgrade } from './upgrade.js'
-import { Connections } from './upstream/connection-pool.js'
-import { NagleDetector } from './upstream/delayed-acks.js'
+import { ConnectionPool } from './upstream/connection-pool.js'
+import { DelayedAckDetector } from './upstream/delayed-acks.js'
 
 export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   upstream: URL
@@ -35,7 +35,7 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   /** Which requests are accounted. */
   routes: Routes
   /** Where it is noted how clients reach their sessions. */
-  callers: Callers
+  callers: ClientCredentials
   observe: Observe
   operations: Operations
   /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
@@ -88,9 +88,9 @@ const nagleAdvice =
 
 /** Throws the error of listening as it is. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
-  const nagle = new NagleDetector(() => options.logger.warn(nagleAdvice))
-  const connections = new Connections({ ...options, nagle })
-  const drains = new Drains()
+  const nagle = new DelayedAckDetector(() => options.logger.warn(nagleAdvice))
+  const connections = new ConnectionPool({ ...options, nagle })
+  const drains = new DrainedEndpoints()
   const admission = new Admission({ ...options, drains })
   const { traffic } = options
   const context: ForwardContext = {
@@ -226,7 +226,7 @@ function createHttpServer(context: ForwardContext, admission: Admission, timeout
   server.on('connect', (_req, socket: Duplex) => {
     assert(socket instanceof Socket)
     context.traffic.refused('malformed')
-    if (answerInFlight(socket) === undefined) endWith(socket, 405)
+    if (responseInFlight(socket) === undefined) endWith(socket, 405)
     else socket.destroy()
   })
   return server
@@ -236,7 +236,7 @@ function createHttpServer(context: ForwardContext, admission: Admission, timeout
 function closeUnused({ clients, upgraded }: ForwardContext, unusedSince: Map<Socket, number>): void {
   const nowMs = performance.now()
   for (const socket of clients) {
-    if (upgraded.has(socket) || answerInFlight(socket) !== undefined) unusedSince.delete(socket)
+    if (upgraded.has(socket) || responseInFlight(socket) !== undefined) unusedSince.delete(socket)
     else if (!unusedSince.has(socket)) unusedSince.set(socket, nowMs)
     else if (nowMs - unusedSince.get(socket)! >= UNUSED_MS) socket.destroySoon()
   }
@@ -249,7 +249,7 @@ const ending = new WeakSet<Socket>()
 
 /** Bytes that are no request, a request that breaks off, a head that takes too long, or a client that leaves. */
 function onClientError(error: NodeJS.ErrnoException, socket: Socket, traffic: Traffic): void {
-  const answer = answerInFlight(socket)
+  const answer = responseInFlight(socket)
   const leaving = error.code === 'ECONNRESET' || !socket.writable
   if (answer?.req.complete === true && !leaving && !socket.readableEnded) {
     // The bytes came behind a good request, whose answer is not theirs to replace.

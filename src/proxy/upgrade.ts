@@ -4,8 +4,8 @@ import type { Socket } from 'node:net'
 import httpProxy from 'http-proxy'
 import type { ForwardContext } from './forward.js'
 import { requestHeaders, responseHeaders } from './http/headers.js'
-import { answerInFlight } from './http/pipelining.js'
-import { failureOf, InvalidAnswer, sendRawFailure, UpstreamTimeout } from './http/proxy-errors.js'
+import { responseInFlight } from './http/pipelining.js'
+import { failureOf, InvalidUpstreamResponse, sendRawFailure, UpstreamTimeout } from './http/proxy-errors.js'
 import { readTarget } from './http/request-target.js'
 import { tlsServerName } from './upstream/upstream-socket.js'
 
@@ -28,7 +28,7 @@ export function handleUpgrade(
   head: Buffer
 ): void {
   // Node no longer reads from this connection, so a client that leaves while an answer is under way would not be seen.
-  if (answerInFlight(socket) !== undefined) socket.destroy()
+  if (responseInFlight(socket) !== undefined) socket.destroy()
   else if (isWebSocketUpgrade(req)) forwardUpgrade(context, req, socket, head)
   else answerAsPlainRequest(server, req, socket, head)
 }
@@ -67,7 +67,9 @@ function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: S
     process.nextTick(() => {
       request.removeAllListeners('response').once('response', answer => {
         if (answer.statusCode === 101)
-          return onError(new InvalidAnswer('The upstream switched protocols without saying to which'))
+          return onError(
+            new InvalidUpstreamResponse('The upstream switched protocols without saying to which')
+          )
         onAnswer(answer)
         refuse(answer, socket)
       })

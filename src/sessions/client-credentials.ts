@@ -3,7 +3,7 @@
 import { storedId } from '../mcp/stored-ids.js'
 
 /** What the client's last accepted request to a session said. */
-export interface Caller {
+export interface SessionCredentials {
   /** Path and query. */
   target: string
   host: string | undefined
@@ -20,10 +20,10 @@ const ENTRY_CHARACTERS = 200
  * Bounded: of two halves the older is forgotten when the other is full, or when time passed (`age`). A session in use
  * changes neither map, which would have V8 make their tables anew all the time.
  */
-export class Callers {
+export class ClientCredentials {
   readonly #maxCharacters: number
-  #recent = new Map<string, Caller>()
-  #older = new Map<string, Caller>()
+  #recent = new Map<string, SessionCredentials>()
+  #older = new Map<string, SessionCredentials>()
   /** Of the recent ones. */
   #characters = 0
 
@@ -31,7 +31,7 @@ export class Callers {
     this.#maxCharacters = maxCharacters / 2
   }
 
-  note(endpointId: string, caller: Caller): void {
+  note(endpointId: string, caller: SessionCredentials): void {
     const key = keyOf(endpointId, caller.sessionId)
     if (key === undefined) return
     const known = this.#recent.get(key)
@@ -58,7 +58,7 @@ export class Callers {
   }
 
   /** Of a session by its ids, as they came or as they are stored. */
-  of(endpointId: string, sessionId: string): Caller | undefined {
+  of(endpointId: string, sessionId: string): SessionCredentials | undefined {
     const key = keyOf(endpointId, sessionId) ?? ''
     return this.#recent.get(key) ?? this.#older.get(key)
   }
@@ -81,14 +81,14 @@ function keyOf(endpointId: string, sessionId: string): string | undefined {
   return endpoint === undefined || session === undefined ? undefined : `${endpoint} ${session}`
 }
 
-const isSame = (known: Caller, caller: Caller): boolean =>
+const isSame = (known: SessionCredentials, caller: SessionCredentials): boolean =>
   known.target === caller.target &&
   known.host === caller.host &&
   known.sessionId === caller.sessionId &&
   known.protocolVersion === caller.protocolVersion &&
   known.authorization === caller.authorization
 
-function charactersOf(key: string, { target, host, sessionId, authorization }: Caller): number {
+function charactersOf(key: string, { target, host, sessionId, authorization }: SessionCredentials): number {
   const texts = key.length + target.length + sessionId.length
   return ENTRY_CHARACTERS + texts + (host?.length ?? 0) + (authorization?.length ?? 0)
 }

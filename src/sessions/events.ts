@@ -1,5 +1,5 @@
 // Owns the ledger's events: what is known of a session, in facts that can be merged in any order.
-import type { Who } from '../mcp/client-info.js'
+import type { ClientInfo } from '../mcp/client-info.js'
 import type { Transport } from '../mcp/transports.js'
 
 /** Ends seen on the wire or ordered by an operator: a session that has one never comes back. */
@@ -32,7 +32,7 @@ export interface UseEvent {
   at: number
   requests: number
   /** What was just learned of the client. */
-  who?: Who
+  who?: ClientInfo
 }
 
 /** A session-less client was there from `from` to `at` (epoch ms). */
@@ -48,7 +48,7 @@ export interface VisitEvent {
   clientAddress: string
   userAgent: string | null
   requests: number
-  who: Who
+  who: ClientInfo
 }
 
 /**

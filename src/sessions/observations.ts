@@ -1,5 +1,5 @@
 // Owns what the proxy reports of one exchange: small plain data, taken before the client can know of it.
-import type { Who } from '../mcp/client-info.js'
+import type { ClientInfo } from '../mcp/client-info.js'
 
 /** Who sent a request, as far as its connection and headers tell. */
 export interface Client {
@@ -17,13 +17,13 @@ export interface RpcCall {
 }
 
 /** Reads the body of a request, as far as it is kept. */
-export interface RequestBody {
+export interface IdentifiableBody {
   /** The client's name and version. */
-  who(): Who
+  who(): ClientInfo
 }
 
 /** An answered request of the Streamable HTTP transport: `/stream/{endpoint_id}`. */
-export interface StreamableAnswer extends RpcCall {
+export interface StreamableResponse extends RpcCall {
   kind: 'streamable'
   endpointId: string
   method: string
@@ -39,13 +39,13 @@ export interface StreamableAnswer extends RpcCall {
   client: Client
   /** Set where the request is a POST that names no session: which session-less client it may be from, and its body. */
   visitor?: string | undefined
-  body?: RequestBody | undefined
+  body?: IdentifiableBody | undefined
   /** When the answer's headers came, in epoch milliseconds. */
   at: number
 }
 
 /** An answered `POST /message?sessionId=S&endpointId=E` of the legacy HTTP+SSE transport. */
-export interface MessageAnswer extends RpcCall {
+export interface MessageResponse extends RpcCall {
   kind: 'message'
   /** Undefined where the message path does not name it; then the session is found by its id alone. */
   endpointId: string | undefined
@@ -78,7 +78,7 @@ export interface SessionNews {
 }
 
 /** The answer to the proxy's own `ping` on a Streamable HTTP session; the fields are those of `StreamableAnswer`. */
-export interface PingAnswer {
+export interface PingResponse {
   kind: 'ping-answer'
   endpointId: string
   sessionId: string
@@ -100,11 +100,11 @@ export interface Identity {
   /** Undefined as in `MessageAnswer`. */
   endpointId: string | undefined
   sessionId: string
-  who: Who
+  who: ClientInfo
 }
 
 export type Observation =
-  StreamableAnswer | SessionNews | PingAnswer | MessageAnswer | LegacyStream | VisitStream | Identity
+  StreamableResponse | SessionNews | PingResponse | MessageResponse | LegacyStream | VisitStream | Identity
 
 /** Takes each observation before the bytes it speaks of go to the client; synchronous, and never throws. */
 export type Observe = (observation: Observation) => void

@@ -1,11 +1,11 @@
 // Owns a session as this process knows it, and the ledger events that are told of it.
-import { storedUserAgent, type Who } from '../mcp/client-info.js'
+import { storedUserAgent, type ClientInfo } from '../mcp/client-info.js'
 import type { Transport } from '../mcp/transports.js'
 import type { FinalReason, SessionEvent } from './events.js'
 import type { Client } from './observations.js'
 
 /** A session that this process has seen open. */
-export interface Session {
+export interface TrackedSession {
   readonly endpointId: string
   readonly sessionId: string
   readonly transport: Transport
@@ -28,11 +28,7 @@ export interface Subject {
   at: number
 }
 
-/** Stored ids hold no spaces. */
-export const keyOf = ({ endpointId, sessionId }: Pick<Session, 'endpointId' | 'sessionId'>): string =>
-  `${endpointId} ${sessionId}`
-
-export const newSession = ({ endpointId, sessionId, transport, at }: Subject): Session => ({
+export const newSession = ({ endpointId, sessionId, transport, at }: Subject): TrackedSession => ({
   endpointId,
   sessionId,
   transport,
@@ -55,7 +51,7 @@ export const openEvent = ({ client, ...subject }: Subject, held: boolean): Sessi
 })
 
 /** Takes a session's pending uses out of it; `who`: what was just learned of its client. */
-export function useEvent(session: Session, who?: Who): SessionEvent {
+export function useEvent(session: TrackedSession, who?: ClientInfo): SessionEvent {
   const { endpointId, sessionId, transport, lastSeenAt, pendingRequests } = session
   session.pendingRequests = 0
   session.toldAt = lastSeenAt

@@ -1,7 +1,7 @@
 // Owns what one observation says about its session, as tables: the wire's signals, nothing remembered.
 import { isSessionless } from '../mcp/revisions.js'
-import { isAccepted } from '../util/http-status.js'
-import type { MessageAnswer, PingAnswer, StreamableAnswer } from './observations.js'
+import { isSuccessful } from '../util/http-status.js'
+import type { MessageResponse, PingResponse, StreamableResponse } from './observations.js'
 
 /**
  * `open`: the answer issued this id. `use`: the gateway accepted a request of this session. `delete`: it accepted
@@ -18,15 +18,18 @@ const refusedAsUnknown: Applies<{ status: number; sessionNotFound: boolean }> = 
 const gone: Applies<{ status: number; sessionNotFound: boolean }> = a =>
   a.status === 404 || refusedAsUnknown(a)
 
-const isUse: Applies<StreamableAnswer> = a =>
-  (a.method === 'POST' || a.method === 'GET') && isAccepted(a.status)
+const isUse: Applies<StreamableResponse> = a =>
+  (a.method === 'POST' || a.method === 'GET') && isSuccessful(a.status)
 
-const streamableRules: readonly Rule<StreamableAnswer>[] = [
-  ['open', a => isAccepted(a.status) && a.issuedSessionId !== undefined && a.issuedSessionId !== a.sessionId],
-  ['visit', a => a.method === 'POST' && isAccepted(a.status) && a.sessionId === undefined],
+const streamableRules: readonly Rule<StreamableResponse>[] = [
+  [
+    'open',
+    a => isSuccessful(a.status) && a.issuedSessionId !== undefined && a.issuedSessionId !== a.sessionId
+  ],
+  ['visit', a => a.method === 'POST' && isSuccessful(a.status) && a.sessionId === undefined],
   ['none', a => a.sessionId === undefined],
   // Gateways that know revisions without sessions do not accept it from them, and older ones do not look at the revision.
-  ['delete', a => a.method === 'DELETE' && isAccepted(a.status)],
+  ['delete', a => a.method === 'DELETE' && isSuccessful(a.status)],
   ['gone', refusedAsUnknown],
   ['claim', a => isSessionless(a.protocolVersion) && isUse(a)],
   ['none', a => isSessionless(a.protocolVersion)],
@@ -34,14 +37,14 @@ const streamableRules: readonly Rule<StreamableAnswer>[] = [
   ['use', isUse]
 ]
 
-const pingRules: readonly Rule<PingAnswer, 'gone' | 'living'>[] = [
+const pingRules: readonly Rule<PingResponse, 'gone' | 'living'>[] = [
   ['gone', gone],
-  ['living', a => isAccepted(a.status)]
+  ['living', a => isSuccessful(a.status)]
 ]
 
 // 410 proves nothing: rmcp answers it when the service behind the session ended, with the stream still open.
-const messageRules: readonly Rule<MessageAnswer, 'use' | 'gone'>[] = [
-  ['use', a => isAccepted(a.status)],
+const messageRules: readonly Rule<MessageResponse, 'use' | 'gone'>[] = [
+  ['use', a => isSuccessful(a.status)],
   ['gone', a => a.status === 404]
 ]
 
@@ -50,11 +53,11 @@ function firstMatch<Answer, S>(rules: readonly Rule<Answer, S>[], answer: Answer
 }
 
 /** Reads an answer of `/stream/{endpoint_id}`. */
-export const streamableSignal = (answer: StreamableAnswer): Signal => firstMatch(streamableRules, answer)
+export const streamableSignal = (answer: StreamableResponse): Signal => firstMatch(streamableRules, answer)
 
 /** Reads the answer to a ping of the proxy. */
-export const pingSignal = (answer: PingAnswer): 'gone' | 'living' | 'none' => firstMatch(pingRules, answer)
+export const pingSignal = (answer: PingResponse): 'gone' | 'living' | 'none' => firstMatch(pingRules, answer)
 
 /** Reads an answer of `POST /message`. */
-export const messageSignal = (answer: MessageAnswer): 'use' | 'gone' | 'none' =>
+export const messageSignal = (answer: MessageResponse): 'use' | 'gone' | 'none' =>
   firstMatch(messageRules, answer)

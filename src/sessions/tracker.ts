@@ -1,19 +1,19 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
-import { isNobody } from '../mcp/client-info.js'
-import { storedId } from '../mcp/stored-ids.js'
+import { isUnknownClient } from '../mcp/client-info.js'
+import { sessionKey, storedId } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { FinalReason, SessionEvent, VisitEvent } from './events.js'
 import {
   type Client,
   type Identity,
   type Observation,
-  type StreamableAnswer,
+  type StreamableResponse,
   type SessionNews
 } from './observations.js'
-import { closeEvent, keyOf, newSession, openEvent, type Session, type Subject, useEvent } from './session.js'
+import { closeEvent, newSession, openEvent, type TrackedSession, type Subject, useEvent } from './session.js'
 import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
 import { type Suspect, Suspects } from './suspects.js'
-import { Untold } from './use-batching.js'
+import { UseBatching } from './use-batching.js'
 import { VisitTracker } from './visits.js'
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
@@ -70,11 +70,11 @@ export interface TrackerOptions {
  */
 export class SessionTracker {
   /** Sessions without a stream of their own, least recently used first, but for `ORDER_MS`. */
-  readonly #open = new Map<string, Session>()
-  readonly #held = new Map<string, Session>()
+  readonly #open = new Map<string, TrackedSession>()
+  readonly #held = new Map<string, TrackedSession>()
   /** Endpoint of each held session, for messages that do not name it. */
   readonly #heldEndpoints = new Map<string, string>()
-  readonly #untold: Untold<Session>
+  readonly #untold: UseBatching<TrackedSession>
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
   readonly #maxRemembered: number
@@ -83,7 +83,7 @@ export class SessionTracker {
 
   constructor({ idleTimeoutMs = 0, maxRemembered = 100_000, onChange }: TrackerOptions = {}) {
     this.#idleTimeoutMs = idleTimeoutMs
-    this.#untold = new Untold(idleTimeoutMs)
+    this.#untold = new UseBatching(idleTimeoutMs)
     this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered)
     this.#maxRemembered = maxRemembered
     this.#onChange = onChange ?? (() => undefined)
@@ -144,7 +144,7 @@ export class SessionTracker {
 
   /** The session, by its stored ids, may be gone. */
   suspect(session: Suspect): void {
-    this.suspects.add(keyOf(session), session)
+    this.suspects.add(sessionKey(session), session)
   }
 
   /**
@@ -164,7 +164,7 @@ export class SessionTracker {
     )
   }
 
-  #visit(answer: StreamableAnswer): VisitEvent[] {
+  #visit(answer: StreamableResponse): VisitEvent[] {
     const endpointId = storedId(answer.endpointId)
     if (endpointId !== undefined && answer.visitor !== undefined)
       return this.#visits.request(endpointId, answer.visitor, answer)
@@ -173,7 +173,7 @@ export class SessionTracker {
   }
 
   #identify(identity: Identity): SessionEvent[] {
-    if (isNobody(identity.who)) return []
+    if (isUnknownClient(identity.who)) return []
     const endpointId = this.#endpointOf(identity)
     const sessionId = storedId(identity.sessionId)
     if (endpointId === undefined || sessionId === undefined) return []
@@ -207,7 +207,7 @@ export class SessionTracker {
   }
 
   #act(input: Input, subject: Subject): SessionEvent[] {
-    const key = keyOf(subject)
+    const key = sessionKey(subject)
     const held = this.#held.get(key)
     const session = held ?? this.#open.get(key)
     const state: State = held ? 'held' : session ? 'open' : 'unknown'
@@ -247,7 +247,7 @@ export class SessionTracker {
     }
   }
 
-  #touch(key: string, session: Session, at: number): void {
+  #touch(key: string, session: TrackedSession, at: number): void {
     session.lastSeenAt = Math.max(session.lastSeenAt, at)
     this.#untold.add(session)
     if (at - session.orderedAt < ORDER_MS) return
@@ -271,7 +271,7 @@ export class SessionTracker {
     }
   }
 
-  #forget(key: string, session: Session | undefined): SessionEvent[] {
+  #forget(key: string, session: TrackedSession | undefined): SessionEvent[] {
     if (!session) return []
     this.#open.delete(key)
     if (this.#held.delete(key)) this.#heldEndpoints.delete(session.sessionId)

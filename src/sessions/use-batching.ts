@@ -9,7 +9,7 @@ const TOLD_AT_ONCE = 200
 const TURNS = 1.25
 
 /** Sessions or visits with something to tell; `toldAt`: the last use that the ledger was told of, in epoch ms. */
-export class Untold<T extends { readonly toldAt: number }> {
+export class UseBatching<T extends { readonly toldAt: number }> {
   readonly #waiting = new Set<T>()
   readonly #tellAfterMs: number
   #takenAt = 0

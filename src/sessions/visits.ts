@@ -1,10 +1,10 @@
 // Owns the visits of session-less clients that this process sees: accepted requests and listen streams in, presence out.
 import { createHash, randomUUID } from 'node:crypto'
-import { nobody, revisionOf, storedUserAgent, type Who } from '../mcp/client-info.js'
+import { unknownClient, revisionOf, storedUserAgent, type ClientInfo } from '../mcp/client-info.js'
 import { LISTEN_METHOD } from '../mcp/methods.js'
 import type { VisitEvent } from './events.js'
-import type { Client, StreamableAnswer } from './observations.js'
-import { Untold } from './use-batching.js'
+import type { Client, StreamableResponse } from './observations.js'
+import { UseBatching } from './use-batching.js'
 
 /** Who is the same session-less client: a digest of all that its requests have in common. Ids hold no line ends. */
 export function visitorOf(endpointId: string, client: Client, authorization: string | undefined): string {
@@ -18,7 +18,7 @@ interface Visit {
   readonly visitor: string
   readonly clientAddress: string
   readonly userAgent: string | null
-  who: Who
+  who: ClientInfo
   /** Presence not yet told begins here, in epoch ms; undefined: all is told. */
   from: number | undefined
   lastSeenAt: number
@@ -41,7 +41,7 @@ export class VisitTracker {
   /** Clients without a listen stream, least recently seen first. */
   readonly #resting = new Map<string, Visit>()
   readonly #listening = new Map<string, Visit>()
-  readonly #untold: Untold<Visit>
+  readonly #untold: UseBatching<Visit>
   readonly #idleTimeoutMs: number
   readonly #untoldMs: number
   readonly #maxRemembered: number
@@ -50,12 +50,12 @@ export class VisitTracker {
   constructor(idleTimeoutMs: number, maxRemembered: number) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#untoldMs = Math.min((idleTimeoutMs || Infinity) / TOLD_PER_TIMEOUT, MAX_LISTENING_UNTOLD_MS)
-    this.#untold = new Untold(idleTimeoutMs)
+    this.#untold = new UseBatching(idleTimeoutMs)
     this.#maxRemembered = maxRemembered
   }
 
   /** An accepted request without a session; ids in their stored form. */
-  request(endpointId: string, visitor: string, answer: StreamableAnswer): VisitEvent[] {
+  request(endpointId: string, visitor: string, answer: StreamableResponse): VisitEvent[] {
     const { at } = answer
     const protocolVersion = revisionOf(answer.protocolVersion)
     let visit = this.#current(visitor, at)
@@ -71,7 +71,7 @@ export class VisitTracker {
         clientAddress: answer.client.address,
         userAgent: storedUserAgent(answer.client.userAgent),
         // Asked once a visit: it parses the body.
-        who: { ...(answer.body?.who() ?? nobody), protocolVersion },
+        who: { ...(answer.body?.who() ?? unknownClient), protocolVersion },
         from: at,
         lastSeenAt: at,
         toldAt: at,

@@ -2,8 +2,8 @@
 import type { IdleSession } from '../ledger/store-port.js'
 import { Transport } from '../mcp/transports.js'
 import { reasonOf } from '../util/errors.js'
-import { Crew } from '../util/job-pool.js'
-import { type LedgerLog, SteadyWarning } from '../util/log.js'
+import { JobPool } from '../util/job-pool.js'
+import { type Log, ThrottledWarning } from '../util/log.js'
 
 const DELETES_AT_ONCE = 8
 const MAX_WAITING = 50_000
@@ -13,13 +13,13 @@ const isSettled = (status: number): boolean => (status >= 200 && status < 300) |
 
 export class IdleEnder {
   readonly #waiting: IdleSession[] = []
-  readonly #crew: Crew<IdleSession>
-  readonly #warning: SteadyWarning
+  readonly #crew: JobPool<IdleSession>
+  readonly #warning: ThrottledWarning
 
   /** `end` sends the DELETE of a session and gives the status of the answer. */
-  constructor(end: (session: IdleSession) => Promise<number>, log: LedgerLog) {
-    this.#warning = new SteadyWarning(log)
-    this.#crew = new Crew(
+  constructor(end: (session: IdleSession) => Promise<number>, log: Log) {
+    this.#warning = new ThrottledWarning(log)
+    this.#crew = new JobPool(
       DELETES_AT_ONCE,
       () => this.#waiting.pop(),
       session =>

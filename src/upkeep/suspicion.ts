@@ -2,10 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SessionRow, StoreReader } from '../ledger/store-port.js'
 import { Transport } from '../mcp/transports.js'
-import { type PingAnswer } from '../sessions/observations.js'
+import { type PingResponse } from '../sessions/observations.js'
 import { pingSignal, type Signal } from '../sessions/signals.js'
 import type { Suspect, Suspects } from '../sessions/suspects.js'
-import { Crew } from '../util/job-pool.js'
+import { JobPool } from '../util/job-pool.js'
 
 /** A suspect waits for one to two of these: its client's own next request may tell. */
 const TICK_MS = 400
@@ -17,8 +17,8 @@ export interface SuspicionOptions {
   suspects: Suspects
   suspect: (session: Suspect) => void
   /** Rejects when there is no answer. */
-  ping: (session: Suspect) => Promise<PingAnswer>
-  observe: (answer: PingAnswer) => void
+  ping: (session: Suspect) => Promise<PingResponse>
+  observe: (answer: PingResponse) => void
   /** Whether the upstream takes no connections: then nobody is asked. */
   isAway: () => boolean
   store: StoreReader
@@ -36,7 +36,7 @@ export class Suspicion {
   constructor(options: SuspicionOptions) {
     this.#options = options
     const { suspects, isAway } = options
-    const crew = new Crew(
+    const crew = new JobPool(
       PINGS_AT_ONCE,
       () => (this.#stopping.signal.aborted || isAway() ? undefined : suspects.next()),
       session => this.#ask(session)

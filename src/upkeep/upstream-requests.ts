@@ -5,20 +5,20 @@ import { hasDotSegment, type Routes } from '../mcp/routes.js'
 import { SESSION_NOT_FOUND } from '../mcp/session-not-found.js'
 import { isDigest } from '../mcp/stored-ids.js'
 import { tlsServerName } from '../proxy/upstream/upstream-socket.js'
-import type { Callers } from '../sessions/client-credentials.js'
-import type { PingAnswer } from '../sessions/observations.js'
+import type { ClientCredentials } from '../sessions/client-credentials.js'
+import type { PingResponse } from '../sessions/observations.js'
 import type { Suspect } from '../sessions/suspects.js'
 
 const MAX_CONNECTIONS = 64
 const TIMEOUT_MS = 5_000
 const MAX_ANSWER_BYTES = 64 * 1024
 
-export interface OwnRequestsOptions {
+export interface UpstreamRequestsOptions {
   upstream: URL
   rewriteHost: boolean
   connectTimeoutMs: number
   routes: Routes
-  callers: Callers
+  callers: ClientCredentials
 }
 
 /** Nobody knows how to ask for this session: its client's last request is forgotten, and its stored ids do not tell. */
@@ -27,11 +27,11 @@ export class UnreachableSession extends Error {
 }
 
 /** All reject when there is no answer within 5 s. */
-export class OwnRequests {
-  readonly #options: OwnRequestsOptions
+export class UpstreamRequests {
+  readonly #options: UpstreamRequestsOptions
   readonly #pool: Pool
 
-  constructor(options: OwnRequestsOptions) {
+  constructor(options: UpstreamRequestsOptions) {
     this.#options = options
     const { upstream, connectTimeoutMs } = options
     const connect = buildConnector({ timeout: connectTimeoutMs })
@@ -51,7 +51,7 @@ export class OwnRequests {
   }
 
   /** Sends a JSON-RPC `ping` as the session's client would. Its id is no client's. */
-  async ping(session: Suspect): Promise<PingAnswer> {
+  async ping(session: Suspect): Promise<PingResponse> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: `mcp-turnstile-${randomUUID()}`, method: 'ping' })
     const { statusCode: status, headers, ...answer } = await this.#send('POST', session, body)
     const at = Date.now()

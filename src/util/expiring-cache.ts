@@ -5,7 +5,7 @@ interface Entry<T> {
   until: number
 }
 
-export class Expiring<T> {
+export class ExpiringCache<T> {
   /** Oldest first. */
   readonly #entries = new Map<string, Entry<T>>()
   readonly #keptMs: number

@@ -1,7 +1,7 @@
 // Owns doing many small jobs a few at a time.
 
 /** Takes jobs from `next` while there are some, at most `atOnce` under way; `work` must not reject. */
-export class Crew<Job> {
+export class JobPool<Job> {
   readonly #atOnce: number
   readonly #next: () => Job | undefined
   readonly #work: (job: Job) => Promise<unknown>

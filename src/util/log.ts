@@ -1,6 +1,6 @@
 // Owns how the ledger logs: what it needs of a logger, the words of a failure, and that a lasting one is told once a second.
 
-export interface LedgerLog {
+export interface Log {
   warn(details: object, message: string): void
   info(details: object, message: string): void
 }
@@ -8,11 +8,11 @@ export interface LedgerLog {
 const INTERVAL_MS = 1_000
 
 /** Warns at most once a second; what comes in between is left out. */
-export class SteadyWarning {
-  readonly #log: LedgerLog
+export class ThrottledWarning {
+  readonly #log: Log
   #loggedAt = 0
 
-  constructor(log: LedgerLog) {
+  constructor(log: Log) {
     this.#log = log
   }
 

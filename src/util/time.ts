@@ -1,8 +1,22 @@
-// Owns units of time.
+// Owns units of time, and that instants of two clocks are not taken for each other.
+//
+// The types are tags: a plain number fits each of them (the result of arithmetic, a literal in a test), but an instant of
+// one clock does not fit where the other one is wanted.
 
-/** The longest delay that a Node timer takes; a longer one would fire at once. */
-export const MAX_DURATION_MS = 2 ** 31 - 1
+/** An instant on the wall clock: milliseconds since 1970-01-01T00:00:00Z. The clock may be put back. */
+export type EpochMs = number & { readonly clock?: 'epoch' }
 
+/** An instant on the clock of this process: milliseconds since it started. It never goes back; for durations. */
+export type MonotonicMs = number & { readonly clock?: 'monotonic' }
+
+export const epochNow = (): EpochMs => Date.now()
+
+export const monotonicNow = (): MonotonicMs => performance.now()
+
+export const SECOND_MS = 1_000
 export const MINUTE_MS = 60_000
-
+export const HOUR_MS = 3_600_000
 export const DAY_MS = 86_400_000
+
+/** The longest delay that a Node timer takes (2^31 - 1); a longer one would fire at once. */
+export const MAX_DURATION_MS = 2 ** 31 - 1

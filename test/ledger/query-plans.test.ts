@@ -10,8 +10,8 @@ import type { Database, Param, Row, Sql } from '../../src/ledger/sql/sql-databas
 import { sqlStore } from '../../src/ledger/sql/sql-store.js'
 import { check } from '../../src/ledger/sql/write/check.js'
 import { openSqlite } from '../../src/ledger/sqlite/sqlite-database.js'
-import type { Instance, OutboxEntry, Store } from '../../src/ledger/store-port.js'
-import { nobody } from '../../src/mcp/client-info.js'
+import type { InstanceIdentity, OutboxEntry, Store } from '../../src/ledger/store-port.js'
+import { unknownClient } from '../../src/mcp/client-info.js'
 import type { LedgerEvent } from '../../src/sessions/events.js'
 import { DAY_MS, MINUTE_MS } from '../../src/util/time.js'
 import { fill } from '../bench/history/fill.js'
@@ -114,7 +114,7 @@ async function exercise(
   await drain(store.series({ start: START, end: END, peak: false, endpointId: busy }))
 
   as('apply')
-  const proxy: Instance = { id: 'proxy-of-this-test', boot: 2 }
+  const proxy: InstanceIdentity = { id: 'proxy-of-this-test', boot: 2 }
   await store.register(proxy, END)
   const told = [...entries(busy, first!.sessionId), ...visits(busy)]
   for (let i = 0; i < told.length; i += 1_000)
@@ -156,7 +156,7 @@ function visits(endpointId: string): LedgerEvent[] {
     clientAddress: '127.0.0.1',
     userAgent: null,
     requests: 1,
-    who: nobody
+    who: unknownClient
   })
   const clients = Array.from({ length: 5_000 }, (_, i) => visit(`client-${i}`, END - 2 * DAY_MS))
   const [before, between, after] = [-50_000, 0, 50_000].map(offset => visit('one', END + offset))

@@ -1,16 +1,26 @@
 // Owns who a client says it is: what is stored of what a stranger wrote, and that the order of facts does not matter.
 import t from 'tap'
-import { mergeWho, nobody, revisionOf, type Who, whoOf } from '../../src/mcp/client-info.js'
+import {
+  mergeClientInfo,
+  unknownClient,
+  revisionOf,
+  type ClientInfo,
+  readClientInfo
+} from '../../src/mcp/client-info.js'
 import { Random } from '../support/random.js'
 
 void t.test('client info as a stranger wrote it', t => {
-  t.same(whoOf({ name: 'n', version: '1' }), { ...nobody, clientName: 'n', clientVersion: '1' })
-  t.same(whoOf({ name: 'n', version: 1 }), { ...nobody, clientName: 'n' })
+  t.same(readClientInfo({ name: 'n', version: '1' }), {
+    ...unknownClient,
+    clientName: 'n',
+    clientVersion: '1'
+  })
+  t.same(readClientInfo({ name: 'n', version: 1 }), { ...unknownClient, clientName: 'n' })
   for (const info of [undefined, null, 7, 'x', [], {}, { name: '' }, { name: {} }, { version: '1' }])
-    t.same(whoOf(info), nobody, JSON.stringify(info))
-  t.equal(whoOf({ name: 'x'.repeat(300) }).clientName?.length, 255)
-  t.equal(whoOf({ name: 'a\ud800b\u{1f600}' }).clientName, 'a\ufffdb\u{1f600}')
-  t.equal(whoOf({ name: `${'x'.repeat(254)}\u{1f600}` }).clientName, `${'x'.repeat(254)}\ufffd`)
+    t.same(readClientInfo(info), unknownClient, JSON.stringify(info))
+  t.equal(readClientInfo({ name: 'x'.repeat(300) }).clientName?.length, 255)
+  t.equal(readClientInfo({ name: 'a\ud800b\u{1f600}' }).clientName, 'a\ufffdb\u{1f600}')
+  t.equal(readClientInfo({ name: `${'x'.repeat(254)}\u{1f600}` }).clientName, `${'x'.repeat(254)}\ufffd`)
   t.end()
 })
 
@@ -26,12 +36,12 @@ void t.test('facts merge in any order', t => {
   t.comment(`seed ${random.seed}`)
   const any = (): string | null => random.pick([null, 'a', 'b', 'c'])
   for (let i = 0; i < 2_000; i++) {
-    const facts = Array.from({ length: 4 }, (): Who => {
+    const facts = Array.from({ length: 4 }, (): ClientInfo => {
       const clientName = any()
       return { clientName, clientVersion: clientName && any(), protocolVersion: any() }
     })
-    const one = facts.reduce(mergeWho, nobody)
-    const other = random.shuffle([...facts, ...facts]).reduce(mergeWho, nobody)
+    const one = facts.reduce(mergeClientInfo, unknownClient)
+    const other = random.shuffle([...facts, ...facts]).reduce(mergeClientInfo, unknownClient)
     if (JSON.stringify(one) !== JSON.stringify(other)) return t.fail('differs', { facts, one, other })
     const known = one.clientName !== null || facts.every(fact => fact.clientName === null)
     if (!known) return t.fail('known beats unknown', { facts, one })

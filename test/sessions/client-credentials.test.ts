@@ -1,7 +1,7 @@
 // Owns that what is remembered of clients is bounded, follows their last request, and is found by stored ids.
 import t from 'tap'
 import { storedId } from '../../src/mcp/stored-ids.js'
-import { Callers } from '../../src/sessions/client-credentials.js'
+import { ClientCredentials } from '../../src/sessions/client-credentials.js'
 
 const caller = (sessionId: string, authorization: string) => ({
   target: '/stream/e',
@@ -12,7 +12,7 @@ const caller = (sessionId: string, authorization: string) => ({
 })
 
 void t.test('the last request counts, and a deleted session is forgotten', t => {
-  const callers = new Callers()
+  const callers = new ClientCredentials()
   callers.note('e', caller('s', 'one'))
   callers.note('e', caller('s', 'two'))
   t.match(callers.of('e', 's'), { authorization: 'two' })
@@ -23,7 +23,7 @@ void t.test('the last request counts, and a deleted session is forgotten', t => 
 })
 
 void t.test('a long id is found by its digest, and one that is never stored is not kept', t => {
-  const callers = new Callers()
+  const callers = new ClientCredentials()
   const long = 'j'.repeat(1_000)
   callers.note('e', caller(long, 'x'))
   t.match(callers.of('e', storedId(long)!), { sessionId: long })
@@ -33,7 +33,7 @@ void t.test('a long id is found by its digest, and one that is never stored is n
 })
 
 void t.test('with time those not in use are forgotten', t => {
-  const callers = new Callers()
+  const callers = new ClientCredentials()
   for (const id of ['asked', 'kept', 'left']) callers.note('e', caller(id, 'x'))
   for (let i = 0; i < 3; i++) {
     callers.age()
@@ -49,7 +49,7 @@ void t.test('with time those not in use are forgotten', t => {
 })
 
 void t.test('when there is too much, those not used for the longest time go first', t => {
-  const callers = new Callers(20_000)
+  const callers = new ClientCredentials(20_000)
   const token = 'x'.repeat(1_700)
   const note = (...ids: string[]): void => ids.forEach(id => callers.note('e', caller(id, token)))
   const known = (): string =>

@@ -3,7 +3,7 @@
 import { deepStrictEqual, ok } from 'node:assert'
 import t from 'tap'
 import type { LedgerEvent } from '../../src/sessions/events.js'
-import type { LegacyStream, MessageAnswer } from '../../src/sessions/observations.js'
+import type { LegacyStream, MessageResponse } from '../../src/sessions/observations.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
 import {
   checkHistories,
@@ -172,7 +172,7 @@ class LegacyWorld implements World<Happening> {
     return { endpointId: 'e', sessionId: id, client, at: this.now }
   }
 
-  #observe(proxy: ProxyIndex, observation: LegacyStream | MessageAnswer): void {
+  #observe(proxy: ProxyIndex, observation: LegacyStream | MessageResponse): void {
     this.#tell(proxy, this.#proxies[proxy]!.tracker.observe(observation))
   }
 

@@ -1,6 +1,6 @@
 // Owns the store of the generated histories: it merges what it is told one by one, as the SQL stores do with a batch.
 import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../src/ledger/model/merge.js'
-import type { Instance } from '../../src/ledger/store-port.js'
+import type { InstanceIdentity } from '../../src/ledger/store-port.js'
 import type { CloseEvent, LedgerEvent } from '../../src/sessions/events.js'
 
 export class MergingStore {
@@ -14,7 +14,7 @@ export class MergingStore {
     this.#idleTimeoutMs = idleTimeoutMs
   }
 
-  apply(event: LedgerEvent, origin: Instance): void {
+  apply(event: LedgerEvent, origin: InstanceIdentity): void {
     if (event.type === 'visit') return
     if (event.type === 'restart')
       return this.#lose(event.at, held => held.id === origin.id && held.boot < origin.boot)
@@ -44,7 +44,7 @@ export class MergingStore {
     this.#lose(at, held => held.id === instanceId)
   }
 
-  #lose(at: number, isGone: (holder: Instance) => boolean): void {
+  #lose(at: number, isGone: (holder: InstanceIdentity) => boolean): void {
     for (const [id, record] of this.records) {
       if (record.holder === null || record.holderBoot === null) continue
       if (isGone({ id: record.holder, boot: record.holderBoot }))

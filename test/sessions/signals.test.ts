@@ -1,11 +1,11 @@
 // Owns what one answer proves of a session: the cases of the wire, one a line.
 import t from 'tap'
-import type { StreamableAnswer } from '../../src/sessions/observations.js'
+import type { StreamableResponse } from '../../src/sessions/observations.js'
 import { messageSignal, type Signal, streamableSignal } from '../../src/sessions/signals.js'
 
 const client = { address: '127.0.0.1', userAgent: undefined }
 
-function answer(method: string, status: number, rest: Partial<StreamableAnswer> = {}): StreamableAnswer {
+function answer(method: string, status: number, rest: Partial<StreamableResponse> = {}): StreamableResponse {
   return {
     kind: 'streamable',
     endpointId: 'e',
@@ -24,7 +24,7 @@ function answer(method: string, status: number, rest: Partial<StreamableAnswer> 
 const known = { sessionId: 's' }
 const modern = { protocolVersion: '2026-07-28' }
 
-const cases: [title: string, signal: Signal, answer: StreamableAnswer][] = [
+const cases: [title: string, signal: Signal, answer: StreamableResponse][] = [
   ['initialize answered with an id', 'open', answer('POST', 200, { issuedSessionId: 's' })],
   [
     'initialize with a stale id answered with a new one',

@@ -1,7 +1,7 @@
 // Owns the life cycle in this process: which observations become which ledger events, and that memory is bounded.
 import t from 'tap'
 import type { SessionEvent } from '../../src/sessions/events.js'
-import type { Observation, StreamableAnswer } from '../../src/sessions/observations.js'
+import type { Observation, StreamableResponse } from '../../src/sessions/observations.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
 
 const client = { address: '192.0.2.1', userAgent: 'agent' }
@@ -127,7 +127,7 @@ void t.test('what one transport does not know may live on the other', t => {
 void t.test('an id sent with a revision without sessions keeps a session that is known in use', t => {
   const tracker = new SessionTracker()
   const claim = (at: number): Observation => ({
-    ...(streamable('POST', 200, { sent: 's' }, at) as StreamableAnswer),
+    ...(streamable('POST', 200, { sent: 's' }, at) as StreamableResponse),
     protocolVersion: '2026-07-28'
   })
   t.same(tracker.observe(claim(1)), [])

@@ -5,7 +5,7 @@ import { pino } from 'pino'
 import type { Test } from 'tap'
 import { Mask } from '../../src/admin/access/mask.js'
 import { type AdminOptions, buildAdmin } from '../../src/admin/admin-server.js'
-import { Gateway } from '../../src/admin/gateway/gateway-client.js'
+import { GatewayClient } from '../../src/admin/gateway/gateway-client.js'
 import type { Control } from '../../src/admin/operator-port.js'
 import type { SessionRow } from '../../src/ledger/store-port.js'
 import { MemoryStore } from './memory-store.js'
@@ -143,7 +143,7 @@ export function startMonitoring(
   })
   const monitoring = {
     control,
-    gateway: new Gateway(new URL(gatewayUrl), urlsOf),
+    gateway: new GatewayClient(new URL(gatewayUrl), urlsOf),
     keepsUp: () => true,
     historyLimit: 2,
     settings: { mask: false },

@@ -1,5 +1,5 @@
 // Owns the meanings of DESIGN's queries, computed the obvious way from rows: the oracle of the store's tests.
-import type { ConnectionsQuery, SeriesPoint, SeriesQuery, SessionRow } from '../../src/ledger/store-port.js'
+import type { SessionsQuery, SeriesPoint, SeriesQuery, SessionRow } from '../../src/ledger/store-port.js'
 
 type Span = Pick<SessionRow, 'id' | 'endpointId' | 'transport' | 'connectAt' | 'disconnectAt' | 'reason'>
 
@@ -8,7 +8,7 @@ export const openAt = (row: Span, at: number): boolean =>
 
 export function bruteConnections<Row extends Span>(
   rows: readonly Row[],
-  query: Omit<ConnectionsQuery, 'limit'>
+  query: Omit<SessionsQuery, 'limit'>
 ): Row[] {
   return rows
     .filter(row => query.endpointId === undefined || row.endpointId === query.endpointId)

@@ -6,7 +6,7 @@ import { Operations } from '../../src/metrics/operations.js'
 import { Traffic } from '../../src/metrics/traffic.js'
 import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/proxy-server.js'
 import type { Connection, ExchangeHandler } from '../../src/proxy/upstream/connection.js'
-import { Callers } from '../../src/sessions/client-credentials.js'
+import { ClientCredentials } from '../../src/sessions/client-credentials.js'
 import type { Observation } from '../../src/sessions/observations.js'
 import { connectTo, serveRaw, type RawServer, type Wire } from './raw-http.js'
 
@@ -23,7 +23,7 @@ export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOpti
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
   const proxy = await startProxy({
     routes: new Routes({ stream: '/stream/{endpoint_id}', sse: '/{endpoint_id}/sse', message: '/message' }),
-    callers: new Callers(),
+    callers: new ClientCredentials(),
     upstream,
     host: '127.0.0.1',
     port: 0,

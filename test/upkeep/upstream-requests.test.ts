@@ -1,8 +1,8 @@
 // Owns which answers to the proxy's own ping tell that the session is gone.
 import { test } from 'tap'
 import { Routes } from '../../src/mcp/routes.js'
-import { Callers } from '../../src/sessions/client-credentials.js'
-import { OwnRequests } from '../../src/upkeep/upstream-requests.js'
+import { ClientCredentials } from '../../src/sessions/client-credentials.js'
+import { UpstreamRequests } from '../../src/upkeep/upstream-requests.js'
 import { answer } from '../support/proxy-under-test.js'
 import { serveAnswers } from '../support/raw-http.js'
 
@@ -18,12 +18,12 @@ for (const [title, body, gone] of [
       answer('401 Unauthorized', `Content-Length: ${body.length}`).concat(body)
     )
     t.teardown(() => server.close())
-    const requests = new OwnRequests({
+    const requests = new UpstreamRequests({
       upstream: server.url,
       rewriteHost: false,
       connectTimeoutMs: 1_000,
       routes: new Routes({ stream: '/stream/{id}', sse: '/{id}/sse', message: '/message' }),
-      callers: new Callers()
+      callers: new ClientCredentials()
     })
     t.teardown(() => requests.close())
     const told = await requests.ping({ endpointId: 'e', sessionId: 's' })

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Scope } from '../../config/admin-token.js'
 import { ForbiddenError } from '../schemas/admin-errors.js'
 import { foreignness } from './origins.js'
-import { bearerToken, type Gate } from './tokens.js'
+import { bearerToken, type TokenGate } from './tokens.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -19,7 +19,7 @@ declare module 'fastify' {
 }
 
 /** Unknown routes included. */
-export function guardAccess(app: FastifyInstance, gate: Gate, allowedOrigins: readonly string[]): void {
+export function guardAccess(app: FastifyInstance, gate: TokenGate, allowedOrigins: readonly string[]): void {
   app.decorateRequest('operator', '')
   app.addHook('onRequest', (request, _reply, done) => {
     const reason = foreignness(request.headers, { allowed: allowedOrigins, onlyLoopback: gate.isOpen })

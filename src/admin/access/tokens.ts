@@ -15,7 +15,7 @@ const allow = (tokens: readonly KnownToken[], wanted: Scope): boolean =>
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-export class Gate {
+export class TokenGate {
   readonly #tokens: KnownToken[]
   readonly #failures: FailedTries
 

@@ -1,5 +1,5 @@
 // Owns what the admin port asks of the gateway itself: whether it answers, and an endpoint's tools.
-import { Expiring } from '../../util/expiring-cache.js'
+import { ExpiringCache } from '../../util/expiring-cache.js'
 import { GatewayError } from '../schemas/admin-errors.js'
 import type { Tool } from '../schemas/monitoring-schemas.js'
 import type { EndpointUrls } from './tool-list.js'
@@ -10,11 +10,11 @@ const TOOLS_TIMEOUT_MS = 5_000
 const TOOLS_KEPT_MS = 10_000
 const MAX_ENDPOINTS_KEPT = 100
 
-export class Gateway {
+export class GatewayClient {
   readonly #url: URL
   readonly #urlsOf: (endpointId: string) => EndpointUrls
-  readonly #answers = new Expiring<boolean>(ANSWER_KEPT_MS, 1)
-  readonly #tools = new Expiring<Tool[]>(TOOLS_KEPT_MS, MAX_ENDPOINTS_KEPT)
+  readonly #answers = new ExpiringCache<boolean>(ANSWER_KEPT_MS, 1)
+  readonly #tools = new ExpiringCache<Tool[]>(TOOLS_KEPT_MS, MAX_ENDPOINTS_KEPT)
 
   constructor(url: URL, urlsOf: (endpointId: string) => EndpointUrls) {
     this.#url = url

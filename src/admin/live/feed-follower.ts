@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FeedChange, FeedPart, StoreReader } from '../../ledger/store-port.js'
 import { Transport } from '../../mcp/transports.js'
 import { reasonOf } from '../../util/errors.js'
-import type { LedgerLog } from '../../util/log.js'
-import { SteadyWarning } from '../../util/log.js'
+import type { Log } from '../../util/log.js'
+import { ThrottledWarning } from '../../util/log.js'
 
 const INTERVAL_MS = 1_000
 const MAX_CHANGES = 500
@@ -19,14 +19,14 @@ export type OnChanges = (changes: FeedChange[]) => Promise<void>
 export class FeedFollower {
   readonly #store: Pick<StoreReader, 'feed'>
   readonly #onChanges: OnChanges
-  readonly #warning: SteadyWarning
+  readonly #warning: ThrottledWarning
   #stopping: AbortController | undefined
   #started: Promise<number> | undefined
 
-  constructor(store: Pick<StoreReader, 'feed'>, log: LedgerLog, onChanges: OnChanges) {
+  constructor(store: Pick<StoreReader, 'feed'>, log: Log, onChanges: OnChanges) {
     this.#store = store
     this.#onChanges = onChanges
-    this.#warning = new SteadyWarning(log)
+    this.#warning = new ThrottledWarning(log)
   }
 
   /** From when this resolves on, nothing that is committed is left out. Rejects when the store does not answer. */

@@ -6,9 +6,9 @@ import Type from 'typebox'
 import { Check } from 'typebox/value'
 import type { FeedChange, StoreReader } from '../../ledger/store-port.js'
 import { storedId } from '../../mcp/stored-ids.js'
-import { SteadyWarning } from '../../util/log.js'
+import { ThrottledWarning } from '../../util/log.js'
 import { foreignness } from '../access/origins.js'
-import { bearerToken, type Gate } from '../access/tokens.js'
+import { bearerToken, type TokenGate } from '../access/tokens.js'
 import type { Monitor } from '../monitor.js'
 import { toNotice } from '../views.js'
 import { FeedFollower } from './feed-follower.js'
@@ -37,7 +37,7 @@ const EXPECTED =
 export interface LiveOptions {
   store: StoreReader
   monitor: Monitor
-  gate: Gate
+  gate: TokenGate
   allowedOrigins: readonly string[]
   logger: FastifyBaseLogger
 }
@@ -47,15 +47,15 @@ export class LiveMonitoring {
   readonly #io: Server
   readonly #rooms: Rooms
   readonly #follower: FeedFollower
-  readonly #overflow: SteadyWarning
+  readonly #overflow: ThrottledWarning
   /** Notices times readers within a second. */
   #sent = { second: 0, sends: 0 }
 
   constructor(app: FastifyInstance, options: LiveOptions) {
     const { gate, allowedOrigins, monitor, store, logger } = options
     this.#options = options
-    this.#overflow = new SteadyWarning(logger)
-    const storeWarning = new SteadyWarning(logger)
+    this.#overflow = new ThrottledWarning(logger)
+    const storeWarning = new ThrottledWarning(logger)
     this.#io = new Server(app.server, {
       serveClient: false,
       cors: { origin: [...allowedOrigins] },

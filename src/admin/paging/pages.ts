@@ -1,5 +1,5 @@
 // Owns reading sessions from the store page by page.
-import type { ConnectionsQuery, SessionRow, StoreReader } from '../../ledger/store-port.js'
+import type { SessionsQuery, SessionRow, StoreReader } from '../../ledger/store-port.js'
 import { storedId } from '../../mcp/stored-ids.js'
 import type { Position } from '../schemas/cursor.js'
 import { CHUNK_ROWS } from './streamed-response.js'
@@ -7,7 +7,7 @@ import { CHUNK_ROWS } from './streamed-response.js'
 /** The rows of one page, in chunks, and the position of the last when more follow. */
 export async function readPage(
   store: StoreReader,
-  query: ConnectionsQuery
+  query: SessionsQuery
 ): Promise<{ chunks: SessionRow[][]; last?: Position }> {
   const chunks: SessionRow[][] = []
   const reading = readAll(store, query)
@@ -21,7 +21,7 @@ export async function readPage(
 /** Chunk by chunk, each read when it is asked for; in the end the position of the last row if the limit cut it short. */
 export async function* readAll(
   store: StoreReader,
-  query: ConnectionsQuery
+  query: SessionsQuery
 ): AsyncGenerator<SessionRow[], Position | undefined> {
   let after = query.after
   for (let left = query.limit; left > 0; left -= CHUNK_ROWS) {

@@ -3,7 +3,7 @@ import type { FastifyPluginCallback, RawServerDefault } from 'fastify'
 import Type from 'typebox'
 import type { SessionRow, StoreReader } from '../../ledger/store-port.js'
 import { storedId } from '../../mcp/stored-ids.js'
-import { bearerToken, type Gate } from '../access/tokens.js'
+import { bearerToken, type TokenGate } from '../access/tokens.js'
 import type { Monitor } from '../monitor.js'
 import type { Audit, Control } from '../operator-port.js'
 import { ofEndpoint } from '../paging/pages.js'
@@ -27,7 +27,7 @@ export interface ActionRoutesOptions {
   store: StoreReader
   monitor: Monitor
   control: Control
-  gate: Gate
+  gate: TokenGate
   audit: Audit
 }
 

@@ -2,9 +2,9 @@
 import type { FastifyPluginCallback } from 'fastify'
 import { CONTENT_TYPE } from '../../metrics/exposition.js'
 import { answers } from '../schemas/query-schemas.js'
-import type { Metrics } from '../scrape.js'
+import type { Scrape } from '../scrape.js'
 
-export const metricsRoutes: FastifyPluginCallback<{ metrics: Metrics }> = (app, { metrics }, done) => {
+export const metricsRoutes: FastifyPluginCallback<{ metrics: Scrape }> = (app, { metrics }, done) => {
   app.get(
     '/metrics',
     {

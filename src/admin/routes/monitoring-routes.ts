@@ -2,20 +2,20 @@
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
 import Type, { type TSchema } from 'typebox'
 import type { SessionRow } from '../../ledger/store-port.js'
-import type { Gateway } from '../gateway/gateway-client.js'
+import type { GatewayClient } from '../gateway/gateway-client.js'
 import type { Monitor } from '../monitor.js'
 import { nextPage } from '../paging/next-page.js'
-import type { Position } from '../schemas/cursor.js'
 import { ofEndpoint } from '../paging/pages.js'
 import { CHUNK_ROWS, sendJson } from '../paging/streamed-response.js'
 import { BadQueryError } from '../schemas/admin-errors.js'
+import type { Position } from '../schemas/cursor.js'
 import {
   ActiveCount,
   ConnectionInfo,
   ConnectionNotFound,
   ConnectionStats,
   Health,
-  Proxy,
+  ProxyInfo,
   Status,
   Tool
 } from '../schemas/monitoring-schemas.js'
@@ -27,7 +27,7 @@ const DEFAULT_LIMIT = 1_000
 
 export interface MonitoringOptions {
   monitor: Monitor
-  gateway: Gateway
+  gateway: GatewayClient
   /** Whether what is observed reaches the store, and soon. */
   keepsUp: () => boolean | Promise<boolean>
   /** Ended sessions of a status answer. */
@@ -127,7 +127,7 @@ export const monitoringRoutes: FastifyPluginCallback<
       schema: {
         tags,
         summary: 'The proxies of the store, those that were heard of within 24 hours',
-        response: answers({ 200: Type.Array(Proxy) })
+        response: answers({ 200: Type.Array(ProxyInfo) })
       }
     },
     () => monitor.proxies()

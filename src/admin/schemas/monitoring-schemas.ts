@@ -79,12 +79,12 @@ export const Health = gateway({
   lastCheck: instant
 })
 
-export const Proxy = Type.Object({
+export const ProxyInfo = Type.Object({
   id: Type.String({ description: 'the same for as long as it keeps its data directory' }),
   lastHeartbeat: instant,
   lost: Type.Boolean({ description: 'not heard of for longer than --lease' })
 })
-export type Proxy = Static<typeof Proxy>
+export type ProxyInfo = Static<typeof ProxyInfo>
 
 export const Access = Type.Object({ scope: Type.Union([Type.Literal('read'), Type.Literal('write')]) })
 

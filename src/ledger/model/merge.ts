@@ -1,5 +1,5 @@
 // Owns how facts about one session become its row: a pure merge whose result does not depend on their order.
-import { mergeWho, type Who } from '../../mcp/client-info.js'
+import { mergeClientInfo, type ClientInfo } from '../../mcp/client-info.js'
 import { Transport } from '../../mcp/transports.js'
 import type {
   CloseEvent,
@@ -9,7 +9,7 @@ import type {
   UseEvent,
   VisitEvent
 } from '../../sessions/events.js'
-import type { Instance, SessionRow } from '../store-port.js'
+import type { InstanceIdentity, SessionRow } from '../store-port.js'
 
 /** Everything the store keeps of a session. */
 export interface SessionRecord extends Omit<SessionRow, 'id'> {
@@ -30,11 +30,11 @@ const finalOrder: readonly FinalReason[] = ['killed', 'delete', 'stream_end', 'g
 export function mergeProof(
   before: SessionRecord | undefined,
   proof: OpenEvent | UseEvent,
-  origin: Instance,
+  origin: InstanceIdentity,
   idleTimeoutMs = 0
 ): SessionRecord {
   const after = before ? { ...before } : newRecord(proof, proof.transport, proof.at)
-  if (proof.type === 'use' && proof.who) Object.assign(after, mergeWho(after, proof.who))
+  if (proof.type === 'use' && proof.who) Object.assign(after, mergeClientInfo(after, proof.who))
   if (proof.type === 'open' && (after.clientAddress === '' || proof.at < after.connectAt)) {
     after.clientAddress = proof.clientAddress
     after.userAgent = proof.userAgent
@@ -72,7 +72,7 @@ export function belongsTo(visit: SessionRecord, { from, at }: VisitEvent, idleTi
 export function mergeVisits(
   visits: readonly SessionRecord[],
   fact: VisitEvent,
-  origin: Instance
+  origin: InstanceIdentity
 ): SessionRecord {
   const [first = newRecord(fact, Transport.sessionless, fact.from), ...others] = visits.toSorted(
     (a, b) => a.connectAt - b.connectAt
@@ -80,7 +80,7 @@ export function mergeVisits(
   const last = [first, ...others].reduce((a, b) => (b.lastSeenAt > a.lastSeenAt ? b : a))
   const merged: SessionRecord = {
     ...first,
-    ...[fact.who, ...visits].reduce<Who>(mergeWho, first),
+    ...[fact.who, ...visits].reduce<ClientInfo>(mergeClientInfo, first),
     disconnectAt: last.disconnectAt,
     reason: last.reason,
     clientAddress: fact.clientAddress,
@@ -144,7 +144,7 @@ export function presumeClosed(before: SessionRecord, at: number, reason: Presume
 }
 
 /** Whether proof at `at`, told by `origin`, shows that a presumed end was none. */
-function contradicts(record: SessionRecord, at: number, origin: Instance): boolean {
+function contradicts(record: SessionRecord, at: number, origin: InstanceIdentity): boolean {
   if (record.reason === 'idle') return at > record.lastSeenAt || !mayIdle(record)
   // What others saw of a stream may be older than its end and arrive later. Its holder tells in order: while it tells,
   // either the stream lives, or its end comes next.

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type Libsql from 'libsql'
 import type { LedgerEvent } from '../../sessions/events.js'
 import { openFile } from '../sqlite/sqlite-file.js'
-import type { Instance, OutboxEntry } from '../store-port.js'
+import type { InstanceIdentity, OutboxEntry } from '../store-port.js'
 
 const schema = `
 CREATE TABLE IF NOT EXISTS outbox (
@@ -30,7 +30,7 @@ export class OutboxLockedError extends Error {
  * power cut: WAL, synchronous = NORMAL. One process at a time: the file stays locked while it is open.
  */
 export class Outbox {
-  readonly instance: Instance
+  readonly instance: InstanceIdentity
   readonly #db: Libsql.Database
   readonly #insert: Libsql.Statement
   readonly #alive: Libsql.Statement
@@ -115,7 +115,7 @@ export class Outbox {
   }
 
   /** A new start: tells the ledger that the streams of earlier ones are over. */
-  #start(now: number): Instance {
+  #start(now: number): InstanceIdentity {
     const known = this.#db.prepare('SELECT id, boot, alive_at FROM instance').get() as
       { id: string; boot: number; alive_at: number } | undefined
     const instance = { id: known?.id ?? randomUUID(), boot: (known?.boot ?? 0) + 1 }

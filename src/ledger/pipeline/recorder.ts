@@ -1,7 +1,7 @@
 // Owns the last step on the request path: events into the outbox, whatever the disk says.
 import type { LedgerEvent } from '../../sessions/events.js'
 import { reasonOf } from '../../util/errors.js'
-import { type LedgerLog, SteadyWarning } from '../../util/log.js'
+import { type Log, ThrottledWarning } from '../../util/log.js'
 import type { Outbox } from './outbox.js'
 import type { Shipper } from './shipper.js'
 
@@ -9,16 +9,16 @@ import type { Shipper } from './shipper.js'
 export class Recorder {
   readonly #outbox: Outbox
   readonly #shipper: Shipper
-  readonly #warning: SteadyWarning
+  readonly #warning: ThrottledWarning
   /** Events that could not be written, since the process started. */
   lostEvents = 0
   /** Why the outbox cannot be written; undefined while it can. */
   failure: string | undefined
 
-  constructor(outbox: Outbox, shipper: Shipper, log: LedgerLog) {
+  constructor(outbox: Outbox, shipper: Shipper, log: Log) {
     this.#outbox = outbox
     this.#shipper = shipper
-    this.#warning = new SteadyWarning(log)
+    this.#warning = new ThrottledWarning(log)
   }
 
   /** On return the events are on disk, or counted as lost. */

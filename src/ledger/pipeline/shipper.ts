@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Histogram } from '../../metrics/histogram.js'
 import { reasonOf } from '../../util/errors.js'
-import { type LedgerLog, SteadyWarning } from '../../util/log.js'
+import { type Log, ThrottledWarning } from '../../util/log.js'
 import type { OutboxEntry, Store } from '../store-port.js'
 import type { LiveCounts } from './live-counts.js'
 import type { Outbox } from './outbox.js'
@@ -26,9 +26,9 @@ export interface ShipperFailure {
 export class Shipper {
   readonly #outbox: Outbox
   readonly #store: Store
-  readonly #log: LedgerLog
+  readonly #log: Log
   readonly #liveCounts: LiveCounts | undefined
-  readonly #warning: SteadyWarning
+  readonly #warning: ThrottledWarning
   readonly #stopping = new AbortController()
   #wake: () => void = () => undefined
   #registered = false
@@ -39,12 +39,12 @@ export class Shipper {
   errors = 0
   readonly lag = new Histogram(LAG_BOUNDS)
 
-  constructor(outbox: Outbox, store: Store, log: LedgerLog, liveCounts?: LiveCounts) {
+  constructor(outbox: Outbox, store: Store, log: Log, liveCounts?: LiveCounts) {
     this.#outbox = outbox
     this.#store = store
     this.#log = log
     this.#liveCounts = liveCounts
-    this.#warning = new SteadyWarning(log)
+    this.#warning = new ThrottledWarning(log)
   }
 
   start(): void {

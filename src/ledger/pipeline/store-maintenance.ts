@@ -1,7 +1,7 @@
 // Owns what must happen although nobody asks: the heartbeat, and ends concluded from silence.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { LedgerLog } from '../../util/log.js'
-import type { IdleSession, Instance, StoreWriter } from '../store-port.js'
+import type { Log } from '../../util/log.js'
+import type { IdleSession, InstanceIdentity, StoreWriter } from '../store-port.js'
 
 const ROUND_MS = 1_000
 const TIDY_INTERVAL_MS = 60_000
@@ -10,7 +10,7 @@ const EARLY_CLOSE_MS = 3_600_000
 /** Whoever follows the feed asks once a second; clocks of proxies differ. */
 const FEED_KEPT_MS = 300_000
 
-export interface KeeperOptions {
+export interface StoreMaintenanceOptions {
   /** A proxy not heard of for this long is taken for lost. */
   leaseMs: number
   /** 0: sessions never idle. */
@@ -31,11 +31,11 @@ interface Heard {
 }
 
 /** Runs once a second while the store answers; after a failed round every lease starts anew. */
-export class Keeper {
+export class StoreMaintenance {
   readonly #store: StoreWriter
-  readonly #instance: Instance
-  readonly #options: KeeperOptions
-  readonly #log: LedgerLog
+  readonly #instance: InstanceIdentity
+  readonly #options: StoreMaintenanceOptions
+  readonly #log: Log
   readonly #stopping = new AbortController()
   readonly #heard = new Map<string, Heard>()
   #lostAt: number | null = null
@@ -45,7 +45,7 @@ export class Keeper {
   errors = 0
   #running: Promise<void> | undefined
 
-  constructor(store: StoreWriter, instance: Instance, options: KeeperOptions, log: LedgerLog) {
+  constructor(store: StoreWriter, instance: InstanceIdentity, options: StoreMaintenanceOptions, log: Log) {
     this.#store = store
     this.#instance = instance
     this.#options = options

@@ -1,4 +1,5 @@
 // Owns reading and writing session rows of endpoint_logs_v2: one table of columns for both ways.
+import { sessionKey } from '../../mcp/stored-ids.js'
 import type { SessionRecord } from '../model/merge.js'
 import { durationClass } from '../model/rollup.js'
 import type { SessionRow } from '../store-port.js'
@@ -40,10 +41,6 @@ export function readRow(row: Row): SessionRecord & SessionRow {
   const entries = columns.map(([name, property]) => [property, row[name]])
   return { id: row.id, ...Object.fromEntries(entries) } as SessionRecord & SessionRow
 }
-
-/** The key of a session in a Map. Stored ids hold no spaces. */
-export const sessionKey = (s: { endpointId: string; sessionId: string }): string =>
-  `${s.endpointId} ${s.sessionId}`
 
 /** The rows with these session ids, by `sessionKey`. */
 export async function loadRows(

@@ -1,5 +1,4 @@
 // Owns the database port: transactions and the few places where SQL dialects differ.
-
 import type { Turn } from '../../metrics/session-tally.js'
 
 /** What may be bound to a `?`. Nothing is ever written into SQL text. */

@@ -1,8 +1,9 @@
 // Owns the embedded store as its user sees it: SQLite in two worker threads, one that writes and one that reads.
 import { Worker } from 'node:worker_threads'
+import { threadFile } from '../../util/threads.js'
 import type { SeriesPoint, SeriesQuery, Store } from '../store-port.js'
 import { type PackedPoints, unpack } from './sqlite-packed-series.js'
-import type { CallName, Reply, Request, StoreLocation } from './sqlite-thread-protocol.js'
+import type { CallName, Reply, Request, SqliteThreadData } from './sqlite-thread-protocol.js'
 
 /**
  * The database file at `path`, opened by what is asked first; nothing blocks the caller's event loop. Only `migrate`
@@ -46,7 +47,7 @@ interface Waiting {
 
 /** Starts when it is first asked something. */
 class Thread {
-  readonly #data: StoreLocation
+  readonly #data: SqliteThreadData
   #started: Worker | undefined
   readonly #waiting = new Map<number, Waiting>()
   #lastId = 0
@@ -85,7 +86,7 @@ class Thread {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./sqlite-thread.js', import.meta.url), {
+    const worker = new Worker(threadFile('./sqlite-thread.js', import.meta.url), {
       workerData: this.#data,
       execArgv: []
     })

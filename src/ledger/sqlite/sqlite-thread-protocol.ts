@@ -2,7 +2,7 @@
 import type { Store } from '../store-port.js'
 
 /** What a worker is started with. */
-export interface StoreLocation {
+export interface SqliteThreadData {
   path: string
   idleTimeoutMs: number
 }

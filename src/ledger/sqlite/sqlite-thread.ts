@@ -4,10 +4,10 @@ import { sqlStore } from '../sql/sql-store.js'
 import type { SeriesPoint } from '../store-port.js'
 import { openSqlite } from './sqlite-database.js'
 import { pack } from './sqlite-packed-series.js'
-import type { Reply, Request, StoreLocation } from './sqlite-thread-protocol.js'
+import type { Reply, Request, SqliteThreadData } from './sqlite-thread-protocol.js'
 
 const port = parentPort!
-const { path, idleTimeoutMs } = workerData as StoreLocation
+const { path, idleTimeoutMs } = workerData as SqliteThreadData
 const store = sqlStore(openSqlite(path), idleTimeoutMs)
 const streams = new Map<number, AsyncIterator<SeriesPoint[]>>()
 

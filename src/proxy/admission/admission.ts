@@ -14,7 +14,7 @@ import {
 } from '../http/proxy-errors.js'
 import { originForm } from '../http/request-target.js'
 import { type AllowedNames, HostRefusals, refuseStranger } from './allowed-hosts.js'
-import type { Drains } from './drained-endpoints.js'
+import type { DrainedEndpoints } from './drained-endpoints.js'
 
 /** Each limit: 0 is none. */
 export interface Limits {
@@ -31,7 +31,7 @@ export interface Limits {
 }
 
 export interface AdmissionOptions extends Limits, AllowedNames, Witnesses {
-  drains: Drains
+  drains: DrainedEndpoints
   upstream: URL
   rewriteHost: boolean
   routes: Routes

@@ -2,7 +2,7 @@
 import { storedId } from '../../mcp/stored-ids.js'
 import { RefusedRequest } from '../http/proxy-errors.js'
 
-export class Drains {
+export class DrainedEndpoints {
   /** Ids as they are stored. */
   readonly endpoints = new Set<string>()
 

@@ -4,4 +4,4 @@
 export const maxHeaderBytes = 64 * 1024
 
 /** Values by name in lower case; those of a repeated field are joined with `, `. */
-export type AnswerHeaders = Readonly<Record<string, string | undefined>>
+export type ResponseHeaders = Readonly<Record<string, string | undefined>>

@@ -1,7 +1,7 @@
 // Owns which header fields pass: hop-by-hop fields end here, forwarding fields are added, and all others keep their
 // order, case and repetition.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import type { AnswerHeaders } from './header-section.js'
+import type { ResponseHeaders } from './header-section.js'
 import { RefusedRequest } from './proxy-errors.js'
 
 /** RFC 9110 §7.6.1. */
@@ -97,7 +97,7 @@ export function addressOf(req: IncomingMessage): string {
 }
 
 /** An event stream that can be read as it is. */
-export function isEventStream(headers: AnswerHeaders): boolean {
+export function isEventStream(headers: ResponseHeaders): boolean {
   const type = text(headers['content-type']) ?? ''
   return headers['content-encoding'] === undefined && /^text\/event-stream\b/i.test(type)
 }

@@ -57,7 +57,7 @@ export function latestRequest(socket: Duplex): IncomingMessage | undefined {
 }
 
 /** The answer that comes last of those not yet out on this connection. */
-export function answerInFlight(socket: Duplex): ServerResponse | undefined {
+export function responseInFlight(socket: Duplex): ServerResponse | undefined {
   const last = conversations.get(socket)?.last
   return last === undefined || last.closed ? undefined : last
 }

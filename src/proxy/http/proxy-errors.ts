@@ -4,6 +4,7 @@ import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { RefusalReason, Traffic, UpstreamFailure } from '../../metrics/traffic.js'
+import { codeOf, reasonOf } from '../../util/errors.js'
 
 /** When a client that was refused for the load may come again, in seconds. */
 const RETRY_AFTER_S = 1
@@ -21,7 +22,7 @@ export class RefusedRequest extends Error {
 }
 
 /** The upstream's answer cannot be passed on without changing what it means. */
-export class InvalidAnswer extends Error {
+export class InvalidUpstreamResponse extends Error {
   readonly code = 'INVALID_ANSWER'
 }
 
@@ -92,7 +93,7 @@ function describe(error: unknown): { status: number; message: string } {
 function upstreamFailureOf(error: unknown): Exclude<UpstreamFailure, 'broken_off'> {
   const code = codeOf(error)
   // Of node's parser, which reads the answers to upgrades.
-  if (typeof code === 'string' && code.startsWith('HPE_')) return 'invalid_answer'
+  if (code?.startsWith('HPE_')) return 'invalid_answer'
   switch (code) {
     case 'UPSTREAM_TIMEOUT':
       return 'timeout'
@@ -103,14 +104,4 @@ function upstreamFailureOf(error: unknown): Exclude<UpstreamFailure, 'broken_off
     default:
       return 'unreachable'
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
-}
-
-function reasonOf(error: unknown): string {
-  // A host with several addresses fails with one error an address, and no message of its own.
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')
-  return error instanceof Error ? error.message : String(error)
 }

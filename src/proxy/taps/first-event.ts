@@ -1,7 +1,7 @@
 // Owns finding the first event of a stream that tells something, wherever the chunks split it.
 import { revisionOf } from '../../mcp/client-info.js'
 import { sessionIdOf } from '../../mcp/routes.js'
-import { memberOf, parsed } from '../../util/json.js'
+import { memberOf, parseJson } from '../../util/json.js'
 import { maxHeaderBytes } from '../http/header-section.js'
 
 /** `read` tells what an event says; undefined where the next one is to be looked at. */
@@ -72,5 +72,5 @@ export const initializeResult = (): FirstEvent<string> =>
 
 /** `result.protocolVersion` of a JSON-RPC answer. */
 export function negotiatedRevision(json: string): string | null {
-  return revisionOf(memberOf(memberOf(parsed(json), 'result'), 'protocolVersion'))
+  return revisionOf(memberOf(memberOf(parseJson(json), 'result'), 'protocolVersion'))
 }

@@ -1,7 +1,7 @@
 // Owns what the answer to `initialize` tells: the revision that was negotiated, read from a bounded copy of its body.
 import { FirstEvent, initializeResult, maxResultBytes, negotiatedRevision } from './first-event.js'
 
-export class InitializeAnswer {
+export class InitializeResponse {
   readonly #event: FirstEvent<string> | undefined
   readonly #json: Buffer[] = []
   #jsonBytes = 0

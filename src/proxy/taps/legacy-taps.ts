@@ -1,12 +1,12 @@
 // Owns what is accounted of the legacy HTTP+SSE transport: its streams, and the messages posted for them.
 import type { IncomingMessage } from 'node:http'
-import { nobody } from '../../mcp/client-info.js'
+import { unknownClient } from '../../mcp/client-info.js'
 import type { Route } from '../../mcp/routes.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { Client, Observe } from '../../sessions/observations.js'
-import { isAccepted } from '../../util/http-status.js'
+import { isSuccessful } from '../../util/http-status.js'
 import { clientOf } from '../http/client-address.js'
-import type { AnswerHeaders } from '../http/header-section.js'
+import type { ResponseHeaders } from '../http/header-section.js'
 import { isEventStream, text } from '../http/headers.js'
 import { endpointEvent, initializeResult } from './first-event.js'
 import { callOf, RequestBody } from './request-body.js'
@@ -48,7 +48,7 @@ export class MessageTap implements Tap {
     })
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
-    if (rpcMethod === 'initialize' && isAccepted(status))
+    if (rpcMethod === 'initialize' && isSuccessful(status))
       observe({ kind: 'identity', endpointId, sessionId, who: this.#body.who() })
   }
 
@@ -85,7 +85,7 @@ export class LegacyStreamTap implements Tap {
     return sessionId === undefined ? undefined : { endpointId: this.#endpointId, sessionId }
   }
 
-  head(status: number, headers: AnswerHeaders): void {
+  head(status: number, headers: ResponseHeaders): void {
     if (status < 300 && isEventStream(headers)) this.#opening = endpointEvent()
   }
 
@@ -112,7 +112,7 @@ export class LegacyStreamTap implements Tap {
     if (!result.done) return
     this.#result = undefined
     if (result.value === undefined) return
-    const who = { ...nobody, protocolVersion: result.value }
+    const who = { ...unknownClient, protocolVersion: result.value }
     this.#observe({ kind: 'identity', endpointId: this.#endpointId, sessionId: this.#sessionId!, who })
   }
 

@@ -1,8 +1,8 @@
 // Owns what is read of a request's body on its way: the start of it, and a bounded copy where it may name the client.
 import type { IncomingMessage } from 'node:http'
-import { nobody, type Who, whoOf } from '../../mcp/client-info.js'
+import { unknownClient, type ClientInfo, readClientInfo } from '../../mcp/client-info.js'
 import type { RpcCall } from '../../sessions/observations.js'
-import { memberOf, parsed } from '../../util/json.js'
+import { memberOf, parseJson } from '../../util/json.js'
 import { text } from '../http/headers.js'
 
 const MAX_COPY_BYTES = 64 * 1024
@@ -37,11 +37,11 @@ export class RequestBody {
   }
 
   /** `clientInfo` of an `initialize` request, or of the `_meta` of MCP 2026-07-28. */
-  who(): Who {
-    if (this.#bytes > this.#maxBytes) return nobody
-    const params = memberOf(parsed(Buffer.concat(this.#chunks).toString()), 'params')
+  who(): ClientInfo {
+    if (this.#bytes > this.#maxBytes) return unknownClient
+    const params = memberOf(parseJson(Buffer.concat(this.#chunks).toString()), 'params')
     const meta = memberOf(memberOf(params, '_meta'), 'io.modelcontextprotocol/clientInfo')
-    return whoOf(meta ?? memberOf(params, 'clientInfo'))
+    return readClientInfo(meta ?? memberOf(params, 'clientInfo'))
   }
 }
 

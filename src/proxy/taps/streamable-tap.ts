@@ -1,17 +1,17 @@
 // Owns what is accounted of an exchange: taps that read request and answer on their way and never change or delay them.
 import type { IncomingMessage } from 'node:http'
-import { nobody, type Who } from '../../mcp/client-info.js'
+import { unknownClient, type ClientInfo } from '../../mcp/client-info.js'
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import { SESSION_NOT_FOUND } from '../../mcp/session-not-found.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { Client } from '../../sessions/observations.js'
 import { visitorOf } from '../../sessions/visits.js'
-import { isAccepted } from '../../util/http-status.js'
+import { isSuccessful } from '../../util/http-status.js'
 import { clientOf } from '../http/client-address.js'
-import type { AnswerHeaders } from '../http/header-section.js'
+import type { ResponseHeaders } from '../http/header-section.js'
 import { isEventStream, sessionIdIn, text } from '../http/headers.js'
-import { InitializeAnswer } from './initialize-response.js'
+import { InitializeResponse } from './initialize-response.js'
 import { MessageLines } from './message-lines.js'
 import { callOf, RequestBody } from './request-body.js'
 import type { StreamSession, Tap, Accounting } from './tap.js'
@@ -37,7 +37,7 @@ export class StreamableTap implements Tap {
   /** Set while only the body can tell which kind of 401 this is. */
   #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
   /** Set from an answer that opened a session until what it says of that is read. */
-  #opening: { sessionId: string; who: Who; answer: InitializeAnswer } | undefined
+  #opening: { sessionId: string; who: ClientInfo; answer: InitializeResponse } | undefined
 
   constructor(endpointId: string, req: IncomingMessage, target: string, accounting: Accounting) {
     this.#endpointId = endpointId
@@ -57,7 +57,7 @@ export class StreamableTap implements Tap {
     return this.#stream && sessionId !== undefined ? { endpointId, sessionId } : undefined
   }
 
-  head(status: number, headers: AnswerHeaders): void {
+  head(status: number, headers: ResponseHeaders): void {
     const request = this.#req.headers
     const [sessionId, body] = [this.#sessionId, this.#body]
     const issuedSessionId = text(headers['mcp-session-id'])
@@ -86,15 +86,15 @@ export class StreamableTap implements Tap {
       })
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
-    if (isAccepted(status)) {
+    if (isSuccessful(status)) {
       if (isEventStream(headers)) this.#stream = new MessageLines()
       this.#visitor = visitor
       this.#isListening = rpcMethod === LISTEN_METHOD
       if (sessionId === undefined && issuedSessionId !== undefined)
         this.#opening = {
           sessionId: issuedSessionId,
-          who: body?.who() ?? nobody,
-          answer: new InitializeAnswer(this.#stream !== undefined)
+          who: body?.who() ?? unknownClient,
+          answer: new InitializeResponse(this.#stream !== undefined)
         }
       this.#noteCaller(issuedSessionId ?? sessionId, protocolVersion)
     }
@@ -194,6 +194,6 @@ export class StreamableTap implements Tap {
 }
 
 /** Whether its body may tell that the session of a 401 is gone. */
-const mayBeNotFound = (headers: AnswerHeaders): boolean =>
+const mayBeNotFound = (headers: ResponseHeaders): boolean =>
   headers['www-authenticate'] === undefined &&
   Number(headers['content-length'] ?? sessionNotFound.length) === sessionNotFound.length

@@ -2,9 +2,9 @@
 import type { BlockList } from 'node:net'
 import type { Routes } from '../../mcp/routes.js'
 import type { Operation } from '../../metrics/operations.js'
-import type { Callers } from '../../sessions/client-credentials.js'
+import type { ClientCredentials } from '../../sessions/client-credentials.js'
 import type { Observe } from '../../sessions/observations.js'
-import type { AnswerHeaders } from '../http/header-section.js'
+import type { ResponseHeaders } from '../http/header-section.js'
 
 /** Its ids as on the wire. */
 export interface StreamSession {
@@ -21,7 +21,7 @@ export interface Tap {
   /** A part of the request's body came. */
   requestBody(chunk: Buffer): void
   /** The final head of the answer came. */
-  head(status: number, headers: AnswerHeaders): void
+  head(status: number, headers: ResponseHeaders): void
   /** A part of the body came. */
   chunk(chunk: Buffer): void
   /** The answer ended (`whole`) or broke off, both `byUpstream`, or the client left; once. */
@@ -31,7 +31,7 @@ export interface Tap {
 /** What decides which requests are accounted, and to whom. */
 export interface Accounting {
   routes: Routes
-  callers: Callers
+  callers: ClientCredentials
   /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
   trustedProxy?: BlockList | undefined
   observe: Observe

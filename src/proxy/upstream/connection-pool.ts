@@ -8,7 +8,7 @@ const SWEEP_INTERVAL_MS = 500
 /** With as many none is opened for want of a rested one: the request gets the one that rested longest. */
 const maxResting = 1_024
 
-export class Connections {
+export class ConnectionPool {
   readonly #options: ConnectionOptions
   readonly census = { open: 0, opened: 0 }
   /** The one used last is at the end. */

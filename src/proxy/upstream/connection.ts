@@ -1,12 +1,12 @@
 // Owns one connection to the upstream: requests out, their answers in, one at a time.
 import type { Socket } from 'node:net'
 import { maxCopiedBytes } from '../http/chunked-coding.js'
-import { InvalidAnswer, UpstreamTimeout } from '../http/proxy-errors.js'
-import { AnswerTiming, type NagleDetector } from './delayed-acks.js'
-import { type AnswerHandler, AnswerParser } from './response-parser.js'
+import { InvalidUpstreamResponse, UpstreamTimeout } from '../http/proxy-errors.js'
+import { ResponseTiming, type DelayedAckDetector } from './delayed-acks.js'
+import { type ResponseHandler, ResponseParser } from './response-parser.js'
 import { connect } from './upstream-socket.js'
 
-export interface ExchangeHandler extends AnswerHandler {
+export interface ExchangeHandler extends ResponseHandler {
   /** All that came with one read has been told. */
   onReadEnd(): void
   /** The request's body can go on after `write` returned false. */
@@ -16,7 +16,7 @@ export interface ExchangeHandler extends AnswerHandler {
 }
 
 export interface ConnectionOptions {
-  nagle: NagleDetector
+  nagle: DelayedAckDetector
   upstream: URL
   connectTimeoutMs: number
   /** From the last part of a request, or the last that the upstream read, to the head of its answer; 0: for ever. */
@@ -41,8 +41,8 @@ const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
 
 export class Connection {
   readonly #socket: Socket
-  readonly #parser = new AnswerParser()
-  readonly #timing: AnswerTiming
+  readonly #parser = new ResponseParser()
+  readonly #timing: ResponseTiming
   readonly #headTimer: NodeJS.Timeout | undefined
   readonly #onClose: (connection: Connection) => void
   #handler: ExchangeHandler | undefined
@@ -63,7 +63,7 @@ export class Connection {
       }
     })
     this.#socket = socket
-    this.#timing = new AnswerTiming(options.nagle)
+    this.#timing = new ResponseTiming(options.nagle)
     this.#onClose = onClose
     // After a standstill of the process timers come first, though the connection may be there.
     let connectTimer: NodeJS.Timeout | undefined = setTimeout(() => setImmediate(onTimeout), connectTimeoutMs)
@@ -85,7 +85,7 @@ export class Connection {
       census.open--
       endConnecting()
       clearTimeout(this.#headTimer)
-      this.#fail(new InvalidAnswer(CLOSED))
+      this.#fail(new InvalidUpstreamResponse(CLOSED))
     })
     socket.on('drain', () => this.#handler?.onDrain())
   }
@@ -97,7 +97,8 @@ export class Connection {
 
   send({ method, head, body, complete }: OutgoingRequest, handler: ExchangeHandler): void {
     // To write then would tell nobody.
-    if (this.#socket.destroyed) return process.nextTick(() => handler.onError(new InvalidAnswer(CLOSED)))
+    if (this.#socket.destroyed)
+      return process.nextTick(() => handler.onError(new InvalidUpstreamResponse(CLOSED)))
     this.#handler = handler
     this.#parser.begin(method, handler)
     this.#sent = complete
@@ -161,7 +162,7 @@ export class Connection {
     try {
       // libuv reports the end of the data before a reset as a clean end, but then there is no peer any more.
       if (this.#socket.remoteAddress === undefined)
-        throw new InvalidAnswer('The upstream reset the connection')
+        throw new InvalidUpstreamResponse('The upstream reset the connection')
       this.#parser.finish()
     } catch (error) {
       this.#fail(error)

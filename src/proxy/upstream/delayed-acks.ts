@@ -25,7 +25,7 @@ const CONTROLS = 8
 /** `trial`: does resting help? `found`: it does. */
 type State = 'none' | 'trial' | 'found'
 
-export class NagleDetector {
+export class DelayedAckDetector {
   #state: State = 'none'
   #samples = 0
   #stalls = 0
@@ -89,14 +89,14 @@ export class NagleDetector {
 }
 
 /** The timing of the answers on one connection. */
-export class AnswerTiming {
-  readonly #nagle: NagleDetector
+export class ResponseTiming {
+  readonly #nagle: DelayedAckDetector
   #idleMs = 0
   /** Reads of the answer so far, and when the first one was. */
   #reads = 0
   #firstAt = 0
 
-  constructor(nagle: NagleDetector) {
+  constructor(nagle: DelayedAckDetector) {
     this.#nagle = nagle
   }
 

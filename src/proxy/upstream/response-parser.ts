@@ -1,20 +1,20 @@
 // Owns reading the upstream's answers (RFC 9112): bytes in, strict; what is unusual is an error, never a guess.
-import { maxHeaderBytes, type AnswerHeaders } from '../http/header-section.js'
-import { InvalidAnswer } from '../http/proxy-errors.js'
+import { maxHeaderBytes, type ResponseHeaders } from '../http/header-section.js'
+import { InvalidUpstreamResponse } from '../http/proxy-errors.js'
 
-export interface AnswerHead {
+export interface ResponseHead {
   status: number
   /** The reason phrase, Latin-1. */
   reason: string
   /** The header section as it came, Latin-1: name, value, name, value. */
   fields: string[]
-  headers: AnswerHeaders
+  headers: ResponseHeaders
 }
 
-export interface AnswerHandler {
+export interface ResponseHandler {
   /** A 1xx answer; the final one is still to come. */
-  onInformation(head: AnswerHead): void
-  onHead(head: AnswerHead): void
+  onInformation(head: ResponseHead): void
+  onHead(head: ResponseHead): void
   /** A part of the body; the bytes are overwritten after the call. */
   onData(chunk: Buffer): void
   /** The answer is complete. `trailers`: name, value, name, value. */
@@ -35,11 +35,11 @@ const chunkSize = /^([\dA-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
 const maxChunkLineBytes = 4 * 1024
 
 /** The answers on one connection, one after the other. */
-export class AnswerParser {
+export class ResponseParser {
   /** After the answer now read, the connection can take another request. */
   reusable = true
   state: State = 'idle'
-  #handler: AnswerHandler | undefined
+  #handler: ResponseHandler | undefined
   #toHead = false
   /** Bytes of a line, or a section, whose end has not come yet. */
   #held: Buffer | undefined
@@ -47,7 +47,7 @@ export class AnswerParser {
   #rest = 0
 
   /** The next bytes are the answer to a request with this method. */
-  begin(method: string, handler: AnswerHandler): void {
+  begin(method: string, handler: ResponseHandler): void {
     this.#handler = handler
     this.#toHead = method === 'HEAD'
     this.state = 'head'
@@ -75,14 +75,14 @@ export class AnswerParser {
   finish(): void {
     if (this.state === 'unsized') this.#end([])
     else if (this.state !== 'idle')
-      throw new InvalidAnswer('The upstream closed the connection before its answer was complete')
+      throw new InvalidUpstreamResponse('The upstream closed the connection before its answer was complete')
   }
 
   /** Reads one element at `at`; returns where the next begins, or undefined when this one is not complete. */
   #step(bytes: Buffer, at: number): number | undefined {
     switch (this.state) {
       case 'idle':
-        throw new InvalidAnswer('The upstream sent what no request asked for')
+        throw new InvalidUpstreamResponse('The upstream sent what no request asked for')
       case 'head':
         return this.#readHead(bytes, at)
       case 'unsized':
@@ -96,7 +96,7 @@ export class AnswerParser {
       case 'chunk-end':
         if (bytes.length - at < 2) return undefined
         if (bytes[at] !== crlf[0] || bytes[at + 1] !== crlf[1])
-          throw new InvalidAnswer('A chunk of the answer is longer than its size')
+          throw new InvalidUpstreamResponse('A chunk of the answer is longer than its size')
         this.state = 'chunk-size'
         return at + 2
       case 'trailers':
@@ -106,28 +106,29 @@ export class AnswerParser {
 
   #readHead(bytes: Buffer, at: number): number | undefined {
     if (!protocol.startsWith(bytes.toString('latin1', at, at + protocol.length)))
-      throw new InvalidAnswer('The answer is not HTTP/1')
+      throw new InvalidUpstreamResponse('The answer is not HTTP/1')
     const end = sectionEnd(bytes, at)
     if (end === undefined) return undefined
     const text = bytes.toString('latin1', at, end + 2)
     const lineEnd = text.indexOf('\r\n')
     const [, minor, code, reason = ''] = statusLine.exec(text.slice(0, lineEnd)) ?? []
-    if (code === undefined) throw new InvalidAnswer('The answer does not start with a status line')
+    if (code === undefined) throw new InvalidUpstreamResponse('The answer does not start with a status line')
     const { fields, headers } = readFields(text.slice(lineEnd + 2))
     this.#onHead({ status: Number(code), reason, fields, headers }, minor === '1')
     return end + 4
   }
 
-  #onHead(head: AnswerHead, persistent: boolean): void {
+  #onHead(head: ResponseHead, persistent: boolean): void {
     const { status, headers } = head
-    if (status === 101) throw new InvalidAnswer('The upstream switched protocols without being asked')
+    if (status === 101)
+      throw new InvalidUpstreamResponse('The upstream switched protocols without being asked')
     if (status < 200) return this.#handler!.onInformation(head)
     const length = headers['content-length']
     const coding = headers['transfer-encoding']
     if (length !== undefined && !/^\d{1,15}$/.test(length))
-      throw new InvalidAnswer('The answer has a bad length')
+      throw new InvalidUpstreamResponse('The answer has a bad length')
     if (coding !== undefined && (length !== undefined || !persistent || coding.toLowerCase() !== 'chunked'))
-      throw new InvalidAnswer(`The answer has the transfer coding ${coding} where none can be`)
+      throw new InvalidUpstreamResponse(`The answer has the transfer coding ${coding} where none can be`)
     const connection = headers['connection']
     this.reusable = persistent && (connection === undefined || !/\bclose\b/i.test(connection))
     this.#rest = Number(length)
@@ -152,10 +153,10 @@ export class AnswerParser {
   #readChunkSize(bytes: Buffer, at: number): number | undefined {
     const end = bytes.indexOf(crlf, at)
     if ((end < 0 ? bytes.length : end) - at > maxChunkLineBytes)
-      throw new InvalidAnswer('The size of a chunk of the answer is too long')
+      throw new InvalidUpstreamResponse('The size of a chunk of the answer is too long')
     if (end < 0) return undefined
     const [, size] = chunkSize.exec(bytes.toString('latin1', at, end)) ?? []
-    if (size === undefined) throw new InvalidAnswer('A chunk of the answer has a bad size')
+    if (size === undefined) throw new InvalidUpstreamResponse('A chunk of the answer has a bad size')
     this.#rest = Number.parseInt(size, 16)
     this.state = this.#rest === 0 ? 'trailers' : 'chunk'
     return end + 2
@@ -184,13 +185,13 @@ export class AnswerParser {
 function sectionEnd(bytes: Buffer, at: number): number | undefined {
   const end = bytes.indexOf(emptyLine, at)
   if ((end < 0 ? bytes.length : end) - at > maxHeaderBytes)
-    throw new InvalidAnswer(`The answer has more than ${maxHeaderBytes} bytes of header fields`)
+    throw new InvalidUpstreamResponse(`The answer has more than ${maxHeaderBytes} bytes of header fields`)
   return end < 0 ? undefined : end
 }
 
 /** `text`: whole lines. */
-function readFields(text: string): { fields: string[]; headers: AnswerHeaders } {
-  if (!fieldLines.test(text)) throw new InvalidAnswer('The answer has a bad header field')
+function readFields(text: string): { fields: string[]; headers: ResponseHeaders } {
+  if (!fieldLines.test(text)) throw new InvalidUpstreamResponse('The answer has a bad header field')
   const fields: string[] = []
   const headers: Record<string, string | undefined> = Object.create(null) as Record<string, string>
   for (let at = 0; at < text.length;) {

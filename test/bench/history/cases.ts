@@ -1,6 +1,6 @@
 // Owns the queries that are measured, each with random endpoints and windows.
 import { floorTo } from '../../../src/ledger/model/rollup.js'
-import type { ConnectionsQuery, SeriesQuery, Store } from '../../../src/ledger/store-port.js'
+import type { SessionsQuery, SeriesQuery, Store } from '../../../src/ledger/store-port.js'
 import { Transport } from '../../../src/mcp/transports.js'
 import { DAY_MS, MINUTE_MS } from '../../../src/util/time.js'
 import type { Random } from '../../support/random.js'
@@ -52,7 +52,7 @@ function minutes(
   return { start, end: start + lengthMs - MINUTE_MS }
 }
 
-const page = async ({ store }: Subject, query: Omit<ConnectionsQuery, 'limit'>): Promise<number> =>
+const page = async ({ store }: Subject, query: Omit<SessionsQuery, 'limit'>): Promise<number> =>
   (await store.connections({ ...query, limit: PAGE_ROWS })).length
 
 async function points({ store }: Subject, query: SeriesQuery): Promise<number> {

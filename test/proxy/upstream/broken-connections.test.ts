@@ -1,19 +1,23 @@
 // Owns connections to the upstream that broke: no other request is sent on one, and none waits on one for ever.
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'tap'
-import { Connections } from '../../../src/proxy/upstream/connection-pool.js'
+import { ConnectionPool } from '../../../src/proxy/upstream/connection-pool.js'
 import { Connection } from '../../../src/proxy/upstream/connection.js'
-import { NagleDetector } from '../../../src/proxy/upstream/delayed-acks.js'
+import { DelayedAckDetector } from '../../../src/proxy/upstream/delayed-acks.js'
 import { answer, ask, proxyTo, request, upstreamFor } from '../../support/proxy-under-test.js'
 import { connectTo, serveAnswers, type Wire } from '../../support/raw-http.js'
 
-const options = { nagle: new NagleDetector(() => undefined), connectTimeoutMs: 5_000, upstreamTimeoutMs: 0 }
+const options = {
+  nagle: new DelayedAckDetector(() => undefined),
+  connectTimeoutMs: 5_000,
+  upstreamTimeoutMs: 0
+}
 
 for (const when of ['while it is idle', 'before it is given back']) {
   await test(`a connection that ended ${when} is not taken again`, async t => {
     const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
     t.teardown(() => server.close())
-    const connections = new Connections({ ...options, upstream: server.url })
+    const connections = new ConnectionPool({ ...options, upstream: server.url })
     t.teardown(() => connections.close())
     const connection = connections.take()
     await ask(connection)

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { test, type Test } from 'tap'
-import { NagleDetector } from '../../../src/proxy/upstream/delayed-acks.js'
+import { DelayedAckDetector } from '../../../src/proxy/upstream/delayed-acks.js'
 import { proxyTo, request, type Rig } from '../../support/proxy-under-test.js'
 import { connectTo } from '../../support/raw-http.js'
 
@@ -71,7 +71,7 @@ await test('an upstream without that fault keeps its one connection', async t =>
 
 /** Feeds `count` gaps of answers, on rested connections when the detector says so; how many were rested. */
 function feed(
-  detector: NagleDetector,
+  detector: DelayedAckDetector,
   count: number,
   gapMs: (rested: boolean) => number,
   now: number
@@ -89,7 +89,7 @@ const minute = 60_000
 
 await test('events that come 50 ms apart are tried once a minute, and left alone', t => {
   let found = 0
-  const detector = new NagleDetector(() => found++)
+  const detector = new DelayedAckDetector(() => found++)
   t.ok(feed(detector, 100, () => 50, 0) <= 2)
   t.equal(
     feed(detector, 100, () => 50, minute - 1),
@@ -102,7 +102,7 @@ await test('events that come 50 ms apart are tried once a minute, and left alone
 
 await test('answers that stall now and then, for other reasons, are no fault', t => {
   let answers = 0
-  const detector = new NagleDetector(() => t.fail('found'))
+  const detector = new DelayedAckDetector(() => t.fail('found'))
   t.equal(
     feed(detector, 1_000, () => (answers++ % 8 === 0 ? 50 : 1), 0),
     0
@@ -112,7 +112,7 @@ await test('answers that stall now and then, for other reasons, are no fault', t
 
 await test('now and then a request goes without, and a fault that is gone is noticed', t => {
   let found = 0
-  const detector = new NagleDetector(() => found++)
+  const detector = new DelayedAckDetector(() => found++)
   let now = 0
   const ask = (fault: boolean): number => feed(detector, 100, rested => (fault && !rested ? 44 : 1), now)
   ask(true)

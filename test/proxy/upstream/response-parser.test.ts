@@ -1,20 +1,20 @@
 // Owns the reading of answers: the same events however the bytes are split, and an error for all that is unusual.
 import { deepEqual } from 'node:assert/strict'
 import { test } from 'tap'
-import { InvalidAnswer } from '../../../src/proxy/http/proxy-errors.js'
-import { AnswerParser, type AnswerHandler } from '../../../src/proxy/upstream/response-parser.js'
+import { InvalidUpstreamResponse } from '../../../src/proxy/http/proxy-errors.js'
+import { ResponseParser, type ResponseHandler } from '../../../src/proxy/upstream/response-parser.js'
 import { Random } from '../../support/random.js'
 
 /** What a parser tells of `parts`, with the data of one answer in one piece; ends with the error, if there is one. */
 function read(parts: Buffer[], methods: string[], closes = false): unknown[] {
   const told: unknown[] = []
-  const parser = new AnswerParser()
+  const parser = new ResponseParser()
   let body = ''
   const next = (): void => {
     const method = methods.shift()
     if (method !== undefined) parser.begin(method, handler)
   }
-  const handler: AnswerHandler = {
+  const handler: ResponseHandler = {
     onInformation: head => told.push(head),
     onHead: head => told.push(head),
     onData: part => (body += part.toString('latin1')),
@@ -29,7 +29,7 @@ function read(parts: Buffer[], methods: string[], closes = false): unknown[] {
     for (const part of parts) parser.feed(part)
     if (closes) parser.finish()
   } catch (error) {
-    if (!(error instanceof InvalidAnswer)) throw error
+    if (!(error instanceof InvalidUpstreamResponse)) throw error
     told.push(body, error.message)
   }
   return told

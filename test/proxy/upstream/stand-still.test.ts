@@ -1,15 +1,15 @@
 // Owns a process that stood still, as with SIGSTOP or in a paused machine: what came meanwhile counts before the clock does.
 import { test } from 'tap'
-import { Connections } from '../../../src/proxy/upstream/connection-pool.js'
+import { ConnectionPool } from '../../../src/proxy/upstream/connection-pool.js'
 import { Connection } from '../../../src/proxy/upstream/connection.js'
-import { NagleDetector } from '../../../src/proxy/upstream/delayed-acks.js'
+import { DelayedAckDetector } from '../../../src/proxy/upstream/delayed-acks.js'
 import { answer, ask } from '../../support/proxy-under-test.js'
 import { serveAnswers } from '../../support/raw-http.js'
 
 /** Longer than idle connections are kept. */
 const LONG_MS = 4_200
 const options = {
-  nagle: new NagleDetector(() => undefined),
+  nagle: new DelayedAckDetector(() => undefined),
   connectTimeoutMs: 50,
   upstreamTimeoutMs: 0
 }
@@ -34,7 +34,7 @@ await test('a connection that was made meanwhile is none that took too long', as
 await test('a connection that was idle meanwhile is not used again: the upstream may have closed it', async t => {
   const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
   t.teardown(() => server.close())
-  const connections = new Connections({ ...options, upstream: server.url })
+  const connections = new ConnectionPool({ ...options, upstream: server.url })
   t.teardown(() => connections.close())
   const connection = connections.take()
   await ask(connection)

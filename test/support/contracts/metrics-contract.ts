@@ -1,7 +1,7 @@
 // Owns the contract of the store port for metrics: every open and close that is committed is counted once, and the census.
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Instance, Store } from '../../../src/ledger/store-port.js'
+import type { InstanceIdentity, Store } from '../../../src/ledger/store-port.js'
 import { expanded } from '../../../src/metrics/metric.js'
 import type { FinalReason, SessionEvent } from '../../../src/sessions/events.js'
 
@@ -41,7 +41,7 @@ export function metricsContract(name: string, openStore: (idleTimeoutMs?: number
     void t.test(`${name}: what is committed is counted once`, async t => {
       const store = await openStore(TIMEOUT)
       t.teardown(() => store.close())
-      const instance: Instance = { id: randomUUID(), boot: 1 }
+      const instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
       await store.register(instance, EPOCH)
       const opened = () => counted(store, 'turnstile_sessions_opened_total')
       const closed = () => counted(store, 'turnstile_sessions_closed_total')
@@ -81,7 +81,7 @@ export function metricsContract(name: string, openStore: (idleTimeoutMs?: number
       t.teardown(() => store.close())
       t.same(await store.census({ named: [] }), { open: [], drift: 0 })
       t.same(await store.busiest({ limit: 5 }), [])
-      const instance: Instance = { id: randomUUID(), boot: 1 }
+      const instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
       await store.register(instance, EPOCH)
       const ids = Array.from({ length: 12 }, (_, i) => open(`s${i}`, `e${i % 5}`, i % 5 === 0 ? 1 : 2))
       const events = [...ids, open('x', 'gone'), close('x', 'delete', EPOCH + 1, 'gone')]

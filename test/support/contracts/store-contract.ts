@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import type {
-  Instance,
+  InstanceIdentity,
   OutboxEntry,
   SeriesPoint,
   SeriesQuery,
@@ -22,7 +22,7 @@ const FOREVER = { start: 0, end: EPOCH + 100 * DAY }
 
 /** A proxy that ships events: numbers them, and remembers its position. */
 class Sender {
-  readonly instance: Instance = { id: randomUUID(), boot: 1 }
+  readonly instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
   readonly #store: Store
   #seq = 0
 

@@ -1,7 +1,7 @@
 // Owns the contract of the store port for session-less clients: two proxies agree on their visits, on every adapter.
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Instance, SessionRow, Store } from '../../../src/ledger/store-port.js'
+import type { InstanceIdentity, SessionRow, Store } from '../../../src/ledger/store-port.js'
 import { LISTEN_METHOD } from '../../../src/mcp/methods.js'
 import type { LedgerEvent, VisitEvent } from '../../../src/sessions/events.js'
 import type { Observation } from '../../../src/sessions/observations.js'
@@ -18,7 +18,7 @@ const TICK = 1_000
 
 /** What one proxy saw, as its own tracker tells it. */
 class Proxy {
-  readonly instance: Instance = { id: randomUUID(), boot: 1 }
+  readonly instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
   readonly outbox: LedgerEvent[] = []
   readonly #tracker = new SessionTracker({ idleTimeoutMs: TIMEOUT, maxRemembered: 5 })
   #seq = 0

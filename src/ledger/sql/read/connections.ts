@@ -1,11 +1,11 @@
 // Owns the queries over session rows and counts. Their cost grows with the range asked for, not with the history.
 import { classReachMs, closedClasses, OPEN_CLASS } from '../../model/rollup.js'
-import type { ConnectionsQuery, EndpointCount, SessionRow, Totals } from '../../store-port.js'
+import type { SessionsQuery, EndpointCount, SessionRow, Totals } from '../../store-port.js'
 import { type Fragment, joined } from '../fragments.js'
 import { readRow, ROW_COLUMNS } from '../session-rows.js'
 import type { Database, Dialect, Sql } from '../sql-database.js'
 
-export async function connections(db: Database, query: ConnectionsQuery): Promise<SessionRow[]> {
+export async function connections(db: Database, query: SessionsQuery): Promise<SessionRow[]> {
   return await db.read(sql => readPage(sql, db.dialect, query))
 }
 
@@ -15,7 +15,7 @@ export async function totals(db: Database, query: { endpointId?: string }): Prom
 
 export async function snapshot(
   db: Database,
-  query: ConnectionsQuery
+  query: SessionsQuery
 ): Promise<{ rows: SessionRow[]; totals: Totals }> {
   return await db.read(async sql => ({
     totals: await readTotals(sql, query),
@@ -27,7 +27,7 @@ export async function snapshot(
  * The newest rows of each duration class, then of all: found in the index alone, and only those of the page are read
  * from the table.
  */
-async function readPage(sql: Sql, dialect: Dialect, query: ConnectionsQuery): Promise<SessionRow[]> {
+async function readPage(sql: Sql, dialect: Dialect, query: SessionsQuery): Promise<SessionRow[]> {
   const classes = [
     ...(query.open === false ? [] : [OPEN_CLASS]),
     ...(query.open === true ? [] : closedClasses)
@@ -45,7 +45,7 @@ async function readPage(sql: Sql, dialect: Dialect, query: ConnectionsQuery): Pr
 }
 
 /** Conditions for the sessions of one duration class that the query asks for. */
-function connectedIn(dialect: Dialect, query: ConnectionsQuery, c: number): Fragment[] {
+function connectedIn(dialect: Dialect, query: SessionsQuery, c: number): Fragment[] {
   const { endpointId, transport, start, after } = query
   const newest = after ? Math.min(query.end, after.connectAt) : query.end
   const conditions: Fragment[] = [

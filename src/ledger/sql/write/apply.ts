@@ -1,8 +1,8 @@
 // Owns the application of outbox batches: each entry exactly once, all of a batch in one transaction.
+import { sessionKey } from '../../../mcp/stored-ids.js'
 import type { CloseEvent } from '../../../sessions/events.js'
 import { mergeClose, mergeProof, presumeClosed } from '../../model/merge.js'
-import type { Instance, OutboxEntry } from '../../store-port.js'
-import { sessionKey } from '../session-rows.js'
+import type { InstanceIdentity, OutboxEntry } from '../../store-port.js'
 import type { Database, Dialect, Sql } from '../sql-database.js'
 import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
 import { lockAppliedSeq, setAppliedSeq } from './instances.js'
@@ -12,7 +12,7 @@ import { Visits } from './visit-rows.js'
 
 export async function apply(
   db: Database,
-  instance: Instance,
+  instance: InstanceIdentity,
   entries: readonly OutboxEntry[],
   now: number,
   idleTimeoutMs = 0

@@ -1,8 +1,8 @@
 // Owns ends that came before any proof of their session: another proxy's outbox may still hold its open.
+import { sessionKey } from '../../../mcp/stored-ids.js'
 import type { Transport } from '../../../mcp/transports.js'
 import type { CloseEvent, FinalReason } from '../../../sessions/events.js'
 import { mergeClose } from '../../model/merge.js'
-import { sessionKey } from '../session-rows.js'
 import { type Database, type Dialect, type Row, type Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 import { SessionChange } from './session-change.js'

@@ -1,7 +1,8 @@
 // Owns the feed of opens and closes: written with the rows they speak of, in the order of the commits.
+import { sessionKey } from '../../../mcp/stored-ids.js'
 import type { SessionRecord } from '../../model/merge.js'
 import type { FeedChange, FeedPart } from '../../store-port.js'
-import { loadRows, sessionKey } from '../session-rows.js'
+import { loadRows } from '../session-rows.js'
 import { type Database, type Dialect, type Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 

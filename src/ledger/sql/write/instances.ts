@@ -1,5 +1,5 @@
 // Owns the rows of the proxies that share a store: identity, applied position, heartbeat.
-import type { Heartbeat, Instance, InstanceRow } from '../../store-port.js'
+import type { Heartbeat, InstanceIdentity, InstanceRow } from '../../store-port.js'
 import { type Database, type Dialect, type Sql } from '../sql-database.js'
 import { insertMany } from '../statements.js'
 
@@ -10,7 +10,7 @@ export class NotRegisteredError extends Error {
 
 export async function register(
   db: Database,
-  { id, boot }: Instance,
+  { id, boot }: InstanceIdentity,
   now: number
 ): Promise<{ appliedSeq: number }> {
   const { time, onConflict } = db.dialect
@@ -45,7 +45,7 @@ export async function setAppliedSeq(
   await sql.run(statement, [seq, dialect.time(now), id])
 }
 
-export async function heartbeat(db: Database, { id }: Instance, now: number): Promise<Heartbeat> {
+export async function heartbeat(db: Database, { id }: InstanceIdentity, now: number): Promise<Heartbeat> {
   return await db.write(async sql => {
     await sql.run('UPDATE turnstile_instances SET heartbeat_at = ? WHERE id = ?', [db.dialect.time(now), id])
     const rows = await sql.all('SELECT id, heartbeat_at, lost_at FROM turnstile_instances')

@@ -1,7 +1,8 @@
 // Owns a change of session rows within one transaction: locks, loads, and writes back rows, counts and roll-ups as one.
+import { sessionKey } from '../../../mcp/stored-ids.js'
 import { presumeClosed, type SessionRecord } from '../../model/merge.js'
 import { type Bucket, type EndpointDelta, RollupDelta } from '../../model/rollup.js'
-import { deleteRecords, loadRows, saveRecords, sessionKey } from '../session-rows.js'
+import { deleteRecords, loadRows, saveRecords } from '../session-rows.js'
 import { type Dialect, type Param, type Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 import { appendToFeed, feedEntries, type FeedEntry } from './feed.js'

@@ -1,9 +1,9 @@
 // Owns which rows are visits of the same session-less client: found by a keyed hash, so that all proxies agree.
 import { createHmac, randomBytes } from 'node:crypto'
+import { sessionKey } from '../../../mcp/stored-ids.js'
 import type { VisitEvent } from '../../../sessions/events.js'
 import { belongsTo, mergeVisits } from '../../model/merge.js'
-import type { Instance } from '../../store-port.js'
-import { sessionKey } from '../session-rows.js'
+import type { InstanceIdentity } from '../../store-port.js'
 import { type Dialect, type Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 import type { SessionChange } from './session-change.js'
@@ -58,7 +58,7 @@ export class Visits {
     for (const sessions of this.#byVisitor.values()) yield* sessions.values()
   }
 
-  apply(fact: VisitEvent, origin: Instance, change: SessionChange): void {
+  apply(fact: VisitEvent, origin: InstanceIdentity, change: SessionChange): void {
     const own = this.#byVisitor.get(this.#hashes.get(fact.visitor)!)!
     const met = [...own.keys()]
       .flatMap(key => change.get(key) ?? [])
