@@ -9,4 +9,4 @@ import type { Store } from '../ledger/store-port.js'
 export const storeAt = (location: StoreLocation, idleTimeoutMs: number): Store =>
   location.kind === 'sqlite'
     ? embeddedStore(location.path, idleTimeoutMs)
-    : sqlStore(openMysql(location.url), idleTimeoutMs)
+    : sqlStore(openMysql(location.url), { idleTimeoutMs })

@@ -104,9 +104,9 @@ export interface FeedPart {
   changes: FeedChange[]
 }
 
-/** One entry of the outbox. `seq` grows by one an entry and is never used again. */
+/** One entry of the outbox. `offset` grows by one an entry and is never used again. */
 export interface OutboxEntry {
-  seq: number
+  offset: number
   /** Which start of the proxy it comes from. */
   boot: number
   event: LedgerEvent
@@ -124,6 +124,15 @@ export interface Heartbeat {
   lostAt: number | null
   /** The other proxies of this store that are not taken for lost, by their last heartbeat. */
   others: { id: string; heartbeatAt: number }[]
+}
+
+/** The rules by which sessions end, given once, when the store is made. All instances of a store must have the same. */
+export interface LedgerRules {
+  /**
+   * A session that was not used for so long, in milliseconds, before its end was idle first (`--session-idle-timeout`);
+   * 0: no session is ever idle.
+   */
+  idleTimeoutMs: number
 }
 
 /** What the admin port asks. */
@@ -161,7 +170,7 @@ export interface StoreWriter {
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
   /** Registers the process and tells how far its outbox was applied. */
-  register(instance: InstanceIdentity, now: number): Promise<{ appliedSeq: number }>
+  register(instance: InstanceIdentity, now: number): Promise<{ appliedOffset: number }>
   /** Applies the entries after the instance's applied position, and that position, in one transaction. */
   apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: number): Promise<void>
   heartbeat(instance: InstanceIdentity, now: number): Promise<Heartbeat>

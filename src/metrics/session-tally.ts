@@ -6,7 +6,7 @@ import { BoundedLabels, MAX_ENDPOINTS, protocolVersions } from './labels.js'
 import { counter, type Labels, type PortableMetric, present, sample } from './metric.js'
 
 /** A session opened (`reason` null) or closed; times in epoch milliseconds. */
-export interface Turn {
+export interface SessionTransition {
   endpointId: string
   transport: Transport
   protocolVersion: string | null
@@ -27,8 +27,15 @@ export class SessionTally {
   readonly #closed: Counts = new Map()
   readonly #durations = new Map<string, { labels: Labels; histogram: Histogram }>()
 
-  add(turns: readonly Turn[]): void {
-    for (const { endpointId, transport: type, protocolVersion, connectAt, disconnectAt, reason } of turns) {
+  add(transitions: readonly SessionTransition[]): void {
+    for (const {
+      endpointId,
+      transport: type,
+      protocolVersion,
+      connectAt,
+      disconnectAt,
+      reason
+    } of transitions) {
       const endpoint = this.#endpoints.at(this.#endpoints.add(endpointId))
       const transport = transportNames[type]
       if (reason === null) {

@@ -8,6 +8,7 @@ import { apply } from '../../src/ledger/sql/write/apply.js'
 import { check, type Difference, repair } from '../../src/ledger/sql/write/check.js'
 import { register } from '../../src/ledger/sql/write/instances.js'
 import { deleteEnded } from '../../src/ledger/sql/write/retention.js'
+import type { Ledger } from '../../src/ledger/sql/write/session-change.js'
 import { openSqlite } from '../../src/ledger/sqlite/sqlite-database.js'
 import type { OutboxEntry } from '../../src/ledger/store-port.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
@@ -43,8 +44,14 @@ function entries(): OutboxEntry[] {
     at: NOON + 90_000,
     reason: 'delete' as const
   }
-  return [...opens, close].map((event, i) => ({ seq: i + 1, boot: 1, event }))
+  return [...opens, close].map((event, i) => ({ offset: i + 1, boot: 1, event }))
 }
+
+const ledgerIn = (database: Database): Ledger => ({
+  database,
+  rules: { idleTimeoutMs: 0 },
+  onCommitted: () => undefined
+})
 
 async function found(db: Database): Promise<Difference[]> {
   const all: Difference[] = []
@@ -58,13 +65,13 @@ for (const [name, open] of databases) {
     t.teardown(() => db.close())
     await db.migrate()
     await register(db, instance, NOON)
-    await apply(db, instance, entries(), NOON)
+    await apply(ledgerIn(db), instance, entries(), NOON)
     t.same(await found(db), [], 'nothing differs at first')
 
     await db.write(async sql => {
       await sql.run('UPDATE endpoint_connections_v2 SET connect_num = 7')
       await sql.run('UPDATE endpoint_minutes_v2 SET opened = opened - 1 WHERE start_at = ?', [
-        db.dialect.time(NOON)
+        sql.dialect.time(NOON)
       ])
       await sql.run('DELETE FROM endpoint_days_v2')
     })
@@ -85,7 +92,7 @@ for (const [name, open] of databases) {
     t.teardown(() => db.close())
     await db.migrate()
     await register(db, instance, NOON)
-    await apply(db, instance, entries(), NOON)
+    await apply(ledgerIn(db), instance, entries(), NOON)
     await db.write(sql => sql.run('DELETE FROM endpoint_connections_v2'))
     t.same(await found(db), [
       { endpointId: 'e', figure: 'connect_num', off: 2 },
@@ -107,7 +114,7 @@ for (const [name, open] of databases) {
     t.teardown(() => db.close())
     await db.migrate()
     await register(db, instance, NOON)
-    await apply(db, instance, entries(), NOON)
+    await apply(ledgerIn(db), instance, entries(), NOON)
     for (const table of ['endpoint_connections_v2', 'endpoint_logs_v2', 'endpoint_minutes_v2'])
       await db.write(sql => sql.run(`DELETE FROM ${table}`))
     t.same(await found(db), [
@@ -123,7 +130,7 @@ for (const [name, open] of databases) {
     t.teardown(() => db.close())
     await db.migrate()
     await register(db, instance, NOON)
-    await apply(db, instance, entries(), NOON)
+    await apply(ledgerIn(db), instance, entries(), NOON)
     t.equal(await deleteEnded(db, NOON + 100_000), 1)
     t.same(await found(db), [])
   })

@@ -49,6 +49,7 @@ class Recorder {
 
   database(db: Database): Database {
     const recording = (sql: Sql): Sql => ({
+      ...sql,
       all: (text, params = []) => {
         this.#note(text, params)
         return sql.all(text, params)
@@ -164,7 +165,7 @@ function visits(endpointId: string): LedgerEvent[] {
 }
 
 const numbered = (events: readonly LedgerEvent[], before: number): OutboxEntry[] =>
-  events.map((event, i) => ({ seq: before + i + 1, boot: 2, event }))
+  events.map((event, i) => ({ offset: before + i + 1, boot: 2, event }))
 
 interface Plans {
   explain: (statement: Recorded) => Promise<Row[]>
@@ -219,7 +220,7 @@ void t.test('SQLite', async t => {
   const told = history()
   await fill(db, told)
   const recorder = new Recorder()
-  await exercise(sqlStore(recorder.database(db), MINUTE_MS), recorder, endpointsOf(told))
+  await exercise(sqlStore(recorder.database(db), { idleTimeoutMs: MINUTE_MS }), recorder, endpointsOf(told))
   recorder.by = 'check'
   await drain(check(recorder.database(db)))
   await checkPlans(t, recorder, {
@@ -236,7 +237,7 @@ void t.test('MySQL', async t => {
   const told = history()
   await fill(db, told)
   const recorder = new Recorder()
-  await exercise(sqlStore(recorder.database(db), MINUTE_MS), recorder, endpointsOf(told))
+  await exercise(sqlStore(recorder.database(db), { idleTimeoutMs: MINUTE_MS }), recorder, endpointsOf(told))
   recorder.by = 'check'
   await drain(check(recorder.database(db)))
   // Not ANALYZE: what was closed is counted in an index until it is purged.

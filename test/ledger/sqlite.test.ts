@@ -2,13 +2,14 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { embeddedStore } from '../../src/ledger/sqlite/sqlite-store.js'
+import type { LedgerRules } from '../../src/ledger/store-port.js'
 import { metricsContract } from '../support/contracts/metrics-contract.js'
 import { storeContract } from '../support/contracts/store-contract.js'
 import { visitsContract } from '../support/contracts/visits-contract.js'
 
 let stores = 0
-const openStore = async (idleTimeoutMs = 0) => {
-  const store = embeddedStore(join(t.testdir(), `${++stores}.db`), idleTimeoutMs)
+const openStore = async (rules: LedgerRules) => {
+  const store = embeddedStore(join(t.testdir(), `${++stores}.db`), rules.idleTimeoutMs)
   await store.migrate()
   return store
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import Libsql from 'libsql'
 import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import t, { type Test } from 'tap'
-import { dialect, openMysql } from '../../src/ledger/mysql/mysql-database.js'
+import { openMysql } from '../../src/ledger/mysql/mysql-database.js'
 import { schemaEditor } from '../../src/ledger/mysql/mysql-schema.js'
 import { upgrade } from '../../src/ledger/sql/schema/upgrade.js'
 import type { Database, Row } from '../../src/ledger/sql/sql-database.js'
@@ -19,6 +19,7 @@ import { Random } from '../support/random.js'
 const PROXIES = 3
 const HOUR = 3_600_000
 const START = Date.UTC(2026, 9, 1)
+const NEVER_IDLE = { idleTimeoutMs: 0 }
 const FOREVER = { start: 0, end: START + 100 * 24 * HOUR }
 
 const server = await startDatabase()
@@ -149,7 +150,7 @@ void t.test('MySQL: three proxies upgrade the first tables at once', async t => 
   const databases = Array.from({ length: PROXIES }, () => openMysql(url))
   t.teardown(() => Promise.all(databases.map(db => db.close())))
   await Promise.all(databases.map(db => db.migrate()))
-  await isUpgraded(t, sqlStore(databases[0]!), databases[1]!, sessions)
+  await isUpgraded(t, sqlStore(databases[0]!, NEVER_IDLE), databases[1]!, sessions)
 
   const upgraded = await shapeOfMysql(url)
   await Promise.all(databases.map(db => db.migrate()))
@@ -185,7 +186,6 @@ void t.test('MySQL: an upgrade that is cut short anywhere is finished by the nex
       find: editor.find,
       create: counted(editor.create),
       alter: counted(editor.alter),
-      dialect,
       write: counted(db.write)
     }).then(
       () => false,
@@ -193,7 +193,7 @@ void t.test('MySQL: an upgrade that is cut short anywhere is finished by the nex
     )
     connection.destroy()
     await db.migrate()
-    await isUpgraded(t, sqlStore(db), db, sessions)
+    await isUpgraded(t, sqlStore(db, NEVER_IDLE), db, sessions)
     await db.close()
     if (!cut) t.ok(steps > 12, `cut after each of ${steps} steps`)
   }
@@ -205,7 +205,7 @@ void t.test('SQLite: three processes upgrade the first tables at once', async t 
   const sessions = oldSessions(random, 4_000)
   const path = join(t.testdir(), 'ledger.db')
   makeOldSqlite(path, sessions)
-  const stores = Array.from({ length: PROXIES }, () => embeddedStore(path))
+  const stores = Array.from({ length: PROXIES }, () => embeddedStore(path, NEVER_IDLE.idleTimeoutMs))
   t.teardown(() => Promise.all(stores.map(store => store.close())))
   await Promise.all(stores.map(store => store.migrate()))
   const db = openSqlite(path)

@@ -32,7 +32,7 @@ function told(facts: readonly { event: VisitEvent; now: number }[], end: number)
   }
   for (const { event, now } of facts) {
     closeIdle(now)
-    const met = visits.filter(visit => belongsTo(visit, event, TIMEOUT))
+    const met = visits.filter(visit => belongsTo(visit, event, { idleTimeoutMs: TIMEOUT }))
     visits = [...visits.filter(visit => !met.includes(visit)), mergeVisits(met, event, ORIGIN)]
   }
   closeIdle(end)
@@ -116,7 +116,7 @@ void t.test('what touches at the very moment of the idle end is another visit', 
 
 void t.test('without an idle timeout a client is on one visit for ever', t => {
   const visit = mergeVisits([], fact(5, 5), ORIGIN)
-  t.ok(belongsTo(visit, fact(Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER), 0))
-  t.ok(belongsTo(visit, fact(0, 0), 0))
+  t.ok(belongsTo(visit, fact(Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER), { idleTimeoutMs: 0 }))
+  t.ok(belongsTo(visit, fact(0, 0), { idleTimeoutMs: 0 }))
   t.end()
 })

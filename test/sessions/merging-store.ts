@@ -1,6 +1,6 @@
 // Owns the store of the generated histories: it merges what it is told one by one, as the SQL stores do with a batch.
 import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../src/ledger/model/merge.js'
-import type { InstanceIdentity } from '../../src/ledger/store-port.js'
+import type { InstanceIdentity, LedgerRules } from '../../src/ledger/store-port.js'
 import type { CloseEvent, LedgerEvent } from '../../src/sessions/events.js'
 
 export class MergingStore {
@@ -8,10 +8,10 @@ export class MergingStore {
   readonly records = new Map<string, SessionRecord>()
   /** Ends told before any proof of their session. */
   readonly #early = new Map<string, CloseEvent[]>()
-  readonly #idleTimeoutMs: number
+  readonly #rules: LedgerRules
 
   constructor(idleTimeoutMs: number) {
-    this.#idleTimeoutMs = idleTimeoutMs
+    this.#rules = { idleTimeoutMs }
   }
 
   apply(event: LedgerEvent, origin: InstanceIdentity): void {
@@ -21,20 +21,20 @@ export class MergingStore {
     const id = event.sessionId
     const known = this.records.get(id)
     if (event.type !== 'close') {
-      const proved = mergeProof(known, event, origin, this.#idleTimeoutMs)
+      const proved = mergeProof(known, event, origin, this.#rules)
       const early = known ? [] : (this.#early.get(id) ?? [])
       this.records.set(
         id,
-        early.reduce((record, end) => mergeClose(record, end, this.#idleTimeoutMs), proved)
+        early.reduce((record, end) => mergeClose(record, end, this.#rules), proved)
       )
-    } else if (known) this.records.set(id, mergeClose(known, event, this.#idleTimeoutMs))
+    } else if (known) this.records.set(id, mergeClose(known, event, this.#rules))
     else this.#early.set(id, [...(this.#early.get(id) ?? []), event])
   }
 
   /** The keeper's round at `now`. */
   endIdle(now: number): void {
     for (const [id, record] of this.records) {
-      const idleAt = record.lastSeenAt + this.#idleTimeoutMs
+      const idleAt = record.lastSeenAt + this.#rules.idleTimeoutMs
       if (idleAt <= now) this.records.set(id, presumeClosed(record, idleAt, 'idle'))
     }
   }

@@ -9,7 +9,7 @@ import type {
   UseEvent,
   VisitEvent
 } from '../../sessions/events.js'
-import type { InstanceIdentity, SessionRow } from '../store-port.js'
+import type { InstanceIdentity, LedgerRules, SessionRow } from '../store-port.js'
 
 /** Everything the store keeps of a session. */
 export interface SessionRecord extends Omit<SessionRow, 'id'> {
@@ -23,6 +23,9 @@ export interface SessionRecord extends Omit<SessionRow, 'id'> {
   holderBoot: number | null
 }
 
+/** How long a session lasts without a use, in milliseconds; infinitely where none is ever idle. */
+export const idleAfterMs = ({ idleTimeoutMs }: LedgerRules): number => idleTimeoutMs || Infinity
+
 /** Of two final ends at the same millisecond, the one further left counts. */
 const finalOrder: readonly FinalReason[] = ['killed', 'delete', 'stream_end', 'gone']
 
@@ -31,7 +34,7 @@ export function mergeProof(
   before: SessionRecord | undefined,
   proof: OpenEvent | UseEvent,
   origin: InstanceIdentity,
-  idleTimeoutMs = 0
+  rules: LedgerRules
 ): SessionRecord {
   const after = before ? { ...before } : newRecord(proof, proof.transport, proof.at)
   if (proof.type === 'use' && proof.who) Object.assign(after, mergeClientInfo(after, proof.who))
@@ -52,7 +55,7 @@ export function mergeProof(
   after.lastSeenAt = Math.max(after.lastSeenAt, proof.at)
   after.requestCount += proof.requests
   return open && after.closedAt !== null && after.closedBy !== null
-    ? ended(after, after.closedAt, after.closedBy, idleTimeoutMs)
+    ? ended(after, after.closedAt, after.closedBy, rules)
     : after
 }
 
@@ -60,8 +63,8 @@ export function mergeProof(
  * Whether a fact of a session-less client belongs to this visit of it: their times touch, each with the idle timeout
  * (0: it is never idle).
  */
-export function belongsTo(visit: SessionRecord, { from, at }: VisitEvent, idleTimeoutMs: number): boolean {
-  const lastsMs = idleTimeoutMs || Infinity
+export function belongsTo(visit: SessionRecord, { from, at }: VisitEvent, rules: LedgerRules): boolean {
+  const lastsMs = idleAfterMs(rules)
   return from < visit.lastSeenAt + lastsMs && visit.connectAt < at + lastsMs
 }
 
@@ -103,7 +106,7 @@ export function mergeVisits(
 export function mergeClose(
   before: SessionRecord,
   close: Pick<CloseEvent, 'at' | 'reason' | 'transport'>,
-  idleTimeoutMs = 0
+  rules: LedgerRules
 ): SessionRecord {
   if ((close.transport ?? before.transport) !== before.transport) return before
   const { closedAt, closedBy } = before
@@ -112,7 +115,7 @@ export function mergeClose(
   // Should the proxy turn out to live, that is taken back, as by an end that only the stream's holder can see.
   if (before.reason === 'lost' && close.reason === 'gone' && at > before.disconnectAt)
     return { ...before, closedAt: at, closedBy: by }
-  return isFirst || before.reason === 'lost' ? ended(before, at, by, idleTimeoutMs) : before
+  return isFirst || before.reason === 'lost' ? ended(before, at, by, rules) : before
 }
 
 /** A legacy session lives as long as its stream; of one whose stream nobody saw, only silence tells. */
@@ -123,10 +126,10 @@ function ended(
   record: SessionRecord,
   closedAt: number,
   closedBy: FinalReason,
-  idleTimeoutMs: number
+  rules: LedgerRules
 ): SessionRecord {
-  const idleAt = record.lastSeenAt + idleTimeoutMs
-  const idle = idleTimeoutMs > 0 && mayIdle(record) && idleAt < closedAt
+  const idleAt = record.lastSeenAt + idleAfterMs(rules)
+  const idle = mayIdle(record) && idleAt < closedAt
   return {
     ...record,
     closedAt,

@@ -28,7 +28,7 @@ const EARLIEST = Date.UTC(1000, 0, 1)
 const isoTime = (at: number): string =>
   new Date(Math.max(at, EARLIEST)).toISOString().slice(0, 23).replace('T', ' ')
 
-export const dialect: Dialect = {
+export const mysqlDialect: Dialect = {
   time: isoTime,
   epochMs: column => `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) DIV 1000`,
   // By time alone: endpoint by endpoint MySQL would use no more of a key than endpoint_id, and read its whole history.
@@ -73,7 +73,6 @@ export function openMysql(url: string): Database {
   }
 
   const database: Database = {
-    dialect,
     async write(work) {
       for (let attempt = 1; ; attempt++) {
         try {
@@ -98,7 +97,7 @@ export function openMysql(url: string): Database {
         // A change of a big table takes its time, and the lock lives as long as its connection.
         await all(`SET SESSION wait_timeout = ${SCHEMA_SILENCE_S}`)
         await lockSchema(all, SCHEMA_LOCK_WAIT_S)
-        await upgrade({ ...schemaEditor(all), dialect, write: database.write })
+        await upgrade({ ...schemaEditor(all), write: database.write })
       } finally {
         connection.destroy()
       }
@@ -140,6 +139,7 @@ async function connect(url: string): Promise<Pool> {
 }
 
 const sqlOn = (connection: PoolConnection): Sql => ({
+  dialect: mysqlDialect,
   async all(text, params = []) {
     const [rows] = await connection.execute<RowDataPacket[]>(bound(text, params))
     return decodeTimes(rows)

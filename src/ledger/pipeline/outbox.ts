@@ -84,7 +84,11 @@ export class Outbox {
       boot: number
       event: string
     }[]
-    return rows.map(({ seq, boot, event }) => ({ seq, boot, event: JSON.parse(event) as LedgerEvent }))
+    return rows.map(({ seq, boot, event }) => ({
+      offset: seq,
+      boot,
+      event: JSON.parse(event) as LedgerEvent
+    }))
   }
 
   /** Drops the entries up to `seq`: the store has them. */

@@ -93,8 +93,8 @@ export class Shipper {
     const now = Date.now()
     if (!this.#registered) {
       await this.#store.migrate()
-      const { appliedSeq } = await this.#store.register(this.#outbox.instance, now)
-      this.#outbox.skipTo(appliedSeq)
+      const { appliedOffset } = await this.#store.register(this.#outbox.instance, now)
+      this.#outbox.skipTo(appliedOffset)
       this.#registered = true
     }
     const entries = this.#outbox.read(BATCH_ENTRIES)
@@ -103,7 +103,7 @@ export class Shipper {
     const last = entries.at(-1)
     if (last) {
       await this.#store.apply(this.#outbox.instance, entries, now)
-      this.#outbox.discard(last.seq)
+      this.#outbox.discard(last.offset)
       this.#observe(entries)
     }
     // A store that cannot be read may be one that can still be written.

@@ -65,17 +65,13 @@ export async function selectRecords(
 }
 
 /** Writes records: changed ones by the id of their row, which spares the search for it, new ones by their key. */
-export async function saveRecords(
-  sql: Sql,
-  dialect: Dialect,
-  records: readonly SessionRecord[]
-): Promise<void> {
+export async function saveRecords(sql: Sql, records: readonly SessionRecord[]): Promise<void> {
   const rowOf = (record: SessionRecord): Param[] => [
-    ...columns.map(column => bound(dialect, record, column)),
+    ...columns.map(column => bound(sql.dialect, record, column)),
     durationClass(record)
   ]
   const write = (key: string[], names: string[], rows: readonly Param[][]): Promise<void> =>
-    insertMany(sql, 'endpoint_logs_v2', names, rows, dialect.onConflict(key, changing, []))
+    insertMany(sql, 'endpoint_logs_v2', names, rows, sql.dialect.onConflict(key, changing, []))
   const changed = records.flatMap(record => (record.id === undefined ? [] : [[record.id, ...rowOf(record)]]))
   await write(['id'], ['id', ...written], changed)
   await write(KEY, written, records.filter(({ id }) => id === undefined).map(rowOf))

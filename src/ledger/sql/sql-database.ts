@@ -1,17 +1,14 @@
 // Owns the database port: transactions and the few places where SQL dialects differ.
-import type { Turn } from '../../metrics/session-tally.js'
-
 /** What may be bound to a `?`. Nothing is ever written into SQL text. */
 export type Param = string | number | null
 /** A row by column name; times come as epoch ms. */
 export type Row = Readonly<Record<string, string | number | null>>
 
-/** Statements inside one transaction. */
+/** Statements inside one transaction, and the dialect in which to write them. */
 export interface Sql {
+  readonly dialect: Dialect
   all(statement: string, params?: readonly Param[]): Promise<Row[]>
   run(statement: string, params?: readonly Param[]): Promise<void>
-  /** Takes the opens and closes that the transaction is about to commit, where somebody counts them. */
-  turned?: (turns: readonly Turn[]) => void
 }
 
 export interface Dialect {
@@ -31,7 +28,6 @@ export interface Dialect {
 }
 
 export interface Database {
-  readonly dialect: Dialect
   /** Runs `work` in one transaction; may run it again when the database asks for a retry (deadlock, lock timeout). */
   write: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>
   /** Runs `work` on one consistent snapshot. */

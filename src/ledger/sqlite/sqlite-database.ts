@@ -8,7 +8,7 @@ import { schemaEditor } from './sqlite-schema.js'
 const MAX_PREPARED_STATEMENTS = 500
 const BUSY_TIMEOUT_MS = 10_000
 
-export const dialect: Dialect = {
+const sqliteDialect: Dialect = {
   time: at => at,
   epochMs: column => column,
   // Endpoint by endpoint: to group a range of time SQLite sorts it, which takes five times as long.
@@ -46,6 +46,7 @@ export function openSqlite(path: string): Database {
     return statement
   }
   const sql: Sql = {
+    dialect: sqliteDialect,
     all: (text, params = []) => Promise.resolve(prepare(text).all([...params]) as Row[]),
     run: (text, params: readonly Param[] = []) => {
       prepare(text).run([...params])
@@ -72,12 +73,11 @@ export function openSqlite(path: string): Database {
   }
 
   return {
-    dialect,
     write: work => transaction('BEGIN IMMEDIATE', work),
     read: work => transaction('BEGIN', work),
     migrate: () =>
       transaction('BEGIN IMMEDIATE', sql =>
-        upgrade({ ...schemaEditor(connection), dialect, write: work => work(sql) })
+        upgrade({ ...schemaEditor(connection), write: work => work(sql) })
       ),
     close: async () => {
       await last

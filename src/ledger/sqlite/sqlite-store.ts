@@ -9,7 +9,7 @@ import type { CallName, Reply, Request, SqliteThreadData } from './sqlite-thread
  * The database file at `path`, opened by what is asked first; nothing blocks the caller's event loop. Only `migrate`
  * makes the tables. `idleTimeoutMs`: as for `sqlStore`.
  */
-export function embeddedStore(path: string, idleTimeoutMs = 0): Store {
+export function embeddedStore(path: string, idleTimeoutMs: number): Store {
   const writer = new Thread(path, idleTimeoutMs)
   const reader = new Thread(path, idleTimeoutMs)
   return {

@@ -8,7 +8,7 @@ import type { Reply, Request, SqliteThreadData } from './sqlite-thread-protocol.
 
 const port = parentPort!
 const { path, idleTimeoutMs } = workerData as SqliteThreadData
-const store = sqlStore(openSqlite(path), idleTimeoutMs)
+const store = sqlStore(openSqlite(path), { idleTimeoutMs })
 const streams = new Map<number, AsyncIterator<SeriesPoint[]>>()
 
 port.on('message', (request: Request) => {

@@ -1,6 +1,6 @@
 // Owns bulk writing into an empty store: SQLite in one transaction, MySQL without its secondary indexes until all is in.
-import { dialect as mysql, openMysql } from '../../../src/ledger/mysql/mysql-database.js'
-import type { Database, Sql } from '../../../src/ledger/sql/sql-database.js'
+import { mysqlDialect, openMysql } from '../../../src/ledger/mysql/mysql-database.js'
+import type { Database, Dialect, Sql } from '../../../src/ledger/sql/sql-database.js'
 import { sqlStore } from '../../../src/ledger/sql/sql-store.js'
 import { openSqlite } from '../../../src/ledger/sqlite/sqlite-database.js'
 import { embeddedStore } from '../../../src/ledger/sqlite/sqlite-store.js'
@@ -18,14 +18,16 @@ const sqlitePath = (store: string): string => store.slice('sqlite:'.length)
 
 /** As the product opens it: the embedded store in its worker threads. */
 export const storeAt = (store: string): Store =>
-  isSqlite(store) ? embeddedStore(sqlitePath(store)) : sqlStore(openMysql(store))
+  isSqlite(store) ? embeddedStore(sqlitePath(store), 0) : sqlStore(openMysql(store), { idleTimeoutMs: 0 })
 
 export const openDatabase = (store: string): Database =>
   isSqlite(store) ? openSqlite(sqlitePath(store)) : openMysql(store)
 
+export const dialectOf = (db: Database): Promise<Dialect> => db.read(sql => Promise.resolve(sql.dialect))
+
 /** Runs `work` with the secondary indexes of the big tables away; they are built once it is done. */
 export async function inBulk(db: Database, work: (write: Write) => Promise<void>): Promise<void> {
-  if (db.dialect === mysql) {
+  if ((await dialectOf(db)) === mysqlDialect) {
     const write: Write = part => db.write(part)
     const rebuild = await dropMysqlIndexes(write)
     await work(write)

@@ -2,7 +2,7 @@
 import { saveRecords } from '../../../src/ledger/sql/session-rows.js'
 import { type Database, type Param } from '../../../src/ledger/sql/sql-database.js'
 import { insertMany } from '../../../src/ledger/sql/statements.js'
-import { inBulk } from './bulk.js'
+import { dialectOf, inBulk } from './bulk.js'
 import type { History } from './history.js'
 import { type BucketRow, Rollups } from './rollups.js'
 
@@ -19,14 +19,14 @@ export async function fill(
   history: History,
   say: (progress: string) => void = () => undefined
 ): Promise<void> {
-  const { time } = db.dialect
   const { endAt } = history.options
   await db.migrate()
+  const { time } = await dialectOf(db)
   await inBulk(db, async write => {
     const rollups = new Rollups(history.endpointIds, history.startAt, endAt)
     await inBatches('sessions', history.sessions(), say, async batch => {
       for (const record of batch) rollups.add(record)
-      await write(sql => saveRecords(sql, db.dialect, batch))
+      await write(sql => saveRecords(sql, batch))
     })
     const insert = (
       table: string,
@@ -35,7 +35,7 @@ export async function fill(
       rows: Iterable<Param[]>
     ): Promise<void> =>
       inBatches(`rows of ${table}`, rows, say, batch =>
-        write(sql => insertMany(sql, table, columns, batch, db.dialect.onConflict(key, [], [])))
+        write(sql => insertMany(sql, table, columns, batch, sql.dialect.onConflict(key, [], [])))
       )
     const bucketKey = BUCKET_COLUMNS.slice(0, 2)
     const rowsOf = function* (buckets: Iterable<BucketRow>): Generator<Param[]> {

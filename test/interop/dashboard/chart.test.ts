@@ -13,7 +13,7 @@ const endpoints = ['files', 'search']
 
 /** Sessions of the last two hours, in an embedded store. */
 async function fill(path: string, random: Random): Promise<void> {
-  const store = embeddedStore(path)
+  const store = embeddedStore(path, 0)
   await store.migrate()
   const instance = { id: randomUUID(), boot: 1 }
   const now = Date.now()
@@ -27,7 +27,7 @@ async function fill(path: string, random: Random): Promise<void> {
       { type: 'close', ...id, at: at + random.int(1, now - at), reason: 'delete' }
     ]
   })
-  const entries = events.flat().map((event, i) => ({ seq: i + 1, boot: 1, event }))
+  const entries = events.flat().map((event, i) => ({ offset: i + 1, boot: 1, event }))
   await store.apply(instance, entries, now)
   await store.close()
 }

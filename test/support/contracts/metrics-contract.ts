@@ -1,7 +1,7 @@
 // Owns the contract of the store port for metrics: every open and close that is committed is counted once, and the census.
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import type { InstanceIdentity, Store } from '../../../src/ledger/store-port.js'
+import type { InstanceIdentity, LedgerRules, Store } from '../../../src/ledger/store-port.js'
 import { expanded } from '../../../src/metrics/metric.js'
 import type { FinalReason, SessionEvent } from '../../../src/sessions/events.js'
 
@@ -36,10 +36,10 @@ async function counted(store: Store, name: string): Promise<Record<string, numbe
   )
 }
 
-export function metricsContract(name: string, openStore: (idleTimeoutMs?: number) => Promise<Store>) {
+export function metricsContract(name: string, openStore: (rules: LedgerRules) => Promise<Store>) {
   return (t: Test): void => {
     void t.test(`${name}: what is committed is counted once`, async t => {
-      const store = await openStore(TIMEOUT)
+      const store = await openStore({ idleTimeoutMs: TIMEOUT })
       t.teardown(() => store.close())
       const instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
       await store.register(instance, EPOCH)
@@ -48,7 +48,7 @@ export function metricsContract(name: string, openStore: (idleTimeoutMs?: number
       t.same([await opened(), await closed()], [{}, {}])
 
       const events = [open('a'), open('b'), open('c', 'f', 1), open('d'), close('b', 'delete', EPOCH + 2_500)]
-      const entries = events.map((event, i) => ({ seq: i + 1, boot: 1, event }))
+      const entries = events.map((event, i) => ({ offset: i + 1, boot: 1, event }))
       await store.apply(instance, entries, EPOCH)
       await store.apply(instance, entries, EPOCH)
       t.same(await opened(), { 'e streamable': 3, 'f sse': 1 }, 'a batch sent again changes nothing')
@@ -62,10 +62,10 @@ export function metricsContract(name: string, openStore: (idleTimeoutMs?: number
       await store.loseStreams(instance.id, EPOCH, EPOCH + TIMEOUT)
       t.same(await closed(), { 'e streamable delete': 1, 'e streamable idle': 2, 'f sse lost': 1 })
       const use = { ...open('a'), at: EPOCH + 2 * TIMEOUT }
-      await store.apply(instance, [{ seq: 6, boot: 1, event: use }], EPOCH)
+      await store.apply(instance, [{ offset: 6, boot: 1, event: use }], EPOCH)
       await store.apply(
         instance,
-        [{ seq: 7, boot: 1, event: close('d', 'gone', EPOCH + 3 * TIMEOUT) }],
+        [{ offset: 7, boot: 1, event: close('d', 'gone', EPOCH + 3 * TIMEOUT) }],
         EPOCH
       )
       t.same(await opened(), { 'e streamable': 4, 'f sse': 1 }, 'one came back')
@@ -77,7 +77,7 @@ export function metricsContract(name: string, openStore: (idleTimeoutMs?: number
     })
 
     void t.test(`${name}: the census counts open sessions by name, and tells a drift`, async t => {
-      const store = await openStore()
+      const store = await openStore({ idleTimeoutMs: 0 })
       t.teardown(() => store.close())
       t.same(await store.census({ named: [] }), { open: [], drift: 0 })
       t.same(await store.busiest({ limit: 5 }), [])
@@ -87,7 +87,7 @@ export function metricsContract(name: string, openStore: (idleTimeoutMs?: number
       const events = [...ids, open('x', 'gone'), close('x', 'delete', EPOCH + 1, 'gone')]
       await store.apply(
         instance,
-        events.map((event, i) => ({ seq: i + 1, boot: 1, event })),
+        events.map((event, i) => ({ offset: i + 1, boot: 1, event })),
         EPOCH
       )
       t.same(await store.busiest({ limit: 2 }), ['e0', 'e1'])

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import type {
   InstanceIdentity,
+  LedgerRules,
   OutboxEntry,
   SeriesPoint,
   SeriesQuery,
@@ -24,7 +25,7 @@ const FOREVER = { start: 0, end: EPOCH + 100 * DAY }
 class Sender {
   readonly instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
   readonly #store: Store
-  #seq = 0
+  #offset = 0
 
   constructor(store: Store) {
     this.#store = store
@@ -37,7 +38,7 @@ class Sender {
   }
 
   entries(events: readonly LedgerEvent[]): OutboxEntry[] {
-    return events.map(event => ({ seq: ++this.#seq, boot: this.instance.boot, event }))
+    return events.map(event => ({ offset: ++this.#offset, boot: this.instance.boot, event }))
   }
 
   async send(...events: LedgerEvent[]): Promise<void> {
@@ -134,16 +135,16 @@ function randomHistory(random: Random, sessions: number, days: number): LedgerEv
 
 export function storeContract(
   name: string,
-  openStore: (idleTimeoutMs?: number) => Promise<Store>
+  openStore: (rules: LedgerRules) => Promise<Store>
 ): (t: Test) => void {
   return t => {
     const withStore = (
       title: string,
       body: (t: Test, store: Store) => Promise<void>,
-      idleTimeoutMs?: number
+      rules: LedgerRules = { idleTimeoutMs: 0 }
     ): void => {
       void t.test(`${name}: ${title}`, async t => {
-        const store = await openStore(idleTimeoutMs)
+        const store = await openStore(rules)
         t.teardown(() => store.close())
         await body(t, store)
       })
@@ -161,8 +162,8 @@ export function storeContract(
       t.match(await store.session('a'), [
         { requestCount: 4, connectAt: EPOCH, disconnectAt: EPOCH + 10, reason: 'delete' }
       ])
-      t.same(await store.register(sender.instance, EPOCH), { appliedSeq: 4 })
-      t.same(await store.register({ ...sender.instance, boot: 2 }, EPOCH), { appliedSeq: 4 })
+      t.same(await store.register(sender.instance, EPOCH), { appliedOffset: 4 })
+      t.same(await store.register({ ...sender.instance, boot: 2 }, EPOCH), { appliedOffset: 4 })
     })
 
     withStore('a close of an unknown session makes no row and no count', async (t, store) => {
@@ -361,7 +362,7 @@ export function storeContract(
         t.match(await store.session('c'), [{ reason: 'idle', disconnectAt: EPOCH + MINUTE }])
         await holdsInvariant(t, store, { start: EPOCH - MINUTE, end: EPOCH + 4 * MINUTE, peak: true })
       },
-      MINUTE
+      { idleTimeoutMs: MINUTE }
     )
 
     withStore('a session is of the proxy that saw it last', async (t, store) => {

@@ -1,7 +1,7 @@
 // Owns the contract of the store port for session-less clients: two proxies agree on their visits, on every adapter.
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
-import type { InstanceIdentity, SessionRow, Store } from '../../../src/ledger/store-port.js'
+import type { InstanceIdentity, LedgerRules, SessionRow, Store } from '../../../src/ledger/store-port.js'
 import { LISTEN_METHOD } from '../../../src/mcp/methods.js'
 import type { LedgerEvent, VisitEvent } from '../../../src/sessions/events.js'
 import type { Observation } from '../../../src/sessions/observations.js'
@@ -21,7 +21,7 @@ class Proxy {
   readonly instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
   readonly outbox: LedgerEvent[] = []
   readonly #tracker = new SessionTracker({ idleTimeoutMs: TIMEOUT, maxRemembered: 5 })
-  #seq = 0
+  #offset = 0
   #tickAt = EPOCH
 
   /** Ticks until `at`, then sees this. */
@@ -32,7 +32,7 @@ class Proxy {
 
   /** Ships the next events of its outbox; whether there are more. */
   async ship(store: Store, count: number): Promise<boolean> {
-    const entries = this.outbox.splice(0, count).map(event => ({ seq: ++this.#seq, boot: 1, event }))
+    const entries = this.outbox.splice(0, count).map(event => ({ offset: ++this.#offset, boot: 1, event }))
     await store.apply(this.instance, entries, EPOCH)
     return this.outbox.length > 0
   }
@@ -87,12 +87,12 @@ async function isTrue(t: Test, store: Store): Promise<void> {
 
 export function visitsContract(
   name: string,
-  openStore: (idleTimeoutMs: number) => Promise<Store>
+  openStore: (rules: LedgerRules) => Promise<Store>
 ): (t: Test) => void {
   return t => {
     const withStore = (title: string, body: (t: Test, store: Store) => Promise<void>): void => {
       void t.test(`${name}: ${title}`, async t => {
-        const store = await openStore(TIMEOUT)
+        const store = await openStore({ idleTimeoutMs: TIMEOUT })
         t.teardown(() => store.close())
         await body(t, store)
       })

@@ -6,7 +6,7 @@ import { readRow, ROW_COLUMNS } from '../session-rows.js'
 import type { Database, Dialect, Sql } from '../sql-database.js'
 
 export async function connections(db: Database, query: SessionsQuery): Promise<SessionRow[]> {
-  return await db.read(sql => readPage(sql, db.dialect, query))
+  return await db.read(sql => readPage(sql, query))
 }
 
 export async function totals(db: Database, query: { endpointId?: string }): Promise<Totals> {
@@ -19,7 +19,7 @@ export async function snapshot(
 ): Promise<{ rows: SessionRow[]; totals: Totals }> {
   return await db.read(async sql => ({
     totals: await readTotals(sql, query),
-    rows: await readPage(sql, db.dialect, query)
+    rows: await readPage(sql, query)
   }))
 }
 
@@ -27,14 +27,14 @@ export async function snapshot(
  * The newest rows of each duration class, then of all: found in the index alone, and only those of the page are read
  * from the table.
  */
-async function readPage(sql: Sql, dialect: Dialect, query: SessionsQuery): Promise<SessionRow[]> {
+async function readPage(sql: Sql, query: SessionsQuery): Promise<SessionRow[]> {
   const classes = [
     ...(query.open === false ? [] : [OPEN_CLASS]),
     ...(query.open === true ? [] : closedClasses)
   ]
   const limit = String(query.limit)
   const newestOf = classes.map((c, i): Fragment => {
-    const where = joined(connectedIn(dialect, query, c), ' AND ')
+    const where = joined(connectedIn(sql.dialect, query, c), ' AND ')
     const select = `SELECT id, connect_at FROM endpoint_logs_v2 WHERE ${where.text} ORDER BY connect_at DESC, id DESC LIMIT ?`
     return { text: `SELECT * FROM (${select}) AS class${i}`, params: [...where.params, limit] }
   })

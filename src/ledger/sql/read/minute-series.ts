@@ -36,7 +36,7 @@ export async function* series(db: Database, query: SeriesQuery): AsyncGenerator<
   const { endpoints, peaks } = await db.read(async sql => {
     // Of a time whose rows may be deleted, no peak can be told.
     const peaks = query.peak && (await rowsFrom(sql)) <= query.start
-    return { endpoints: await load(sql, db.dialect, { ...query, peak: peaks }), peaks }
+    return { endpoints: await load(sql, { ...query, peak: peaks }), peaks }
   })
   let chunk: SeriesPoint[] = []
   for (const [endpointId, { level: before, minutes, events }] of endpoints) {
@@ -57,7 +57,8 @@ export async function* series(db: Database, query: SeriesQuery): AsyncGenerator<
   if (chunk.length > 0) yield chunk
 }
 
-async function load(sql: Sql, dialect: Dialect, query: SeriesQuery): Promise<Map<string, EndpointSeries>> {
+async function load(sql: Sql, query: SeriesQuery): Promise<Map<string, EndpointSeries>> {
+  const { dialect } = sql
   const end = query.end + MINUTE_MS
   const endpoints = new Map<string, EndpointSeries>()
   const find = (row: Row): EndpointSeries => endpoints.get(query.endpointId ?? (row.endpoint_id as string))!

@@ -46,7 +46,7 @@ export interface Alteration {
 }
 
 /** How a database tells and changes its tables. */
-export interface SchemaEditor extends Pick<Database, 'dialect' | 'write'> {
+export interface SchemaEditor extends Pick<Database, 'write'> {
   find(tables: readonly Table[]): Promise<Map<string, FoundTable>>
   create(table: Table, unfinished: boolean): Promise<void>
   alter(table: Table, alteration: Alteration): Promise<void>
@@ -94,13 +94,13 @@ const isFilled = (table: Table, { name }: Column): boolean => table.name === SES
 const isSame = (key: Key, other: Key): boolean =>
   key.unique === other.unique && key.columns.join() === other.columns.join()
 
-async function fillSessions({ dialect, write }: SchemaEditor): Promise<void> {
-  const assignments = Object.entries(fills).map(
-    ([name, fill]) => `${name} = COALESCE(${name}, ${fill(dialect)})`
-  )
-  const statement = `UPDATE ${SESSIONS} SET ${assignments.join(', ')} WHERE id > ? AND id <= ?`
+async function fillSessions({ write }: SchemaEditor): Promise<void> {
   for (let [from, last] = [0, 1]; from < last; from += BATCH_IDS) {
     last = await write(async sql => {
+      const assignments = Object.entries(fills).map(
+        ([name, fill]) => `${name} = COALESCE(${name}, ${fill(sql.dialect)})`
+      )
+      const statement = `UPDATE ${SESSIONS} SET ${assignments.join(', ')} WHERE id > ? AND id <= ?`
       await sql.run(statement, [from, from + BATCH_IDS])
       const [row] = await sql.all(`SELECT MAX(id) AS last FROM ${SESSIONS}`)
       return Number(row!.last)

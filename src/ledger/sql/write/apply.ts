@@ -1,39 +1,41 @@
-// Owns the application of outbox batches: each entry exactly once, all of a batch in one transaction.
-import { sessionKey } from '../../../mcp/stored-ids.js'
+// Owns the application of outbox batches. Each entry is applied exactly once: the batch and the outbox offset that it
+// reaches are committed in one transaction, so a batch that is sent again is recognised.
+import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { CloseEvent } from '../../../sessions/events.js'
+import type { EpochMs } from '../../../util/time.js'
 import { mergeClose, mergeProof, presumeClosed } from '../../model/merge.js'
-import type { InstanceIdentity, OutboxEntry } from '../../store-port.js'
-import type { Database, Dialect, Sql } from '../sql-database.js'
+import type { InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
+import type { Sql } from '../sql-database.js'
 import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
-import { lockAppliedSeq, setAppliedSeq } from './instances.js'
+import { lockAppliedOffset, setAppliedOffset } from './instances.js'
 import { openStreams } from './presumed-ends.js'
-import { SessionChange } from './session-change.js'
+import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
 import { Visits } from './visit-rows.js'
 
+/** `StoreWriter.apply`. Throws `NotRegisteredError`. */
 export async function apply(
-  db: Database,
+  ledger: Ledger,
   instance: InstanceIdentity,
   entries: readonly OutboxEntry[],
-  now: number,
-  idleTimeoutMs = 0
+  now: EpochMs
 ): Promise<void> {
-  await db.write(async sql => {
-    const applied = await lockAppliedSeq(sql, db.dialect, instance.id)
-    const fresh = entries.filter(entry => entry.seq > applied)
+  await changeSessions(ledger, now, async (sql, change) => {
+    const applied = await lockAppliedOffset(sql, instance.id)
+    const fresh = entries.filter(entry => entry.offset > applied)
     const last = fresh.at(-1)
     if (!last) return
-    await applyFresh(sql, db.dialect, instance.id, fresh, now, idleTimeoutMs)
-    await setAppliedSeq(sql, db.dialect, instance.id, last.seq, now)
+    await applyFresh(sql, change, ledger.rules, instance.id, fresh, now)
+    await setAppliedOffset(sql, instance.id, last.offset, now)
   })
 }
 
 async function applyFresh(
   sql: Sql,
-  dialect: Dialect,
+  change: SessionChange,
+  rules: LedgerRules,
   instanceId: string,
   entries: readonly OutboxEntry[],
-  now: number,
-  idleTimeoutMs: number
+  now: EpochMs
 ): Promise<void> {
   const events = entries.map(entry => entry.event).filter(event => event.type !== 'restart')
   const present = events.filter(event => event.type === 'visit')
@@ -42,9 +44,8 @@ async function applyFresh(
   const restarted = entries.some(entry => entry.event.type === 'restart')
   const streams = restarted ? await openStreams(sql, instanceId) : []
 
-  const change = new SessionChange(sql, dialect, now)
   await change.lock([...events, ...streams].map(endpointOf), [...proofs, ...present].map(endpointOf))
-  const visits = await Visits.load(sql, dialect, present, idleTimeoutMs)
+  const visits = await Visits.load(sql, present, rules)
   await change.load([...sessions, ...streams, ...visits.known()])
   const unseen = proofs.filter(event => !change.get(sessionKey(event)))
   const early = await loadEarlyCloses(sql, [...new Set(unseen.map(event => event.sessionId))])
@@ -64,7 +65,7 @@ async function applyFresh(
     }
     const known = change.get(sessionKey(event))
     if (event.type === 'close') {
-      if (known) change.put(mergeClose(known, event, idleTimeoutMs))
+      if (known) change.put(mergeClose(known, event, rules))
       else {
         addEarlyClose(early, event)
         tooEarly.push(event)
@@ -72,12 +73,11 @@ async function applyFresh(
       continue
     }
     const ends = known ? [] : (early.get(sessionKey(event)) ?? [])
-    const proved = mergeProof(known, event, { id: instanceId, boot }, idleTimeoutMs)
-    change.put(ends.reduce((record, end) => mergeClose(record, end, idleTimeoutMs), proved))
+    const proved = mergeProof(known, event, { id: instanceId, boot }, rules)
+    change.put(ends.reduce((record, end) => mergeClose(record, end, rules), proved))
   }
   await visits.save(change)
-  await noteEarlyCloses(sql, dialect, tooEarly, now)
-  await change.save()
+  await noteEarlyCloses(sql, tooEarly, now)
 }
 
-const endpointOf = (session: { endpointId: string }): string => session.endpointId
+const endpointOf = (session: Pick<SessionIds, 'endpointId'>): StoredId => session.endpointId

@@ -1,8 +1,9 @@
 // Owns the audit of counts and roll-ups: what they should say is computed again from the rows, and put right.
 import { bucketAt, closedClasses, type EndpointDelta, OPEN_CLASS, RollupDelta } from '../../model/rollup.js'
-import type { Database, Dialect, Row, Sql } from '../sql-database.js'
+import type { Database, Row, Sql } from '../sql-database.js'
+import { lockEndpoints } from './endpoint-locks.js'
 import { rowsFrom } from './retention.js'
-import { rollupTables, saveDeltas, SessionChange } from './session-change.js'
+import { rollupTables, saveDeltas } from './rollup-rows.js'
 
 const PAGE_ROWS = 5_000
 
@@ -22,7 +23,7 @@ export async function* check(db: Database): AsyncGenerator<Difference> {
   let endpointId = await db.read(sql => endpointAfter(sql, ''))
   while (endpointId !== undefined) {
     const [id, off] = [endpointId, new RollupDelta()]
-    await db.read(sql => addDifference(sql, db.dialect, id, off))
+    await db.read(sql => addDifference(sql, id, off))
     yield* differences(id, off.endpoint(id))
     endpointId = await db.read(sql => endpointAfter(sql, id))
   }
@@ -30,15 +31,15 @@ export async function* check(db: Database): AsyncGenerator<Difference> {
 
 /** Puts the figures of these endpoints right, in one transaction. */
 export async function repair(
-  db: Pick<Database, 'dialect' | 'write'>,
+  db: Pick<Database, 'write'>,
   endpointIds: readonly string[],
   now: number
 ): Promise<void> {
   await db.write(async sql => {
-    await new SessionChange(sql, db.dialect, now).lock(endpointIds, endpointIds)
+    await lockEndpoints(sql, now, endpointIds, endpointIds)
     const off = new RollupDelta()
-    for (const endpointId of endpointIds) await addDifference(sql, db.dialect, endpointId, off)
-    await saveDeltas(sql, db.dialect, off, now)
+    for (const endpointId of endpointIds) await addDifference(sql, endpointId, off)
+    await saveDeltas(sql, off, now)
   })
 }
 
@@ -54,14 +55,9 @@ async function endpointAfter(sql: Sql, endpointId: string): Promise<string | und
 }
 
 /** Adds what the rows say of an endpoint, less what its count and roll-ups say. */
-async function addDifference(
-  sql: Sql,
-  dialect: Dialect,
-  endpointId: string,
-  off: RollupDelta
-): Promise<void> {
+async function addDifference(sql: Sql, endpointId: string, off: RollupDelta): Promise<void> {
   for (const c of [OPEN_CLASS, ...closedClasses]) {
-    for await (const row of rowsOfClass(sql, dialect, endpointId, c)) {
+    for await (const row of rowsOfClass(sql, endpointId, c)) {
       const [connectAt, disconnectAt] = [row.connect_at as number, row.disconnect_at as number]
       // Which reason it is does not matter here, only whether there is one.
       off.change(undefined, { endpointId, connectAt, disconnectAt, reason: c === OPEN_CLASS ? null : 'gone' })
@@ -91,7 +87,8 @@ async function addDifference(
   }
 }
 
-async function* rowsOfClass(sql: Sql, { time }: Dialect, endpointId: string, c: number): AsyncGenerator<Row> {
+async function* rowsOfClass(sql: Sql, endpointId: string, c: number): AsyncGenerator<Row> {
+  const { time } = sql.dialect
   let [connectAt, id] = [0, 0]
   for (;;) {
     const page = await sql.all(

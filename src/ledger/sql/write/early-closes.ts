@@ -3,34 +3,29 @@ import { sessionKey } from '../../../mcp/stored-ids.js'
 import type { Transport } from '../../../mcp/transports.js'
 import type { CloseEvent, FinalReason } from '../../../sessions/events.js'
 import { mergeClose } from '../../model/merge.js'
-import { type Database, type Dialect, type Row, type Sql } from '../sql-database.js'
+import type { Row, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
-import { SessionChange } from './session-change.js'
+import { changeSessions, type Ledger } from './session-change.js'
 
 const BATCH_CLOSES = 500
 const KEY = ['session_id', 'endpoint_id', 'closed_at', 'closed_by']
 const COLUMNS = [...KEY, 'transport_type']
 
-export async function noteEarlyCloses(
-  sql: Sql,
-  dialect: Dialect,
-  closes: readonly CloseEvent[],
-  now: number
-): Promise<void> {
+export async function noteEarlyCloses(sql: Sql, closes: readonly CloseEvent[], now: number): Promise<void> {
   const rows = closes.map(close => [
     close.sessionId,
     close.endpointId,
-    dialect.time(close.at),
+    sql.dialect.time(close.at),
     close.reason,
     close.transport ?? null,
-    dialect.time(now)
+    sql.dialect.time(now)
   ])
   await insertMany(
     sql,
     'turnstile_early_closes',
     [...COLUMNS, 'noted_at'],
     rows,
-    dialect.onConflict(KEY, [], [])
+    sql.dialect.onConflict(KEY, [], [])
   )
 }
 
@@ -56,30 +51,23 @@ export function addEarlyClose(closes: Map<string, CloseEvent[]>, close: CloseEve
  * Forgets the early ends noted before `notedBefore` (epoch ms), at most a batch; how many. An end and its open may have
  * been written at the same moment by two proxies, neither seeing the other's: such an end is applied now.
  */
-export async function settleEarlyCloses(
-  db: Database,
-  notedBefore: number,
-  now: number,
-  idleTimeoutMs: number
-): Promise<number> {
-  return await db.write(async sql => {
+export async function settleEarlyCloses(ledger: Ledger, notedBefore: number, now: number): Promise<number> {
+  return await changeSessions(ledger, now, async (sql, change) => {
     const due = await sql.all(
       `SELECT ${COLUMNS.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at LIMIT ?`,
-      [db.dialect.time(notedBefore), String(BATCH_CLOSES)]
+      [sql.dialect.time(notedBefore), String(BATCH_CLOSES)]
     )
     const closes = due.map(readClose)
-    const change = new SessionChange(sql, db.dialect, now)
     await change.lock(closes.map(close => close.endpointId))
     await change.load(closes)
     for (const close of closes) {
       const record = change.get(sessionKey(close))
-      if (record) change.put(mergeClose(record, close, idleTimeoutMs))
+      if (record) change.put(mergeClose(record, close, ledger.rules))
       await sql.run(
         `DELETE FROM turnstile_early_closes WHERE ${KEY.map(column => `${column} = ?`).join(' AND ')}`,
-        [close.sessionId, close.endpointId, db.dialect.time(close.at), close.reason]
+        [close.sessionId, close.endpointId, sql.dialect.time(close.at), close.reason]
       )
     }
-    await change.save()
     return due.length
   })
 }

@@ -3,7 +3,7 @@ import { sessionKey } from '../../../mcp/stored-ids.js'
 import type { SessionRecord } from '../../model/merge.js'
 import type { FeedChange, FeedPart } from '../../store-port.js'
 import { loadRows } from '../session-rows.js'
-import { type Database, type Dialect, type Sql } from '../sql-database.js'
+import { type Database, type Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 
 const BATCH_ROWS = 5_000
@@ -24,14 +24,10 @@ export function feedEntries(before: SessionRecord | undefined, after: SessionRec
 }
 
 /** Comes last in a transaction: nobody else takes a `seq` until it is committed, so no reader sees a gap. */
-export async function appendToFeed(
-  sql: Sql,
-  dialect: Dialect,
-  entries: readonly FeedEntry[],
-  now: number
-): Promise<void> {
+export async function appendToFeed(sql: Sql, entries: readonly FeedEntry[], now: number): Promise<void> {
   if (entries.length === 0) return
-  const increase = dialect.onConflict(['id'], [], ['last_seq'])
+  const { time, onConflict } = sql.dialect
+  const increase = onConflict(['id'], [], ['last_seq'])
   await insertMany(sql, 'turnstile_feed_head', ['id', 'last_seq'], [[1, entries.length]], increase)
   const first = (await lastSeq(sql)) - entries.length + 1
   await insertMany(
@@ -42,10 +38,10 @@ export async function appendToFeed(
       first + i,
       entry.endpointId,
       entry.sessionId,
-      dialect.time(entry.connectAt),
-      dialect.time(entry.disconnectAt),
+      time(entry.connectAt),
+      time(entry.disconnectAt),
       entry.reason,
-      dialect.time(now)
+      time(now)
     ]),
     ''
   )
@@ -89,7 +85,7 @@ export async function deleteFeed(db: Database, before: number): Promise<number> 
   return await db.write(async sql => {
     const rows = await sql.all(
       'SELECT seq FROM turnstile_feed WHERE noted_at < ? ORDER BY noted_at LIMIT ?',
-      [db.dialect.time(before), String(BATCH_ROWS)]
+      [sql.dialect.time(before), String(BATCH_ROWS)]
     )
     for (const run of runs(rows.map(row => Number(row.seq))))
       await sql.run(`DELETE FROM turnstile_feed WHERE seq IN (${marks(run.length)})`, run)

@@ -1,50 +1,46 @@
-// Owns ends concluded from silence: sessions idle for too long, and streams of a proxy that is gone.
+// Owns ends that are concluded from silence: sessions that were idle for too long, and, when an instance is lost (it sent
+// no heartbeat for its lease), the streams that it held. When to look is decided in pipeline/store-maintenance.ts.
 import { Transport } from '../../../mcp/transports.js'
+import type { EpochMs } from '../../../util/time.js'
 import { mayIdle, presumeClosed, type SessionRecord } from '../../model/merge.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
 import type { IdleSession } from '../../store-port.js'
 import { selectRecords } from '../session-rows.js'
-import type { Database, Dialect, Param, Sql } from '../sql-database.js'
+import type { Param, Sql } from '../sql-database.js'
 import { markLost } from './instances.js'
-import { SessionChange } from './session-change.js'
+import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
 
+/** Sessions closed in one transaction; chosen so that it locks their endpoints for a few milliseconds only. */
 const BATCH_SESSIONS = 500
 
-/** Closes the streams of a proxy not heard of since `heartbeatAt`, as `lost` at that moment; how many. */
+/** `StoreWriter.loseStreams`: what is done when an instance is lost. */
 export async function loseStreams(
-  db: Database,
+  ledger: Ledger,
   id: string,
-  heartbeatAt: number,
-  now: number
+  heartbeatAt: EpochMs,
+  now: EpochMs
 ): Promise<number> {
-  return await db.write(async sql => {
-    if (!(await markLost(sql, db.dialect, id, heartbeatAt))) return 0
+  return await changeSessions(ledger, now, async (sql, change) => {
+    if (!(await markLost(sql, id, heartbeatAt))) return 0
     const held = await openStreams(sql, id)
-    const lost = await presume(sql, db.dialect, held, now, record =>
-      presumeClosed(record, heartbeatAt, 'lost')
-    )
+    const lost = await presume(change, held, record => presumeClosed(record, heartbeatAt, 'lost'))
     return lost.length
   })
 }
 
-/** The open sessions whose stream a proxy held, at whichever start. */
+/** The open sessions whose legacy stream an instance held, in any of its processes. */
 export const openStreams = (sql: Sql, instanceId: string): Promise<SessionRecord[]> =>
   selectOpen(sql, 'holder = ?', [instanceId])
 
-/**
- * Closes sessions without a use for `timeoutMs`, as `idle` at their last use plus that time, at most a batch; which.
- * Legacy sessions whose stream was seen never do (`mayIdle`).
- */
-export async function closeIdle(db: Database, timeoutMs: number, now: number): Promise<IdleSession[]> {
-  return await db.write(async sql => {
-    const limit = String(BATCH_SESSIONS)
-    const params = [Transport.sse, db.dialect.time(now - timeoutMs), limit]
+/** `StoreWriter.closeIdle`. A legacy session whose stream was seen is never idle (`mayIdle`). */
+export async function closeIdle(ledger: Ledger, timeoutMs: number, now: EpochMs): Promise<IdleSession[]> {
+  return await changeSessions(ledger, now, async (sql, change) => {
     const idle = await selectOpen(
       sql,
       '(transport_type <> ? OR holder IS NULL) AND last_seen_at <= ? LIMIT ?',
-      params
+      [Transport.sse, sql.dialect.time(now - timeoutMs), String(BATCH_SESSIONS)]
     )
-    const closed = await presume(sql, db.dialect, idle, now, record =>
+    const closed = await presume(change, idle, record =>
       mayIdle(record) && record.lastSeenAt + timeoutMs <= now
         ? presumeClosed(record, record.lastSeenAt + timeoutMs, 'idle')
         : record
@@ -56,15 +52,15 @@ export async function closeIdle(db: Database, timeoutMs: number, now: number): P
 const selectOpen = (sql: Sql, condition: string, params: readonly Param[]): Promise<SessionRecord[]> =>
   selectRecords(sql, `duration_class = ? AND ${condition}`, [OPEN_CLASS, ...params])
 
-/** Ends candidates, each decided once more after its endpoint is locked; which ended. */
+/**
+ * Ends candidates. They were read without a lock, so `decide` is asked once their endpoints are locked; it returns a
+ * record as it was to leave it open. Returns the records that ended.
+ */
 async function presume(
-  sql: Sql,
-  dialect: Dialect,
+  change: SessionChange,
   candidates: readonly SessionRecord[],
-  now: number,
   decide: (record: SessionRecord) => SessionRecord
 ): Promise<SessionRecord[]> {
-  const change = new SessionChange(sql, dialect, now)
   await change.lock(candidates.map(record => record.endpointId))
   await change.load(candidates)
   const ended: SessionRecord[] = []
@@ -74,6 +70,5 @@ async function presume(
     change.put(after)
     ended.push(after)
   }
-  await change.save()
   return ended
 }

@@ -13,8 +13,8 @@ const BATCH_ROWS = 500
  * `before` on, and only from there, the roll-ups can be computed again from the rows.
  */
 export async function deleteEnded(db: Database, before: number): Promise<number> {
-  const { time, onConflict } = db.dialect
   return await db.write(async sql => {
+    const { time, onConflict } = sql.dialect
     const ids: number[] = []
     const visits: string[] = []
     for (const c of closedClasses) {
@@ -50,17 +50,17 @@ export async function rowsFrom(sql: Sql): Promise<number> {
  * of each; how many.
  */
 export async function deleteRollups(db: Database, before: number): Promise<number> {
-  const day = db.dialect.time(floorTo(before, DAY_MS))
   return await db.write(async sql => {
+    const { time } = sql.dialect
     let deleted = 0
     for (const table of ['endpoint_minutes_v2', 'endpoint_days_v2']) {
       const rows = await sql.all(
         `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at LIMIT ?`,
-        [day, String(BATCH_ROWS)]
+        [time(floorTo(before, DAY_MS)), String(BATCH_ROWS)]
       )
       for (const row of rows) {
         await sql.run(`DELETE FROM ${table} WHERE start_at = ? AND endpoint_id = ?`, [
-          db.dialect.time(row.start_at as number),
+          time(row.start_at as number),
           row.endpoint_id as string
         ])
       }

@@ -2,9 +2,9 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { sessionKey } from '../../../mcp/stored-ids.js'
 import type { VisitEvent } from '../../../sessions/events.js'
-import { belongsTo, mergeVisits } from '../../model/merge.js'
-import type { InstanceIdentity } from '../../store-port.js'
-import { type Dialect, type Sql } from '../sql-database.js'
+import { belongsTo, idleAfterMs, mergeVisits } from '../../model/merge.js'
+import type { InstanceIdentity, LedgerRules } from '../../store-port.js'
+import { type Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 import type { SessionChange } from './session-change.js'
 
@@ -16,40 +16,28 @@ interface SessionId {
 /** The visits that the facts of one transaction may belong to. Load it once their endpoints are locked. */
 export class Visits {
   readonly #sql: Sql
-  readonly #dialect: Dialect
   /** The keyed hash, by the digest that events carry. */
   readonly #hashes: ReadonlyMap<string, string>
-  readonly #idleTimeoutMs: number
+  readonly #rules: LedgerRules
   /** By keyed hash and `sessionKey`. */
   readonly #byVisitor = new Map<string, Map<string, SessionId>>()
   readonly #removed: string[] = []
 
-  private constructor(
-    sql: Sql,
-    dialect: Dialect,
-    hashes: ReadonlyMap<string, string>,
-    idleTimeoutMs: number
-  ) {
-    this.#idleTimeoutMs = idleTimeoutMs
+  private constructor(sql: Sql, hashes: ReadonlyMap<string, string>, rules: LedgerRules) {
     this.#sql = sql
-    this.#dialect = dialect
+    this.#rules = rules
     this.#hashes = hashes
     for (const hash of hashes.values()) this.#byVisitor.set(hash, new Map())
   }
 
-  static async load(
-    sql: Sql,
-    dialect: Dialect,
-    facts: readonly VisitEvent[],
-    idleTimeoutMs: number
-  ): Promise<Visits> {
-    if (facts.length === 0) return new Visits(sql, dialect, new Map(), idleTimeoutMs)
-    const key = await visitorKey(sql, dialect)
+  static async load(sql: Sql, facts: readonly VisitEvent[], rules: LedgerRules): Promise<Visits> {
+    if (facts.length === 0) return new Visits(sql, new Map(), rules)
+    const key = await visitorKey(sql)
     const hashOf = (visitor: string): string => createHmac('sha256', key).update(visitor).digest('base64url')
     const hashes = new Map(facts.map(({ visitor }) => [visitor, hashOf(visitor)]))
-    const visits = new Visits(sql, dialect, hashes, idleTimeoutMs)
+    const visits = new Visits(sql, hashes, rules)
     const earliest = Math.min(...facts.map(({ from }) => from))
-    await visits.#find(idleTimeoutMs > 0 ? earliest - idleTimeoutMs : 0)
+    await visits.#find(Math.max(0, earliest - idleAfterMs(rules)))
     return visits
   }
 
@@ -62,7 +50,7 @@ export class Visits {
     const own = this.#byVisitor.get(this.#hashes.get(fact.visitor)!)!
     const met = [...own.keys()]
       .flatMap(key => change.get(key) ?? [])
-      .filter(visit => belongsTo(visit, fact, this.#idleTimeoutMs))
+      .filter(visit => belongsTo(visit, fact, this.#rules))
     const merged = mergeVisits(met, fact, origin)
     for (const visit of met) {
       if (visit.sessionId === merged.sessionId) continue
@@ -79,11 +67,13 @@ export class Visits {
     const rows = [...this.#byVisitor].flatMap(([hash, sessions]) =>
       [...sessions.keys()].flatMap(key => {
         const visit = change.get(key)
-        return visit ? [[visit.sessionId, visit.endpointId, hash, this.#dialect.time(visit.lastSeenAt)]] : []
+        return visit
+          ? [[visit.sessionId, visit.endpointId, hash, this.#sql.dialect.time(visit.lastSeenAt)]]
+          : []
       })
     )
     const columns = ['session_id', 'endpoint_id', 'visitor', 'last_seen_at']
-    const onConflict = this.#dialect.onConflict(['session_id'], ['last_seen_at'], [])
+    const onConflict = this.#sql.dialect.onConflict(['session_id'], ['last_seen_at'], [])
     await insertMany(this.#sql, 'turnstile_visits', columns, rows, onConflict)
   }
 
@@ -91,7 +81,7 @@ export class Visits {
     for (const hashes of runs([...this.#byVisitor.keys()])) {
       const found = await this.#sql.all(
         `SELECT visitor, session_id, endpoint_id FROM turnstile_visits WHERE visitor IN (${marks(hashes.length)}) AND last_seen_at > ?`,
-        [...hashes, this.#dialect.time(lastSeenAfter)]
+        [...hashes, this.#sql.dialect.time(lastSeenAfter)]
       )
       for (const row of found) {
         const session = { endpointId: row.endpoint_id as string, sessionId: row.session_id as string }
@@ -107,7 +97,7 @@ export async function forgetVisits(sql: Sql, sessionIds: readonly string[]): Pro
 }
 
 /** The key of the hash: made by the first proxy that needs it. */
-async function visitorKey(sql: Sql, dialect: Dialect): Promise<string> {
+async function visitorKey(sql: Sql): Promise<string> {
   const read = async (): Promise<string | undefined> => {
     const [row] = await sql.all("SELECT secret FROM turnstile_keys WHERE name = 'visitor'")
     return row?.secret as string | undefined
@@ -115,6 +105,6 @@ async function visitorKey(sql: Sql, dialect: Dialect): Promise<string> {
   const known = await read()
   if (known !== undefined) return known
   const row = ['visitor', randomBytes(32).toString('base64url')]
-  await insertMany(sql, 'turnstile_keys', ['name', 'secret'], [row], dialect.onConflict(['name'], [], []))
+  await insertMany(sql, 'turnstile_keys', ['name', 'secret'], [row], sql.dialect.onConflict(['name'], [], []))
   return (await read())!
 }
