@@ -1,23 +1,26 @@
 // Owns the store port: what a ledger's database must do, whichever it is. All times are epoch milliseconds, UTC.
+import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { PortableMetric } from '../metrics/metric.js'
 import type { CloseReason, LedgerEvent } from '../sessions/events.js'
+import type { EpochMs } from '../util/time.js'
 
 /** A row of `endpoint_logs_v2`. */
 export interface SessionRow {
   id: number
-  endpointId: string
-  sessionId: string
+  endpointId: StoredId
+  sessionId: StoredId
   transport: Transport
-  connectAt: number
+  connectAt: EpochMs
   /** Equal to `connectAt` while the session is open; later than it, by 1 ms at least, once it is closed. */
-  disconnectAt: number
+  disconnectAt: EpochMs
   /** Null while the session is open. */
   reason: CloseReason | null
-  lastSeenAt: number
+  lastSeenAt: EpochMs
   requestCount: number
-  /** The proxy that saw it last. */
+  /** The id of the instance that saw it last; null in rows of the first version of the tables. */
   seenBy: string | null
+  /** The IP address as text; empty where only uses of the session were seen, not its opening. */
   clientAddress: string
   userAgent: string | null
   clientName: string | null
@@ -27,135 +30,144 @@ export interface SessionRow {
 
 /** Sessions connected at any moment of `[start, end]`: `connectAt <= end` and still open or `disconnectAt > start`. */
 export interface SessionsQuery {
-  endpointId?: string
+  endpointId?: StoredId
   transport?: Transport
-  /** Only those that are open, or only those that are not. */
+  /** True: only open sessions; false: only closed ones. */
   open?: boolean
-  start: number
-  end: number
+  start: EpochMs
+  end: EpochMs
+  /** How many rows at most. */
   limit: number
   /** The last row of the page before; rows come in the order of (connectAt, id), both falling. */
-  after?: { connectAt: number; id: number }
+  after?: { connectAt: EpochMs; id: number }
 }
 
+/** How many sessions an endpoint has open. */
 export interface EndpointCount {
-  endpointId: string
+  endpointId: StoredId
   connectNum: number
 }
 
 /** Minute boundaries T with `start <= T <= end`, both multiples of 60,000. */
 export interface SeriesQuery {
-  endpointId?: string
-  start: number
-  end: number
+  endpointId?: StoredId
+  start: EpochMs
+  end: EpochMs
   /** Whether `peak` is wanted; it is read from the rows, so it is for ranges of at most 24 h. */
   peak: boolean
 }
 
 /** One minute of one endpoint. */
 export interface SeriesPoint {
-  time: number
-  endpointId: string
+  time: EpochMs
+  endpointId: StoredId
   /** Sessions open at `time`. */
   connectNum: number
-  /** Opened, closed, and the most open at once, within `[time, time + 60 s)`. */
+  /** Sessions that opened within `[time, time + 60 s)`. */
   opened: number
+  /** Sessions that closed within that minute. */
   closed: number
+  /** The most sessions open at once within that minute; null where it was not asked for or rows of that time are deleted. */
   peak: number | null
 }
 
-/** A proxy of this store. */
+/** An instance of this store: a proxy with its data directory. */
 export interface InstanceRow {
   id: string
-  heartbeatAt: number
-  /** Not heard of for the lease, so its streams were closed. */
+  heartbeatAt: EpochMs
+  /** It sent no heartbeat for its lease, so its streams were closed. */
   isLost: boolean
 }
 
-/** Sessions open now, and sessions ever opened; both exact. */
+/** Exact numbers of sessions. */
 export interface Totals {
+  /** Open now. */
   openNum: number
+  /** Ever opened, deleted rows included. */
   openedNum: number
 }
 
-/** Open sessions now; endpoints that were not named are together, as null. */
+/** What the metrics tell of the open sessions. */
 export interface Census {
-  open: { endpointId: string | null; transport: Transport; openNum: number }[]
+  /** Open sessions now. All endpoints that the query did not name are counted together, with null as their id. */
+  open: { endpointId: StoredId | null; transport: Transport; openNum: number }[]
   /** By how much the counts of the endpoints and the open rows differ; 0 if all is right. */
   drift: number
 }
 
-/** A session that opened (again): its row as it is now; or one that closed: what it was when that was committed. */
+/** A session that opened (or opened again): its row as it is now. Or one that closed: what it was at that commit. */
 export type FeedChange =
   | { kind: 'opened'; session: SessionRow }
   | {
       kind: 'closed'
-      endpointId: string
-      sessionId: string
-      connectAt: number
-      disconnectAt: number
+      endpointId: StoredId
+      sessionId: StoredId
+      connectAt: EpochMs
+      disconnectAt: EpochMs
       reason: CloseReason
     }
 
 /** A part of the feed, in the order in which it was committed. */
 export interface FeedPart {
-  /** Where it ends: what comes later is asked for with this. */
+  /** Where it ends: pass it as `after` to get what comes later. */
   position: number
   changes: FeedChange[]
 }
 
-/** One entry of the outbox. `offset` grows by one an entry and is never used again. */
+/** One entry of the outbox. */
 export interface OutboxEntry {
+  /** The place in this instance's outbox: grows by one with each entry and is never used again. */
   offset: number
-  /** Which start of the proxy it comes from. */
+  /** Which start of the instance wrote it. */
   boot: number
   event: LedgerEvent
 }
 
-/** A process of a proxy: `id` lives in its data directory, `boot` grows by one at each start. */
+/** A process of an instance: `id` is kept in the data directory, `boot` grows by one at each start. */
 export interface InstanceIdentity {
   id: string
   boot: number
 }
 
-/** What a proxy learns at its heartbeat. */
+/** What an instance learns when it sends its heartbeat. */
 export interface Heartbeat {
-  /** The heartbeat after which it was last taken for lost (its streams closed by another proxy); null: never. */
-  lostAt: number | null
-  /** The other proxies of this store that are not taken for lost, by their last heartbeat. */
-  others: { id: string; heartbeatAt: number }[]
+  /** The heartbeat after which another instance last took it for lost and closed its streams; null: never. */
+  lostAt: EpochMs | null
+  /** The other instances of this store that are not taken for lost, with their last heartbeats. */
+  others: { id: string; heartbeatAt: EpochMs }[]
 }
 
 /** The rules by which sessions end, given once, when the store is made. All instances of a store must have the same. */
 export interface LedgerRules {
   /**
-   * A session that was not used for so long, in milliseconds, before its end was idle first (`--session-idle-timeout`);
-   * 0: no session is ever idle.
+   * A session that was not used for so long (in milliseconds) before its end was idle first; 0: no session is ever idle.
+   * The setting `--session-idle-timeout`.
    */
   idleTimeoutMs: number
 }
 
-/** What the admin port asks. */
+/** What the admin port asks. Every method throws what the database throws when it cannot be read. */
 export interface StoreReader {
   connections(query: SessionsQuery): Promise<SessionRow[]>
-  /** Rows with this session id, on whichever endpoint. */
-  session(sessionId: string): Promise<SessionRow[]>
+  /** Rows with this session id, on whichever endpoint, the newest row first. */
+  session(sessionId: StoredId): Promise<SessionRow[]>
   /**
-   * One row an endpoint that ever had a session (or just the one asked for, also when it never had one), ordered by
-   * endpoint; with a transport too, where none of it is open.
+   * One row for each endpoint that ever had a session, ordered by endpoint; or just the endpoint asked for, even if it
+   * never had one. With a transport only its sessions are counted, and the rows stay the same (with 0 where it has none).
    */
-  counts(query: { endpointId?: string; transport?: Transport }): Promise<EndpointCount[]>
-  totals(query: { endpointId?: string }): Promise<Totals>
-  /** What `connections` answers, and the totals of its endpoint at the same moment. */
+  counts(query: { endpointId?: StoredId; transport?: Transport }): Promise<EndpointCount[]>
+  totals(query: { endpointId?: StoredId }): Promise<Totals>
+  /** What `connections` returns, and the totals of its endpoint at the same moment. */
   snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
-  /** The endpoints with the most open sessions. */
-  busiest(query: { limit: number }): Promise<string[]>
-  census(query: { named: readonly string[] }): Promise<Census>
-  /** The proxies of this store heard of after `since`, the one heard of last first. */
-  instances(since: number): Promise<InstanceRow[]>
+  /** The endpoints with the most open sessions, the busiest first. */
+  busiest(query: { limit: number }): Promise<StoredId[]>
+  census(query: { named: readonly StoredId[] }): Promise<Census>
+  /** The instances whose last heartbeat came after `since`, the latest first. */
+  instances(since: EpochMs): Promise<InstanceRow[]>
   /**
-   * The opens and closes committed after a position, at most `limit`; without a position only where the feed is now.
-   * Each comes once and none is left out, if asked again within the minutes for which the feed is kept.
+   * The opens and closes committed after a position, at most `limit`; without a position none, only where the feed ends
+   * now. Each change comes once and none is left out, as long as the caller asks again while the feed is kept (see
+   * `deleteFeed`).
    */
   feed(query: { after?: number; limit: number }): Promise<FeedPart>
   /** Points ordered by endpoint and time, in chunks small enough for an event loop. */
@@ -165,31 +177,44 @@ export interface StoreReader {
 /** A session that was closed as idle. */
 export type IdleSession = Pick<SessionRow, 'endpointId' | 'sessionId' | 'transport'>
 
-/** What the shipper and the keeper write. Every method is one transaction, or several that can each be repeated. */
+/**
+ * What the shipper and the store maintenance write. Every method is one transaction, or several that can each be repeated,
+ * and throws what the database throws when it cannot be written. `now` is the clock of the caller.
+ */
 export interface StoreWriter {
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
-  /** Registers the process and tells how far its outbox was applied. */
-  register(instance: InstanceIdentity, now: number): Promise<{ appliedOffset: number }>
-  /** Applies the entries after the instance's applied position, and that position, in one transaction. */
-  apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: number): Promise<void>
-  heartbeat(instance: InstanceIdentity, now: number): Promise<Heartbeat>
-  /** Closes the streams of a proxy not heard of since `heartbeatAt` as `lost` at that moment; how many. */
-  loseStreams(id: string, heartbeatAt: number, now: number): Promise<number>
-  /** Closes sessions not used for `timeoutMs` as `idle` at that time after their last use, at most a batch; which. */
-  closeIdle(timeoutMs: number, now: number): Promise<IdleSession[]>
-  /** Applies or forgets ends noted before `notedBefore` whose sessions nobody told, at most a batch; how many. */
-  settleEarlyCloses(notedBefore: number, now: number): Promise<number>
-  /** Deletes sessions that ended before `before`, at most a batch; how many. Counts and roll-ups keep them. */
-  deleteEnded(before: number): Promise<number>
-  /** Deletes what the feed told before `before`, at most a batch; how many. */
-  deleteFeed(before: number): Promise<number>
-  /** Deletes roll-ups of the days before the one that holds `before`, at most a batch; how many. */
-  deleteRollups(before: number): Promise<number>
-  /** Of what these methods committed since the process started; what a retry finds committed is in none. */
+  /** Registers the process; returns the offset up to which its outbox was applied (0: nothing yet). */
+  register(instance: InstanceIdentity, now: EpochMs): Promise<{ appliedOffset: number }>
+  /**
+   * Applies the entries after the instance's applied offset, and commits the new offset in the same transaction. Throws
+   * `NotRegisteredError` where the store does not know the instance (any more).
+   */
+  apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: EpochMs): Promise<void>
+  heartbeat(instance: InstanceIdentity, now: EpochMs): Promise<Heartbeat>
+  /**
+   * Marks an instance as lost and closes its streams as `lost` at its last heartbeat, if that is still `heartbeatAt`;
+   * returns how many.
+   */
+  loseStreams(id: string, heartbeatAt: EpochMs, now: EpochMs): Promise<number>
+  /** Closes sessions not used for `timeoutMs` as `idle` at that time after their last use, at most a batch; returns them. */
+  closeIdle(timeoutMs: number, now: EpochMs): Promise<IdleSession[]>
+  /**
+   * Takes the ends that were noted before `notedBefore` because their session was unknown, at most a batch; applies those
+   * whose session is known by now, forgets the others, and returns how many there were.
+   */
+  settleEarlyCloses(notedBefore: EpochMs, now: EpochMs): Promise<number>
+  /** Deletes sessions that ended before `before`, at most a batch; returns how many. Counts and roll-ups keep them. */
+  deleteEnded(before: EpochMs): Promise<number>
+  /** Deletes the changes that entered the feed before `before`, at most a batch; returns how many. */
+  deleteFeed(before: EpochMs): Promise<number>
+  /** Deletes roll-ups of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
+  deleteRollups(before: EpochMs): Promise<number>
+  /** Metrics of the opens and closes that these methods committed since the process started, each counted once. */
   metrics(): Promise<PortableMetric[]>
 }
 
+/** A whole store: it connects when it is first used. */
 export interface Store extends StoreReader, StoreWriter {
   close(): Promise<void>
 }

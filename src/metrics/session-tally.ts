@@ -1,25 +1,28 @@
-// Owns the figures of opens and closes that one process committed to the store. Each is committed by one process, whichever
-// proxies saw the session: the sum over all processes is what happened.
+// Owns the metrics of the opens and closes that one process committed to the store. Each is committed by one process,
+// whichever instances saw the session, so the sum over all processes is what happened.
+import type { StoredId } from '../mcp/stored-ids.js'
 import { type Transport, transportNames } from '../mcp/transports.js'
+import type { EpochMs } from '../util/time.js'
 import { Histogram, OPERATION_BOUNDS } from './histogram.js'
 import { BoundedLabels, MAX_ENDPOINTS, protocolVersions } from './labels.js'
 import { counter, type Labels, type PortableMetric, present, sample } from './metric.js'
 
-/** A session opened (`reason` null) or closed; times in epoch milliseconds. */
+/** A session opened (`reason` is null) or closed. */
 export interface SessionTransition {
-  endpointId: string
+  endpointId: StoredId
   transport: Transport
   protocolVersion: string | null
-  connectAt: number
-  disconnectAt: number
+  connectAt: EpochMs
+  disconnectAt: EpochMs
   reason: string | null
 }
 
-/** Seconds; operations' bounds, and on to a week, as sessions last. */
+/** Upper bounds in seconds: those of operations, then up to a week, for sessions last longer than operations. */
 const SESSION_BOUNDS = [...OPERATION_BOUNDS, 900, 3_600, 14_400, 43_200, 86_400, 604_800]
 
 type Counts = Map<string, { labels: Labels; count: number }>
 
+/** Counters of opens and closes by endpoint, transport and reason, and a histogram of how long sessions lasted. */
 export class SessionTally {
   readonly #endpoints = new BoundedLabels(MAX_ENDPOINTS)
   readonly #versions = protocolVersions()
@@ -27,6 +30,7 @@ export class SessionTally {
   readonly #closed: Counts = new Map()
   readonly #durations = new Map<string, { labels: Labels; histogram: Histogram }>()
 
+  /** Counts what was committed. */
   add(transitions: readonly SessionTransition[]): void {
     for (const {
       endpointId,
@@ -48,6 +52,7 @@ export class SessionTally {
     }
   }
 
+  /** What was counted since the process started. */
   metrics(): PortableMetric[] {
     const values = (counts: Counts) =>
       Array.from(counts.values(), ({ labels, count }) => sample(count, labels))
@@ -78,7 +83,7 @@ export class SessionTally {
   }
 }
 
-/** Keys are label values, in which there are no spaces. */
+/** Counts by label values, which hold no spaces: stored ids and words of ours. */
 function count(counts: Counts, labels: Labels): void {
   const key = Object.values(labels).join(' ')
   const known = counts.get(key)

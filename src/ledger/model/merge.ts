@@ -1,5 +1,6 @@
 // Owns how facts about one session become its row: a pure merge whose result does not depend on their order.
-import { mergeClientInfo, type ClientInfo } from '../../mcp/client-info.js'
+import { type ClientInfo, mergeClientInfo } from '../../mcp/client-info.js'
+import type { SessionIds } from '../../mcp/stored-ids.js'
 import { Transport } from '../../mcp/transports.js'
 import type {
   CloseEvent,
@@ -9,27 +10,32 @@ import type {
   UseEvent,
   VisitEvent
 } from '../../sessions/events.js'
+import type { EpochMs } from '../../util/time.js'
 import type { InstanceIdentity, LedgerRules, SessionRow } from '../store-port.js'
 
-/** Everything the store keeps of a session. */
+/** Everything that the store keeps of a session. */
 export interface SessionRecord extends Omit<SessionRow, 'id'> {
-  /** Of its row, once it has one. */
+  /** The id of its row, once it has one. */
   id?: number
   /** The first end that is final; kept beside `disconnectAt` because a presumed end may come before it. */
-  closedAt: number | null
+  closedAt: EpochMs | null
   closedBy: FinalReason | null
-  /** Which process (proxy id, start number) held its legacy stream. */
+  /** The instance whose process held its legacy stream; null where no stream was seen. */
   holder: string | null
+  /** Which start of that instance it was. */
   holderBoot: number | null
 }
 
 /** How long a session lasts without a use, in milliseconds; infinitely where none is ever idle. */
 export const idleAfterMs = ({ idleTimeoutMs }: LedgerRules): number => idleTimeoutMs || Infinity
 
-/** Of two final ends at the same millisecond, the one further left counts. */
+/** Of two final ends at the same millisecond, the one that comes first here counts. */
 const finalOrder: readonly FinalReason[] = ['killed', 'delete', 'stream_end', 'gone']
 
-/** Merges a proof that the session is open: its first (`open`), or a use. `idleTimeoutMs`: as for `mergeClose`. */
+/**
+ * Merges a proof that the session is open: its opening or a use. `before` is undefined for a session without a row;
+ * `origin` is the process that saw the proof. Returns a new record.
+ */
 export function mergeProof(
   before: SessionRecord | undefined,
   proof: OpenEvent | UseEvent,
@@ -60,8 +66,8 @@ export function mergeProof(
 }
 
 /**
- * Whether a fact of a session-less client belongs to this visit of it: their times touch, each with the idle timeout
- * (0: it is never idle).
+ * Whether an event of a session-less client belongs to this visit of that client: with less than the idle timeout between
+ * them they are one visit.
  */
 export function belongsTo(visit: SessionRecord, { from, at }: VisitEvent, rules: LedgerRules): boolean {
   const lastsMs = idleAfterMs(rules)
@@ -69,8 +75,8 @@ export function belongsTo(visit: SessionRecord, { from, at }: VisitEvent, rules:
 }
 
 /**
- * Merges presence of a session-less client with all visits that it belongs to: they turn out to be one, which keeps the
- * id of the first. So the visits are what the presence told so far adds up to, in whichever order it was told.
+ * Merges an event of a session-less client with all visits to which it belongs: they turn out to be one visit, which keeps
+ * the id of the first. So the same events add up to the same visits in whichever order they come. Returns a new record.
  */
 export function mergeVisits(
   visits: readonly SessionRecord[],
@@ -99,9 +105,9 @@ export function mergeVisits(
 }
 
 /**
- * Merges a final end. The earliest one counts; a session was open for at least the millisecond before it. Where it was
- * not used for `idleTimeoutMs` (0: no limit) before that end, it was idle first; and where the proxy of its stream died
- * before it was found gone, it was lost first.
+ * Merges a final end. The earliest one counts, and the session was open for at least the millisecond before it. A session
+ * that was not used for the idle timeout before that end was idle first; one whose stream's instance died before the
+ * session was found gone was lost first. Returns `before` itself where the end changes nothing.
  */
 export function mergeClose(
   before: SessionRecord,
@@ -112,19 +118,19 @@ export function mergeClose(
   const { closedAt, closedBy } = before
   const isFirst = closedAt === null || closedBy === null || precedes(close, closedAt, closedBy)
   const [at, by] = isFirst ? [close.at, close.reason] : [closedAt, closedBy]
-  // Should the proxy turn out to live, that is taken back, as by an end that only the stream's holder can see.
+  // If that instance turns out to live, `lost` is taken back, as by an end that only the holder of the stream can see.
   if (before.reason === 'lost' && close.reason === 'gone' && at > before.disconnectAt)
     return { ...before, closedAt: at, closedBy: by }
   return isFirst || before.reason === 'lost' ? ended(before, at, by, rules) : before
 }
 
-/** A legacy session lives as long as its stream; of one whose stream nobody saw, only silence tells. */
+/** Whether silence ends a session. A legacy session lives as long as its stream, unless nobody saw that stream. */
 export const mayIdle = ({ transport, holder }: Pick<SessionRecord, 'transport' | 'holder'>): boolean =>
   transport !== Transport.sse || holder === null
 
 function ended(
   record: SessionRecord,
-  closedAt: number,
+  closedAt: EpochMs,
   closedBy: FinalReason,
   rules: LedgerRules
 ): SessionRecord {
@@ -140,17 +146,20 @@ function ended(
   }
 }
 
-/** Ends an open session from silence, at `at` or just after its last proof; later proof takes it back. */
-export function presumeClosed(before: SessionRecord, at: number, reason: PresumedReason): SessionRecord {
+/**
+ * Ends an open session because of silence, at `at` or at its last proof if that is later; a later proof takes that back.
+ * Returns `before` itself if it is not open.
+ */
+export function presumeClosed(before: SessionRecord, at: EpochMs, reason: PresumedReason): SessionRecord {
   if (before.reason !== null) return before
   return { ...before, disconnectAt: Math.max(at, before.lastSeenAt, before.connectAt + 1), reason }
 }
 
-/** Whether proof at `at`, told by `origin`, shows that a presumed end was none. */
-function contradicts(record: SessionRecord, at: number, origin: InstanceIdentity): boolean {
+/** Whether a proof at `at` from `origin` shows that a presumed end was wrong. */
+function contradicts(record: SessionRecord, at: EpochMs, origin: InstanceIdentity): boolean {
   if (record.reason === 'idle') return at > record.lastSeenAt || !mayIdle(record)
-  // What others saw of a stream may be older than its end and arrive later. Its holder tells in order: while it tells,
-  // either the stream lives, or its end comes next.
+  // What others saw of a stream may be older than its end and arrive later. The events of its holder come in order: after
+  // one of them, either the stream still lives or its end comes next.
   if (record.reason === 'lost') return record.holder === origin.id && record.holderBoot === origin.boot
   return false
 }
@@ -162,18 +171,14 @@ function reopen(record: SessionRecord): void {
 
 function precedes(
   close: Pick<CloseEvent, 'at' | 'reason'>,
-  closedAt: number,
+  closedAt: EpochMs,
   closedBy: FinalReason
 ): boolean {
   if (close.at !== closedAt) return close.at < closedAt
   return finalOrder.indexOf(close.reason) < finalOrder.indexOf(closedBy)
 }
 
-function newRecord(
-  { endpointId, sessionId }: { endpointId: string; sessionId: string },
-  transport: Transport,
-  at: number
-): SessionRecord {
+function newRecord({ endpointId, sessionId }: SessionIds, transport: Transport, at: EpochMs): SessionRecord {
   return {
     endpointId,
     sessionId,

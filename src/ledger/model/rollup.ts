@@ -1,8 +1,9 @@
-// Owns the arithmetic of counts and roll-ups: what the change of one row changes in them.
-import { MINUTE_MS, DAY_MS } from '../../util/time.js'
+// Owns the arithmetic of counts and roll-ups (pure): how the change of one session row changes them.
+import type { StoredId } from '../../mcp/stored-ids.js'
+import { DAY_MS, type EpochMs, MINUTE_MS } from '../../util/time.js'
 import type { SessionRecord } from './merge.js'
 
-/** Opens and closes within `[start, start + length)` of a minute or day. */
+/** What happened within one minute or day, `[start, start + length)`. */
 export interface Bucket {
   opened: number
   closed: number
@@ -13,18 +14,18 @@ export interface Bucket {
 /** What a transaction adds to one endpoint's count and roll-ups. */
 export interface EndpointDelta {
   connectNum: number
-  /** Sessions that it did not have before, open or closed. */
+  /** Sessions that the endpoint did not have before, open or closed. */
   openedNum: number
-  /** By the epoch ms at which the minute or day starts. */
-  minutes: Map<number, Bucket>
-  days: Map<number, Bucket>
+  /** By the instant at which the minute or day (UTC) starts. */
+  minutes: Map<EpochMs, Bucket>
+  days: Map<EpochMs, Bucket>
 }
 
 type Span = Pick<SessionRecord, 'endpointId' | 'connectAt' | 'disconnectAt' | 'reason'>
 
 /** Sums the differences between rows before and after a transaction, by endpoint. */
 export class RollupDelta {
-  readonly endpoints = new Map<string, EndpointDelta>()
+  readonly endpoints = new Map<StoredId, EndpointDelta>()
 
   /** Adds the change of one row; `undefined` where there is none before (a new row) or after (a deleted one). */
   change(before: Span | undefined, after: Span | undefined): void {
@@ -41,7 +42,7 @@ export class RollupDelta {
   }
 
   /** What is summed so far for one endpoint; may be added to. */
-  endpoint(endpointId: string): EndpointDelta {
+  endpoint(endpointId: StoredId): EndpointDelta {
     let delta = this.endpoints.get(endpointId)
     if (!delta)
       this.endpoints.set(
@@ -52,7 +53,7 @@ export class RollupDelta {
   }
 }
 
-function addTo(delta: EndpointDelta, at: number, field: 'opened' | 'closed', sign: 1 | -1): void {
+function addTo(delta: EndpointDelta, at: EpochMs, field: 'opened' | 'closed', sign: 1 | -1): void {
   const net = field === 'opened' ? sign : -sign
   for (const [buckets, lengthMs] of [
     [delta.minutes, MINUTE_MS],
@@ -65,14 +66,15 @@ function addTo(delta: EndpointDelta, at: number, field: 'opened' | 'closed', sig
   }
 }
 
-export function bucketAt(buckets: Map<number, Bucket>, start: number): Bucket {
+/** The bucket that starts at `start`; made, all zeros, if there is none. */
+export function bucketAt(buckets: Map<EpochMs, Bucket>, start: EpochMs): Bucket {
   let bucket = buckets.get(start)
   if (!bucket) buckets.set(start, (bucket = { opened: 0, closed: 0, netAtStart: 0 }))
   return bucket
 }
 
-/** The start of the minute or day that holds `at`. */
-export const floorTo = (at: number, lengthMs: number): number => Math.floor(at / lengthMs) * lengthMs
+/** The start of the minute or day (UTC) that holds `at`: the multiple of `lengthMs` at or before it. */
+export const floorTo = (at: EpochMs, lengthMs: number): EpochMs => Math.floor(at / lengthMs) * lengthMs
 
 /**
  * The class of a closed session's duration: floor(log4(ms)); an open one is in `OPEN_CLASS`. Sessions of class c that
@@ -87,11 +89,13 @@ export function durationClass({ connectAt, disconnectAt, reason }: Omit<Span, 'e
   return c
 }
 
+/** The duration class of open sessions. */
 export const OPEN_CLASS = -1
-/** Reaches 4^21 ms = 139 years. */
+/** The longest duration class; it reaches to 4^21 ms = 139 years. */
 export const LONGEST_CLASS = 20
 
 /** The duration in ms that every session of a class stays below. */
 export const classReachMs = (c: number): number => 4 ** (c + 1)
 
+/** The duration classes of closed sessions. */
 export const closedClasses: readonly number[] = Array.from({ length: LONGEST_CLASS + 1 }, (_, c) => c)

@@ -1,33 +1,47 @@
-// Owns the MySQL side of the database port: the pool of @fastify/mysql, transactions, and retries the server asks for.
+// Owns the MySQL side of the database port: its SQL dialect, the pool of @fastify/mysql, transactions, and the retries that
+// the server asks for.
 import fastifyMysql from '@fastify/mysql'
 import Fastify from 'fastify'
 import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
+import { codeOf } from '../../util/errors.js'
 import { upgrade } from '../sql/schema/upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
 import { lockSchema, schemaEditor } from './mysql-schema.js'
 
+/** Chosen: a server within reach answers in milliseconds, and the shipper tries again after a failure. */
 const CONNECT_TIMEOUT_MS = 5_000
+/** Chosen: the shipper and the maintenance need one each, the others are for queries; a fleet must fit the server's limit. */
 const MAX_CONNECTIONS = 10
+/** Chosen: enough for the shipper and the maintenance; connections beyond that are closed when they are idle. */
 const MAX_IDLE_CONNECTIONS = 2
-/** A server that is frozen, or a network that swallows everything, is a failure after this time. */
+/** A server that hangs, or a network that drops everything, counts as a failure after this time. */
 const STATEMENT_TIMEOUT_MS = 30_000
-/** A process that is frozen inside a transaction holds its locks no longer than this: a good deal less than any lease. */
+/**
+ * The server's `wait_timeout`: a process that hangs inside a transaction holds its locks no longer than this. It must be a
+ * good deal less than any lease.
+ */
 const MAX_SILENCE_S = 3
+/** `wait_timeout` of the connection that upgrades the tables: a day, for the change of a big table takes its time. */
 const SCHEMA_SILENCE_S = 86_400
+/** How long one start waits for the upgrade by another instance before it fails and tries again. Chosen. */
 const SCHEMA_LOCK_WAIT_S = 10
+/** The pool closes an idle connection after this time: half of `MAX_SILENCE_S`, so that the pool is first. */
 const POOL_IDLE_MS = 1_500
+/** Statements prepared at once on each connection; chosen well above the number of texts that the ledger writes. */
 const MAX_PREPARED_STATEMENTS = 500
+/** Attempts of one transaction. Chosen: a deadlock that comes back so often is worth an error. */
 const MAX_ATTEMPTS = 10
 
-/** Deadlock; lock wait timeout; MariaDB's "record has changed since last read". */
-const RETRY_CODES = new Set(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD'])
+/** The errors after which a transaction is repeated: deadlock, lock wait timeout, MariaDB's "record has changed since last read". */
+const RETRY_CODES = new Set<string | undefined>(['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD'])
 
-/** The earliest instant of DATETIME. */
+/** The earliest instant of DATETIME (MySQL 8.0 reference manual, "The DATE, DATETIME, and TIMESTAMP Types"). */
 const EARLIEST = Date.UTC(1000, 0, 1)
 
 const isoTime = (at: number): string =>
   new Date(Math.max(at, EARLIEST)).toISOString().slice(0, 23).replace('T', ' ')
 
+/** The SQL dialect of MySQL and MariaDB. */
 export const mysqlDialect: Dialect = {
   time: isoTime,
   epochMs: column => `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) DIV 1000`,
@@ -44,7 +58,10 @@ export const mysqlDialect: Dialect = {
   }
 }
 
-/** A ledger in MySQL 8.0+ or MariaDB 10.6+. `url`: `mysql://user:password@host:port/database`. Connects when first used. */
+/**
+ * A ledger in MySQL 8.0+ or MariaDB 10.6+. `url`: `mysql://user:password@host:port/database`. It connects when it is first
+ * used, and again after a failure. Its methods throw the errors of mysql2; `migrate` also throws `SchemaLockedError`.
+ */
 export function openMysql(url: string): Database {
   let connecting: Promise<Pool & { end(): Promise<void> }> | undefined
   const pool = async (): Promise<Pool> => {
@@ -66,7 +83,7 @@ export function openMysql(url: string): Database {
       connection.release()
       return value
     } catch (error) {
-      // The transaction's state is unknown: the connection goes, and with it all that was not committed.
+      // The transaction's state is unknown. Closing the connection rolls back all that was not committed.
       connection.destroy()
       throw error
     }
@@ -81,12 +98,11 @@ export function openMysql(url: string): Database {
             work
           )
         } catch (error) {
-          if (attempt === MAX_ATTEMPTS || !RETRY_CODES.has((error as { code?: string }).code ?? ''))
-            throw error
+          if (attempt === MAX_ATTEMPTS || !RETRY_CODES.has(codeOf(error))) throw error
         }
       }
     },
-    // The snapshot is taken by the first statement. Not all of MySQL's kin know WITH CONSISTENT SNAPSHOT.
+    // The first statement takes the snapshot. Not all databases of MySQL's family know WITH CONSISTENT SNAPSHOT.
     read: work =>
       transaction(['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION READ ONLY'], work),
     async migrate() {
@@ -94,7 +110,7 @@ export function openMysql(url: string): Database {
       try {
         const all = async (text: string, params: readonly Param[] = []): Promise<Row[]> =>
           (await connection.query<RowDataPacket[]>(text, [...params]))[0]
-        // A change of a big table takes its time, and the lock lives as long as its connection.
+        // The lock lives as long as its connection.
         await all(`SET SESSION wait_timeout = ${SCHEMA_SILENCE_S}`)
         await lockSchema(all, SCHEMA_LOCK_WAIT_S)
         await upgrade({ ...schemaEditor(all), write: database.write })
@@ -119,7 +135,7 @@ async function connect(url: string): Promise<Pool> {
       dateStrings: true,
       connectTimeout: CONNECT_TIMEOUT_MS,
       connectionLimit: MAX_CONNECTIONS,
-      // Fewer than all: only then does the pool close idle ones.
+      // Less than connectionLimit: only then does mysql2 close idle connections.
       maxIdle: MAX_IDLE_CONNECTIONS,
       idleTimeout: POOL_IDLE_MS,
       enableKeepAlive: true,
@@ -131,7 +147,7 @@ async function connect(url: string): Promise<Pool> {
   }
   const pool = (host as unknown as { mysql: { pool: Pool } }).mysql.pool
   pool.pool.on('connection', connection => {
-    // A connection that breaks tells whoever uses it; one that nobody uses must not end the process.
+    // Whoever uses a connection gets its error; the error of one that nobody uses must not end the process.
     connection.on('error', () => undefined)
     connection.query(`SET SESSION wait_timeout = ${MAX_SILENCE_S}, time_zone = '+00:00'`, () => undefined)
   })

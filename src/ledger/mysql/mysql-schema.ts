@@ -1,27 +1,32 @@
 // Owns the MySQL side of the schema: what information_schema tells of the tables, and the statements that change them.
+import { TurnstileError } from '../../util/errors.js'
 import type { Column, Key } from '../sql/schema/declared-schema.js'
 import type { FoundTable, SchemaEditor } from '../sql/schema/upgrade.js'
 import type { Param, Row } from '../sql/sql-database.js'
 
+/** The comment of a table whose upgrade is under way, or was cut short. */
 const UNFINISHED = 'An upgrade is under way.'
-/** Within the longest name of a lock, 64 characters. */
+/** One lock for each database. The hash keeps the name within MySQL's limit of 64 characters (GET_LOCK). */
 const LOCK = "CONCAT('turnstile ', MD5(DATABASE()))"
 
 type All = (text: string, params?: readonly Param[]) => Promise<Row[]>
 
-/** Another proxy is changing the tables. */
-export class SchemaLockedError extends Error {
+/** Another instance is changing the tables; the caller tries again later. */
+export class SchemaLockedError extends TurnstileError {
   readonly code = 'TURNSTILE_SCHEMA_LOCKED'
 }
 
-/** Until the connection behind `all` ends, no other proxy gets this lock. Throws `SchemaLockedError`. */
+/**
+ * Takes the lock for changing tables; no other instance gets it until the connection behind `all` ends. Throws
+ * `SchemaLockedError` if another instance holds it for `waitS` seconds.
+ */
 export async function lockSchema(all: All, waitS: number): Promise<void> {
   const [row] = await all(`SELECT GET_LOCK(${LOCK}, ?) AS locked`, [waitS])
   if (Number(row?.locked) !== 1)
-    throw new SchemaLockedError('another proxy is upgrading the tables; this one waits for it')
+    throw new SchemaLockedError('another instance is upgrading the tables; this one waits until it is done')
 }
 
-/** `all`: on the connection that holds the lock, without a limit of time. */
+/** Reads and changes the tables. `all` runs on the connection that holds the lock, and has no time limit. */
 export function schemaEditor(all: All): Pick<SchemaEditor, 'find' | 'create' | 'alter'> {
   const ofSchema = (columns: string, from: string, end = ''): Promise<Row[]> =>
     all(

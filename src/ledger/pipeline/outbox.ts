@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type Libsql from 'libsql'
 import type { LedgerEvent } from '../../sessions/events.js'
-import { openFile } from '../sqlite/sqlite-file.js'
+import { codeOf } from '../../util/errors.js'
+import { DatabaseFileError, openFile } from '../sqlite/sqlite-file.js'
 import type { InstanceIdentity, OutboxEntry } from '../store-port.js'
 
 const schema = `
@@ -157,7 +158,7 @@ function openLocked(path: string): Libsql.Database {
       'BEGIN IMMEDIATE; COMMIT'
     ])
   } catch (error) {
-    if ((error as { code?: string }).code !== 'SQLITE_BUSY') throw error
+    if (!(error instanceof DatabaseFileError) || codeOf(error.cause) !== 'SQLITE_BUSY') throw error
     throw new OutboxLockedError(
       `${path} is in use by another process: give each proxy a --data-dir of its own`
     )

@@ -1,14 +1,14 @@
 // Owns reading and writing session rows of endpoint_logs_v2: one table of columns for both ways.
-import { sessionKey } from '../../mcp/stored-ids.js'
+import { type SessionIds, sessionKey, type StoredId } from '../../mcp/stored-ids.js'
 import type { SessionRecord } from '../model/merge.js'
 import { durationClass } from '../model/rollup.js'
 import type { SessionRow } from '../store-port.js'
-import { type Dialect, type Param, type Row, type Sql } from './sql-database.js'
+import type { Dialect, Param, Row, Sql } from './sql-database.js'
 import { insertMany, marks, runs } from './statements.js'
 
 const KEY = ['session_id', 'endpoint_id']
 
-/** Column, property, and whether it is an instant. */
+/** Column, property, and whether it is an instant. To add a column: name it here, in `SessionRecord` and in schema.sql. */
 const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, 'time'?])[] = [
   ['session_id', 'sessionId'],
   ['endpoint_id', 'endpointId'],
@@ -34,18 +34,19 @@ const names = columns.map(([name]) => name)
 const written = [...names, 'duration_class']
 const changing = written.filter(name => !KEY.includes(name))
 
-/** What a SELECT for `readRow` lists. */
+/** The columns that a SELECT must list for `readRow`. */
 export const ROW_COLUMNS = ['id', ...names].join(', ')
 
+/** The record of a row that was selected with `ROW_COLUMNS`. */
 export function readRow(row: Row): SessionRecord & SessionRow {
   const entries = columns.map(([name, property]) => [property, row[name]])
   return { id: row.id, ...Object.fromEntries(entries) } as SessionRecord & SessionRow
 }
 
-/** The rows with these session ids, by `sessionKey`. */
+/** The rows with these session ids, of whichever endpoint, by `sessionKey`. */
 export async function loadRows(
   sql: Sql,
-  sessionIds: readonly string[]
+  sessionIds: readonly StoredId[]
 ): Promise<Map<string, SessionRow & SessionRecord>> {
   const records = new Map<string, SessionRow & SessionRecord>()
   for (const ids of runs(sessionIds)) {
@@ -55,7 +56,7 @@ export async function loadRows(
   return records
 }
 
-/** The records that a condition picks. */
+/** The records for which a condition holds; `params` are bound in it. */
 export async function selectRecords(
   sql: Sql,
   where: string,
@@ -64,7 +65,7 @@ export async function selectRecords(
   return (await sql.all(`SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE ${where}`, params)).map(readRow)
 }
 
-/** Writes records: changed ones by the id of their row, which spares the search for it, new ones by their key. */
+/** Writes records: changed ones by the id of their row, which is the cheaper key, new ones by their ids of endpoint and session. */
 export async function saveRecords(sql: Sql, records: readonly SessionRecord[]): Promise<void> {
   const rowOf = (record: SessionRecord): Param[] => [
     ...columns.map(column => bound(sql.dialect, record, column)),
@@ -77,7 +78,8 @@ export async function saveRecords(sql: Sql, records: readonly SessionRecord[]): 
   await write(KEY, written, records.filter(({ id }) => id === undefined).map(rowOf))
 }
 
-export async function deleteRecords(sql: Sql, records: readonly SessionRecord[]): Promise<void> {
+/** Deletes the rows of these sessions. */
+export async function deleteRecords(sql: Sql, records: readonly SessionIds[]): Promise<void> {
   for (const { sessionId, endpointId } of records) {
     await sql.run('DELETE FROM endpoint_logs_v2 WHERE session_id = ? AND endpoint_id = ?', [
       sessionId,

@@ -1,7 +1,9 @@
-// Owns the database port: transactions and the few places where SQL dialects differ.
-/** What may be bound to a `?`. Nothing is ever written into SQL text. */
+// Owns the database port: transactions, and `Dialect`: all that differs by SQL dialect. The two dialects are in
+// mysql/mysql-database.ts and sqlite/sqlite-database.ts; every other statement is written once, for both.
+
+/** What may be bound to a `?`. Values of queries and events are bound, never written into SQL text. */
 export type Param = string | number | null
-/** A row by column name; times come as epoch ms. */
+/** A row by column name; time columns come as epoch milliseconds. */
 export type Row = Readonly<Record<string, string | number | null>>
 
 /** Statements inside one transaction, and the dialect in which to write them. */
@@ -11,22 +13,24 @@ export interface Sql {
   run(statement: string, params?: readonly Param[]): Promise<void>
 }
 
+/** What differs by SQL dialect. */
 export interface Dialect {
-  /** The bound form of an instant, in epoch ms, for a time column. */
+  /** The bound form of an instant, in epoch milliseconds, for a time column. */
   time: (at: number) => Param
   /** SQL for the epoch milliseconds of a time column. */
   epochMs: (column: string) => string
   /**
-   * A SELECT of each `endpoint_id` and its `net` (opens less closes) in a roll-up table, `start_at` from one bound
-   * instant until before another.
+   * A SELECT of each `endpoint_id` and its `net` (opens less closes) in a roll-up table. Its two parameters bound the
+   * range: `start_at` from the first instant until before the second.
    */
   netByEndpoint: (table: string) => string
   /** Ends a SELECT whose rows the transaction is about to change. */
   forUpdate: string
-  /** Ends an INSERT: in a row that has this key already, set these columns and add to those (none: leave it alone). */
+  /** Ends an INSERT: in a row that has this key already, set the columns `set` and add to the columns `add`. */
   onConflict: (key: readonly string[], set: readonly string[], add: readonly string[]) => string
 }
 
+/** A database that holds a ledger. Its methods throw what the database's client throws. */
 export interface Database {
   /** Runs `work` in one transaction; may run it again when the database asks for a retry (deadlock, lock timeout). */
   write: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>

@@ -1,17 +1,20 @@
-// Owns the SQLite side of the database port: one libsql connection, its statements and transactions.
+// Owns the SQLite side of the database port: its SQL dialect, and one libsql connection with its statements and transactions.
 import type Libsql from 'libsql'
 import { upgrade } from '../sql/schema/upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
 import { openFile } from './sqlite-file.js'
 import { schemaEditor } from './sqlite-schema.js'
 
+/** Statements kept prepared; chosen well above the number of texts that the ledger writes. */
 const MAX_PREPARED_STATEMENTS = 500
+/** How long a statement waits while another process or thread writes the file. Chosen: no transaction of ours takes as long. */
 const BUSY_TIMEOUT_MS = 10_000
 
+/** The SQL dialect of SQLite. */
 const sqliteDialect: Dialect = {
   time: at => at,
   epochMs: column => column,
-  // Endpoint by endpoint: to group a range of time SQLite sorts it, which takes five times as long.
+  // Endpoint by endpoint: to group a range of time, SQLite sorts it, which takes five times as long.
   netByEndpoint: table =>
     `SELECT endpoint_id, (SELECT SUM(opened - closed) FROM ${table} AS r WHERE r.endpoint_id = c.endpoint_id AND start_at >= ? AND start_at < ?) AS net FROM endpoint_connections_v2 AS c`,
   forUpdate: '',
@@ -26,8 +29,9 @@ const sqliteDialect: Dialect = {
 }
 
 /**
- * Opens a database file, and makes it and its directory if need be. Blocks its thread while a statement runs, so it
- * belongs in a worker. Commits outlive the process, not a power cut (WAL, synchronous = NORMAL).
+ * Opens a database file; makes it and its directory if they do not exist. It blocks its thread while a statement runs, so
+ * it belongs in a worker thread. Commits outlive the process, but the last ones may not outlive a power cut (WAL,
+ * synchronous = NORMAL). Throws `DatabaseFileError`; its methods throw the errors of libsql.
  */
 export function openSqlite(path: string): Database {
   const connection = openFile(path, [
@@ -54,7 +58,7 @@ export function openSqlite(path: string): Database {
     }
   }
 
-  // One connection holds one transaction: they run one after the other.
+  // A connection holds one transaction at a time, so they run one after the other.
   let last: Promise<unknown> = Promise.resolve()
   const transaction = <T>(begin: string, work: (sql: Sql) => Promise<T>): Promise<T> => {
     const result = last.then(async () => {

@@ -1,14 +1,18 @@
-// Owns the form in which a series passes from thread to thread: objects cost the receiving one ten times as much.
+// Owns the form in which a series passes from thread to thread: as objects, the points would cost the receiving thread ten
+// times as much.
+import type { StoredId } from '../../mcp/stored-ids.js'
 import type { SeriesPoint } from '../store-port.js'
 
-/** Points in order: runs of one endpoint, and five numbers each. */
+/** Points in order: how many follow each other of one endpoint, and five numbers for each point. */
 export interface PackedPoints {
-  runs: { endpointId: string; points: number }[]
+  runs: { endpointId: StoredId; points: number }[]
   numbers: Float64Array
 }
 
+/** `time`, `connectNum`, `opened`, `closed`, `peak` (NaN: null). */
 const NUMBERS = 5
 
+/** The packed form of points. */
 export function pack(points: readonly SeriesPoint[]): PackedPoints {
   const runs: PackedPoints['runs'] = []
   const numbers = new Float64Array(points.length * NUMBERS)
@@ -26,6 +30,7 @@ export function pack(points: readonly SeriesPoint[]): PackedPoints {
   return { runs, numbers }
 }
 
+/** The points that `pack` packed. */
 export function unpack({ runs, numbers }: PackedPoints): SeriesPoint[] {
   const unpacked: SeriesPoint[] = []
   let i = 0

@@ -1,9 +1,12 @@
-// Owns the SQLite side of the schema: the tables of schema.sql with times as epoch milliseconds.
+// Owns the SQLite side of the schema: the tables of schema.sql, with times as epoch milliseconds.
 import type Libsql from 'libsql'
 import type { Column, Key, Table } from '../sql/schema/declared-schema.js'
 import type { FoundTable, SchemaEditor } from '../sql/schema/upgrade.js'
 
-/** Within a transaction of the caller: what is cut short leaves no trace, so no table is ever found unfinished. */
+/**
+ * Reads and changes the tables within the caller's transaction: an upgrade that is cut short leaves no trace, so no table
+ * is ever found unfinished.
+ */
 export function schemaEditor(connection: Libsql.Database): Pick<SchemaEditor, 'find' | 'create' | 'alter'> {
   const pragma = (name: string, of: string) =>
     connection.prepare(`PRAGMA ${name}(${of})`).all() as Record<string, string | number>[]

@@ -1,21 +1,24 @@
-// Owns the figures for metrics: open sessions now, of few endpoints by name, and whether counts and rows agree.
+// Owns what the metrics tell of open sessions: how many there are now, by endpoint for a few named ones, and whether counts
+// and rows agree.
+import type { StoredId } from '../../../mcp/stored-ids.js'
 import type { Transport } from '../../../mcp/transports.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
 import type { Census } from '../../store-port.js'
-import { type Database } from '../sql-database.js'
+import type { Database } from '../sql-database.js'
 import { marks } from '../statements.js'
 
-/** The endpoints with the most open sessions. */
-export async function busiest(db: Database, { limit }: { limit: number }): Promise<string[]> {
+/** `StoreReader.busiest`. */
+export async function busiest(db: Database, { limit }: { limit: number }): Promise<StoredId[]> {
   const statement = 'SELECT endpoint_id FROM endpoint_connections_v2 ORDER BY connect_num DESC, id LIMIT ?'
   const rows = await db.read(sql => sql.all(statement, [String(limit)]))
-  return rows.map(row => row.endpoint_id as string)
+  return rows.map(row => row.endpoint_id as StoredId)
 }
 
-/** Reads the index of open sessions alone. */
-export async function census(db: Database, { named }: { named: readonly string[] }): Promise<Census> {
-  const label = `CASE WHEN endpoint_id IN (${marks(Math.max(named.length, 1))}) THEN endpoint_id END AS label`
-  const params = named.length === 0 ? [''] : named
+/** `StoreReader.census`. It reads nothing but the index of open sessions and the counts. */
+export async function census(db: Database, { named }: { named: readonly StoredId[] }): Promise<Census> {
+  // A list in SQL has one item at least; no id equals NULL.
+  const params = named.length === 0 ? [null] : named
+  const label = `CASE WHEN endpoint_id IN (${marks(params.length)}) THEN endpoint_id END AS label`
   const [rows, counted] = await db.read(async sql => [
     await sql.all(
       `SELECT ${label}, transport_type, COUNT(*) AS open_num FROM endpoint_logs_v2 WHERE duration_class = ? GROUP BY label, transport_type`,
@@ -26,15 +29,15 @@ export async function census(db: Database, { named }: { named: readonly string[]
       params
     )
   ])
-  const off = new Map<string | null, number>()
-  const add = (endpointId: string | null, by: number): void =>
+  const off = new Map<StoredId | null, number>()
+  const add = (endpointId: StoredId | null, by: number): void =>
     void off.set(endpointId, (off.get(endpointId) ?? 0) + by)
   const open = rows.map(row => ({
-    endpointId: row.label as string | null,
+    endpointId: row.label as StoredId | null,
     transport: Number(row.transport_type) as Transport,
     openNum: Number(row.open_num)
   }))
   open.forEach(({ endpointId, openNum }) => add(endpointId, openNum))
-  counted.forEach(row => add(row.label as string | null, -Number(row.open_num)))
+  counted.forEach(row => add(row.label as StoredId | null, -Number(row.open_num)))
   return { open, drift: [...off.values()].reduce((sum, by) => sum + Math.abs(by), 0) }
 }

@@ -1,18 +1,23 @@
 // Owns the queries over session rows and counts. Their cost grows with the range asked for, not with the history.
+import type { StoredId } from '../../../mcp/stored-ids.js'
+import type { Transport } from '../../../mcp/transports.js'
 import { classReachMs, closedClasses, OPEN_CLASS } from '../../model/rollup.js'
 import type { SessionsQuery, EndpointCount, SessionRow, Totals } from '../../store-port.js'
 import { type Fragment, joined } from '../fragments.js'
 import { readRow, ROW_COLUMNS } from '../session-rows.js'
 import type { Database, Dialect, Sql } from '../sql-database.js'
 
+/** `StoreReader.connections`. */
 export async function connections(db: Database, query: SessionsQuery): Promise<SessionRow[]> {
   return await db.read(sql => readPage(sql, query))
 }
 
-export async function totals(db: Database, query: { endpointId?: string }): Promise<Totals> {
+/** `StoreReader.totals`. */
+export async function totals(db: Database, query: { endpointId?: StoredId }): Promise<Totals> {
   return await db.read(sql => readTotals(sql, query))
 }
 
+/** `StoreReader.snapshot`. */
 export async function snapshot(
   db: Database,
   query: SessionsQuery
@@ -24,8 +29,8 @@ export async function snapshot(
 }
 
 /**
- * The newest rows of each duration class, then of all: found in the index alone, and only those of the page are read
- * from the table.
+ * One page of rows. The newest rows of each duration class are found in the index alone, the newest of those make the
+ * page, and only the rows of the page are read from the table.
  */
 async function readPage(sql: Sql, query: SessionsQuery): Promise<SessionRow[]> {
   const classes = [
@@ -67,14 +72,16 @@ function connectedIn(dialect: Dialect, query: SessionsQuery, c: number): Fragmen
   return conditions
 }
 
-export async function session(db: Database, sessionId: string): Promise<SessionRow[]> {
+/** `StoreReader.session`. */
+export async function session(db: Database, sessionId: StoredId): Promise<SessionRow[]> {
   const statement = `SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE session_id = ? ORDER BY id DESC`
   return await db.read(async sql => (await sql.all(statement, [sessionId])).map(readRow))
 }
 
+/** `StoreReader.counts`. */
 export async function counts(
   db: Database,
-  { endpointId, transport }: { endpointId?: string; transport?: number }
+  { endpointId, transport }: { endpointId?: StoredId; transport?: Transport }
 ): Promise<EndpointCount[]> {
   const ofEndpoint = endpointId === undefined ? [] : [{ text: 'endpoint_id = ?', params: [endpointId] }]
   const countRows = async (sql: Sql, select: string, conditions: readonly Fragment[], end: string) => {
@@ -101,11 +108,11 @@ export async function counts(
         )
   ])
   const openOf = new Map((open ?? endpoints).map(row => [row.endpoint_id, Number(row.connect_num)]))
-  const ids = endpointId === undefined ? endpoints.map(row => row.endpoint_id as string) : [endpointId]
+  const ids = endpointId === undefined ? endpoints.map(row => row.endpoint_id as StoredId) : [endpointId]
   return ids.map(id => ({ endpointId: id, connectNum: openOf.get(id) ?? 0 }))
 }
 
-async function readTotals(sql: Sql, { endpointId }: { endpointId?: string }): Promise<Totals> {
+async function readTotals(sql: Sql, { endpointId }: { endpointId?: StoredId }): Promise<Totals> {
   const where = endpointId === undefined ? '' : ' WHERE endpoint_id = ?'
   const [row] = await sql.all(
     `SELECT SUM(connect_num) AS connect_num, SUM(opened_num) AS opened_num FROM endpoint_connections_v2${where}`,

@@ -1,26 +1,28 @@
-// Owns the minute series: read from the roll-ups (peaks from the sessions) on one snapshot, then told in chunks.
-import { DAY_MS, MINUTE_MS } from '../../../util/time.js'
+// Owns the minute series: read from the roll-ups (the peaks from the sessions) on one snapshot, then yielded in chunks.
+import type { StoredId } from '../../../mcp/stored-ids.js'
+import { DAY_MS, type EpochMs, MINUTE_MS } from '../../../util/time.js'
 import { classReachMs, closedClasses, floorTo, OPEN_CLASS } from '../../model/rollup.js'
 import type { SeriesPoint, SeriesQuery } from '../../store-port.js'
 import { type Fragment, joined } from '../fragments.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql-database.js'
 import { rowsFrom } from '../write/retention.js'
 
+/** Points in one chunk; chosen so that whoever turns a chunk into JSON holds its event loop for a few milliseconds. */
 const CHUNK_POINTS = 1_000
-/** After every roll-up. */
+/** Later than every roll-up, and within what DATETIME can hold. */
 const FOREVER = Date.UTC(9999, 0, 1)
-/** Rows that are read and turned into numbers at a time, so that no answer holds the event loop for long. */
+/** Rows read and turned into numbers at a time; chosen so that one result never holds the event loop for long. */
 const SLICE_ROWS = 10_000
-/** More opens and closes at a time, as each look for them passes by sessions of other times. */
+/** Opens and closes read at a time: more than rows, because each such query also passes sessions of other times. */
 const SLICE_EVENTS = 40_000
 
-/** What one snapshot says of one endpoint: its level just before the range, and the minutes in which it changed. */
+/** What one snapshot holds of one endpoint: its level just before the range, and the minutes in which it changed. */
 interface EndpointSeries {
   /** Sessions open just before `start`. */
   level: number
-  /** By their start, in epoch ms. */
-  minutes: Map<number, Minute>
-  /** The instant (epoch ms) of each open, and less than zero of each close; in no order. Empty where no peak is wanted. */
+  /** By the instant at which they start. */
+  minutes: Map<EpochMs, Minute>
+  /** The instant of each open, and the negative instant of each close, in no order. Empty where no peak is wanted. */
   events: number[]
 }
 
@@ -32,9 +34,10 @@ interface Minute {
 
 const UNCHANGED: Minute = { opened: 0, closed: 0, netAtStart: 0 }
 
+/** `StoreReader.series`. */
 export async function* series(db: Database, query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {
   const { endpoints, peaks } = await db.read(async sql => {
-    // Of a time whose rows may be deleted, no peak can be told.
+    // Where rows of that time may be deleted, nobody knows the peak.
     const peaks = query.peak && (await rowsFrom(sql)) <= query.start
     return { endpoints: await load(sql, { ...query, peak: peaks }), peaks }
   })
@@ -57,14 +60,14 @@ export async function* series(db: Database, query: SeriesQuery): AsyncGenerator<
   if (chunk.length > 0) yield chunk
 }
 
-async function load(sql: Sql, query: SeriesQuery): Promise<Map<string, EndpointSeries>> {
+async function load(sql: Sql, query: SeriesQuery): Promise<Map<StoredId, EndpointSeries>> {
   const { dialect } = sql
   const end = query.end + MINUTE_MS
-  const endpoints = new Map<string, EndpointSeries>()
-  const find = (row: Row): EndpointSeries => endpoints.get(query.endpointId ?? (row.endpoint_id as string))!
-  const add = (endpointId: string, level: number) =>
+  const endpoints = new Map<StoredId, EndpointSeries>()
+  const find = (row: Row): EndpointSeries => endpoints.get(query.endpointId ?? (row.endpoint_id as StoredId))!
+  const add = (endpointId: StoredId, level: number) =>
     endpoints.set(endpointId, { level, minutes: new Map(), events: [] })
-  const addNet = async (sign: 1 | -1, table: string, from: number, before: number): Promise<void> => {
+  const addNet = async (sign: 1 | -1, table: string, from: EpochMs, before: EpochMs): Promise<void> => {
     const { text, params } = net(dialect, table, query.endpointId, from, before)
     for (const row of await sql.all(text, params)) find(row).level += sign * Number(row.net)
   }
@@ -75,7 +78,7 @@ async function load(sql: Sql, query: SeriesQuery): Promise<Map<string, EndpointS
     `SELECT endpoint_id, connect_num FROM endpoint_connections_v2 WHERE ${counts.text} ORDER BY endpoint_id`,
     counts.params
   )) {
-    add(row.endpoint_id as string, Number(row.connect_num))
+    add(row.endpoint_id as StoredId, Number(row.connect_num))
   }
   // Back from now: by whole days, then by minutes, from whichever end of its day is nearer to the start.
   const day = floorTo(query.start, DAY_MS)
@@ -105,10 +108,10 @@ async function load(sql: Sql, query: SeriesQuery): Promise<Map<string, EndpointS
   return endpoints
 }
 
-const of = (endpointId: string | undefined): Fragment =>
+const of = (endpointId: StoredId | undefined): Fragment =>
   endpointId === undefined ? { text: '1 = 1', params: [] } : { text: 'endpoint_id = ?', params: [endpointId] }
 
-const within = ({ time }: Dialect, from: number, before: number): Fragment => ({
+const within = ({ time }: Dialect, from: EpochMs, before: EpochMs): Fragment => ({
   text: 'start_at >= ? AND start_at < ?',
   params: [time(from), time(before)]
 })
@@ -117,9 +120,9 @@ const within = ({ time }: Dialect, from: number, before: number): Fragment => ({
 function net(
   dialect: Dialect,
   table: string,
-  endpointId: string | undefined,
-  from: number,
-  before: number
+  endpointId: StoredId | undefined,
+  from: EpochMs,
+  before: EpochMs
 ): Fragment {
   const range = within(dialect, from, before)
   if (endpointId === undefined) return { text: dialect.netByEndpoint(table), params: range.params }
@@ -131,20 +134,25 @@ function net(
 }
 
 /** The minutes of a range in which something opened or closed. */
-function changes(dialect: Dialect, endpointId: string | undefined, from: number, before: number): Fragment {
+function changes(
+  dialect: Dialect,
+  endpointId: StoredId | undefined,
+  from: EpochMs,
+  before: EpochMs
+): Fragment {
   const where = joined([of(endpointId), within(dialect, from, before)], ' AND ')
   const columns = `${named(endpointId)}${dialect.epochMs('start_at')} AS ms, opened, closed, net_at_start`
   return { text: `SELECT ${columns} FROM endpoint_minutes_v2 WHERE ${where.text}`, params: where.params }
 }
 
-const named = (endpointId: string | undefined): string => (endpointId === undefined ? 'endpoint_id, ' : '')
+const named = (endpointId: StoredId | undefined): string => (endpointId === undefined ? 'endpoint_id, ' : '')
 
 /** Ranges that cover `[start, end)`, each of whole minutes with about `SLICE_EVENTS` opens and closes. */
 function* eventSlices(
-  start: number,
-  end: number,
+  start: EpochMs,
+  end: EpochMs,
   endpoints: Iterable<EndpointSeries>
-): Generator<[from: number, before: number]> {
+): Generator<[from: EpochMs, before: EpochMs]> {
   const eventsOf = new Map<number, number>()
   for (const { minutes } of endpoints) {
     for (const [time, { opened, closed }] of minutes)
@@ -160,12 +168,12 @@ function* eventSlices(
   if (events > 0) yield [from, end]
 }
 
-/** The opens and closes of a range, of one endpoint or of each: their epoch ms, those of closes less than zero. */
+/** The instants of the opens and closes of a range, of one endpoint or of each; those of closes are negative. */
 function opensAndCloses(
   dialect: Dialect,
-  endpointId: string | undefined,
-  start: number,
-  end: number
+  endpointId: StoredId | undefined,
+  start: EpochMs,
+  end: EpochMs
 ): Fragment {
   const [from, to] = [dialect.time(start), dialect.time(end)]
   const events = (event: string, c: number, text: string, params: readonly Param[]): Fragment => {
@@ -193,10 +201,11 @@ function opensAndCloses(
 }
 
 /**
- * Answers, for minute after minute, the highest level after any instant before `end` that it did not look at yet, all
- * opens and closes of an instant taken together; `level`: the one just before the minute.
+ * Returns a function to be called for one minute after the other, with the level just before the minute and the end of
+ * the minute. It returns the highest level within that minute (-Infinity where nothing happened); the opens and closes of
+ * one instant are taken together.
  */
-function highestLevels(events: readonly number[]): (level: number, end: number) => number {
+function highestLevels(events: readonly number[]): (level: number, end: EpochMs) => number {
   // Numbers in the order of time: without a comparison function they are sorted several times as fast.
   const sorted = Float64Array.from(events, event => (event > 0 ? 2 * event + 1 : -2 * event)).sort()
   let i = 0

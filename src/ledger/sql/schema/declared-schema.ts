@@ -1,8 +1,9 @@
-// Owns the shape of the tables: schema.sql, read in the form in which it is written, one column or key a line.
+// Owns the shape of the tables: schema.sql is read line by line; each line of a table is one column or one key.
 import { readFileSync } from 'node:fs'
 
 const SCHEMA_FILE = new URL('../../../../../schema.sql', import.meta.url)
 
+/** A column of schema.sql. */
 export interface Column {
   name: string
   /** Such as `VARCHAR(255)`. */
@@ -10,17 +11,20 @@ export interface Column {
   nullable: boolean
   /** SQL of its default value. */
   default: string | undefined
+  /** Undefined: that of the database. */
   collation: string | undefined
   /** The whole line, as MySQL understands it. */
   definition: string
 }
 
+/** A key of schema.sql other than the primary one. */
 export interface Key {
   name: string
   unique: boolean
   columns: readonly string[]
 }
 
+/** A table of schema.sql. */
 export interface Table {
   name: string
   columns: readonly Column[]
@@ -28,7 +32,7 @@ export interface Table {
   keys: readonly Key[]
 }
 
-/** The tables of schema.sql, in its order. */
+/** The tables of schema.sql, in its order. Throws what `readFileSync` throws. */
 export function readSchema(): Table[] {
   const text = readFileSync(SCHEMA_FILE, 'utf8')
   return Array.from(

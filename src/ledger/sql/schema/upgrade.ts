@@ -1,18 +1,22 @@
-// Owns the way from whatever tables are there to those of schema.sql: what is missing is added, no row is lost.
+// Owns the upgrade of whatever tables are found to those of schema.sql: what is missing is added, no row is lost.
 // To change the schema, change schema.sql: a new column needs NULL, a DEFAULT, or an entry in `fills` here.
+import type { StoredId } from '../../../mcp/stored-ids.js'
+import { epochNow } from '../../../util/time.js'
 import { classReachMs, closedClasses, LONGEST_CLASS, OPEN_CLASS } from '../../model/rollup.js'
 import type { Database, Dialect } from '../sql-database.js'
 import { repair } from '../write/check.js'
 import { type Column, type Key, readSchema, type Table } from './declared-schema.js'
 
+/** Rows filled in one transaction, by their ids: chosen so that a big table is not locked at once. */
 const BATCH_IDS = 10_000
 const SESSIONS = 'endpoint_logs_v2'
-/** Can be computed again from the sessions. */
+/** Tables that can be computed again from the sessions. */
 const DERIVED = ['endpoint_connections_v2', 'endpoint_minutes_v2', 'endpoint_days_v2']
 
+/** SQL: whether an old row has an end that is final, not presumed. */
 const IS_FINAL = "disconnect_at > connect_at AND COALESCE(reason, 'gone') NOT IN ('idle', 'lost')"
 
-/** What old sessions get in columns that came later. */
+/** SQL of what old sessions get in columns that were added later. */
 const fills: Record<string, (dialect: Dialect) => string> = {
   reason: () => "CASE WHEN disconnect_at > connect_at THEN 'gone' END",
   duration_class: classOfRow,
@@ -23,36 +27,39 @@ const fills: Record<string, (dialect: Dialect) => string> = {
   closed_by: () => `CASE WHEN ${IS_FINAL} THEN COALESCE(reason, 'gone') END`
 }
 
-/** A table as a database has it. */
+/** A table as it is found in a database. */
 export interface FoundTable {
   columns: ReadonlySet<string>
-  /** Columns without room for what the schema wants to write there. */
+  /** Columns that are too narrow for what schema.sql allows there. */
   narrow: ReadonlySet<string>
   keys: readonly Key[]
-  /** An upgrade was cut short: what is in it is not yet right. */
+  /** An upgrade was cut short: its rows are not right yet. */
   isUnfinished: boolean
 }
 
 /** Changes of one table, made at once. */
 export interface Alteration {
-  /** `asNull`: whatever is declared, until it is filled. */
+  /** `asNull`: allows NULL whatever schema.sql declares, until the column is filled. */
   add?: readonly { column: Column; asNull: boolean }[]
-  /** To be as declared. */
+  /** Columns that become what schema.sql declares. */
   modify?: readonly Column[]
   dropKeys?: readonly string[]
   addKeys?: readonly Key[]
-  /** The mark that a later `find` tells; as it was, if not given. */
+  /** Sets or clears the mark that `FoundTable.isUnfinished` reads; it stays as it was if not given. */
   unfinished?: boolean
 }
 
-/** How a database tells and changes its tables. */
+/** How the tables of a database are read and changed. */
 export interface SchemaEditor extends Pick<Database, 'write'> {
   find(tables: readonly Table[]): Promise<Map<string, FoundTable>>
   create(table: Table, unfinished: boolean): Promise<void>
   alter(table: Table, alteration: Alteration): Promise<void>
 }
 
-/** To be called by one process at a time. Cut short at any point, it goes on from there when it runs again. */
+/**
+ * Brings the tables up to date. The caller sees to it that only one process does so at a time. If it is cut short at any
+ * point, the next run goes on from there. Throws what the database throws.
+ */
 export async function upgrade(editor: SchemaEditor): Promise<void> {
   const tables = readSchema()
   const found = await editor.find(tables)
@@ -108,12 +115,13 @@ async function fillSessions({ write }: SchemaEditor): Promise<void> {
   }
 }
 
-/** Counts and roll-ups from the sessions, endpoint by endpoint. */
+/** Computes counts and roll-ups from the sessions, endpoint by endpoint. */
 async function computeAgain(editor: SchemaEditor): Promise<void> {
   const rows = await editor.write(sql => sql.all(`SELECT DISTINCT endpoint_id FROM ${SESSIONS}`))
-  for (const row of rows) await repair(editor, [row.endpoint_id as string], Date.now())
+  for (const row of rows) await repair(editor, [row.endpoint_id as StoredId], epochNow())
 }
 
+/** SQL of `durationClass`. */
 function classOfRow({ epochMs }: Dialect): string {
   const length = `${epochMs('disconnect_at')} - ${epochMs('connect_at')}`
   const cases = closedClasses.map(c => `WHEN ${length} < ${classReachMs(c)} THEN ${c}`)

@@ -1,25 +1,30 @@
-// Owns the audit of counts and roll-ups: what they should say is computed again from the rows, and put right.
+// Owns the audit of counts and roll-ups: they are computed again from the session rows, compared, and repaired.
+import type { StoredId } from '../../../mcp/stored-ids.js'
+import type { EpochMs } from '../../../util/time.js'
 import { bucketAt, closedClasses, type EndpointDelta, OPEN_CLASS, RollupDelta } from '../../model/rollup.js'
 import type { Database, Row, Sql } from '../sql-database.js'
 import { lockEndpoints } from './endpoint-locks.js'
 import { rowsFrom } from './retention.js'
 import { rollupTables, saveDeltas } from './rollup-rows.js'
 
+/** Sessions read at a time, so that the memory needed does not grow with the history. */
 const PAGE_ROWS = 5_000
 
-/** A stored figure that is not what the rows say; `off`: the rows' figure less the stored one. */
+/** A stored figure that differs from what the rows say. */
 export interface Difference {
-  endpointId: string
+  endpointId: StoredId
   /** `connect_num`, `opened_num`, or the table, start and column of a roll-up. */
   figure: string
+  /** What the rows say, less the stored figure. */
   off: number
 }
 
 /**
- * Compares the counts and the roll-ups with the rows, one endpoint a snapshot. What speaks of a time whose rows
- * retention may have deleted is left out: nothing can tell.
+ * Compares the counts and the roll-ups with the rows, each endpoint in a snapshot of its own. Figures of times whose rows
+ * retention may have deleted are left out: nothing can tell whether they are right.
  */
 export async function* check(db: Database): AsyncGenerator<Difference> {
+  // Every id sorts after the empty text.
   let endpointId = await db.read(sql => endpointAfter(sql, ''))
   while (endpointId !== undefined) {
     const [id, off] = [endpointId, new RollupDelta()]
@@ -29,11 +34,11 @@ export async function* check(db: Database): AsyncGenerator<Difference> {
   }
 }
 
-/** Puts the figures of these endpoints right, in one transaction. */
+/** Corrects the figures of these endpoints, in one transaction. `now` becomes `updated_at` of the counts that change. */
 export async function repair(
   db: Pick<Database, 'write'>,
-  endpointIds: readonly string[],
-  now: number
+  endpointIds: readonly StoredId[],
+  now: EpochMs
 ): Promise<void> {
   await db.write(async sql => {
     await lockEndpoints(sql, now, endpointIds, endpointIds)
@@ -44,21 +49,21 @@ export async function repair(
 }
 
 /** The next endpoint that any table knows: one look into an index of each. */
-async function endpointAfter(sql: Sql, endpointId: string): Promise<string | undefined> {
+async function endpointAfter(sql: Sql, endpointId: StoredId): Promise<StoredId | undefined> {
   const tables = ['endpoint_connections_v2', 'endpoint_logs_v2', ...rollupTables.map(({ table }) => table)]
   const next = tables.map(table => `SELECT MIN(endpoint_id) AS next_id FROM ${table} WHERE endpoint_id > ?`)
   const [row] = await sql.all(
     `SELECT MIN(next_id) AS next_id FROM (${next.join(' UNION ALL ')}) AS found`,
     tables.map(() => endpointId)
   )
-  return (row?.next_id as string | null) ?? undefined
+  return (row?.next_id as StoredId | null) ?? undefined
 }
 
-/** Adds what the rows say of an endpoint, less what its count and roll-ups say. */
-async function addDifference(sql: Sql, endpointId: string, off: RollupDelta): Promise<void> {
+/** Adds to `off` what the rows say of an endpoint, less what its count and roll-ups say. */
+async function addDifference(sql: Sql, endpointId: StoredId, off: RollupDelta): Promise<void> {
   for (const c of [OPEN_CLASS, ...closedClasses]) {
     for await (const row of rowsOfClass(sql, endpointId, c)) {
-      const [connectAt, disconnectAt] = [row.connect_at as number, row.disconnect_at as number]
+      const [connectAt, disconnectAt] = [row.connect_at as EpochMs, row.disconnect_at as EpochMs]
       // Which reason it is does not matter here, only whether there is one.
       off.change(undefined, { endpointId, connectAt, disconnectAt, reason: c === OPEN_CLASS ? null : 'gone' })
     }
@@ -78,7 +83,7 @@ async function addDifference(sql: Sql, endpointId: string, off: RollupDelta): Pr
     const buckets = bucketsOf(delta)
     const statement = `SELECT start_at, opened, closed, net_at_start FROM ${table} WHERE endpoint_id = ?`
     for (const row of await sql.all(statement, [endpointId])) {
-      const bucket = bucketAt(buckets, row.start_at as number)
+      const bucket = bucketAt(buckets, row.start_at as EpochMs)
       bucket.opened -= Number(row.opened)
       bucket.closed -= Number(row.closed)
       bucket.netAtStart -= Number(row.net_at_start)
@@ -87,7 +92,7 @@ async function addDifference(sql: Sql, endpointId: string, off: RollupDelta): Pr
   }
 }
 
-async function* rowsOfClass(sql: Sql, endpointId: string, c: number): AsyncGenerator<Row> {
+async function* rowsOfClass(sql: Sql, endpointId: StoredId, c: number): AsyncGenerator<Row> {
   const { time } = sql.dialect
   let [connectAt, id] = [0, 0]
   for (;;) {
@@ -99,11 +104,11 @@ async function* rowsOfClass(sql: Sql, endpointId: string, c: number): AsyncGener
     yield* page
     const last = page.at(-1)
     if (!last || page.length < PAGE_ROWS) return
-    ;[connectAt, id] = [last.connect_at as number, last.id as number]
+    ;[connectAt, id] = [last.connect_at as EpochMs, last.id as number]
   }
 }
 
-function* differences(endpointId: string, delta: EndpointDelta): Generator<Difference> {
+function* differences(endpointId: StoredId, delta: EndpointDelta): Generator<Difference> {
   if (delta.connectNum !== 0) yield { endpointId, figure: 'connect_num', off: delta.connectNum }
   if (delta.openedNum !== 0) yield { endpointId, figure: 'opened_num', off: delta.openedNum }
   for (const { table, bucketsOf } of rollupTables) {

@@ -1,17 +1,22 @@
-// Owns ends that came before any proof of their session: another proxy's outbox may still hold its open.
-import { sessionKey } from '../../../mcp/stored-ids.js'
+// Owns early closes: ends that came before any proof that their session was open, which may still wait in the outbox of
+// another instance. write/apply.ts takes them into account when that proof comes. After an hour they are
+// settled: applied once more, and forgotten.
+import { sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { Transport } from '../../../mcp/transports.js'
 import type { CloseEvent, FinalReason } from '../../../sessions/events.js'
+import type { EpochMs } from '../../../util/time.js'
 import { mergeClose } from '../../model/merge.js'
 import type { Row, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 import { changeSessions, type Ledger } from './session-change.js'
 
+/** Closes settled in one transaction; chosen as for the other batches, small enough to lock endpoints for moments only. */
 const BATCH_CLOSES = 500
 const KEY = ['session_id', 'endpoint_id', 'closed_at', 'closed_by']
 const COLUMNS = [...KEY, 'transport_type']
 
-export async function noteEarlyCloses(sql: Sql, closes: readonly CloseEvent[], now: number): Promise<void> {
+/** Keeps ends of unknown sessions; one that is kept already stays as it is. `now` is from when on it waits. */
+export async function noteEarlyCloses(sql: Sql, closes: readonly CloseEvent[], now: EpochMs): Promise<void> {
   const rows = closes.map(close => [
     close.sessionId,
     close.endpointId,
@@ -29,10 +34,10 @@ export async function noteEarlyCloses(sql: Sql, closes: readonly CloseEvent[], n
   )
 }
 
-/** The early ends of these sessions, by `sessionKey`. */
+/** The kept ends of these sessions, by `sessionKey`. */
 export async function loadEarlyCloses(
   sql: Sql,
-  sessionIds: readonly string[]
+  sessionIds: readonly StoredId[]
 ): Promise<Map<string, CloseEvent[]>> {
   const found = new Map<string, CloseEvent[]>()
   for (const ids of runs(sessionIds)) {
@@ -42,16 +47,17 @@ export async function loadEarlyCloses(
   return found
 }
 
+/** Adds an end to ends by `sessionKey`. */
 export function addEarlyClose(closes: Map<string, CloseEvent[]>, close: CloseEvent): void {
   const key = sessionKey(close)
   closes.set(key, [...(closes.get(key) ?? []), close])
 }
 
 /**
- * Forgets the early ends noted before `notedBefore` (epoch ms), at most a batch; how many. An end and its open may have
- * been written at the same moment by two proxies, neither seeing the other's: such an end is applied now.
+ * `StoreWriter.settleEarlyCloses`. Two instances may have written an end and its open at the same moment, neither seeing
+ * what the other wrote: such an end is applied here.
  */
-export async function settleEarlyCloses(ledger: Ledger, notedBefore: number, now: number): Promise<number> {
+export async function settleEarlyCloses(ledger: Ledger, notedBefore: EpochMs, now: EpochMs): Promise<number> {
   return await changeSessions(ledger, now, async (sql, change) => {
     const due = await sql.all(
       `SELECT ${COLUMNS.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at LIMIT ?`,
@@ -74,9 +80,9 @@ export async function settleEarlyCloses(ledger: Ledger, notedBefore: number, now
 
 const readClose = (row: Row): CloseEvent => ({
   type: 'close',
-  endpointId: row.endpoint_id as string,
-  sessionId: row.session_id as string,
+  endpointId: row.endpoint_id as StoredId,
+  sessionId: row.session_id as StoredId,
   ...(row.transport_type !== null && { transport: row.transport_type as Transport }),
-  at: row.closed_at as number,
+  at: row.closed_at as EpochMs,
   reason: row.closed_by as FinalReason
 })

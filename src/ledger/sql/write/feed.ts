@@ -1,20 +1,22 @@
-// Owns the feed of opens and closes: written with the rows they speak of, in the order of the commits.
-import { sessionKey } from '../../../mcp/stored-ids.js'
+// Owns the feed of opens and closes: each is written in the transaction that changes its row, in the order of the commits.
+import { sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
+import type { EpochMs } from '../../../util/time.js'
 import type { SessionRecord } from '../../model/merge.js'
 import type { FeedChange, FeedPart } from '../../store-port.js'
 import { loadRows } from '../session-rows.js'
-import { type Database, type Sql } from '../sql-database.js'
+import type { Database, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 
+/** Rows deleted in one transaction: more than for sessions, as these are small and nobody else writes them. */
 const BATCH_ROWS = 5_000
 
-/** `reason` null: it opened. */
+/** A session that opened (`reason` is null) or closed. */
 export type FeedEntry = Pick<
   SessionRecord,
   'endpointId' | 'sessionId' | 'transport' | 'protocolVersion' | 'connectAt' | 'disconnectAt' | 'reason'
 >
 
-/** What the change of one row tells. A session first seen when it was over opened and closed. */
+/** The entries for the change of one row. A session that is first seen when it is over both opened and closed. */
 export function feedEntries(before: SessionRecord | undefined, after: SessionRecord): FeedEntry[] {
   const wasOpen = before?.reason === null
   const isOpen = after.reason === null
@@ -23,8 +25,11 @@ export function feedEntries(before: SessionRecord | undefined, after: SessionRec
   return [...(opened ? [{ ...after, reason: null }] : []), ...(closed ? [after] : [])]
 }
 
-/** Comes last in a transaction: nobody else takes a `seq` until it is committed, so no reader sees a gap. */
-export async function appendToFeed(sql: Sql, entries: readonly FeedEntry[], now: number): Promise<void> {
+/**
+ * Writes entries. This comes last in a transaction: no other writer gets a `seq` until it is committed, so no reader sees
+ * a gap. `now` is from when on `deleteFeed` counts.
+ */
+export async function appendToFeed(sql: Sql, entries: readonly FeedEntry[], now: EpochMs): Promise<void> {
   if (entries.length === 0) return
   const { time, onConflict } = sql.dialect
   const increase = onConflict(['id'], [], ['last_seq'])
@@ -52,6 +57,7 @@ async function lastSeq(sql: Sql): Promise<number> {
   return Number(head?.last_seq ?? 0)
 }
 
+/** `StoreReader.feed`. */
 export async function feed(
   db: Database,
   { after, limit }: { after?: number; limit: number }
@@ -62,7 +68,7 @@ export async function feed(
       'SELECT seq, endpoint_id, session_id, connect_at, disconnect_at, reason FROM turnstile_feed WHERE seq > ? ORDER BY seq LIMIT ?',
       [after, String(limit)]
     )
-    const opened = rows.filter(row => row.reason === null).map(row => row.session_id as string)
+    const opened = rows.filter(row => row.reason === null).map(row => row.session_id as StoredId)
     const sessions = await loadRows(sql, [...new Set(opened)])
     const changes = rows.flatMap((row): FeedChange[] => {
       const { endpointId, sessionId } = {
@@ -80,8 +86,8 @@ export async function feed(
   })
 }
 
-/** Deletes what was told before `before` (epoch ms), at most a batch; how many. */
-export async function deleteFeed(db: Database, before: number): Promise<number> {
+/** `StoreWriter.deleteFeed`. */
+export async function deleteFeed(db: Database, before: EpochMs): Promise<number> {
   return await db.write(async sql => {
     const rows = await sql.all(
       'SELECT seq FROM turnstile_feed WHERE noted_at < ? ORDER BY noted_at LIMIT ?',

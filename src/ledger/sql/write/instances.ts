@@ -1,17 +1,21 @@
-// Owns the rows of the proxies that share a store: identity, applied position, heartbeat.
+// Owns the rows of the instances that share a store: identity, committed outbox offset, heartbeat, and whether it is lost.
+// An instance's lease is its heartbeat: pipeline/store-maintenance.ts watches those of the others.
+import { TurnstileError } from '../../../util/errors.js'
+import type { EpochMs } from '../../../util/time.js'
 import type { Heartbeat, InstanceIdentity, InstanceRow } from '../../store-port.js'
-import { type Database, type Sql } from '../sql-database.js'
+import type { Database, Sql } from '../sql-database.js'
 import { insertMany } from '../statements.js'
 
-/** The store knows nothing of this proxy (any more): it must register, then repeat. */
-export class NotRegisteredError extends Error {
+/** The store does not know this instance (any more): it must register, then repeat what it wanted. */
+export class NotRegisteredError extends TurnstileError {
   readonly code = 'TURNSTILE_NOT_REGISTERED'
 }
 
+/** `StoreWriter.register`. */
 export async function register(
   db: Database,
   { id, boot }: InstanceIdentity,
-  now: number
+  now: EpochMs
 ): Promise<{ appliedOffset: number }> {
   return await db.write(async sql => {
     const { time, onConflict } = sql.dialect
@@ -26,44 +30,50 @@ export async function register(
   })
 }
 
-/** The applied position. Its row stays locked until the transaction ends: one batch of an outbox at a time. */
+/**
+ * The committed outbox offset of an instance. Its row stays locked until the transaction ends, so that one batch of an
+ * outbox is applied at a time. Throws `NotRegisteredError`.
+ */
 export async function lockAppliedOffset(sql: Sql, instanceId: string): Promise<number> {
   const statement = `SELECT applied_seq FROM turnstile_instances WHERE id = ?${sql.dialect.forUpdate}`
   const [row] = await sql.all(statement, [instanceId])
-  if (!row) throw new NotRegisteredError(`proxy ${instanceId} is not registered in the store`)
+  if (!row) throw new NotRegisteredError(`instance ${instanceId} is not registered in the store`)
   return Number(row.applied_seq)
 }
 
-export async function setAppliedOffset(sql: Sql, id: string, offset: number, now: number): Promise<void> {
+/** Notes how far the outbox is applied, to be committed with what was applied; it counts as a heartbeat too. */
+export async function setAppliedOffset(sql: Sql, id: string, offset: number, now: EpochMs): Promise<void> {
   const statement = 'UPDATE turnstile_instances SET applied_seq = ?, heartbeat_at = ? WHERE id = ?'
   await sql.run(statement, [offset, sql.dialect.time(now), id])
 }
 
-export async function heartbeat(db: Database, { id }: InstanceIdentity, now: number): Promise<Heartbeat> {
+/** `StoreWriter.heartbeat`. */
+export async function heartbeat(db: Database, { id }: InstanceIdentity, now: EpochMs): Promise<Heartbeat> {
   return await db.write(async sql => {
     await sql.run('UPDATE turnstile_instances SET heartbeat_at = ? WHERE id = ?', [sql.dialect.time(now), id])
     const rows = await sql.all('SELECT id, heartbeat_at, lost_at FROM turnstile_instances')
     const others = rows.filter(row => row.id !== id && row.lost_at !== row.heartbeat_at)
     return {
-      lostAt: (rows.find(row => row.id === id)?.lost_at ?? null) as number | null,
-      others: others.map(row => ({ id: row.id as string, heartbeatAt: row.heartbeat_at as number }))
+      lostAt: (rows.find(row => row.id === id)?.lost_at ?? null) as EpochMs | null,
+      others: others.map(row => ({ id: row.id as string, heartbeatAt: row.heartbeat_at as EpochMs }))
     }
   })
 }
 
-export async function instances(db: Database, since: number): Promise<InstanceRow[]> {
+/** `StoreReader.instances`. */
+export async function instances(db: Database, since: EpochMs): Promise<InstanceRow[]> {
   const statement =
     'SELECT id, heartbeat_at, lost_at FROM turnstile_instances WHERE heartbeat_at > ? ORDER BY heartbeat_at DESC'
   const rows = await db.read(sql => sql.all(statement, [sql.dialect.time(since)]))
   return rows.map(row => ({
     id: row.id as string,
-    heartbeatAt: row.heartbeat_at as number,
+    heartbeatAt: row.heartbeat_at as EpochMs,
     isLost: row.lost_at === row.heartbeat_at
   }))
 }
 
-/** Marks a proxy as lost if it has not been heard of since `heartbeatAt`; whether it was marked. */
-export async function markLost(sql: Sql, id: string, heartbeatAt: number): Promise<boolean> {
+/** Marks an instance as lost if its last heartbeat is still `heartbeatAt`; returns whether it marked it now. */
+export async function markLost(sql: Sql, id: string, heartbeatAt: EpochMs): Promise<boolean> {
   const statement = `SELECT heartbeat_at, lost_at FROM turnstile_instances WHERE id = ?${sql.dialect.forUpdate}`
   const [row] = await sql.all(statement, [id])
   if (row?.heartbeat_at !== heartbeatAt || row.lost_at === heartbeatAt) return false

@@ -1,22 +1,24 @@
-// Owns forgetting: old ended sessions and old roll-ups, in batches small enough to disturb nobody.
+// Owns retention: old ended sessions and old roll-ups are deleted, in batches small enough to disturb nobody.
+import type { StoredId } from '../../../mcp/stored-ids.js'
 import { Transport } from '../../../mcp/transports.js'
-import { DAY_MS } from '../../../util/time.js'
+import { DAY_MS, type EpochMs } from '../../../util/time.js'
 import { closedClasses, floorTo } from '../../model/rollup.js'
-import { type Database, type Sql } from '../sql-database.js'
+import type { Database, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 import { forgetVisits } from './visit-rows.js'
 
+/** Rows deleted in one transaction; chosen small, for a delete locks what it deletes. */
 const BATCH_ROWS = 500
 
 /**
- * Deletes sessions that ended before `before` (epoch ms), at most a batch; how many. Counts and roll-ups keep them: from
- * `before` on, and only from there, the roll-ups can be computed again from the rows.
+ * `StoreWriter.deleteEnded`. It notes `before` as the horizon (`rowsFrom`): from there on, and only from there, roll-ups
+ * can be computed again from the rows.
  */
-export async function deleteEnded(db: Database, before: number): Promise<number> {
+export async function deleteEnded(db: Database, before: EpochMs): Promise<number> {
   return await db.write(async sql => {
     const { time, onConflict } = sql.dialect
     const ids: number[] = []
-    const visits: string[] = []
+    const visits: StoredId[] = []
     for (const c of closedClasses) {
       const rows = await sql.all(
         'SELECT id, session_id, transport_type FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at LIMIT ?',
@@ -24,7 +26,7 @@ export async function deleteEnded(db: Database, before: number): Promise<number>
       )
       ids.push(...rows.map(row => row.id as number))
       const ofVisits = rows.filter(row => row.transport_type === Transport.sessionless)
-      visits.push(...ofVisits.map(row => row.session_id as string))
+      visits.push(...ofVisits.map(row => row.session_id as StoredId))
       if (ids.length === BATCH_ROWS) break
     }
     for (const run of runs(ids))
@@ -39,17 +41,14 @@ export async function deleteEnded(db: Database, before: number): Promise<number>
   })
 }
 
-/** The instant (epoch ms) from which on all ended sessions are still there. */
-export async function rowsFrom(sql: Sql): Promise<number> {
+/** The horizon: all sessions that ended from this instant on still have their rows; -Infinity if none was ever deleted. */
+export async function rowsFrom(sql: Sql): Promise<EpochMs> {
   const [row] = await sql.all('SELECT rows_from_at FROM turnstile_horizon')
-  return row ? (row.rows_from_at as number) : -Infinity
+  return row ? (row.rows_from_at as EpochMs) : -Infinity
 }
 
-/**
- * Deletes the minute and day roll-ups of the days (UTC) before the one that holds `before` (epoch ms), at most a batch
- * of each; how many.
- */
-export async function deleteRollups(db: Database, before: number): Promise<number> {
+/** `StoreWriter.deleteRollups`: minutes and days, at most a batch of each. */
+export async function deleteRollups(db: Database, before: EpochMs): Promise<number> {
   return await db.write(async sql => {
     const { time } = sql.dialect
     let deleted = 0
@@ -60,8 +59,8 @@ export async function deleteRollups(db: Database, before: number): Promise<numbe
       )
       for (const row of rows) {
         await sql.run(`DELETE FROM ${table} WHERE start_at = ? AND endpoint_id = ?`, [
-          time(row.start_at as number),
-          row.endpoint_id as string
+          time(row.start_at as EpochMs),
+          row.endpoint_id as StoredId
         ])
       }
       deleted += rows.length

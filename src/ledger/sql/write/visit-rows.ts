@@ -1,27 +1,22 @@
-// Owns which rows are visits of the same session-less client: found by a keyed hash, so that all proxies agree.
+// Owns which rows are visits of the same session-less client: found by a keyed hash, so that all instances agree.
 import { createHmac, randomBytes } from 'node:crypto'
-import { sessionKey } from '../../../mcp/stored-ids.js'
+import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { VisitEvent } from '../../../sessions/events.js'
 import { belongsTo, idleAfterMs, mergeVisits } from '../../model/merge.js'
 import type { InstanceIdentity, LedgerRules } from '../../store-port.js'
-import { type Sql } from '../sql-database.js'
+import type { Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 import type { SessionChange } from './session-change.js'
 
-interface SessionId {
-  endpointId: string
-  sessionId: string
-}
-
-/** The visits that the facts of one transaction may belong to. Load it once their endpoints are locked. */
+/** The visits to which the visit events of one transaction may belong. */
 export class Visits {
   readonly #sql: Sql
   /** The keyed hash, by the digest that events carry. */
   readonly #hashes: ReadonlyMap<string, string>
   readonly #rules: LedgerRules
   /** By keyed hash and `sessionKey`. */
-  readonly #byVisitor = new Map<string, Map<string, SessionId>>()
-  readonly #removed: string[] = []
+  readonly #byVisitor = new Map<string, Map<string, SessionIds>>()
+  readonly #removed: StoredId[] = []
 
   private constructor(sql: Sql, hashes: ReadonlyMap<string, string>, rules: LedgerRules) {
     this.#sql = sql
@@ -30,6 +25,7 @@ export class Visits {
     for (const hash of hashes.values()) this.#byVisitor.set(hash, new Map())
   }
 
+  /** Reads the visits; their endpoints must be locked. */
   static async load(sql: Sql, facts: readonly VisitEvent[], rules: LedgerRules): Promise<Visits> {
     if (facts.length === 0) return new Visits(sql, new Map(), rules)
     const key = await visitorKey(sql)
@@ -41,11 +37,12 @@ export class Visits {
     return visits
   }
 
-  /** The sessions that `apply` looks at. */
-  *known(): Iterable<SessionId> {
+  /** The sessions at which `apply` looks: load them into the change before. */
+  *known(): Iterable<SessionIds> {
     for (const sessions of this.#byVisitor.values()) yield* sessions.values()
   }
 
+  /** Merges an event into `change`: it continues a visit, begins one, or makes one visit of several. */
   apply(fact: VisitEvent, origin: InstanceIdentity, change: SessionChange): void {
     const own = this.#byVisitor.get(this.#hashes.get(fact.visitor)!)!
     const met = [...own.keys()]
@@ -62,6 +59,7 @@ export class Visits {
     own.set(sessionKey(merged), merged)
   }
 
+  /** Writes whose visits the records of `change` are. */
   async save(change: SessionChange): Promise<void> {
     await forgetVisits(this.#sql, this.#removed)
     const rows = [...this.#byVisitor].flatMap(([hash, sessions]) =>
@@ -84,19 +82,20 @@ export class Visits {
         [...hashes, this.#sql.dialect.time(lastSeenAfter)]
       )
       for (const row of found) {
-        const session = { endpointId: row.endpoint_id as string, sessionId: row.session_id as string }
+        const session = { endpointId: row.endpoint_id as StoredId, sessionId: row.session_id as StoredId }
         this.#byVisitor.get(row.visitor as string)!.set(sessionKey(session), session)
       }
     }
   }
 }
 
-export async function forgetVisits(sql: Sql, sessionIds: readonly string[]): Promise<void> {
+/** Deletes whose visits these were. */
+export async function forgetVisits(sql: Sql, sessionIds: readonly StoredId[]): Promise<void> {
   for (const ids of runs(sessionIds))
     await sql.run(`DELETE FROM turnstile_visits WHERE session_id IN (${marks(ids.length)})`, ids)
 }
 
-/** The key of the hash: made by the first proxy that needs it. */
+/** The key of the hash (HMAC-SHA-256, 32 random bytes): made by the first instance that needs it. */
 async function visitorKey(sql: Sql): Promise<string> {
   const read = async (): Promise<string | undefined> => {
     const [row] = await sql.all("SELECT secret FROM turnstile_keys WHERE name = 'visitor'")
