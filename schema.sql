@@ -1,5 +1,5 @@
 -- The schema of mcp-turnstile: the SQL of MySQL 8.0+ and MariaDB 10.6+. At every start what is missing in the database,
--- tables, columns and keys, is added (src/ledger/sql/schema/upgrade.ts); the embedded SQLite has the same tables, read from here.
+-- tables, columns and keys, is added (src/ledger/sql/schema/schema-upgrade.ts); the embedded SQLite has the same tables, read from here.
 -- Times are UTC with milliseconds. Ids are visible ASCII (longer ones stored as sha256-...).
 
 -- One row a session. disconnect_at = connect_at while it is open, later than connect_at once it is closed.

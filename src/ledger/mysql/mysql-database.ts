@@ -4,7 +4,7 @@ import fastifyMysql from '@fastify/mysql'
 import Fastify from 'fastify'
 import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
 import { codeOf } from '../../util/errors.js'
-import { upgrade } from '../sql/schema/upgrade.js'
+import { upgradeSchema } from '../sql/schema/schema-upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
 import { lockSchema, schemaEditor } from './mysql-schema.js'
 
@@ -41,7 +41,7 @@ const EARLIEST = Date.UTC(1000, 0, 1)
 const isoTime = (at: number): string =>
   new Date(Math.max(at, EARLIEST)).toISOString().slice(0, 23).replace('T', ' ')
 
-/** The SQL dialect of MySQL and MariaDB. */
+/** What differs by SQL dialect, for MySQL and MariaDB. */
 export const mysqlDialect: Dialect = {
   time: isoTime,
   epochMs: column => `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) DIV 1000`,
@@ -113,7 +113,7 @@ export function openMysql(url: string): Database {
         // The lock lives as long as its connection.
         await all(`SET SESSION wait_timeout = ${SCHEMA_SILENCE_S}`)
         await lockSchema(all, SCHEMA_LOCK_WAIT_S)
-        await upgrade({ ...schemaEditor(all), write: database.write })
+        await upgradeSchema({ ...schemaEditor(all), write: database.write })
       } finally {
         connection.destroy()
       }

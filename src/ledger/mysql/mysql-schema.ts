@@ -1,7 +1,7 @@
 // Owns the MySQL side of the schema: what information_schema tells of the tables, and the statements that change them.
 import { TurnstileError } from '../../util/errors.js'
 import type { Column, Key } from '../sql/schema/declared-schema.js'
-import type { FoundTable, SchemaEditor } from '../sql/schema/upgrade.js'
+import type { FoundTable, SchemaEditor } from '../sql/schema/schema-upgrade.js'
 import type { Param, Row } from '../sql/sql-database.js'
 
 /** The comment of a table whose upgrade is under way, or was cut short. */

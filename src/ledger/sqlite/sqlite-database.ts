@@ -1,6 +1,6 @@
 // Owns the SQLite side of the database port: its SQL dialect, and one libsql connection with its statements and transactions.
 import type Libsql from 'libsql'
-import { upgrade } from '../sql/schema/upgrade.js'
+import { upgradeSchema } from '../sql/schema/schema-upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
 import { openFile } from './sqlite-file.js'
 import { schemaEditor } from './sqlite-schema.js'
@@ -10,7 +10,7 @@ const MAX_PREPARED_STATEMENTS = 500
 /** How long a statement waits while another process or thread writes the file. Chosen: no transaction of ours takes as long. */
 const BUSY_TIMEOUT_MS = 10_000
 
-/** The SQL dialect of SQLite. */
+/** What differs by SQL dialect, for SQLite. */
 const sqliteDialect: Dialect = {
   time: at => at,
   epochMs: column => column,
@@ -81,7 +81,7 @@ export function openSqlite(path: string): Database {
     read: work => transaction('BEGIN', work),
     migrate: () =>
       transaction('BEGIN IMMEDIATE', sql =>
-        upgrade({ ...schemaEditor(connection), write: work => work(sql) })
+        upgradeSchema({ ...schemaEditor(connection), write: work => work(sql) })
       ),
     close: async () => {
       await last

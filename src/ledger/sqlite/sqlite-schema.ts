@@ -1,7 +1,7 @@
 // Owns the SQLite side of the schema: the tables of schema.sql, with times as epoch milliseconds.
 import type Libsql from 'libsql'
 import type { Column, Key, Table } from '../sql/schema/declared-schema.js'
-import type { FoundTable, SchemaEditor } from '../sql/schema/upgrade.js'
+import type { FoundTable, SchemaEditor } from '../sql/schema/schema-upgrade.js'
 
 /**
  * Reads and changes the tables within the caller's transaction: an upgrade that is cut short leaves no trace, so no table

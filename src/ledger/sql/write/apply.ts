@@ -1,5 +1,5 @@
-// Owns the application of outbox batches. Each entry is applied exactly once: the batch and the outbox offset that it
-// reaches are committed in one transaction, so a batch that is sent again is recognised.
+// Owns the application of outbox batches, each entry exactly once: a batch is applied and its outbox offset committed in one
+// transaction, so a batch that is sent again is recognised.
 import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { CloseEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'

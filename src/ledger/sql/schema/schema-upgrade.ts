@@ -60,7 +60,7 @@ export interface SchemaEditor extends Pick<Database, 'write'> {
  * Brings the tables up to date. The caller sees to it that only one process does so at a time. If it is cut short at any
  * point, the next run goes on from there. Throws what the database throws.
  */
-export async function upgrade(editor: SchemaEditor): Promise<void> {
+export async function upgradeSchema(editor: SchemaEditor): Promise<void> {
   const tables = readSchema()
   const found = await editor.find(tables)
   const unfinished = new Set<Table>()

@@ -5,7 +5,7 @@ import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import t, { type Test } from 'tap'
 import { openMysql } from '../../src/ledger/mysql/mysql-database.js'
 import { schemaEditor } from '../../src/ledger/mysql/mysql-schema.js'
-import { upgrade } from '../../src/ledger/sql/schema/upgrade.js'
+import { upgradeSchema } from '../../src/ledger/sql/schema/schema-upgrade.js'
 import type { Database, Row } from '../../src/ledger/sql/sql-database.js'
 import { sqlStore } from '../../src/ledger/sql/sql-store.js'
 import { check } from '../../src/ledger/sql/write/check.js'
@@ -182,7 +182,7 @@ void t.test('MySQL: an upgrade that is cut short anywhere is finished by the nex
       (...args: A): Promise<R> =>
         left-- > 0 ? step(...args) : Promise.reject(new Error('cut'))
     const editor = schemaEditor(all)
-    cut = await upgrade({
+    cut = await upgradeSchema({
       find: editor.find,
       create: counted(editor.create),
       alter: counted(editor.alter),
