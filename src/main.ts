@@ -2,11 +2,12 @@
 // Owns the command line: settings in, exit codes and signals out.
 import cluster from 'node:cluster'
 import { pino } from 'pino'
-import { startApp } from './app/app.js'
+import { type App, startApp } from './app/app.js'
 import { runCheck } from './app/check-command.js'
-import type { App } from './app/process.js'
-import { runWorker, startPrimary } from './app/workers.js'
-import { ConfigError, informationAsked, parseCheckConfig, parseConfig } from './config/settings.js'
+import { runWorker } from './app/worker-process.js'
+import { startPrimary } from './app/workers.js'
+import { informationAsked } from './config/help.js'
+import { ConfigError, parseCheckConfig, parseConfig } from './config/read-settings.js'
 import { reasonOf } from './util/errors.js'
 
 /** Something given is unusable: an unknown flag, a bad URL, a port or file that cannot be had. */

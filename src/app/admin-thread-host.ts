@@ -1,49 +1,44 @@
-// Owns the thread of the admin port as the process sees it: started, answered, started anew if it dies, ended.
+// Owns the thread of the admin port as the process sees it: its start, its restart if it dies, its end.
 //
-// What operators ask, JSON of thousands of rows and pushes to everyone who watches, would hold up proxied requests: so it
-// is done by another thread, with a heap and connections to the store of its own.
+// Queries of operators, JSON of thousands of rows and pushes to everyone who watches would hold up proxied requests. So
+// another thread does that work, with a heap and connections to the store of its own.
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
+import { connect, portChannel, type Remote } from '../util/rpc.js'
 import type { Closable } from '../util/startup.js'
 import { threadFile } from '../util/threads.js'
-import type { AdminPortData } from './admin-thread-protocol.js'
-import { answerCall, type Call, type Methods, type Start } from './rpc.js'
+import type { AdminThreadData } from './admin-thread-protocol.js'
+import { CALL_TIMEOUT_MS, type InstanceMethods, type Startable, startReport } from './instance-methods.js'
 
+/** Long enough that a thread which dies at each start does not keep a CPU busy, short enough for operators who wait. */
 const RESTART_DELAY_MS = 1_000
 /** The id of a thread that ended. */
-const GONE = -1
+const ENDED = -1
 
-/** Throws when the port cannot be had. */
-export async function startAdminPort(
-  config: Config,
-  proxyUrl: string,
-  methods: Methods,
+/**
+ * Starts the admin port; `methods` is what it asks of the proxy. Resolves with the URL at which it listens; throws
+ * `StartError` when it cannot listen.
+ */
+export async function startAdminThread(
+  data: AdminThreadData,
+  methods: InstanceMethods,
   logger: FastifyBaseLogger
 ): Promise<Closable & { url: string }> {
   let closing = false
-  let worker: Worker
+  let thread: Worker
+  let remote: Remote<Startable>
 
   const start = async (port: number): Promise<string> => {
-    const admin = { ...config.admin, port }
-    const data: AdminPortData = { config: { ...config, admin, upstream: config.upstream.href }, proxyUrl }
-    const thread = (worker = new Worker(threadFile('./admin-thread.js', import.meta.url), {
-      workerData: data,
-      execArgv: []
-    }))
-    const started = new Promise<Start>(resolve => {
-      thread.on('message', (message: Start | Call) => {
-        if ('id' in message) void answerCall(message, methods).then(answer => thread.postMessage(answer))
-        else resolve(message)
-      })
-      thread.once('error', error => resolve({ failed: error.message }))
-    })
-    const outcome = await started
-    if ('failed' in outcome) throw new Error(outcome.failed)
-    const url = outcome.started
-    thread.once('error', error => restart(Number(new URL(url).port), error))
-    return url
+    const workerData: AdminThreadData = { ...data, listen: { host: data.listen.host, port } }
+    thread = new Worker(threadFile('./admin-thread.js', import.meta.url), { workerData, execArgv: [] })
+    const { report, url } = startReport()
+    remote = connect(portChannel(thread), { ...methods, ...report }, { timeoutMs: CALL_TIMEOUT_MS })
+    thread.once('error', error => report.failed(error.message))
+    const listening = await url
+    thread.once('error', error => restart(Number(new URL(listening).port), error))
+    return listening
   }
 
   const restart = (port: number, error: unknown): void => {
@@ -56,13 +51,54 @@ export async function startAdminPort(
   }
 
   return {
-    url: await start(config.admin.port),
+    url: await start(data.listen.port),
     async close() {
       closing = true
-      if (worker.threadId === GONE) return
-      const exited = once(worker, 'exit')
-      worker.postMessage('close')
+      if (thread.threadId === ENDED) return
+      const exited = once(thread, 'exit')
+      await remote.shutDown.asEvent()
       await exited
     }
   }
 }
+
+/** What the admin thread needs of the settings. */
+export function adminThreadData(config: Config, proxyUrl: string): AdminThreadData {
+  return {
+    listen: config.admin,
+    store: config.store,
+    sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+    tokens: [...(config.adminToken ?? []), ...(config.adminTokenFile ?? [])],
+    allowedOrigins: config.adminAllowOrigin ?? [],
+    dataDir: config.dataDir,
+    mask: config.mask,
+    logLevel: config.logLevel,
+    monitoring: config.monitoring
+      ? {
+          proxyUrl,
+          upstream: config.upstream.href,
+          streamPath: config.streamPath,
+          ssePath: config.ssePath,
+          historyLimit: config.historyLimit,
+          shownSettings: shownSettings(config)
+        }
+      : undefined
+  }
+}
+
+/** What operators see of the settings: how sessions are counted and kept. Nothing secret. */
+const shownSettings = (config: Config): Record<string, unknown> => ({
+  upstream: config.upstream.href,
+  store: config.store.kind,
+  streamPath: config.streamPath,
+  ssePath: config.ssePath,
+  messagePath: config.messagePath,
+  rewriteHost: config.rewriteHost,
+  mask: config.mask,
+  historyLimit: config.historyLimit,
+  logLevel: config.logLevel,
+  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+  leaseMs: config.leaseMs,
+  retentionMs: config.retentionMs,
+  rollupRetentionMs: config.rollupRetentionMs
+})

@@ -1,8 +1,30 @@
 // Owns what the admin thread is started with.
-import type { Config } from '../config/settings.js'
+import type { Token } from '../config/admin-token.js'
+import type { Address, StoreLocation } from '../config/setting-kinds.js'
 
-/** What the thread is started with; a URL cannot be cloned. */
-export interface AdminPortData {
-  config: Omit<Config, 'upstream'> & { upstream: string }
+/** Settings of the admin thread, and what it must know of the proxy. It can be cloned: a URL is its text. */
+export interface AdminThreadData {
+  listen: Address
+  store: StoreLocation
+  sessionIdleTimeoutMs: number
+  tokens: readonly Token[]
+  allowedOrigins: readonly string[]
+  /** Keeps the key of masked ids. */
+  dataDir: string
+  mask: boolean
+  logLevel: string
+  /** Undefined: no live monitoring. */
+  monitoring: MonitoringData | undefined
+}
+
+/** What live monitoring needs. */
+export interface MonitoringData {
+  /** Where clients connect. */
   proxyUrl: string
+  upstream: string
+  streamPath: string
+  ssePath: string
+  historyLimit: number
+  /** What operators see of the settings; nothing secret. */
+  shownSettings: Record<string, unknown>
 }

@@ -2,15 +2,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
-import { startInOrder } from '../util/startup.js'
-import { startAdminPort } from './admin-thread-host.js'
-import type { App, Proxies } from './process.js'
-import { startInstance } from './proxy-instance.js'
-import type { Methods } from './rpc.js'
+import { type Closable, startInOrder } from '../util/startup.js'
+import { adminThreadData, startAdminThread } from './admin-thread-host.js'
+import type { InstanceMethods, Proxies } from './instance-methods.js'
+import { startProxyInstance } from './proxy-instance.js'
+
+/** What runs once everything is started. */
+export interface App extends Closable {
+  /** Where clients connect. */
+  readonly proxyUrl: string
+  /** Where operators ask. */
+  readonly adminUrl: string
+}
 
 /** Starts everything in this process. Throws when a port, the data directory or the embedded store cannot be used. */
 export const startApp = (config: Config, logger: FastifyBaseLogger): Promise<App> =>
-  startAround(config, logger, () => startInstance(config, logger))
+  startAround(config, logger, () => startProxyInstance(config, logger))
 
 /** Starts proxies and an admin port; `close` ends the proxies first, while operators can still ask. */
 export async function startAround(
@@ -24,11 +31,12 @@ export async function startAround(
     const proxies = await startProxies()
     onClose(() => proxies.close())
     let closing = false
-    const health: Methods['health'] = async () => {
+    const health: InstanceMethods['health'] = async () => {
       const { ready, ...checks } = await proxies.health()
       return { ready: ready && !closing, ...checks, closing }
     }
-    const admin = await startAdminPort(config, proxies.proxyUrl, { ...proxies, health }, logger)
+    const data = adminThreadData(config, proxies.proxyUrl)
+    const admin = await startAdminThread(data, { ...proxies, health }, logger)
     closeAdmin = () => admin.close()
     onClose(async () => {
       closing = true

@@ -1,6 +1,6 @@
 // Owns `mcp-turnstile check`: prints where counts and roll-ups differ from the sessions, and puts them right if asked.
 import { existsSync } from 'node:fs'
-import type { StoreLocation } from '../config/settings.js'
+import type { StoreLocation } from '../config/setting-kinds.js'
 import { openMysql } from '../ledger/mysql/mysql-database.js'
 import type { Database } from '../ledger/sql/sql-database.js'
 import { check, repair } from '../ledger/sql/write/check.js'

@@ -1,9 +1,10 @@
-// Owns the report on whether what is observed reaches the disk and the store.
+// Owns the report on whether what is observed reaches the disk and the store, of one proxy instance and of several.
 import type { Outbox } from '../ledger/pipeline/outbox.js'
 import type { Recorder } from '../ledger/pipeline/recorder.js'
 import type { Shipper } from '../ledger/pipeline/shipper.js'
+import type { EpochMs } from '../util/time.js'
 
-/** Whether what is observed reaches the disk and the store. */
+/** Whether what is observed reaches the disk and the store. Times are RFC 3339, in UTC. */
 export interface LedgerHealth {
   ready: boolean
   outbox: { ok: boolean; depth: number; oldestAt: string | null; sizeBytes: number; lostEvents: number }
@@ -12,6 +13,14 @@ export interface LedgerHealth {
   closing?: boolean
 }
 
+/** The report of an instance that does not answer. */
+export const unreachable: LedgerHealth = {
+  ready: false,
+  outbox: { ok: false, depth: 0, oldestAt: null, sizeBytes: 0, lostEvents: 0 },
+  store: { ok: false, failingSince: null }
+}
+
+/** The report of one instance. */
 export function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): LedgerHealth {
   return {
     ready: recorder.failure === undefined && shipper.failure === undefined,
@@ -26,5 +35,29 @@ export function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorde
   }
 }
 
-export const isoTime = (at: number | undefined): string | null =>
+/** The reports of several instances as one: ready if all are, depths and sizes added up, the earliest times. */
+export function totalHealth(reports: readonly LedgerHealth[]): LedgerHealth {
+  const outboxes = reports.map(({ outbox }) => outbox)
+  const sum = (of: (outbox: LedgerHealth['outbox']) => number): number =>
+    outboxes.reduce((total, outbox) => total + of(outbox), 0)
+  return {
+    ready: reports.every(({ ready }) => ready),
+    outbox: {
+      ok: outboxes.every(({ ok }) => ok),
+      depth: sum(({ depth }) => depth),
+      oldestAt: earliest(outboxes.map(({ oldestAt }) => oldestAt)),
+      sizeBytes: sum(({ sizeBytes }) => sizeBytes),
+      lostEvents: sum(({ lostEvents }) => lostEvents)
+    },
+    store: {
+      ok: reports.every(({ store }) => store.ok),
+      failingSince: earliest(reports.map(({ store }) => store.failingSince))
+    }
+  }
+}
+
+const earliest = (times: (string | null)[]): string | null =>
+  times.filter(time => time !== null).sort()[0] ?? null
+
+const isoTime = (at: EpochMs | undefined): string | null =>
   at === undefined ? null : new Date(at).toISOString()

@@ -1,23 +1,25 @@
-// Owns what operators have done to sessions and endpoints: gateway, streams and ledger together.
+// Owns what operators can do to sessions and endpoints of a proxy instance: upstream, streams and ledger together.
 import { ActionError } from '../admin/schemas/admin-errors.js'
-import type { Recorder } from '../ledger/pipeline/recorder.js'
-import type { Shipper } from '../ledger/pipeline/shipper.js'
 import { Transport } from '../mcp/transports.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { Suspect } from '../sessions/suspects.js'
 import { type UpstreamRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
-import type { WorkerControl } from './rpc.js'
+import { isSuccessful } from '../util/http-status.js'
+import type { WorkerControl } from './instance-methods.js'
+import type { Ledger } from './start-ledger.js'
 
+/** How long an operator's action waits until queries show it. */
 const SETTLE_TIMEOUT_MS = 2_000
 
-export interface ControlOptions {
+/** What an action works on. */
+export interface ControlParts {
   proxy: Proxy
-  recorder: Recorder
-  shipper: Shipper
-  own: UpstreamRequests
+  ledger: Ledger
+  requests: UpstreamRequests
 }
 
-export function operatorControl({ proxy, recorder, shipper, own }: ControlOptions): WorkerControl {
+/** `end` throws `ActionError`. */
+export function operatorControl({ proxy, ledger, requests }: ControlParts): WorkerControl {
   return {
     async end({ endpointId, sessionId, transport }) {
       // Before the DELETE: what clients see of it comes later.
@@ -31,15 +33,15 @@ export function operatorControl({ proxy, recorder, shipper, own }: ControlOption
           'its stream runs through another proxy: ask the admin port of that one'
         )
       if (transport === Transport.streamable)
-        await deleteSession(own, { endpointId, sessionId: streams[0]?.sessionId ?? sessionId })
-      recorder.record([{ type: 'close', endpointId, sessionId, at, reason: 'killed' }])
+        await deleteSession(requests, { endpointId, sessionId: streams[0]?.sessionId ?? sessionId })
+      ledger.recorder.record([{ type: 'close', endpointId, sessionId, at, reason: 'killed' }])
       for (const stream of streams) stream.cut()
     },
-    knows: session => own.knows(session),
+    knows: session => requests.knows(session),
     cut({ endpointId, sessionId }) {
       for (const stream of proxy.streamsOf(endpointId, sessionId)) stream.cut()
     },
-    settled: () => shipper.drain(SETTLE_TIMEOUT_MS),
+    settled: () => ledger.shipper.drain(SETTLE_TIMEOUT_MS),
     drain(endpointId, on) {
       if (on) proxy.draining.add(endpointId)
       else proxy.draining.delete(endpointId)
@@ -48,14 +50,14 @@ export function operatorControl({ proxy, recorder, shipper, own }: ControlOption
   }
 }
 
-/** Throws `ActionError` unless the gateway forgot the session. */
-async function deleteSession(own: UpstreamRequests, session: Suspect): Promise<void> {
+/** Throws `ActionError` unless the upstream forgot the session. */
+async function deleteSession(requests: UpstreamRequests, session: Suspect): Promise<void> {
   const refused = (reason: string) =>
     new ActionError('GATEWAY_REFUSED', `the gateway does not end the session (${reason}): it is still open`)
-  const status = await own.end(session).catch((error: unknown) => {
+  const status = await requests.end(session).catch((error: unknown) => {
     throw error instanceof UnreachableSession
       ? new ActionError('NOT_POSSIBLE', error.message)
       : refused('it cannot be reached')
   })
-  if (status !== 404 && (status < 200 || status > 299)) throw refused(`it answers ${status}`)
+  if (status !== 404 && !isSuccessful(status)) throw refused(`it answers ${status}`)
 }

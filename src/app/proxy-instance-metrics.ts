@@ -1,43 +1,36 @@
 // Owns what one proxy tells of itself to Prometheus: traffic, operations, sessions it committed, ledger, process.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Outbox } from '../ledger/pipeline/outbox.js'
-import type { Recorder } from '../ledger/pipeline/recorder.js'
-import { LAG_BOUNDS, type Shipper } from '../ledger/pipeline/shipper.js'
-import type { StoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
-import type { StoreWriter } from '../ledger/store-port.js'
+import { LAG_BOUNDS } from '../ledger/pipeline/shipper.js'
 import type { Snapshot } from '../metrics/exposition.js'
 import { counter, gauge, type PortableMetric, sample } from '../metrics/metric.js'
 import type { Operations } from '../metrics/operations.js'
 import { processMetrics } from '../metrics/process-metrics.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
-import type { UpstreamWatch } from '../upkeep/upstream-watch.js'
+import type { Ledger } from './start-ledger.js'
+import type { Upkeep } from './start-upkeep.js'
 
 /** A scrape waits no longer for the thread that writes the store. */
 const STORE_TIMEOUT_MS = 1_000
 
+/** What the figures are of. */
 export interface InstanceParts {
   proxy: Proxy
   operations: Operations
   tracker: SessionTracker
-  outbox: Outbox
-  recorder: Recorder
-  shipper: Shipper
-  keeper: StoreMaintenance
-  store: StoreWriter
-  /** Undefined where nobody watches the gateway. */
-  watch: UpstreamWatch | undefined
+  ledger: Ledger
+  upkeep: Upkeep
 }
 
 /** Answers with the figures of the moment. */
 export function instanceMetrics(parts: InstanceParts): () => Promise<[Snapshot]> {
-  const { proxy, operations, store } = parts
+  const { proxy, operations, ledger } = parts
   const process = randomUUID()
   const ofProcess = processMetrics()
   let committed: PortableMetric[] = []
   const readCommitted = async (): Promise<void> => {
-    const reading = store.metrics().then(metrics => void (committed = metrics))
+    const reading = ledger.store.metrics().then(metrics => void (committed = metrics))
     await Promise.race([reading.catch(() => undefined), sleep(STORE_TIMEOUT_MS, undefined, { ref: false })])
   }
   return async () => {
@@ -53,14 +46,9 @@ export function instanceMetrics(parts: InstanceParts): () => Promise<[Snapshot]>
   }
 }
 
-function ledgerMetrics({
-  tracker,
-  outbox,
-  recorder,
-  shipper,
-  keeper,
-  watch
-}: InstanceParts): PortableMetric[] {
+function ledgerMetrics({ tracker, ledger, upkeep }: InstanceParts): PortableMetric[] {
+  const { outbox, recorder, shipper } = ledger
+  const { watch, maintenance } = upkeep
   const { oldestAt } = outbox
   const age = oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt) / 1_000
   const isUp = watch && Number(!watch.away)
@@ -99,7 +87,7 @@ function ledgerMetrics({
     gauge('turnstile_store_up', '1: the store can be written.', Number(shipper.failure === undefined), 'min'),
     counter('turnstile_store_errors_total', 'Failed attempts to write the store, by who made them.', [
       sample(shipper.errors, { by: 'shipper' }),
-      sample(keeper.errors, { by: 'keeper' })
+      sample(maintenance.errors, { by: 'keeper' })
     ])
   ]
 }

@@ -6,6 +6,11 @@
  */
 export abstract class TurnstileError extends Error {
   abstract readonly code: string
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+  }
 }
 
 /** The words of a failure, whatever was thrown. */

@@ -2,14 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import {
-  type Config,
-  ConfigError,
-  helpText,
-  informationAsked,
-  parseCheckConfig,
-  parseConfig
-} from '../../src/config/settings.js'
+import { helpText, informationAsked } from '../../src/config/help.js'
+import { ConfigError, parseCheckConfig, parseConfig } from '../../src/config/read-settings.js'
+import type { Config } from '../../src/config/settings.js'
 
 const UPSTREAM = ['--upstream', 'http://127.0.0.1:3000']
 const parse = (argv: string[], env: Record<string, string | undefined> = {}): Config =>

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { helpText } from '../../src/config/settings.js'
+import { helpText } from '../../src/config/help.js'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const readme = readFileSync(join(root, 'README.md'), 'utf8')

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import t from 'tap'
-import { parseConfig } from '../../src/config/settings.js'
+import { parseConfig } from '../../src/config/read-settings.js'
 
 const unit = readFileSync(
   resolve(import.meta.dirname, '../../../docker/systemd/mcp-turnstile.service'),

@@ -1,121 +1,103 @@
 // Owns the embedded store as its user sees it: SQLite in two worker threads, one that writes and one that reads.
 import { Worker } from 'node:worker_threads'
+import { connect, portChannel, type Remote } from '../../util/rpc.js'
 import { threadFile } from '../../util/threads.js'
-import type { SeriesPoint, SeriesQuery, Store } from '../store-port.js'
-import { type PackedPoints, unpack } from './sqlite-packed-series.js'
-import type { CallName, Reply, Request, SqliteThreadData } from './sqlite-thread-protocol.js'
+import {
+  readerMethods,
+  type SeriesPoint,
+  type SeriesQuery,
+  type Store,
+  type StoreReader,
+  writerMethods
+} from '../store-port.js'
+import { unpack } from './sqlite-packed-series.js'
+import type { SqliteThread, SqliteThreadData } from './sqlite-thread-protocol.js'
 
 /**
- * The database file at `path`, opened by what is asked first; nothing blocks the caller's event loop. Only `migrate`
- * makes the tables. `idleTimeoutMs`: as for `sqlStore`.
+ * The database file at `path`, opened by the first call; nothing blocks the caller's event loop. Only `migrate` makes the
+ * tables. `idleTimeoutMs`: as for `sqlStore`.
  */
 export function embeddedStore(path: string, idleTimeoutMs: number): Store {
-  const writer = new Thread(path, idleTimeoutMs)
-  const reader = new Thread(path, idleTimeoutMs)
+  const writer = new Thread({ path, idleTimeoutMs })
+  const reader = new Thread({ path, idleTimeoutMs })
   return {
-    migrate: () => writer.call('migrate', []),
-    register: (...args) => writer.call('register', args),
-    apply: (...args) => writer.call('apply', args),
-    heartbeat: (...args) => writer.call('heartbeat', args),
-    loseStreams: (...args) => writer.call('loseStreams', args),
-    closeIdle: (...args) => writer.call('closeIdle', args),
-    settleEarlyCloses: (...args) => writer.call('settleEarlyCloses', args),
-    deleteEnded: (...args) => writer.call('deleteEnded', args),
-    deleteFeed: (...args) => writer.call('deleteFeed', args),
-    deleteRollups: (...args) => writer.call('deleteRollups', args),
-    connections: (...args) => reader.call('connections', args),
-    session: (...args) => reader.call('session', args),
-    counts: (...args) => reader.call('counts', args),
-    totals: (...args) => reader.call('totals', args),
-    snapshot: (...args) => reader.call('snapshot', args),
-    busiest: (...args) => reader.call('busiest', args),
-    census: (...args) => reader.call('census', args),
-    instances: (...args) => reader.call('instances', args),
-    feed: (...args) => reader.call('feed', args),
-    series: query => reader.series(query),
-    metrics: () => writer.call('metrics', []),
+    ...callsTo(writer, writerMethods),
+    ...callsTo(reader, readerMethods as readonly Exclude<keyof StoreReader, 'series'>[]),
+    series: query => readSeries(reader, query),
     async close() {
       await Promise.all([writer.close(), reader.close()])
     }
   }
 }
 
-interface Waiting {
-  resolve: (value: never) => void
-  reject: (error: Error) => void
+/** Methods of the store that a thread answers. */
+function callsTo<Name extends keyof SqliteThread>(
+  thread: Thread,
+  names: readonly Name[]
+): Pick<SqliteThread, Name> {
+  const calls = names.map(name => [
+    name,
+    (...args: Parameters<SqliteThread[Name]>) => thread.call(name, ...args)
+  ])
+  return Object.fromEntries(calls) as Pick<SqliteThread, Name>
 }
 
-/** Starts when it is first asked something. */
+async function* readSeries(reader: Thread, query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {
+  const series = await reader.call('openSeries', query)
+  try {
+    for (;;) {
+      const part = await reader.call('nextPart', series)
+      if (part === undefined) return
+      yield unpack(part)
+    }
+  } finally {
+    await reader.call('closeSeries', series)
+  }
+}
+
+/** A thread that starts when it is first called, and keeps the process alive only while a call is pending. */
 class Thread {
   readonly #data: SqliteThreadData
-  #started: Worker | undefined
-  readonly #waiting = new Map<number, Waiting>()
-  #lastId = 0
+  #started: { worker: Worker; remote: Remote<SqliteThread> } | undefined
+  #pendingCalls = 0
+  /** Why it ended. */
   #failure: Error | undefined
 
-  constructor(path: string, idleTimeoutMs: number) {
-    this.#data = { path, idleTimeoutMs }
+  constructor(data: SqliteThreadData) {
+    this.#data = data
   }
 
-  call<Name extends CallName>(method: Name, args: Parameters<Store[Name]>): ReturnType<Store[Name]> {
-    return this.#ask({ id: ++this.#lastId, method, args }) as ReturnType<Store[Name]>
-  }
-
-  async *series(query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {
-    const stream = ++this.#lastId
-    await this.#ask({ id: stream, method: 'series', args: [query] })
+  /** Rejects as the method does, and when the thread ended. */
+  async call<Name extends keyof SqliteThread>(
+    name: Name,
+    ...args: Parameters<SqliteThread[Name]>
+  ): Promise<Awaited<ReturnType<SqliteThread[Name]>>> {
+    if (this.#failure) throw this.#failure
+    const { worker, remote } = (this.#started ??= this.#start())
+    worker.ref()
+    this.#pendingCalls++
     try {
-      for (;;) {
-        const chunk = await this.#ask({ id: ++this.#lastId, method: 'next', stream })
-        if (chunk === undefined) return
-        yield unpack(chunk as PackedPoints)
-      }
+      return await remote.$call(name, ...args)
     } finally {
-      await this.#ask({ id: ++this.#lastId, method: 'cancel', stream })
+      if (--this.#pendingCalls === 0) worker.unref()
     }
   }
 
   async close(): Promise<void> {
     if (this.#started === undefined) return
-    await this.call('close', [])
-    await this.#started.terminate()
+    await this.call('close')
+    await this.#started.worker.terminate()
   }
 
-  get #worker(): Worker {
-    return (this.#started ??= this.#start())
-  }
-
-  #start(): Worker {
+  #start(): { worker: Worker; remote: Remote<SqliteThread> } {
     const worker = new Worker(threadFile('./sqlite-thread.js', import.meta.url), {
       workerData: this.#data,
       execArgv: []
     })
-    worker.unref()
-    worker.on('message', (reply: Reply) => {
-      const waiting = this.#waiting.get(reply.id)!
-      this.#waiting.delete(reply.id)
-      if ('error' in reply) waiting.reject(reply.error)
-      else waiting.resolve(reply.value as never)
-    })
-    worker.on('error', error => this.#fail(error))
-    worker.on('exit', () => this.#fail(new Error('the store is closed')))
-    return worker
-  }
-
-  #ask(request: Request): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure)
-      this.#waiting.set(request.id, { resolve, reject })
-      this.#worker.ref()
-      this.#worker.postMessage(request)
-    }).finally(() => {
-      if (this.#waiting.size === 0) this.#started?.unref()
-    })
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error
-    for (const { reject } of this.#waiting.values()) reject(error)
-    this.#waiting.clear()
+    const remote = connect<SqliteThread>(portChannel(worker), {}, { timeoutMs: Infinity })
+    const end = (error: Error): void => remote.$close((this.#failure ??= error))
+    worker.on('error', end)
+    worker.on('exit', () => end(new Error('the store is closed')))
+    return { worker, remote }
   }
 }

@@ -1,18 +1,24 @@
-// Owns what the main thread and the store's worker say to each other.
-import type { Store } from '../store-port.js'
+// Owns what the embedded store and its threads say to each other.
+import type { SeriesQuery, Store } from '../store-port.js'
+import type { PackedPoints } from './sqlite-packed-series.js'
 
-/** What a worker is started with. */
+/** What a thread is started with. */
 export interface SqliteThreadData {
+  /** The database file. */
   path: string
+  /** As for `sqlStore`. */
   idleTimeoutMs: number
 }
 
-/** Methods that answer once. */
-export type CallName = Exclude<keyof Store, 'series'>
+/** The store's methods that give one result: all but `series`, which the methods of `SqliteThread` stand for. */
+export type SingleResultMethods = Omit<Store, 'series'>
 
-/** `next` asks for the next chunk of a stream that a `series` request opened (undefined: no more); `cancel` ends it. */
-export type Request =
-  | { id: number; method: CallName | 'series'; args: readonly unknown[] }
-  | { id: number; method: 'next' | 'cancel'; stream: number }
-
-export type Reply = { id: number; value: unknown } | { id: number; error: Error }
+/** What can be called in a thread. A series is read part by part, each when it is asked for. */
+export interface SqliteThread extends SingleResultMethods {
+  /** Gives the number of the series, for the two methods below. */
+  openSeries(query: SeriesQuery): number
+  /** Undefined: there are no more parts. */
+  nextPart(series: number): Promise<PackedPoints | undefined>
+  /** Nobody asks for more of it. */
+  closeSeries(series: number): void
+}

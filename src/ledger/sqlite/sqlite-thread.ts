@@ -1,45 +1,31 @@
-// Owns the worker thread of the embedded store: runs its calls, and hands out series chunk by chunk as asked.
+// Owns the thread of the embedded store: makes the store's methods callable, and hands out series part by part as asked.
 import { parentPort, workerData } from 'node:worker_threads'
+import { connect, portChannel } from '../../util/rpc.js'
 import { sqlStore } from '../sql/sql-store.js'
 import type { SeriesPoint } from '../store-port.js'
 import { openSqlite } from './sqlite-database.js'
 import { pack } from './sqlite-packed-series.js'
-import type { Reply, Request, SqliteThreadData } from './sqlite-thread-protocol.js'
+import type { SqliteThread, SqliteThreadData } from './sqlite-thread-protocol.js'
 
-const port = parentPort!
 const { path, idleTimeoutMs } = workerData as SqliteThreadData
-const store = sqlStore(openSqlite(path), { idleTimeoutMs })
-const streams = new Map<number, AsyncIterator<SeriesPoint[]>>()
+const opened = new Map<number, AsyncIterator<SeriesPoint[]>>()
+let lastSeries = 0
 
-port.on('message', (request: Request) => {
-  answer(request).then(
-    value => port.postMessage({ id: request.id, value } satisfies Reply),
-    // libsql's errors are none to structuredClone, which would drop their message.
-    (error: unknown) =>
-      port.postMessage({ id: request.id, error: new Error((error as Error).message) } satisfies Reply)
-  )
-})
-
-async function answer(request: Request): Promise<unknown> {
-  switch (request.method) {
-    case 'next': {
-      const chunk = await streams.get(request.stream)!.next()
-      if (!chunk.done) return pack(chunk.value)
-      streams.delete(request.stream)
-      return undefined
-    }
-    case 'cancel':
-      streams.delete(request.stream)
-      return undefined
-    case 'series':
-      streams.set(
-        request.id,
-        store.series(...(request.args as Parameters<typeof store.series>))[Symbol.asyncIterator]()
-      )
-      return undefined
-    default: {
-      const method = store[request.method].bind(store) as (...args: readonly unknown[]) => Promise<unknown>
-      return await method(...request.args)
-    }
+function methods(): SqliteThread {
+  const store = sqlStore(openSqlite(path), { idleTimeoutMs })
+  return {
+    ...store,
+    openSeries(query) {
+      opened.set(++lastSeries, store.series(query)[Symbol.asyncIterator]())
+      return lastSeries
+    },
+    async nextPart(series) {
+      const part = await opened.get(series)!.next()
+      return part.done ? undefined : pack(part.value)
+    },
+    closeSeries: series => void opened.delete(series)
   }
 }
+
+// A file that cannot be opened fails the calls, with the reason, and not the thread.
+connect(portChannel(parentPort!), Promise.resolve().then(methods), { timeoutMs: Infinity })

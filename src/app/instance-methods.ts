@@ -1,0 +1,66 @@
+// Owns what threads and processes call in each other: what a proxy instance can be asked, and how a start is reported.
+import type { Control } from '../admin/operator-port.js'
+import type { Snapshot } from '../metrics/exposition.js'
+import type { Suspect } from '../sessions/suspects.js'
+import { TurnstileError } from '../util/errors.js'
+import type { Closable } from '../util/startup.js'
+import type { LedgerHealth } from './ledger-health.js'
+
+/** Longer than an operator's action takes at most: a DELETE upstream has 5 s, the store 2 s to show it. */
+export const CALL_TIMEOUT_MS = 15_000
+
+/**
+ * What the admin thread asks of a proxy instance, or of several that are one to clients. Arguments and results are plain
+ * data, because they pass from thread to thread.
+ */
+export interface InstanceMethods extends Control {
+  /** Whether what is observed reaches the disk and the store. */
+  health(): LedgerHealth | Promise<LedgerHealth>
+  /** One snapshot of each process, in the order of the workers; undefined for one that does not answer. */
+  metrics(): Promise<(Snapshot | undefined)[]>
+}
+
+/** What operators can have done by a worker: the primary asks for it, of each worker that it concerns. */
+export interface WorkerControl extends Control {
+  /** Whether this worker can speak to the upstream as the session's client. */
+  knows(session: Suspect): boolean
+  /** Cuts the streams of a session that ended. */
+  cut(session: Suspect): void
+}
+
+/** What the primary asks of each worker. */
+export type WorkerMethods = InstanceMethods & WorkerControl
+
+/** What the admin port stands in front of: a proxy instance, or several that are one to clients. */
+export interface Proxies extends Closable, InstanceMethods {
+  /** Where clients connect. */
+  readonly proxyUrl: string
+}
+
+/** What the one that started a thread or process can call there. */
+export interface Startable {
+  /** Closes everything and ends the thread or process. */
+  shutDown(): void | Promise<void>
+}
+
+/** What a thread or process calls, once, in the one that started it. */
+export interface StartReport {
+  /** It listens at this URL. */
+  started(url: string): void
+  /** It cannot start, for this reason. */
+  failed(reason: string): void
+}
+
+/** A thread or process that was started could not start. The message is the reason that it reported. */
+export class StartError extends TurnstileError {
+  readonly code = 'START_FAILED'
+}
+
+/** The report that a thread or process is started with, and the URL that it will name; rejects with `StartError`. */
+export function startReport(): { report: StartReport; url: Promise<string> } {
+  let report!: StartReport
+  const url = new Promise<string>((resolve, reject) => {
+    report = { started: resolve, failed: reason => reject(new StartError(reason)) }
+  })
+  return { report, url }
+}

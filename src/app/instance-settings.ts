@@ -1,0 +1,62 @@
+// Owns which part of a proxy instance gets which settings: each is named here, and no part gets a secret that it does not use.
+import type { Config } from '../config/settings.js'
+import type { ProxyOptions } from '../proxy/proxy-server.js'
+import type { LedgerSettings } from './start-ledger.js'
+import type { SessionSettings } from './start-sessions.js'
+import type { UpkeepSettings } from './start-upkeep.js'
+
+/** The ledger alone knows where the store is, and its password. */
+export const ledgerSettings = (config: Config): LedgerSettings => ({
+  store: config.store,
+  dataDir: config.dataDir,
+  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+  maxSessionsPerEndpoint: config.maxSessionsPerEndpoint
+})
+
+export const sessionSettings = (config: Config): SessionSettings => ({
+  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs
+})
+
+export const upkeepSettings = (config: Config): UpkeepSettings => ({
+  upstream: config.upstream,
+  rewriteHost: config.rewriteHost,
+  connectTimeoutMs: config.connectTimeoutMs,
+  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+  leaseMs: config.leaseMs,
+  retentionMs: config.retentionMs,
+  rollupRetentionMs: config.rollupRetentionMs,
+  confirmSuspects: config.confirmSuspects,
+  endIdleSessions: config.endIdleSessions
+})
+
+/** What the proxy works with, besides its settings. */
+export type ProxyParts = Pick<
+  ProxyOptions,
+  'routes' | 'callers' | 'observe' | 'liveSessions' | 'operations' | 'traffic' | 'logger'
+>
+
+export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
+  upstream: config.upstream,
+  host: config.listen.host,
+  port: config.listen.port,
+  rewriteHost: config.rewriteHost,
+  upstreamTimeoutMs: config.upstreamTimeoutMs,
+  connectTimeoutMs: config.connectTimeoutMs,
+  headTimeoutMs: config.headTimeoutMs,
+  keepAliveTimeoutMs: config.keepAliveTimeoutMs,
+  stallTimeoutMs: config.stallTimeoutMs,
+  maxConnections: config.maxConnections,
+  maxStreams: config.maxStreams,
+  maxRequests: config.maxRequests,
+  maxSessionsPerEndpoint: config.maxSessionsPerEndpoint,
+  allowedHost: config.allowedHost,
+  allowedOrigin: config.allowedOrigin,
+  trustedProxy: config.trustedProxy,
+  routes: parts.routes,
+  callers: parts.callers,
+  observe: parts.observe,
+  liveSessions: parts.liveSessions,
+  operations: parts.operations,
+  traffic: parts.traffic,
+  logger: parts.logger
+})

@@ -1,0 +1,50 @@
+// Owns the start of an instance's ledger: the store, the outbox on this machine's disk, and what ships from one to the other.
+import type { FastifyBaseLogger } from 'fastify'
+import type { StoreLocation } from '../config/setting-kinds.js'
+import { LiveCounts } from '../ledger/pipeline/live-counts.js'
+import { Outbox } from '../ledger/pipeline/outbox.js'
+import { Recorder } from '../ledger/pipeline/recorder.js'
+import { Shipper } from '../ledger/pipeline/shipper.js'
+import type { Store } from '../ledger/store-port.js'
+import { type Closable, startInOrder } from '../util/startup.js'
+import { openStore } from './open-store.js'
+
+/** How long to wait for the store to have what was observed. */
+const SHIP_TIMEOUT_MS = 5_000
+
+export interface LedgerSettings {
+  store: StoreLocation
+  dataDir: string
+  sessionIdleTimeoutMs: number
+  /** 0: nobody asks how many sessions of an endpoint are open. */
+  maxSessionsPerEndpoint: number
+}
+
+export interface Ledger extends Closable {
+  readonly store: Store
+  readonly outbox: Outbox
+  readonly shipper: Shipper
+  readonly recorder: Recorder
+  /** Undefined where there is no limit on sessions. */
+  readonly liveCounts: LiveCounts | undefined
+  /** Resolves once the store has what was recorded, or cannot have it soon. */
+  shipped(): Promise<void>
+}
+
+/** Throws when the data directory or the embedded store cannot be used. */
+export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger): Promise<Ledger> =>
+  startInOrder(async onClose => {
+    const store = openStore(settings.store, settings.sessionIdleTimeoutMs)
+    onClose(() => store.close())
+    // A server may be away for a while; a file that cannot be used now cannot be used at all.
+    if (settings.store.kind === 'sqlite') await store.migrate()
+    const outbox = new Outbox(settings.dataDir, Date.now())
+    onClose(() => outbox.close())
+    const liveCounts = settings.maxSessionsPerEndpoint > 0 ? new LiveCounts() : undefined
+    const shipper = new Shipper(outbox, store, logger, liveCounts)
+    shipper.start()
+    onClose(() => shipper.stop())
+    const recorder = new Recorder(outbox, shipper, logger)
+    const shipped = (): Promise<void> => shipper.drain(SHIP_TIMEOUT_MS)
+    return { store, outbox, shipper, recorder, liveCounts, shipped }
+  })

@@ -1,0 +1,62 @@
+// Owns the start of an instance's session tracking: observations become events of the ledger, uses once a second.
+import { ClientCredentials } from '../sessions/client-credentials.js'
+import type { Observe } from '../sessions/observations.js'
+import { SessionTracker } from '../sessions/tracker.js'
+import type { Closable } from '../util/startup.js'
+import { MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
+import type { Ledger } from './start-ledger.js'
+
+/** How often the ledger is told of uses, and the outbox that the process lives. */
+const TICK_MS = 1_000
+
+export interface SessionSettings {
+  /** 0: never. */
+  sessionIdleTimeoutMs: number
+}
+
+export interface Sessions extends Closable {
+  readonly tracker: SessionTracker
+  /** How clients reach their sessions, for requests of our own. */
+  readonly callers: ClientCredentials
+  readonly observe: Observe
+  /** Resolves once the store has what was observed, or cannot have it soon. */
+  shipped(): Promise<void>
+}
+
+/** `close` tells the ledger of all uses, and waits a while for the store to have them. */
+export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger: Ledger): Sessions {
+  const { recorder, shipper, liveCounts } = ledger
+  const tracker = new SessionTracker({
+    idleTimeoutMs: sessionIdleTimeoutMs,
+    onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
+  })
+  const tick = (atLeast?: number): void => {
+    recorder.tick(tracker.flush(Date.now(), atLeast), Date.now())
+    if (liveCounts) shipper.notify()
+  }
+  const ticking = setInterval(() => tick(), TICK_MS)
+  const callers = new ClientCredentials()
+  const aging =
+    sessionIdleTimeoutMs > 0
+      ? setInterval(() => callers.age(), credentialsAgeMs(sessionIdleTimeoutMs))
+      : undefined
+  return {
+    tracker,
+    callers,
+    observe: observation => recorder.record(tracker.observe(observation)),
+    async shipped() {
+      tick()
+      await ledger.shipped()
+    },
+    async close() {
+      clearInterval(aging)
+      clearInterval(ticking)
+      tick(Infinity)
+      await ledger.shipped()
+    }
+  }
+}
+
+/** Longer than it takes until the upstream is told of a session that ended as idle. */
+const credentialsAgeMs = (idleTimeoutMs: number): number =>
+  Math.min(2 * idleTimeoutMs + MINUTE_MS, MAX_DURATION_MS)

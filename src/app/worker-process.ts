@@ -1,0 +1,52 @@
+// Owns the life of a worker's process: it is a proxy instance, does what the primary says, and ends with it.
+import { join } from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Config } from '../config/settings.js'
+import { reasonOf } from '../util/errors.js'
+import { connect, ipcChannel } from '../util/rpc.js'
+import { CALL_TIMEOUT_MS, type Startable, type StartReport, type WorkerMethods } from './instance-methods.js'
+import { startProxyInstance } from './proxy-instance.js'
+
+/** Set in the environment of a worker: its number, from 1 on. */
+export const WORKER_NUMBER_VARIABLE = 'TURNSTILE_WORKER_NUMBER'
+
+/** Resolves once the instance is started, or has reported to the primary why it is not. */
+export async function runWorker(config: Config, logger: FastifyBaseLogger): Promise<void> {
+  const number = Number(process.env[WORKER_NUMBER_VARIABLE])
+  const log = logger.child({ worker: number })
+  // Terminals and service managers signal every process of a group; the primary says when to end.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
+  const started = startProxyInstance(shareOf(config, number), log)
+  const methods = started.then((instance): WorkerMethods & Startable => ({
+    ...instance,
+    async shutDown() {
+      try {
+        await instance.close()
+        process.exit(0)
+      } catch (error) {
+        log.error(error, 'closing failed')
+        process.exit(1)
+      }
+    }
+  }))
+  const primary = connect<StartReport>(ipcChannel(process), methods, { timeoutMs: CALL_TIMEOUT_MS })
+  try {
+    const { proxyUrl } = await started
+    void primary.started.asEvent(proxyUrl).catch(() => undefined)
+  } catch (error) {
+    await primary.failed.asEvent(reasonOf(error)).catch(() => undefined)
+    process.disconnect()
+  }
+}
+
+/** The first worker keeps the data of a proxy without workers; each takes an equal part of the load. */
+function shareOf(config: Config, number: number): Config {
+  const share = (limit: number): number => Math.ceil(limit / config.workers)
+  return {
+    ...config,
+    dataDir: number === 1 ? config.dataDir : join(config.dataDir, `worker-${number}`),
+    maxConnections: share(config.maxConnections),
+    maxStreams: share(config.maxStreams),
+    maxRequests: share(config.maxRequests)
+  }
+}

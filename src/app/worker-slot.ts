@@ -1,0 +1,89 @@
+// Owns the place of one worker: starts its process, calls it, and starts another one when it dies.
+import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Snapshot } from '../metrics/exposition.js'
+import { reasonOf } from '../util/errors.js'
+import { connect, ipcChannel, type Remote } from '../util/rpc.js'
+import { CALL_TIMEOUT_MS, type Startable, startReport, type WorkerMethods } from './instance-methods.js'
+import { WORKER_NUMBER_VARIABLE } from './worker-process.js'
+
+/** A worker that dies sooner than this after its start is replaced after a delay: its next start may fail the same way. */
+const SHORT_LIFE_MS = 5_000
+const RESTART_DELAY_MS = 1_000
+/** A scrape waits no longer for a worker: twice as long as the worker waits for its store (proxy-instance-metrics). */
+const METRICS_TIMEOUT_MS = 2_000
+
+export class WorkerSlot {
+  readonly #number: number
+  readonly #draining: ReadonlySet<string>
+  readonly #logger: FastifyBaseLogger
+  #worker: Worker | undefined
+  #remote: Remote<WorkerMethods & Startable> | undefined
+  #closing = false
+
+  /** `number`: from 1 on. `draining`: the endpoints that a new worker is to drain from its start. */
+  constructor(number: number, draining: ReadonlySet<string>, logger: FastifyBaseLogger) {
+    this.#number = number
+    this.#draining = draining
+    this.#logger = logger
+  }
+
+  /** The process that has the place. Its methods answer once it is started, and reject when it is gone. */
+  get worker(): Remote<WorkerMethods> {
+    return this.#remote!
+  }
+
+  /** Resolves with the URL at which it listens; throws `StartError`. */
+  async start(): Promise<string> {
+    const worker = cluster.fork({ [WORKER_NUMBER_VARIABLE]: String(this.#number) })
+    const startedAt = Date.now()
+    const { report, url } = startReport()
+    const remote = connect<WorkerMethods & Startable>(ipcChannel(worker), report, {
+      timeoutMs: CALL_TIMEOUT_MS
+    })
+    worker.once('exit', () => {
+      remote.$close(new Error('the worker ended'))
+      report.failed('a worker died at its start')
+    })
+    this.#worker = worker
+    this.#remote = remote
+    const listening = await url
+    worker.once('exit', (code, signal) => this.#replace(startedAt, code, signal))
+    for (const endpointId of this.#draining) await remote.drain(endpointId, true)
+    return listening
+  }
+
+  /** Undefined where it does not answer soon: a scrape does not wait for it. */
+  async metrics(): Promise<Snapshot | undefined> {
+    const asked = this.worker.metrics().then(
+      ([snapshot]) => snapshot,
+      () => undefined
+    )
+    return await Promise.race([asked, sleep(METRICS_TIMEOUT_MS, undefined, { ref: false })])
+  }
+
+  /** Ends the process, and resolves when it has ended. */
+  async close(): Promise<void> {
+    this.#closing = true
+    const worker = this.#worker
+    if (worker?.isConnected() !== true) return
+    const exited = once(worker, 'exit')
+    void this.#remote!.shutDown.asEvent().catch(() => undefined)
+    await exited
+  }
+
+  #replace(startedAt: number, code: number | null, signal: string | null): void {
+    if (this.#closing) return
+    this.#logger.error({ worker: this.#number, code, signal }, 'a worker died and is started anew')
+    const delayMs = Date.now() - startedAt < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0
+    setTimeout(() => {
+      if (this.#closing) return
+      this.start().catch((error: unknown) => {
+        this.#logger.error({ worker: this.#number, reason: reasonOf(error) }, 'a worker does not start')
+        this.#replace(Date.now(), null, null)
+      })
+    }, delayMs)
+  }
+}

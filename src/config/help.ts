@@ -1,0 +1,42 @@
+// Owns what `--help` and `--version` print.
+import { boolean } from './setting-kinds.js'
+import { byFlag, checkSettings, type Schema, settings } from './settings.js'
+import { version } from './version.js'
+
+/** The text that `--help`, `-h` or `--version` asks for; undefined where none of them is given. */
+export function informationAsked(argv: readonly string[]): string | undefined {
+  if (argv.includes('--help') || argv.includes('-h')) return helpText()
+  return argv.includes('--version') ? version() : undefined
+}
+
+/** What `--help` prints: a line for each setting, with its default. */
+export function helpText(): string {
+  return [
+    'mcp-turnstile: a reverse proxy in front of an MCP gateway that counts every session',
+    '',
+    'Usage: mcp-turnstile --upstream URL [flags]',
+    '',
+    ...flagLines({
+      ...settings,
+      help: { kind: boolean, help: 'this text' },
+      version: { kind: boolean, help: 'the version' }
+    }),
+    '',
+    'mcp-turnstile check [flags]: compares counts by endpoint, minute and day with the sessions; exit code 1 if they differ',
+    '',
+    ...flagLines(checkSettings),
+    '',
+    'Every flag has a variable, which it wins over: --upstream is TURNSTILE_UPSTREAM, --data-dir TURNSTILE_DATA_DIR.',
+    'Times: 500ms, 300s, 5m, 1h, ages also 30d. A flag without a value is switched off by =false.'
+  ].join('\n')
+}
+
+function flagLines(schema: Schema): string[] {
+  const lines = [...byFlag(schema)].map(([flag, { kind, ...setting }]): [string, string] => {
+    const byDefault = setting.default === undefined ? '' : ` (default: ${setting.default})`
+    const left = kind.alone === undefined ? `${flag} ${kind.placeholder}` : flag
+    return [left, setting.help + (setting.required ? ' (required)' : byDefault)]
+  })
+  const width = Math.max(...lines.map(([left]) => left.length))
+  return lines.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+}

@@ -1,0 +1,153 @@
+// Owns how flags and environment variables become settings, and what is said of those that cannot be used.
+import { BlockList, isIPv6 } from 'node:net'
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { closest, distance } from 'fastest-levenshtein'
+import { TurnstileError } from '../util/errors.js'
+import {
+  byFlag,
+  type CheckConfig,
+  checkSettings,
+  type Config,
+  flagOf,
+  type Schema,
+  type Setting,
+  settings,
+  type ValuesOf,
+  variableOf
+} from './settings.js'
+
+/** What is wrong with the settings. */
+export type ConfigErrorCode =
+  | 'UNKNOWN_FLAG'
+  | 'UNEXPECTED_ARGUMENT'
+  | 'MISSING_VALUE'
+  | 'REPEATED_FLAG'
+  | 'BAD_VALUE'
+  | 'REQUIRED'
+  | 'ADMIN_TOKEN_REQUIRED'
+
+/** A setting that cannot be used. The message is one line that names the flag or variable and says what to do. */
+export class ConfigError extends TurnstileError {
+  readonly code: ConfigErrorCode
+
+  constructor(code: ConfigErrorCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/**
+ * Reads the settings: a flag wins over its TURNSTILE_ variable, that over the alias, that over the default. An empty
+ * variable counts as unset. Throws ConfigError on the first thing it cannot use.
+ */
+export function parseConfig(argv: readonly string[], env: Record<string, string | undefined>): Config {
+  const config = readAll(settings, argv, env)
+  if (!config.adminToken && !config.adminTokenFile && !isLoopback(config.admin.host)) {
+    throw new ConfigError(
+      'ADMIN_TOKEN_REQUIRED',
+      '--admin can be reached from other machines: set TURNSTILE_ADMIN_TOKEN (or --admin-token, --admin-token-file), or use 127.0.0.1'
+    )
+  }
+  return withStoreOfFile(config)
+}
+
+/** Reads the settings of `mcp-turnstile check`; throws as `parseConfig` does. */
+export const parseCheckConfig = (
+  argv: readonly string[],
+  env: Record<string, string | undefined>
+): CheckConfig => withStoreOfFile(readAll(checkSettings, argv, env))
+
+const withStoreOfFile = <C extends Pick<Config, 'store' | 'storeFile'>>(config: C): C => ({
+  ...config,
+  store: config.storeFile ?? config.store
+})
+
+function readAll<S extends Schema>(
+  schema: S,
+  argv: readonly string[],
+  env: Record<string, string | undefined>
+): ValuesOf<S> {
+  const flags = readFlags(byFlag(schema), argv)
+  const entries = Object.entries(schema).map(([name, setting]) => [
+    name,
+    read(flagOf(name), setting, flags, env)
+  ])
+  return Object.fromEntries(entries) as ValuesOf<S>
+}
+
+/** The flags of a command line and their texts. */
+function readFlags(
+  known: ReadonlyMap<string, Setting<unknown>>,
+  argv: readonly string[]
+): Map<string, string> {
+  const flags = new Map<string, string>()
+  const { tokens } = parseArgs({ args: [...argv], options: optionsOf(known), tokens: true, strict: false })
+  for (const token of tokens) {
+    if (token.kind !== 'option' || !/^--[^=]/.test(token.rawName)) {
+      const message = `unexpected argument ${JSON.stringify(argv[token.index])}: every setting is a flag, such as --upstream URL`
+      throw new ConfigError('UNEXPECTED_ARGUMENT', message)
+    }
+    const { rawName: flag, value, inlineValue } = token
+    const kind = known.get(flag)?.kind
+    if (!kind)
+      throw new ConfigError(
+        'UNKNOWN_FLAG',
+        `unknown flag ${JSON.stringify(flag)}: ${advice(flag, [...known.keys()])}`
+      )
+    if (flags.has(flag)) throw new ConfigError('REPEATED_FLAG', `${flag} is there twice: give it once`)
+    // What parseArgs takes for the value may be the next flag.
+    const isNextFlag = inlineValue === false && value.startsWith('--')
+    const text = isNextFlag ? undefined : (value ?? kind.alone)
+    if (!text)
+      throw new ConfigError('MISSING_VALUE', `${flag} has no value: give ${flag} ${kind.placeholder}`)
+    flags.set(flag, text)
+  }
+  return flags
+}
+
+/** For parseArgs: a flag that may stand alone takes a value only after `=`. */
+const optionsOf = (known: ReadonlyMap<string, Setting<unknown>>): ParseArgsConfig['options'] =>
+  Object.fromEntries(
+    [...known].map(([flag, { kind }]) => [
+      flag.slice('--'.length),
+      { type: kind.alone === undefined ? 'string' : 'boolean' }
+    ])
+  )
+
+/** The value of one setting: of its flag, its variable, its alias or its default, in this order. */
+function read(
+  flag: string,
+  setting: Setting<unknown>,
+  flags: ReadonlyMap<string, string>,
+  env: Record<string, string | undefined>
+): unknown {
+  const { kind, alias, secret, required } = setting
+  const variables = [variableOf(flag), ...(alias === undefined ? [] : [alias])]
+  const source = flags.has(flag) ? flag : variables.find(name => env[name])
+  const text = source === undefined ? setting.default : (flags.get(source) ?? env[source])
+  if (text === undefined) {
+    if (!required) return undefined
+    const message = `${flag} is missing: give ${flag} ${kind.placeholder}, or set ${variableOf(flag)}`
+    throw new ConfigError('REQUIRED', message)
+  }
+  const value = kind.parse(text)
+  if (value !== undefined) return value
+  // What comes before an @ in a URL may be a password.
+  const shown = secret || text.includes('@') ? '' : ` ${JSON.stringify(text)}`
+  throw new ConfigError('BAD_VALUE', `${source ?? flag}${shown} cannot be used: give ${kind.expected}`)
+}
+
+const loopback = new BlockList()
+loopback.addSubnet('127.0.0.0', 8, 'ipv4')
+loopback.addAddress('::1', 'ipv6')
+
+const isLoopback = (host: string): boolean =>
+  host.toLowerCase() === 'localhost' || loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4')
+
+/** A flag that differs from a known one in more characters than this is no misspelling of it. */
+const MAX_EDITS = 3
+
+function advice(flag: string, known: readonly string[]): string {
+  const nearest = closest(flag, [...known, '--help', '--version'])
+  return distance(flag, nearest) <= MAX_EDITS ? `did you mean ${nearest}?` : '--help lists all flags'
+}
