@@ -1,10 +1,11 @@
 // Owns asking the gateway for the tools of an endpoint, as an MCP client.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
-import { ListToolsResultSchema } from '@modelcontextprotocol/sdk/types.js'
+import {
+  Client,
+  SSEClientTransport,
+  StreamableHTTPClientTransport,
+  type Transport
+} from '@modelcontextprotocol/client'
 import type { Tool } from '../schemas/monitoring-schemas.js'
 
 /** Where the gateway serves an endpoint. */
@@ -19,14 +20,13 @@ const MAX_BYTES = 1_000_000
 
 /** Rejects with what went wrong over Streamable HTTP, where the older transport does no better. */
 export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSignal): Promise<Tool[]> {
-  return await listTools(
-    signal,
-    fetch => new StreamableHTTPClientTransport(streamable, { fetch }) as Transport
-  ).catch(async (error: unknown) => {
-    // eslint-disable-next-line @typescript-eslint/no-deprecated -- gateways older than Streamable HTTP
-    const legacy = listTools(signal, fetch => new SSEClientTransport(sse, { fetch }))
-    return await legacy.catch(() => Promise.reject(error as Error))
-  })
+  return await listTools(signal, fetch => new StreamableHTTPClientTransport(streamable, { fetch })).catch(
+    async (error: unknown) => {
+      // eslint-disable-next-line @typescript-eslint/no-deprecated -- gateways older than Streamable HTTP
+      const legacy = listTools(signal, fetch => new SSEClientTransport(sse, { fetch }))
+      return await legacy.catch(() => Promise.reject(error as Error))
+    }
+  )
 }
 
 /** A transport whose session can be ended. */
@@ -56,8 +56,7 @@ async function allTools(client: Client, transport: Transport, signal: AbortSigna
   let cursor: string | undefined
   do {
     // Not `client.listTools`, which makes validators of the schemas of all tools.
-    const request = { method: 'tools/list', params: { cursor } } as const
-    const page = await client.request(request, ListToolsResultSchema, { signal })
+    const page = await client.request({ method: 'tools/list', params: { cursor } }, { signal })
     tools.push(...page.tools)
     cursor = page.nextCursor
   } while (cursor !== undefined)
