@@ -36,7 +36,7 @@ const started = startInOrder(async onClose => {
     mask: new Mask(maskKey(config.dataDir), config.mask),
     logger: pino({ level: config.logLevel }),
     version: version(),
-    health: async () => ({ ...(await proxies.call('health')) }),
+    health: () => proxies.call('health'),
     metrics: () => proxies.call('metrics'),
     monitoring: config.monitoring ? monitoring() : undefined
   })

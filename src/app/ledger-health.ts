@@ -1,16 +1,11 @@
 // Owns the report on whether what is observed reaches the disk and the store.
+import type { Readiness } from '../admin/schemas/readiness.js'
 import type { Outbox } from '../ledger/pipeline/outbox.js'
 import type { Recorder } from '../ledger/pipeline/recorder.js'
 import type { Shipper } from '../ledger/pipeline/shipper.js'
 
-/** Whether what is observed reaches the disk and the store. */
-export interface LedgerHealth {
-  ready: boolean
-  outbox: { ok: boolean; depth: number; oldestAt: string | null; sizeBytes: number; lostEvents: number }
-  store: { ok: boolean; failingSince: string | null }
-  /** The process ends: clients are to go elsewhere. */
-  closing?: boolean
-}
+/** Whether what is observed reaches the disk and the store, as `/readyz` tells it. */
+export type LedgerHealth = Readiness
 
 export function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): LedgerHealth {
   return {

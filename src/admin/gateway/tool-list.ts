@@ -6,19 +6,23 @@ import {
   StreamableHTTPClientTransport,
   type Transport
 } from '@modelcontextprotocol/client'
-import type { Tool } from '../schemas/monitoring-schemas.js'
+import type { Tool } from '../schemas/monitoring-responses.js'
 
-/** Where the gateway serves an endpoint. */
+/** Where the gateway serves an endpoint, by transport. */
 export interface EndpointUrls {
   streamable: URL
   sse: URL
 }
 
+/** The session is ended by a DELETE; who asked for the tools waits for it no longer. */
 const TERMINATE_TIMEOUT_MS = 1_000
-/** Of all that the gateway says on the way to its tools; read into JSON at once. */
+/** Of all responses of the gateway on the way to its tools; they are parsed at once, on the thread that serves operators. */
 const MAX_BYTES = 1_000_000
 
-/** Rejects with what went wrong over Streamable HTTP, where the older transport does no better. */
+/**
+ * The tools of an endpoint, over Streamable HTTP, and where that fails over HTTP+SSE (MCP 2024-11-05). Rejects with what went wrong over
+ * Streamable HTTP, or with the reason of `signal`.
+ */
 export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSignal): Promise<Tool[]> {
   return await listTools(signal, fetch => new StreamableHTTPClientTransport(streamable, { fetch })).catch(
     async (error: unknown) => {
@@ -32,7 +36,7 @@ export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSi
 /** A transport whose session can be ended. */
 type Closing<T> = T & { terminateSession?: () => Promise<void> }
 
-/** Over a session of its own, which is ended at once, and of which nothing stays open. */
+/** Asks over a session of its own, which is ended at once, and of which no connection stays open. */
 async function listTools(
   signal: AbortSignal,
   open: (fetch: typeof globalThis.fetch) => Closing<Transport>
@@ -70,7 +74,7 @@ const rejectedBy = (signal: AbortSignal): Promise<never> =>
     else signal.addEventListener('abort', rejectNow)
   })
 
-/** Breaks off when all answers together say too much, and when it is over. */
+/** A `fetch` that breaks off once all its responses together are too long, or when it is over. */
 function boundedFetch(over: AbortController): typeof fetch {
   let left = MAX_BYTES
   const count = () =>

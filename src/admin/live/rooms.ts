@@ -1,6 +1,6 @@
 // Owns the state that each room was told: computed and sent on change, at most four times a second, the last never lost.
 import { setImmediate } from 'node:timers/promises'
-import type { ConnectionStats } from '../schemas/monitoring-schemas.js'
+import type { ConnectionStats } from '../schemas/monitoring-responses.js'
 
 /** No room is told more often. */
 const TICK_MS = 250

@@ -1,6 +1,5 @@
 // Owns reading sessions from the store page by page.
-import type { SessionsQuery, SessionRow, StoreReader } from '../../ledger/store-port.js'
-import { storedId } from '../../mcp/stored-ids.js'
+import type { SessionRow, SessionsQuery, StoreReader } from '../../ledger/store-port.js'
 import type { Position } from '../schemas/cursor.js'
 import { CHUNK_ROWS } from './streamed-response.js'
 
@@ -34,11 +33,4 @@ export async function* readAll(
     after = { connectAt, id }
   }
   return after
-}
-
-/** The filter for an endpoint in its stored form; undefined when no stored session can be of it. */
-export function ofEndpoint(raw: string | undefined): { endpointId?: string } | undefined {
-  if (raw === undefined) return {}
-  const endpointId = storedId(raw)
-  return endpointId === undefined ? undefined : { endpointId }
 }
