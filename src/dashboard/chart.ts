@@ -1,7 +1,7 @@
 // Owns the chart: sessions open over time, and below on the same axis those opened (up) and closed (down).
 import uPlot from 'uplot'
 import { el, setText } from './dom.js'
-import { count, duration, minute, minuteOrDay } from './format.js'
+import { countText, durationText, minuteText, minuteOrDayText } from './format.js'
 import type { Series } from './series.js'
 import { colourReader } from './theme.js'
 
@@ -150,7 +150,7 @@ export class Chart {
           size: 28,
           grid: { show: false },
           space: 70,
-          values: (_plot, splits) => splits.map(split => minuteOrDay(split * 1_000))
+          values: (_plot, splits) => splits.map(split => minuteOrDayText(split * 1_000))
         },
         {
           ...axis,
@@ -161,7 +161,7 @@ export class Chart {
           incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000],
           splits: (_plot, _axis, _min, max, step) =>
             Array.from({ length: Math.floor(max / step) + 1 }, (_, i) => i * step),
-          values: (_plot, splits) => splits.map(count)
+          values: (_plot, splits) => splits.map(countText)
         },
         {
           ...axis,
@@ -174,7 +174,7 @@ export class Chart {
             const most = -(plot.scales['events']?.min ?? -1)
             return [-most, 0, most]
           },
-          values: (_plot, splits) => splits.map(split => count(Math.abs(Math.round(split))))
+          values: (_plot, splits) => splits.map(split => countText(Math.abs(Math.round(split))))
         }
       ],
       hooks: {
@@ -250,18 +250,18 @@ export class Chart {
           ['closed', series.closed[at]!] as const,
           ...(peak == null ? [] : [['peak', peak] as const])
         ]
-    const span = series.bucketMs > 60_000 ? ` + ${duration(series.bucketMs).replace(' 00 s', '')}` : ''
-    const when = isNow ? 'now' : minute(time * 1_000) + span
+    const span = series.bucketMs > 60_000 ? ` + ${durationText(series.bucketMs).replace(' 00 s', '')}` : ''
+    const when = isNow ? 'now' : minuteText(time * 1_000) + span
     this.#readout.replaceChildren(
       el('b', {}, when),
       ...parts.map(([name, number]) => {
         const value = el('span', { class: `part ${name}` })
-        setText(value, `${name} ${count(number)}`)
+        setText(value, `${name} ${countText(number)}`)
         return value
       })
     )
     this.#host.setAttribute('aria-valuenow', String(at))
-    const spoken = parts.map(([name, number]) => `${name} ${count(number)}`).join(', ')
+    const spoken = parts.map(([name, number]) => `${name} ${countText(number)}`).join(', ')
     this.#host.setAttribute('aria-valuetext', `${when}: ${spoken}`)
   }
 }

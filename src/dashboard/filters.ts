@@ -1,5 +1,5 @@
 // Owns what the list of sessions is narrowed to: state, transport, and text that describes a client.
-import type { TransportName } from './api.js'
+import type { TransportName } from '../admin/schemas/monitoring-responses.js'
 import { byId } from './dom.js'
 import type { Search } from './sessions.js'
 

@@ -1,17 +1,13 @@
 // Owns the live connection: one room of the monitoring namespace at a time, and whether it is there.
 import { io, type Socket } from 'socket.io-client'
-import type { ConnectionInfo, ConnectionStats } from './api.js'
+import type {
+  ClosedNotice,
+  ConnectionInfo,
+  ConnectionStats,
+  OpenedNotice
+} from '../admin/schemas/monitoring-responses.js'
 
 const RETRY_MS = 2_000
-
-export interface Closed {
-  sessionId: string
-  endpointId: string
-  timestamp: string
-  /** In ms. */
-  duration: number
-  reason: string
-}
 
 export interface LiveHandlers {
   /** Subscribed, for the first time or again: what was told before may be out of date. */
@@ -21,7 +17,7 @@ export interface LiveHandlers {
   onRefused: () => void
   onStats: (stats: ConnectionStats) => void
   onOpened: (connection: ConnectionInfo) => void
-  onClosed: (closed: Closed) => void
+  onClosed: (closed: ClosedNotice) => void
 }
 
 export class Live {
@@ -50,7 +46,7 @@ export class Live {
       if (!this.#socket.active) handlers.onRefused()
     })
     this.#socket.on('mcp_connections_data', handlers.onStats)
-    this.#socket.on('mcp_connection_established', ({ connection }: { connection: ConnectionInfo }) =>
+    this.#socket.on('mcp_connection_established', ({ connection }: OpenedNotice) =>
       handlers.onOpened(connection)
     )
     this.#socket.on('mcp_connection_closed', handlers.onClosed)

@@ -1,8 +1,10 @@
 // Owns the figures and the chart over them: how many are open, and what happened in the range that is looked at.
-import { type Api, ApiError, type ConnectionStats, type MinutePoint } from './api.js'
+import type { ConnectionStats } from '../admin/schemas/monitoring-responses.js'
+import type { MinutePoint } from '../admin/schemas/query-responses.js'
+import { type Api, ApiError } from './api.js'
 import { Chart } from './chart.js'
 import { html, setText } from './dom.js'
-import { count } from './format.js'
+import { countText } from './format.js'
 import { Pace } from './pace.js'
 import { RangePicker } from './range.js'
 import { bucketFor, type Series, summarize, toSeries } from './series.js'
@@ -38,9 +40,9 @@ export class Overview {
 
   stats({ activeConnections, totalConnections }: ConnectionStats): void {
     this.#active = activeConnections
-    setText(html('open-now'), count(activeConnections))
-    setText(html('ever'), count(totalConnections))
-    document.title = `${count(activeConnections)} open · mcp-turnstile`
+    setText(html('open-now'), countText(activeConnections))
+    setText(html('ever'), countText(totalConnections))
+    document.title = `${countText(activeConnections)} open · mcp-turnstile`
   }
 
   changed(): void {
@@ -81,9 +83,9 @@ export class Overview {
     const { opened, closed, peak, peakIsExact } = summarize(series)
     const { isLive, ...range } = this.range.now
     const now = isLive && this.#active !== undefined ? { at: range.end, open: this.#active } : undefined
-    setText(html('opened'), count(opened))
-    setText(html('closed'), count(closed))
-    setText(html('peak'), count(Math.max(peak, now?.open ?? 0)))
+    setText(html('opened'), countText(opened))
+    setText(html('closed'), countText(closed))
+    setText(html('peak'), countText(Math.max(peak, now?.open ?? 0)))
     setText(html('peak-label'), peakIsExact ? 'Peak' : 'Peak by minute')
     this.#chart.show(series, range, now)
   }

@@ -1,6 +1,7 @@
 // Owns the sessions that were connected in a time range: read from the history, a page when it is looked at.
-import type { Api, ConnectionRow } from './api.js'
-import { fromRow, newestFirst, type Session } from './sessions.js'
+import type { ConnectionRow } from '../admin/schemas/query-responses.js'
+import type { Api } from './api.js'
+import { fromRow, newestFirst, type ListedSession } from './sessions.js'
 
 const PAGE = 1_000
 /** Read of one query: what is older is found with a narrower one. */
@@ -16,7 +17,7 @@ export interface PastQuery {
 
 export class PastSessions {
   readonly #api: Api
-  #sessions = new Map<string, Session>()
+  #sessions = new Map<string, ListedSession>()
   #next: { path: string; query: PastQuery | undefined } | undefined
   #reading: Promise<void> | undefined
   #turn = 0
@@ -34,7 +35,7 @@ export class PastSessions {
   }
 
   /** Newest first, as far as they were read. */
-  list(): Session[] {
+  list(): ListedSession[] {
     return [...this.#sessions.values()].sort(newestFirst)
   }
 
@@ -56,11 +57,11 @@ export class PastSessions {
   }
 
   /** A session as it is now, seen live. */
-  note(session: Session): void {
+  note(session: ListedSession): void {
     if (!this.isCut || this.#sessions.has(session.key)) this.#sessions.set(session.key, session)
   }
 
-  get(key: string): Session | undefined {
+  get(key: string): ListedSession | undefined {
     return this.#sessions.get(key)
   }
 
@@ -76,8 +77,8 @@ export class PastSessions {
           limit: PAGE
         }
       : {}
-    const { answer, next } = await this.#api.page<ConnectionRow[]>(path, parameters)
-    for (const row of answer) this.note(fromRow(row))
+    const { body, next } = await this.#api.page<ConnectionRow[]>(path, parameters)
+    for (const row of body) this.note(fromRow(row))
     this.#next = next === undefined ? undefined : { path: next, query: undefined }
   }
 }

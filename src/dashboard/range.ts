@@ -1,6 +1,6 @@
 // Owns the time range that chart and history are about: the last hours up to now, or a part that was chosen.
 import { byId, html, setFlag, setText } from './dom.js'
-import { minute } from './format.js'
+import { minuteText } from './format.js'
 
 const HOUR_MS = 3_600_000
 
@@ -54,7 +54,7 @@ export class RangePicker {
     this.#chosen = range
     this.#zoom.hidden = range === undefined
     setFlag(this.#form, 'zoomed', range !== undefined)
-    if (range) setText(html('zoom-text'), `${minute(range.start)} – ${minute(range.end)}`)
+    if (range) setText(html('zoom-text'), `${minuteText(range.start)} – ${minuteText(range.end)}`)
     this.#onChange()
   }
 

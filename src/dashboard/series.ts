@@ -1,5 +1,5 @@
 // Owns the minute series as the chart draws it: summed over endpoints, and over several minutes where the range is long.
-import type { MinutePoint } from './api.js'
+import type { MinutePoint } from '../admin/schemas/query-responses.js'
 
 const MINUTE_MS = 60_000
 const MAX_POINTS = 720

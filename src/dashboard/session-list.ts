@@ -1,14 +1,14 @@
 // Owns which sessions are listed: those open, kept live, or those of the range that is looked at, as the filters say.
-import type { Api, ConnectionInfo, ConnectionStats } from './api.js'
+import type { ClosedNotice, ConnectionInfo, ConnectionStats } from '../admin/schemas/monitoring-responses.js'
+import type { Api } from './api.js'
 import { html, setText } from './dom.js'
 import { Filters } from './filters.js'
-import { count } from './format.js'
-import type { Closed } from './live.js'
+import { countText } from './format.js'
 import { MAX_LISTED, OpenSessions } from './open-sessions.js'
 import { Pace } from './pace.js'
 import { PastSessions } from './past-sessions.js'
 import type { Range } from './range.js'
-import { matcher, type Session } from './sessions.js'
+import { matcher, type ListedSession } from './sessions.js'
 import { SessionTable } from './table.js'
 
 /** Of sessions that are not among the newest, use is not told live. */
@@ -22,7 +22,7 @@ export interface SessionListOptions {
   range: () => Range
   /** Where clients connect, once it is known. */
   endpointUrl: () => string | undefined
-  onOpen: (session: Session) => void
+  onOpen: (session: ListedSession) => void
 }
 
 export class SessionList {
@@ -47,7 +47,7 @@ export class SessionList {
     })
   }
 
-  get(key: string): Session | undefined {
+  get(key: string): ListedSession | undefined {
     return this.#open.get(key) ?? this.#past.get(key)
   }
 
@@ -82,7 +82,7 @@ export class SessionList {
     this.changed()
   }
 
-  opened(info: ConnectionInfo): Session {
+  opened(info: ConnectionInfo): ListedSession {
     const session = this.#open.opened(info)
     this.#table.notice(session.key)
     if (this.#options.range().isLive) this.#past.note(session)
@@ -91,7 +91,7 @@ export class SessionList {
   }
 
   /** The session as it ended; undefined for one that was not listed. */
-  closed({ endpointId, sessionId, duration, reason }: Closed): Session | undefined {
+  closed({ endpointId, sessionId, duration, reason }: ClosedNotice): ListedSession | undefined {
     const session = this.#open.closed(endpointId, sessionId)
     this.changed()
     if (!session) return undefined
@@ -131,10 +131,13 @@ export class SessionList {
     const shown = isSet ? ofState.filter(matcher(search)) : ofState
     this.#table.show(shown)
     const isCut = state === 'open' ? (this.#active ?? 0) > MAX_LISTED : this.#past.isCut
-    const of = isSet ? ` of ${count(ofState.length)}` : ''
+    const of = isSet ? ` of ${countText(ofState.length)}` : ''
     const more = state !== 'open' && this.#past.hasMore ? '+' : ''
     const what = state === 'all' ? 'sessions' : state
-    setText(html('shown'), `${count(shown.length)}${of}${more} ${what}${isCut ? ', the newest only' : ''}`)
+    setText(
+      html('shown'),
+      `${countText(shown.length)}${of}${more} ${what}${isCut ? ', the newest only' : ''}`
+    )
     const isEmpty = shown.length === 0 && this.#active !== undefined
     html('empty').hidden = !isEmpty
     if (isEmpty) setText(html('empty'), this.#whyEmpty(ofState.length > 0))

@@ -1,7 +1,8 @@
 // Owns what is known of sessions: how both forms of the admin port become one, and whether one matches what is looked for.
-import type { ConnectionInfo, ConnectionRow, TransportName } from './api.js'
+import type { ConnectionInfo, TransportName } from '../admin/schemas/monitoring-responses.js'
+import type { ConnectionRow } from '../admin/schemas/query-responses.js'
 
-export interface Session {
+export interface ListedSession {
   /** Of endpoint and session id. */
   key: string
   endpointId: string
@@ -20,12 +21,12 @@ export interface Session {
   protocolVersion: string | null
 }
 
-export const keyOf = (endpointId: string, sessionId: string): string => `${endpointId} ${sessionId}`
+export const listKey = (endpointId: string, sessionId: string): string => `${endpointId} ${sessionId}`
 
 const transportOf: Record<number, TransportName> = { 1: 'sse', 2: 'streamable', 3: 'sessionless' }
 
-export const fromInfo = (info: ConnectionInfo): Session => ({
-  key: keyOf(info.endpointId, info.sessionId),
+export const fromInfo = (info: ConnectionInfo): ListedSession => ({
+  key: listKey(info.endpointId, info.sessionId),
   endpointId: info.endpointId,
   sessionId: info.sessionId,
   transport: info.transport,
@@ -40,8 +41,8 @@ export const fromInfo = (info: ConnectionInfo): Session => ({
   protocolVersion: info.protocolVersion
 })
 
-export const fromRow = (row: ConnectionRow): Session => ({
-  key: keyOf(row.endpoint_id, row.session_id),
+export const fromRow = (row: ConnectionRow): ListedSession => ({
+  key: listKey(row.endpoint_id, row.session_id),
   endpointId: row.endpoint_id,
   sessionId: row.session_id,
   transport: transportOf[row.transport_type] ?? 'streamable',
@@ -56,10 +57,10 @@ export const fromRow = (row: ConnectionRow): Session => ({
   protocolVersion: row.protocol_version
 })
 
-export const clientOf = ({ clientName, userAgent }: Session): string =>
+export const clientLabel = ({ clientName, userAgent }: ListedSession): string =>
   clientName ?? (userAgent === '' ? 'unknown client' : userAgent)
 
-export const newestFirst = (a: Session, b: Session): number =>
+export const newestFirst = (a: ListedSession, b: ListedSession): number =>
   b.connectedAt - a.connectedAt || (a.key < b.key ? -1 : 1)
 
 /** What is looked for within an endpoint. */
@@ -69,7 +70,7 @@ export interface Search {
   transport: TransportName | undefined
 }
 
-export function matcher({ text, transport }: Search): (session: Session) => boolean {
+export function matcher({ text, transport }: Search): (session: ListedSession) => boolean {
   const wanted = text.trim().toLowerCase()
   return session =>
     (transport === undefined || session.transport === transport) &&

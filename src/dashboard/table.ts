@@ -1,7 +1,7 @@
 // Owns the list of sessions: only the rows in sight are in the page, and the reader's place is kept while it changes.
 import { el, setFlag, setText } from './dom.js'
-import { clock, count, duration, transportText } from './format.js'
-import { clientOf, type Session } from './sessions.js'
+import { clockText, countText, durationText, transportText } from './format.js'
+import { clientLabel, type ListedSession } from './sessions.js'
 
 /** Rows beyond those in sight, on either side. */
 const OVERSCAN = 8
@@ -12,7 +12,7 @@ const BUSY_MS = 5_000
 const FRESH_MS = 2_500
 
 export interface TableHandlers {
-  onOpen: (session: Session) => void
+  onOpen: (session: ListedSession) => void
   /** The last rows come into sight. */
   onEnd: () => void
 }
@@ -23,7 +23,7 @@ export class SessionTable {
   readonly #body: HTMLElement
   readonly #handlers: TableHandlers
   readonly #views = new Map<string, RowView>()
-  #sessions: readonly Session[] = []
+  #sessions: readonly ListedSession[] = []
   #activeKey: string | undefined
   #rowHeight = 0
   #framePending = false
@@ -50,7 +50,7 @@ export class SessionTable {
     })
   }
 
-  show(sessions: readonly Session[]): void {
+  show(sessions: readonly ListedSession[]): void {
     const anchor = this.#anchor()
     this.#sessions = sessions
     this.#grid.setAttribute('aria-rowcount', String(sessions.length + 1))
@@ -205,7 +205,7 @@ class RowView {
   readonly #duration = el('span', { role: 'gridcell', class: 'duration number' })
   readonly #requests = el('span', { role: 'gridcell', class: 'requests number' })
   readonly #state = el('span', { class: 'state-text' })
-  #session: Session | undefined
+  #session: ListedSession | undefined
 
   constructor() {
     this.element = el(
@@ -222,19 +222,19 @@ class RowView {
     )
   }
 
-  show(session: Session, index: number, top: number, now: number): void {
+  show(session: ListedSession, index: number, top: number, now: number): void {
     const { element } = this
     element.style.transform = `translateY(${top}px)`
     element.setAttribute('aria-rowindex', String(index + 2))
     element.dataset['key'] = session.key
     this.#session = session
-    setText(this.#name, clientOf(session))
+    setText(this.#name, clientLabel(session))
     setText(this.#version, session.clientVersion ?? '')
     setText(this.#endpoint, session.endpointId)
     setText(this.#transport, transportText[session.transport])
     setText(this.#address, session.address)
-    setText(this.#opened, clock(session.connectedAt))
-    setText(this.#requests, count(session.requestCount))
+    setText(this.#opened, clockText(session.connectedAt))
+    setText(this.#requests, countText(session.requestCount))
     this.tick(now)
   }
 
@@ -242,9 +242,9 @@ class RowView {
     const session = this.#session
     if (!session) return
     const { connectedAt, lastSeenAt, ended } = session
-    setText(this.#duration, duration((ended?.at ?? now) - connectedAt))
+    setText(this.#duration, durationText((ended?.at ?? now) - connectedAt))
     const quietMs = now - lastSeenAt
-    const openText = quietMs < BUSY_MS ? 'active' : `quiet ${duration(quietMs)}`
+    const openText = quietMs < BUSY_MS ? 'active' : `quiet ${durationText(quietMs)}`
     setText(this.#state, ended ? ended.reason : openText)
     setFlag(this.element, 'ended', ended !== null)
     setFlag(this.element, 'busy', ended === null && quietMs < BUSY_MS)
