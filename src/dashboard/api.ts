@@ -1,5 +1,6 @@
 // Owns asking the admin port: the token, errors and pages. What it responds is typed by the schemas of the admin port.
 import type { Readiness } from '../admin/schemas/readiness.js'
+import type { Page, PageReader, Parameters } from './page-reader.js'
 
 /** The admin port refused or failed; the message, which is its own, says what to do. */
 export class ApiError extends Error {
@@ -13,18 +14,8 @@ export class ApiError extends Error {
   }
 }
 
-/** A page of a list. */
-export interface Page<Body> {
-  body: Body
-  /** The path of the next page; undefined: this is the last one. */
-  next: string | undefined
-}
-
-/** Of a query; undefined ones are left out. */
-type Parameters = Record<string, string | number | undefined>
-
 /** The admin port. All methods reject with `ApiError`, or with a `TypeError` when it cannot be reached. */
-export class Api {
+export class Api implements PageReader {
   readonly #onUnauthorized: (error: ApiError) => void
   token: string | undefined
 

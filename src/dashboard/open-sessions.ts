@@ -1,6 +1,6 @@
 // Owns the sessions that are open: read page by page, then kept by what the live connection tells.
 import type { ConnectionInfo, ConnectionStats } from '../admin/schemas/monitoring-responses.js'
-import type { Api, Page } from './api.js'
+import type { Page, PageReader } from './page-reader.js'
 import { fromInfo, listKey, newestFirst, type ListedSession } from './sessions.js'
 
 const PAGE = 1_000
@@ -10,14 +10,14 @@ export const MAX_LISTED = 50_000
 const DRIFT_MS = 3_000
 
 export class OpenSessions {
-  readonly #api: Api
+  readonly #api: PageReader
   #sessions = new Map<string, ListedSession>()
   /** What happened while the list is read; the newer list knows of none, some or all of it. */
   #meanwhile: Map<string, ListedSession | null> | undefined
   #loading = 0
   #driftSince: number | undefined
 
-  constructor(api: Api) {
+  constructor(api: PageReader) {
     this.#api = api
   }
 

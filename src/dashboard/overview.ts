@@ -6,7 +6,7 @@ import { Chart } from './chart.js'
 import { html, setText } from './dom.js'
 import { countText } from './format.js'
 import { Pace } from './pace.js'
-import { RangePicker } from './range.js'
+import { RangePicker } from './range-picker.js'
 import { bucketFor, type Series, summarize, toSeries } from './series.js'
 
 const SERIES_MS = 5_000

@@ -1,6 +1,6 @@
 // Owns the sessions that were connected in a time range: read from the history, a page when it is looked at.
 import type { ConnectionRow } from '../admin/schemas/query-responses.js'
-import type { Api } from './api.js'
+import type { PageReader } from './page-reader.js'
 import { fromRow, newestFirst, type ListedSession } from './sessions.js'
 
 const PAGE = 1_000
@@ -16,13 +16,13 @@ export interface PastQuery {
 }
 
 export class PastSessions {
-  readonly #api: Api
+  readonly #api: PageReader
   #sessions = new Map<string, ListedSession>()
   #next: { path: string; query: PastQuery | undefined } | undefined
   #reading: Promise<void> | undefined
   #turn = 0
 
-  constructor(api: Api) {
+  constructor(api: PageReader) {
     this.#api = api
   }
 

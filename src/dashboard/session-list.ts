@@ -2,13 +2,14 @@
 import type { ClosedNotice, ConnectionInfo, ConnectionStats } from '../admin/schemas/monitoring-responses.js'
 import type { Api } from './api.js'
 import { html, setText } from './dom.js'
-import { Filters } from './filters.js'
+import { FilterForm } from './filter-form.js'
+import { isNarrowed, matcher } from './filters.js'
 import { countText } from './format.js'
 import { MAX_LISTED, OpenSessions } from './open-sessions.js'
 import { Pace } from './pace.js'
 import { PastSessions } from './past-sessions.js'
-import type { Range } from './range.js'
-import { matcher, type ListedSession } from './sessions.js'
+import type { ShownRange } from './range.js'
+import type { ListedSession } from './sessions.js'
 import { SessionTable } from './table.js'
 
 /** Of sessions that are not among the newest, use is not told live. */
@@ -19,7 +20,7 @@ const MARGIN_MS = 1_000
 
 export interface SessionListOptions {
   api: Api
-  range: () => Range
+  range: () => ShownRange
   /** Where clients connect, once it is known. */
   endpointUrl: () => string | undefined
   onOpen: (session: ListedSession) => void
@@ -29,7 +30,7 @@ export class SessionList {
   readonly #options: SessionListOptions
   readonly #open: OpenSessions
   readonly #past: PastSessions
-  readonly #filters = new Filters(() => this.readRange())
+  readonly #form = new FilterForm(() => this.readRange())
   readonly #table: SessionTable
   readonly #openPace = new Pace(OPEN_MS, () => this.#readOpen())
   readonly #showPace = new Pace(SHOW_MS, () => Promise.resolve(this.#show()))
@@ -62,13 +63,14 @@ export class SessionList {
   readRange(): void {
     this.#table.rewind()
     this.#showPace.now()
-    if (this.#filters.state === 'open') return
+    const { state, transport } = this.#form.filters
+    if (state === 'open') return
     const { start, end, isLive } = this.#options.range()
     const query = {
       start: Math.floor(start),
       end: Math.floor(isLive ? end + MARGIN_MS : end),
       endpointId: this.#endpointId,
-      transport: this.#filters.search.transport
+      transport
     }
     this.#past.load(query).then(
       () => this.#showPace.now(),
@@ -114,7 +116,7 @@ export class SessionList {
   }
 
   #readMore(): void {
-    if (this.#filters.state === 'open' || !this.#past.hasMore) return
+    if (this.#form.filters.state === 'open' || !this.#past.hasMore) return
     this.#past.more().then(
       () => this.#showPace.soon(),
       () => undefined
@@ -122,13 +124,15 @@ export class SessionList {
   }
 
   #show(): void {
-    const { state, search, isSet } = this.#filters
+    const filters = this.#form.filters
+    const { state } = filters
+    const isSet = isNarrowed(filters)
     const known =
       state === 'open'
         ? this.#open.list()
         : this.#past.list().map(session => this.#open.get(session.key) ?? session)
     const ofState = state === 'ended' ? known.filter(({ ended }) => ended) : known
-    const shown = isSet ? ofState.filter(matcher(search)) : ofState
+    const shown = isSet ? ofState.filter(matcher(filters)) : ofState
     this.#table.show(shown)
     const isCut = state === 'open' ? (this.#active ?? 0) > MAX_LISTED : this.#past.isCut
     const of = isSet ? ` of ${countText(ofState.length)}` : ''
@@ -145,7 +149,7 @@ export class SessionList {
 
   #whyEmpty(isFiltered: boolean): string {
     if (isFiltered) return 'No session matches. Change the transport or the text above.'
-    if (this.#filters.state !== 'open') return 'No session in this time range.'
+    if (this.#form.filters.state !== 'open') return 'No session in this time range.'
     const url = this.#options.endpointUrl()
     return `Nobody is connected.${url === undefined ? '' : ` Point an MCP client at ${url}`}`
   }

@@ -1,14 +1,14 @@
-// Owns what is known of sessions: how both forms of the admin port become one, and whether one matches what is looked for.
+// Owns a session as the dashboard lists it: how both forms of the admin port become one.
 import type { ConnectionInfo, TransportName } from '../admin/schemas/monitoring-responses.js'
 import type { ConnectionRow } from '../admin/schemas/query-responses.js'
 
+/** A session, open or ended. All times in epoch ms. */
 export interface ListedSession {
-  /** Of endpoint and session id. */
+  /** As `listKey` makes it. */
   key: string
   endpointId: string
   sessionId: string
   transport: TransportName
-  /** All times in epoch ms. */
   connectedAt: number
   lastSeenAt: number
   /** Null while it is open. */
@@ -21,10 +21,12 @@ export interface ListedSession {
   protocolVersion: string | null
 }
 
+/** The key of a session in the lists; stored ids hold no spaces. */
 export const listKey = (endpointId: string, sessionId: string): string => `${endpointId} ${sessionId}`
 
 const transportOf: Record<number, TransportName> = { 1: 'sse', 2: 'streamable', 3: 'sessionless' }
 
+/** From the monitoring interface: an open session. */
 export const fromInfo = (info: ConnectionInfo): ListedSession => ({
   key: listKey(info.endpointId, info.sessionId),
   endpointId: info.endpointId,
@@ -41,6 +43,7 @@ export const fromInfo = (info: ConnectionInfo): ListedSession => ({
   protocolVersion: info.protocolVersion
 })
 
+/** From the queries: a session of the history, open or ended. */
 export const fromRow = (row: ConnectionRow): ListedSession => ({
   key: listKey(row.endpoint_id, row.session_id),
   endpointId: row.endpoint_id,
@@ -57,25 +60,10 @@ export const fromRow = (row: ConnectionRow): ListedSession => ({
   protocolVersion: row.protocol_version
 })
 
+/** What a client is called: its name, or its user agent where it told no name. */
 export const clientLabel = ({ clientName, userAgent }: ListedSession): string =>
   clientName ?? (userAgent === '' ? 'unknown client' : userAgent)
 
+/** For `sort`. */
 export const newestFirst = (a: ListedSession, b: ListedSession): number =>
   b.connectedAt - a.connectedAt || (a.key < b.key ? -1 : 1)
-
-/** What is looked for within an endpoint. */
-export interface Search {
-  /** In names, user agent, address or session id; in any case of letters. */
-  text: string
-  transport: TransportName | undefined
-}
-
-export function matcher({ text, transport }: Search): (session: ListedSession) => boolean {
-  const wanted = text.trim().toLowerCase()
-  return session =>
-    (transport === undefined || session.transport === transport) &&
-    (wanted === '' ||
-      [session.clientName, session.clientVersion, session.userAgent, session.address, session.sessionId].some(
-        field => field?.toLowerCase().includes(wanted)
-      ))
-}
