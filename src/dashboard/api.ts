@@ -1,8 +1,8 @@
 // Owns asking the admin port: the token, errors and pages. What it responds is typed by the schemas of the admin port.
 import type { Readiness } from '../admin/schemas/readiness.js'
-import type { Page, PageReader, Parameters } from './page-reader.js'
+import type { Page, PageReader, QueryParameters } from './page-reader.js'
 
-/** The admin port refused or failed; the message, which is its own, says what to do. */
+/** The admin port refused or failed. Its own message says what to do; `status` is that of the response. */
 export class ApiError extends Error {
   readonly code = 'REFUSED'
 
@@ -24,19 +24,19 @@ export class Api implements PageReader {
   }
 
   /** The JSON of a response. */
-  async get<Body>(path: string, parameters: Parameters = {}): Promise<Body> {
+  async get<Body>(path: string, parameters: QueryParameters = {}): Promise<Body> {
     return (await this.page<Body>(path, parameters)).body
   }
 
   /** The same with the page after it; `path` may be that of a next page. */
-  async page<Body>(path: string, parameters: Parameters = {}): Promise<Page<Body>> {
+  async page<Body>(path: string, parameters: QueryParameters = {}): Promise<Page<Body>> {
     const response = await this.#ask('GET', path, parameters)
     const next = /^<(.*)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
     return { body: (await response.json()) as Body, next }
   }
 
   /** Ends what is at `path`. */
-  async delete(path: string, parameters: Parameters = {}): Promise<void> {
+  async delete(path: string, parameters: QueryParameters = {}): Promise<void> {
     await this.#ask('DELETE', path, parameters)
   }
 
@@ -45,7 +45,7 @@ export class Api implements PageReader {
     return (await (await fetch('/readyz')).json()) as Readiness
   }
 
-  async #ask(method: string, path: string, parameters: Parameters): Promise<Response> {
+  async #ask(method: string, path: string, parameters: QueryParameters): Promise<Response> {
     const url = new URL(path, location.origin)
     for (const [name, value] of Object.entries(parameters))
       if (value !== undefined) url.searchParams.set(name, String(value))

@@ -11,18 +11,20 @@ const EVENTS_SHARE = 0.26
 const GAP_SHARE = 0.06
 const MIN_SELECTION_S = 120
 
+/** What the reader does with the chart. */
 export interface ChartHandlers {
-  /** A part of it was chosen, in epoch ms. */
+  /** A part of the range was chosen, in epoch ms. */
   onSelect: (start: number, end: number) => void
   onZoomOut: () => void
 }
 
-/** What is open at this moment, where the range reaches it. */
+/** How many are open at this moment, where the range reaches it. `at`: epoch ms. */
 export interface Now {
   at: number
   open: number
 }
 
+/** The chart, made when it first has something to show. */
 export class Chart {
   readonly #host: HTMLElement
   readonly #readout: HTMLElement
@@ -52,10 +54,10 @@ export class Chart {
       plot.setScale('x', { min: range.start / 1_000, max: range.end / 1_000 })
     })
     this.#host.setAttribute('aria-valuemax', String(this.#last()))
-    this.#tell(plot.cursor.idx)
+    this.#showReadout(plot.cursor.idx)
   }
 
-  /** Colours are others now. */
+  /** The colours changed. */
   repaint(): void {
     const scale = this.#plot?.scales['x']
     if (!this.#series || scale?.min == null || scale.max == null) return
@@ -68,7 +70,7 @@ export class Chart {
     const { times, open, peak, opened, closed, bucketMs } = this.#series!
     const [up, down] = [opened.map(bar), closed.map(number => bar(-number))]
     if (times.length === 0) return [times, open, peak, up, down]
-    // What is open at the last point lasts.
+    // The line goes on from the last point to the end of its bucket, or to now.
     const end = Math.min(times.at(-1)! + bucketMs / 1_000, Date.now() / 1_000)
     const tail = this.#now ?? { at: end * 1_000, open: open.at(-1)! }
     return [
@@ -80,7 +82,7 @@ export class Chart {
     ]
   }
 
-  /** The last point that says something. */
+  /** The index of the last point with figures of its own. */
   #last(): number {
     return Math.max(0, this.#series!.times.length - (this.#now ? 0 : 1))
   }
@@ -178,7 +180,7 @@ export class Chart {
         }
       ],
       hooks: {
-        setCursor: [plot => this.#tell(plot.cursor.idx)],
+        setCursor: [plot => this.#showReadout(plot.cursor.idx)],
         setSelect: [
           plot => {
             const { left, width } = plot.select
@@ -230,7 +232,7 @@ export class Chart {
     plot?.setCursor({ left: time === undefined ? -10 : plot.valToPos(time, 'x'), top: 10 })
   }
 
-  #tell(index: number | null | undefined): void {
+  #showReadout(index: number | null | undefined): void {
     const series = this.#series
     if (!series) return
     const at = index == null ? undefined : Math.min(index, this.#last())
@@ -266,17 +268,17 @@ export class Chart {
   }
 }
 
-/** None for nothing. */
+/** No bar for zero. */
 const bar = (number: number): number | null => (number === 0 ? null : number)
 
-/** The range of a scale whose zero is above what is below. */
+/** The range of the scale of open sessions: its zero lies above the part for events. */
 const above = (most: number): [number, number] => {
   const share = EVENTS_SHARE + GAP_SHARE
   const top = most * 1.08
   return [(-top * share) / (1 - share), top]
 }
 
-/** The range of a scale that has the lower part of the height, zero in its middle. */
+/** The range of the scale of events: it has the lower part of the height, with zero in its middle. */
 const below = (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
   const most = Math.max(1, -(min ?? 0), max ?? 0)
   return [-most, -most + (2 * most) / EVENTS_SHARE]

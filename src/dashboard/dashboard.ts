@@ -1,4 +1,4 @@
-// Owns the dashboard as a whole: who may see it, whether it is connected, and which part of the page is told what.
+// Owns the dashboard as a whole: signing in, the live connection, and what each part of the page is given.
 import type {
   ClosedNotice,
   ConnectionInfo,
@@ -23,7 +23,7 @@ import { askForToken, keepToken, keptToken } from './token.js'
 const TICK_MS = 1_000
 const ENDPOINTS_MS = 1_000
 const HEALTH_MS = 5_000
-/** The proxy asks the gateway for it. */
+/** Less often, because each time makes the proxy send a request to the gateway. */
 const GATEWAY_MS = 15_000
 const RETRY_MS = 2_000
 const TOAST_MS = 8_000

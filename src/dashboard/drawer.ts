@@ -1,16 +1,18 @@
-// Owns the details of one session: what is known of it, its timeline, and ending it.
+// Owns the drawer with the details of one session: facts, timeline, and the button that ends it.
 import { type Api, ApiError } from './api.js'
 import { byId, el, html, setText } from './dom.js'
 import { clockText, countText, durationText, reasonText, transportText } from './format.js'
 import { clientLabel, type ListedSession } from './sessions.js'
 
+/** What the drawer acts on. */
 export interface DrawerOptions {
   api: Api
   mayEnd: () => boolean
-  /** In words. */
+  /** A session was ended; `text` says which one. */
   onEnded: (text: string) => void
 }
 
+/** The drawer, open or not. */
 export class Drawer {
   readonly #options: DrawerOptions
   readonly #dialog = byId('drawer', HTMLDialogElement)
@@ -21,7 +23,8 @@ export class Drawer {
   readonly #note = html('drawer-note')
   readonly #confirm = byId('confirm', HTMLDialogElement)
   #session: ListedSession | undefined
-  #told = ''
+  /** The facts in the page, as JSON. */
+  #shownFacts: string | undefined
   #failure = ''
 
   constructor(options: DrawerOptions) {
@@ -33,26 +36,28 @@ export class Drawer {
         const target = event.target as Element
         if (target === dialog || target.closest('[data-close]')) dialog.close()
       })
-    // Told late: by then it may be open again, with another one.
+    // The event comes late: the drawer may be open again by then, with another session.
     this.#dialog.addEventListener('close', () => {
       if (!this.#dialog.open) this.#session = undefined
     })
   }
 
+  /** The key of the session in the drawer; undefined: it is closed. */
   get key(): string | undefined {
     return this.#session?.key
   }
 
+  /** Shows a session. */
   open(session: ListedSession): void {
     this.#session = session
-    this.#told = ''
+    this.#shownFacts = undefined
     this.#failure = ''
     this.#show()
     if (!this.#dialog.open) this.#dialog.showModal()
     this.#dialog.scrollTop = 0
   }
 
-  /** The session in it is another now, or time has passed. */
+  /** The session in the drawer changed, or time has passed. */
   update(session = this.#session): void {
     if (!this.#session) return
     this.#session = session
@@ -82,15 +87,15 @@ export class Drawer {
       ['Requests', countText(session.requestCount)],
       ['Session id', session.sessionId]
     ] as const
-    const told = JSON.stringify(facts)
-    if (told === this.#told) return
-    this.#told = told
+    const shown = JSON.stringify(facts)
+    if (shown === this.#shownFacts) return
+    this.#shownFacts = shown
     this.#facts.replaceChildren(
       ...facts.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])
     )
   }
 
-  /** Why it cannot be ended; empty: it can. */
+  /** Why the session cannot be ended, in words for the reader; empty: it can be. */
   #whyNot({ transport }: ListedSession): string {
     if (!this.#options.mayEnd()) return 'Your token may only read.'
     return transport === 'sessionless' ? 'A session-less client has no session that could be ended.' : ''

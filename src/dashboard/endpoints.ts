@@ -1,4 +1,4 @@
-// Owns the list of endpoints: how many each has now, and which one everything else is about.
+// Owns the list of endpoints: how many sessions each has now, and which one the page is narrowed to.
 import type { EndpointInfo } from '../admin/schemas/monitoring-responses.js'
 import { el, setFlag, setText } from './dom.js'
 import { countText } from './format.js'
@@ -12,6 +12,7 @@ interface View {
   tag: HTMLElement
 }
 
+/** The busiest endpoints, as buttons. */
 export class Endpoints {
   readonly #list: HTMLElement
   readonly #more: HTMLElement
@@ -25,12 +26,13 @@ export class Endpoints {
     this.#onChoose = onChoose
   }
 
+  /** Narrows to an endpoint; undefined: all. */
   choose(endpointId: string | undefined): void {
     this.#chosen = endpointId
     for (const [id, { button }] of this.#views) button.setAttribute('aria-pressed', String(id === endpointId))
   }
 
-  /** Busiest first. */
+  /** Shows these, busiest first. */
   show(endpoints: readonly EndpointInfo[]): void {
     const sorted = [...endpoints].sort(
       (a, b) => b.activeConnections - a.activeConnections || a.endpointId.localeCompare(b.endpointId)

@@ -10,6 +10,7 @@ const clocks = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-di
 const minutes = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
 const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 
+/** With commas between thousands. */
 export const countText = (number: number): string => numbers.format(number)
 
 /** The two largest units: `4 s`, `3 m 20 s`, `5 h 02 m`, `12 d 4 h`. */
@@ -50,6 +51,8 @@ const reasons = new Map([
   ['killed', 'an operator ended it']
 ])
 
+/** Why a session ended, in words; a reason without words stays as it is. */
 export const reasonText = (reason: string): string => reasons.get(reason) ?? reason
 
+/** The name of a transport for readers. */
 export const transportText = { sse: 'SSE', streamable: 'Streamable', sessionless: 'Session-less' } as const

@@ -6,12 +6,13 @@ import { countText, durationText } from './format.js'
 
 type State = 'good' | 'warn' | 'bad' | 'unknown'
 
-/** An outbox that is older is behind. */
+/** An outbox whose oldest event is older is behind; the same time makes /api/mcp/health unhealthy. */
 const BEHIND_MS = 10_000
 
 const checks = ['Gateway', 'Store', 'Outbox', 'Proxies', 'Live'] as const
 type Check = (typeof checks)[number]
 
+/** The state of each check, in a list. */
 export class HealthStrip {
   readonly #api: Api
   readonly #views = new Map<Check, { item: HTMLElement; value: HTMLElement }>()
@@ -29,6 +30,7 @@ export class HealthStrip {
     }
   }
 
+  /** Without the live connection nothing else is known either. */
   live(isConnected: boolean): void {
     this.#set('Live', isConnected ? 'good' : 'bad', isConnected ? 'connected' : 'disconnected')
     if (isConnected) return

@@ -1,18 +1,19 @@
-// Owns the sessions that are open: read page by page, then kept by what the live connection tells.
+// Owns the list of open sessions: read page by page, then kept up to date by the live connection.
 import type { ConnectionInfo, ConnectionStats } from '../admin/schemas/monitoring-responses.js'
 import type { Page, PageReader } from './page-reader.js'
 import { fromInfo, listKey, newestFirst, type ListedSession } from './sessions.js'
 
 const PAGE = 1_000
-/** Those opened before are counted, not listed. */
+/** The newest; older sessions are counted, not listed. */
 export const MAX_LISTED = 50_000
-/** How long the list may differ from the count before it is read anew. */
+/** How long the list may differ from the count before it is read again. */
 const DRIFT_MS = 3_000
 
+/** Open sessions of an endpoint or of all. */
 export class OpenSessions {
   readonly #api: PageReader
   #sessions = new Map<string, ListedSession>()
-  /** What happened while the list is read; the newer list knows of none, some or all of it. */
+  /** What happened while the list is read (null: ended); the list that is read may have none, some or all of it. */
   #meanwhile: Map<string, ListedSession | null> | undefined
   #loading = 0
   #driftSince: number | undefined
@@ -30,7 +31,7 @@ export class OpenSessions {
     return this.#sessions.get(key)
   }
 
-  /** Reads the list anew; false when another reading began meanwhile. */
+  /** Reads the list again; false when another reading began meanwhile. Rejects when the admin port does not respond. */
   async load(endpointId: string | undefined): Promise<boolean> {
     const turn = ++this.#loading
     const meanwhile = (this.#meanwhile = new Map<string, ListedSession | null>())
@@ -54,6 +55,7 @@ export class OpenSessions {
     return true
   }
 
+  /** A session opened. */
   opened(info: ConnectionInfo): ListedSession {
     const session = fromInfo(info)
     set(this.#sessions, session)
@@ -61,7 +63,7 @@ export class OpenSessions {
     return session
   }
 
-  /** What it was; undefined for one not listed. */
+  /** A session ended; answers what it was, undefined for one that was not listed. */
   closed(endpointId: string, sessionId: string): ListedSession | undefined {
     const key = listKey(endpointId, sessionId)
     const session = this.#sessions.get(key)
@@ -70,7 +72,7 @@ export class OpenSessions {
     return session
   }
 
-  /** Request counts and last activity of the newest. True when the list has to be read anew. */
+  /** Takes over request counts and last activity of the newest. True when the list has to be read again. */
   update(stats: ConnectionStats, now: number): boolean {
     for (const info of stats.connections) {
       const session = this.#sessions.get(listKey(info.endpointId, info.sessionId))

@@ -1,4 +1,4 @@
-// Owns the figures and the chart over them: how many are open, and what happened in the range that is looked at.
+// Owns the figures and the chart: how many sessions are open, and what happened in the range that is shown.
 import type { ConnectionStats } from '../admin/schemas/monitoring-responses.js'
 import type { MinutePoint } from '../admin/schemas/query-responses.js'
 import { type Api, ApiError } from './api.js'
@@ -11,6 +11,7 @@ import { bucketFor, type Series, summarize, toSeries } from './series.js'
 
 const SERIES_MS = 5_000
 
+/** The figures, the chart and the choice of the range. */
 export class Overview {
   readonly #api: Api
   readonly range: RangePicker
@@ -32,12 +33,13 @@ export class Overview {
     })
   }
 
-  /** Anew, and of this endpoint or of all. */
+  /** Reads the figures of this endpoint, or of all. */
   read(endpointId: string | undefined): void {
     this.#endpointId = endpointId
     this.#pace.now()
   }
 
+  /** A state came over the live connection. */
   stats({ activeConnections, totalConnections }: ConnectionStats): void {
     this.#active = activeConnections
     setText(html('open-now'), countText(activeConnections))
@@ -45,14 +47,17 @@ export class Overview {
     document.title = `${countText(activeConnections)} open · mcp-turnstile`
   }
 
+  /** Something opened or ended. */
   changed(): void {
     this.#pace.soon()
   }
 
+  /** The colours changed. */
   repaint(): void {
     this.#chart.repaint()
   }
 
+  /** A second has passed. */
   tick(): void {
     if (this.range.now.isLive) this.#show()
     // A new minute begins.

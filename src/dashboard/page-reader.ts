@@ -8,10 +8,10 @@ export interface Page<Body> {
 }
 
 /** Of a query; undefined ones are left out. */
-export type Parameters = Record<string, string | number | undefined>
+export type QueryParameters = Record<string, string | number | undefined>
 
 /** What lists need of the admin port. */
 export interface PageReader {
   /** `path`: of a list, or of its next page. */
-  page<Body>(path: string, parameters?: Parameters): Promise<Page<Body>>
+  page<Body>(path: string, parameters?: QueryParameters): Promise<Page<Body>>
 }

@@ -4,9 +4,10 @@ import type { PageReader } from './page-reader.js'
 import { fromRow, newestFirst, type ListedSession } from './sessions.js'
 
 const PAGE = 1_000
-/** Read of one query: what is older is found with a narrower one. */
+/** Sessions read of one query; older ones are found with a narrower range. */
 const MAX_READ = 20_000
 
+/** Which sessions are asked for; undefined: all. */
 export interface PastQuery {
   /** Epoch ms. */
   start: number
@@ -15,6 +16,7 @@ export interface PastQuery {
   transport: string | undefined
 }
 
+/** The sessions of one query, as far as they were read. */
 export class PastSessions {
   readonly #api: PageReader
   #sessions = new Map<string, ListedSession>()
@@ -26,10 +28,12 @@ export class PastSessions {
     this.#api = api
   }
 
+  /** Whether there is another page to read. */
   get hasMore(): boolean {
     return this.#next !== undefined && !this.isCut
   }
 
+  /** Whether no more are read because there are too many. */
   get isCut(): boolean {
     return this.#sessions.size >= MAX_READ
   }

@@ -1,4 +1,4 @@
-// Owns which sessions are listed: those open, kept live, or those of the range that is looked at, as the filters say.
+// Owns which sessions are listed: those that are open, kept live, or those of the range that is shown, as the filters say.
 import type { ClosedNotice, ConnectionInfo, ConnectionStats } from '../admin/schemas/monitoring-responses.js'
 import type { Api } from './api.js'
 import { html, setText } from './dom.js'
@@ -12,12 +12,13 @@ import type { ShownRange } from './range.js'
 import type { ListedSession } from './sessions.js'
 import { SessionTable } from './table.js'
 
-/** Of sessions that are not among the newest, use is not told live. */
+/** The live connection tells the use of the newest sessions only; for the others all are read again. */
 const OPEN_MS = 15_000
 const SHOW_MS = 250
-/** What opens after a live range was asked for is noted live. */
+/** A live range is asked for up to a second from now; what opens later comes over the live connection. */
 const MARGIN_MS = 1_000
 
+/** What the list reads from. */
 export interface SessionListOptions {
   api: Api
   range: () => ShownRange
@@ -26,6 +27,7 @@ export interface SessionListOptions {
   onOpen: (session: ListedSession) => void
 }
 
+/** The list with its filters and its table. */
 export class SessionList {
   readonly #options: SessionListOptions
   readonly #open: OpenSessions
@@ -52,14 +54,14 @@ export class SessionList {
     return this.#open.get(key) ?? this.#past.get(key)
   }
 
-  /** Anew, and of this endpoint or of all. */
+  /** Reads the sessions of this endpoint, or of all. */
   read(endpointId: string | undefined): void {
     this.#endpointId = endpointId
     this.#openPace.now()
     this.readRange()
   }
 
-  /** Range or filters are others. */
+  /** The range or the filters changed. */
   readRange(): void {
     this.#table.rewind()
     this.#showPace.now()
@@ -78,12 +80,14 @@ export class SessionList {
     )
   }
 
+  /** A state came over the live connection. */
   stats(stats: ConnectionStats): void {
     this.#active = stats.activeConnections
     if (this.#open.update(stats, Date.now())) this.#openPace.soon()
     this.changed()
   }
 
+  /** A session opened. */
   opened(info: ConnectionInfo): ListedSession {
     const session = this.#open.opened(info)
     this.#table.notice(session.key)
@@ -92,7 +96,7 @@ export class SessionList {
     return session
   }
 
-  /** The session as it ended; undefined for one that was not listed. */
+  /** A session ended; answers it with its end, undefined for one that was not listed. */
   closed({ endpointId, sessionId, duration, reason }: ClosedNotice): ListedSession | undefined {
     const session = this.#open.closed(endpointId, sessionId)
     this.changed()
@@ -107,6 +111,7 @@ export class SessionList {
     this.#showPace.soon()
   }
 
+  /** A second has passed. */
   tick(now: number): void {
     this.#table.tick(now)
   }

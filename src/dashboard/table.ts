@@ -1,4 +1,5 @@
-// Owns the list of sessions: only the rows in sight are in the page, and the reader's place is kept while it changes.
+// Owns the table of sessions: only the rows in sight are in the page (a virtual list), and the reader's place is kept while it
+// changes.
 import { el, setFlag, setText } from './dom.js'
 import { clockText, countText, durationText, transportText } from './format.js'
 import { clientLabel, type ListedSession } from './sessions.js'
@@ -11,12 +12,14 @@ const BUSY_MS = 5_000
 /** As long as the animation of a new row. */
 const FRESH_MS = 2_500
 
+/** What the reader does with the table. */
 export interface TableHandlers {
   onOpen: (session: ListedSession) => void
   /** The last rows come into sight. */
   onEnd: () => void
 }
 
+/** The table, with keyboard and pointer. */
 export class SessionTable {
   readonly #grid: HTMLElement
   readonly #head: HTMLElement
@@ -50,6 +53,7 @@ export class SessionTable {
     })
   }
 
+  /** Shows these sessions, in this order. */
   show(sessions: readonly ListedSession[]): void {
     const anchor = this.#anchor()
     this.#sessions = sessions
@@ -59,7 +63,7 @@ export class SessionTable {
     this.#render()
   }
 
-  /** One that just opened. */
+  /** A session just opened: its row is highlighted for a moment. */
   notice(key: string): void {
     this.#fresh.add(key)
     setTimeout(() => this.#fresh.delete(key), FRESH_MS)

@@ -1,7 +1,7 @@
 // Owns the tests of the sessions of a time range: a page when it is looked at, and what happens meanwhile.
 import t from 'tap'
 import type { ConnectionRow } from '../../src/admin/schemas/query-responses.js'
-import type { Page, PageReader, Parameters } from '../../src/dashboard/page-reader.js'
+import type { Page, PageReader, QueryParameters } from '../../src/dashboard/page-reader.js'
 import { PastSessions } from '../../src/dashboard/past-sessions.js'
 import { fromRow } from '../../src/dashboard/sessions.js'
 
@@ -25,11 +25,11 @@ const row = (id: number): ConnectionRow => ({
 })
 
 /** A history of so many rows; `asked` has the questions. */
-function history(rows: number): PageReader & { asked: [string, Parameters | undefined][] } {
-  const asked: [string, Parameters | undefined][] = []
+function history(rows: number): PageReader & { asked: [string, QueryParameters | undefined][] } {
+  const asked: [string, QueryParameters | undefined][] = []
   return {
     asked,
-    page<Body>(path: string, parameters?: Parameters) {
+    page<Body>(path: string, parameters?: QueryParameters) {
       asked.push([path, parameters])
       const from = Number(path.split('=')[1] ?? 0)
       const body = Array.from({ length: Math.min(1_000, rows - from) }, (_, i) => row(rows - from - i))

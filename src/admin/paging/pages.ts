@@ -3,7 +3,7 @@ import type { SessionRow, SessionsQuery, StoreReader } from '../../ledger/store-
 import type { Position } from '../schemas/cursor.js'
 import { CHUNK_ROWS } from './streamed-response.js'
 
-/** The rows of one page, in chunks, and the position of the last when more follow. */
+/** Reads one page: its rows in chunks, and the position of the last row when more follow. */
 export async function readPage(
   store: StoreReader,
   query: SessionsQuery
@@ -17,7 +17,7 @@ export async function readPage(
   }
 }
 
-/** Chunk by chunk, each read when it is asked for; in the end the position of the last row if the limit cut it short. */
+/** Reads chunk by chunk, each when it is asked for; returns the position of the last row if the limit cut the rows short. */
 export async function* readAll(
   store: StoreReader,
   query: SessionsQuery
