@@ -16,6 +16,9 @@ const ROOMS = {
   dashboard: []
 }
 
+/** What else a room may import, but as types only. */
+const TYPES_OF = { dashboard: ['^src/admin/schemas/'] }
+
 /** The same for the rooms within a room. Files that lie in the outer room itself may be imported by all of its rooms. */
 const INNER_ROOMS = {
   'proxy/http': [],
@@ -68,7 +71,14 @@ export default {
       comment: `src/${room} may import ${allowed.join(', ') || 'no other room'}.`,
       severity: 'error',
       from: { path: within(room) },
-      to: { path: '^src/', pathNot: [within(room), anyOf(allowed)] }
+      to: { path: '^src/', pathNot: [within(room), anyOf(allowed), ...(TYPES_OF[room] ?? [])] }
+    })),
+    ...Object.entries(TYPES_OF).map(([room, paths]) => ({
+      name: `types-only-of-${room}`,
+      comment: `src/${room} may import these files as types only: it runs elsewhere.`,
+      severity: 'error',
+      from: { path: within(room) },
+      to: { path: paths, dependencyTypesNot: ['type-only'] }
     })),
     ...Object.entries(INNER_ROOMS).map(([room, allowed]) => {
       const outer = room.split('/')[0]

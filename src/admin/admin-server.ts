@@ -1,4 +1,4 @@
-// Owns the admin port's server: its routes, and what holds for every answer.
+// Owns the admin port's server: its routes, and what holds for every response.
 import accepts from '@fastify/accepts'
 import cors from '@fastify/cors'
 import Fastify, {
@@ -9,6 +9,7 @@ import Fastify, {
 } from 'fastify'
 import type { Token } from '../config/admin-token.js'
 import type { StoreReader } from '../ledger/store-port.js'
+import { type EpochMs, epochNow } from '../util/time.js'
 import { guardAccess } from './access/guard.js'
 import type { Mask } from './access/mask.js'
 import { TokenGate } from './access/tokens.js'
@@ -19,38 +20,44 @@ import { auditor, type Control } from './operator-port.js'
 import { actionRoutes } from './routes/action-routes.js'
 import { connectionRoutes } from './routes/connection-routes.js'
 import { dashboardRoutes } from './routes/dashboard-routes.js'
-import { healthRoutes, type HealthReport } from './routes/health-routes.js'
+import { healthRoutes } from './routes/health-routes.js'
 import { metricsRoutes } from './routes/metrics-routes.js'
-import { monitoringRoutes, type MonitoringOptions } from './routes/monitoring-routes.js'
+import { monitoringRoutes, type MonitoringRoutesOptions } from './routes/monitoring-routes.js'
 import { sendError, sendNotFound } from './schemas/admin-errors.js'
+import type { Readiness } from './schemas/readiness.js'
 import { compile } from './schemas/validation.js'
 import { Scrape, type Snapshots } from './scrape.js'
 
-export type { HealthReport } from './routes/health-routes.js'
-
+/** All that an admin port is made of. */
 export interface AdminOptions {
   store: StoreReader
-  health: () => HealthReport | Promise<HealthReport>
+  health: () => Readiness | Promise<Readiness>
   metrics: Snapshots
   /** One of them must be shown, for all but the probes, the docs and the dashboard's shell. None: everyone may ask, by a loopback name. */
   tokens: readonly Token[]
   /** Origins whose web pages may ask. */
   allowedOrigins: readonly string[]
   mask: Mask
-  /** Undefined: no live monitoring. */
-  monitoring: (Omit<MonitoringOptions, 'monitor'> & { control: Control }) | undefined
+  /** Undefined: no monitoring interface, no actions and no dashboard (--monitoring is off). */
+  monitoring: MonitoringParts | undefined
   version: string
   logger: FastifyBaseLogger
-  /** Epoch ms. */
-  now?: () => number
+  /** The clock; for tests. */
+  now?: () => EpochMs
 }
 
-/** The longest id in a path. */
+/** What the monitoring interface, the actions and the dashboard need besides. */
+export interface MonitoringParts extends Omit<MonitoringRoutesOptions, 'monitor'> {
+  control: Control
+}
+
+/** The longest id in a path; as long as the schemas of parameters allow. */
 const MAX_ID_LENGTH = 8_192
 
-/** The admin port, not yet listening. */
+/** The admin port, not yet listening. Of its parts only the gate is given the tokens. */
 export function buildAdmin(options: AdminOptions): FastifyInstance {
-  const { store, health, mask, allowedOrigins, monitoring, logger, now = Date.now } = options
+  const { store, health, metrics, tokens, allowedOrigins, mask, monitoring, version, logger } = options
+  const { now = epochNow } = options
   const app = Fastify({
     loggerInstance: logger,
     logController: new FailuresOnly(),
@@ -69,19 +76,19 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
     const exposedHeaders = ['link', 'retry-after']
     app.register(cors, { origin: [...allowedOrigins], methods: ['GET', 'PUT', 'DELETE'], exposedHeaders })
   }
-  const gate = new TokenGate(options.tokens, now)
+  const gate = new TokenGate(tokens, now)
   // Behind CORS, whose preflights show no token.
   app.after(() => guardAccess(app, gate, allowedOrigins))
   app.register(accepts)
-  describeRoutes(app, options.version)
+  describeRoutes(app, version)
   app.register(healthRoutes, { health })
-  app.register(metricsRoutes, { metrics: new Scrape(store, options.metrics, options.version) })
+  app.register(metricsRoutes, { metrics: new Scrape(store, metrics, version) })
   app.register(dashboardRoutes, { isOn: monitoring !== undefined })
   app.register(connectionRoutes, { store, mask, now })
   if (monitoring) {
-    const { control } = monitoring
+    const { control, gateway, keepsUp, historyLimit, settings, endpointUrl } = monitoring
     const monitor = new Monitor(store, mask, now)
-    app.register(monitoringRoutes, { ...monitoring, monitor })
+    app.register(monitoringRoutes, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl })
     app.register(actionRoutes, { store, monitor, control, gate, audit: auditor(logger, mask) })
     const live = new LiveMonitoring(app, { store, monitor, gate, allowedOrigins, logger })
     app.addHook('preClose', done => {
@@ -92,7 +99,7 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
   return app
 }
 
-/** No line a request: their URLs hold ids. */
+/** Logs no requests, only failures: URLs hold ids. */
 class FailuresOnly extends LogController {
   override incomingRequest(): void {
     // not logged
@@ -103,7 +110,7 @@ class FailuresOnly extends LogController {
   }
 }
 
-/** On every answer, errors included; pages of this port load nothing from elsewhere and are shown in no other page. */
+/** On every response, errors included; pages of this port load nothing from elsewhere and are shown in no other page. */
 const SECURITY_HEADERS = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',

@@ -1,7 +1,9 @@
-// Owns what the monitoring interface knows of sessions: stats, one session, whose ids may be given masked.
-import type { SessionRow, StoreReader, Totals } from '../ledger/store-port.js'
-import { storedId } from '../mcp/stored-ids.js'
+// Owns what the monitoring interface knows of sessions: totals, lists, one session, whose ids may be given masked.
+import type { SessionRow, SessionsQuery, StoreReader, Totals } from '../ledger/store-port.js'
+import { storedId, type WireId } from '../mcp/stored-ids.js'
+import { DAY_MS, type EpochMs } from '../util/time.js'
 import type { Mask } from './access/mask.js'
+import type { EndpointFilter } from './endpoint-filter.js'
 import { readAll, readPage } from './paging/pages.js'
 import type { Position } from './schemas/cursor.js'
 import type {
@@ -9,50 +11,55 @@ import type {
   ConnectionStats,
   EndedConnection,
   ProxyInfo
-} from './schemas/monitoring-schemas.js'
+} from './schemas/monitoring-responses.js'
 import { iso, toEnded, toInfo } from './views.js'
 
-const DAY_MS = 86_400_000
+const NO_TOTALS: Totals = { openNum: 0, openedNum: 0 }
 
+/** Reads sessions for REST and for live monitoring; both show the same. All methods reject when the store does. */
 export class Monitor {
   readonly #store: StoreReader
-  readonly #now: () => number
+  readonly #now: () => EpochMs
   readonly mask: Mask
 
-  constructor(store: StoreReader, mask: Mask, now: () => number) {
+  constructor(store: StoreReader, mask: Mask, now: () => EpochMs) {
     this.#store = store
     this.#now = now
     this.mask = mask
   }
 
-  totals(endpoint: { endpointId?: string }): Promise<Totals> {
-    return this.#store.totals(endpoint)
+  /** Sessions open now, and ever opened. */
+  async totals(filter: EndpointFilter): Promise<Totals> {
+    return filter === 'nothing' ? NO_TOTALS : await this.#store.totals(filter)
   }
 
-  /** The proxies of the store, those that are gone for up to a day. */
+  /** The instances of the store, those that are lost for up to a day. */
   async proxies(): Promise<ProxyInfo[]> {
     const rows = await this.#store.instances(this.#now() - DAY_MS)
     return rows.map(({ id, heartbeatAt, isLost }) => ({ id, lastHeartbeat: iso(heartbeatAt), lost: isLost }))
   }
 
   /** Open sessions, newest first. */
-  async open(endpoint: { endpointId?: string }, limit: number): Promise<SessionRow[]> {
-    return (await readPage(this.#store, this.#openQuery(endpoint, limit))).chunks.flat()
+  async open(filter: EndpointFilter, limit: number): Promise<SessionRow[]> {
+    if (filter === 'nothing') return []
+    return (await readPage(this.#store, this.#openQuery(filter, limit))).chunks.flat()
   }
 
   /** Open sessions, newest first, the position of the last when more follow, and the totals of the same moment. */
   async openAndTotals(
-    endpoint: { endpointId?: string },
+    filter: EndpointFilter,
     limit: number,
     after?: Position
   ): Promise<{ rows: SessionRow[]; last?: Position; totals: Totals }> {
-    const { rows, totals } = await this.#store.snapshot(this.#openQuery(endpoint, limit + 1, after))
+    if (filter === 'nothing') return { rows: [], totals: NO_TOTALS }
+    const { rows, totals } = await this.#store.snapshot(this.#openQuery(filter, limit + 1, after))
     const page = rows.slice(0, limit)
     return { rows: page, totals, ...(page.length < rows.length && { last: page.at(-1)! }) }
   }
 
-  async stats(endpoint: { endpointId?: string }, limit: number): Promise<ConnectionStats> {
-    const { rows, totals } = await this.openAndTotals(endpoint, limit)
+  /** The same as a response. */
+  async stats(filter: EndpointFilter, limit: number): Promise<ConnectionStats> {
+    const { rows, totals } = await this.openAndTotals(filter, limit)
     return {
       activeConnections: totals.openNum,
       totalConnections: totals.openedNum,
@@ -62,37 +69,39 @@ export class Monitor {
   }
 
   /** Those that ended, of the sessions of the last 24 hours, newest first. */
-  async history(endpoint: { endpointId?: string }, limit: number): Promise<EndedConnection[]> {
+  async history(filter: EndpointFilter, limit: number): Promise<EndedConnection[]> {
+    if (filter === 'nothing' || limit === 0) return []
     const end = this.#now()
-    const query = { ...endpoint, open: false, start: end - DAY_MS, end, limit }
-    return limit === 0 ? [] : (await this.#store.connections(query)).map(row => toEnded(row, this.mask))
+    const query = { ...filter, open: false, start: end - DAY_MS, end, limit }
+    return (await this.#store.connections(query)).map(row => toEnded(row, this.mask))
   }
 
-  /** Open sessions with this id, given as it is or masked; of more than one where endpoints have the same. */
-  async find(id: string, endpoint: { endpointId?: string }): Promise<SessionRow[]> {
+  /** Open sessions with this id, given as it is or masked; several where endpoints share an id. */
+  async find(id: WireId, filter: EndpointFilter): Promise<SessionRow[]> {
     const stored = storedId(id)
-    if (stored === undefined) return []
+    if (stored === undefined || filter === 'nothing') return []
     const isAsked = (row: SessionRow): boolean =>
-      row.reason === null && (endpoint.endpointId === undefined || row.endpointId === endpoint.endpointId)
+      row.reason === null && (filter.endpointId === undefined || row.endpointId === filter.endpointId)
     const found = (await this.#store.session(stored)).filter(isAsked)
     if (found.length > 0 || !this.mask.isOn) return found
-    for await (const rows of readAll(this.#store, this.#openQuery(endpoint, Infinity))) {
+    for await (const rows of readAll(this.#store, this.#openQuery(filter, Infinity))) {
       found.push(...rows.filter(row => this.mask.sessionId(row.sessionId) === id))
     }
     return found
   }
 
+  /** An open session as a response. */
   info(row: SessionRow): ConnectionInfo {
     return toInfo(row, this.mask)
   }
 
-  /** ISO 8601. */
+  /** This moment, in ISO 8601. */
   time(): string {
     return iso(this.#now())
   }
 
-  #openQuery(endpoint: { endpointId?: string }, limit: number, after?: Position) {
+  #openQuery(filter: Exclude<EndpointFilter, 'nothing'>, limit: number, after?: Position): SessionsQuery {
     const now = this.#now()
-    return { ...endpoint, open: true, start: now, end: now + DAY_MS, limit, ...(after && { after }) }
+    return { ...filter, open: true, start: now, end: now + DAY_MS, limit, ...(after && { after }) }
   }
 }

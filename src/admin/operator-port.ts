@@ -1,25 +1,28 @@
-// Owns the port to whoever can act on sessions and endpoints, and the audit of what operators had done.
+// Owns the port to what can act on sessions and endpoints, and the audit log of what operators did.
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { SessionRow } from '../ledger/store-port.js'
+import type { StoredId } from '../mcp/stored-ids.js'
 import type { Mask } from './access/mask.js'
 
-/** What the proxy can be told to do. */
+/** What the proxy can be told to do, by whichever process runs it. */
 export interface Control {
   /**
-   * Ends a session: the gateway forgets it, its streams through this proxy are cut, the ledger has it as `killed`. Throws
-   * `ActionError` where that cannot be; then it is as it was.
+   * Ends a session: the gateway forgets it, its streams through this proxy are cut, and the ledger has it as `killed`.
+   * Rejects with `ActionError` where that cannot be done; then nothing has changed.
    */
   end(session: Pick<SessionRow, 'endpointId' | 'sessionId' | 'transport'>): Promise<void>
-  /** Resolves once queries tell what was ended, or when the store takes too long. */
+  /** Resolves once queries show what was ended, or when the store takes too long. */
   settled(): Promise<void>
-  /** Whether new sessions of an endpoint are refused. */
-  drain(endpointId: string, on: boolean): void | Promise<void>
-  draining(): ReadonlySet<string> | Promise<ReadonlySet<string>>
+  /** Refuses new sessions of an endpoint, or lets them in again. */
+  drain(endpointId: StoredId, on: boolean): void | Promise<void>
+  /** The endpoints whose new sessions are refused. */
+  draining(): ReadonlySet<StoredId> | Promise<ReadonlySet<StoredId>>
 }
 
+/** Writes to the log that an operator did something; a session id in `details` is masked. */
 export type Audit = (request: FastifyRequest, action: string, details: Record<string, unknown>) => void
 
-/** A line for each action, whatever the log level. */
+/** Writes a line for each action, whatever the log level. */
 export function auditor(logger: FastifyBaseLogger, mask: Mask): Audit {
   const log = logger.child({ audit: true }, { level: 'info' })
   return (request, action, { sessionId, ...details }) => {

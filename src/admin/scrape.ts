@@ -1,4 +1,4 @@
-// Owns what /metrics tells: the figures of all processes as one, those of the store, and which version this is.
+// Owns the content of /metrics: the figures of all processes as one, those of the store, and which version this is.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoreReader } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
@@ -7,14 +7,15 @@ import { MAX_ENDPOINTS, OTHER } from '../metrics/labels.js'
 import { gauge, type Labels, type Metric, sample, type Value } from '../metrics/metric.js'
 import { ExpiringCache } from '../util/expiring-cache.js'
 
-/** A store that is silent does not hold up a scrape for longer. */
+/** A scrape waits no longer for the store; Prometheus gives up after 10 s unless told otherwise. */
 const STORE_TIMEOUT_MS = 2_000
-/** However many ask, the store is asked once in so long. */
+/** However many scrape, the store is asked at most once in so long. */
 const CENSUS_KEPT_MS = 1_000
 
-/** Of each process of the proxy, in their order; undefined for one that does not answer. */
+/** Reads the figures of each process of the proxy, in their order; undefined for one that does not answer. */
 export type Snapshots = () => Promise<(Snapshot | undefined)[]>
 
+/** Puts together the text of /metrics. */
 export class Scrape {
   readonly #store: Pick<StoreReader, 'busiest' | 'census'>
   readonly #snapshots: Snapshots
@@ -41,7 +42,7 @@ export class Scrape {
 
   /** A store that cannot be read leaves all else as it is. */
   async #sessions(): Promise<Metric[]> {
-    const counting = this.#census.get('', () => this.#count()).catch(() => [])
+    const counting = this.#census.get('census', () => this.#count()).catch(() => [])
     const metrics = await Promise.race([counting, sleep(STORE_TIMEOUT_MS, [], { ref: false })])
     const isReadable = Number(metrics.length > 0)
     return [...metrics, gauge('turnstile_store_readable', '1: the store answers queries.', isReadable)]

@@ -1,13 +1,21 @@
-// Owns how rows of the store look from outside: in the queries, and in the monitoring interface; masked where asked.
+// Owns how rows of the store look from outside: in the queries and in the monitoring interface, masked with --mask.
 import type { FeedChange, SeriesPoint, SessionRow } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
+import type { EpochMs } from '../util/time.js'
 import type { Mask } from './access/mask.js'
-import type { ConnectionInfo, EndedConnection } from './schemas/monitoring-schemas.js'
-import type { Connection, Minute } from './schemas/query-schemas.js'
+import type {
+  ClosedNotice,
+  ConnectionInfo,
+  EndedConnection,
+  OpenedNotice
+} from './schemas/monitoring-responses.js'
+import type { ConnectionRow, MinutePoint } from './schemas/query-responses.js'
 
-export const iso = (at: number): string => new Date(at).toISOString()
+/** ISO 8601, UTC, with milliseconds. */
+export const iso = (at: EpochMs): string => new Date(at).toISOString()
 
-export const toConnection = (row: SessionRow, mask: Mask): Connection => ({
+/** A session in the queries. */
+export const toConnection = (row: SessionRow, mask: Mask): ConnectionRow => ({
   id: row.id,
   endpoint_id: row.endpointId,
   session_id: mask.sessionId(row.sessionId),
@@ -24,7 +32,8 @@ export const toConnection = (row: SessionRow, mask: Mask): Connection => ({
   protocol_version: row.protocolVersion
 })
 
-export const toMinute = (point: SeriesPoint): Minute => ({
+/** A minute of a time series. */
+export const toMinute = (point: SeriesPoint): MinutePoint => ({
   time: iso(point.time),
   endpoint_id: point.endpointId,
   connect_num: point.connectNum,
@@ -33,6 +42,7 @@ export const toMinute = (point: SeriesPoint): Minute => ({
   peak: point.peak
 })
 
+/** A session in the monitoring interface. */
 export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   sessionId: mask.sessionId(row.sessionId),
   clientIP: mask.address(row.clientAddress),
@@ -47,6 +57,7 @@ export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   protocolVersion: row.protocolVersion
 })
 
+/** A session that ended, in the monitoring interface. */
 export const toEnded = (row: SessionRow, mask: Mask): EndedConnection => ({
   ...toInfo(row, mask),
   disconnectedAt: iso(row.disconnectAt),
@@ -54,8 +65,13 @@ export const toEnded = (row: SessionRow, mask: Mask): EndedConnection => ({
   reason: row.reason!
 })
 
-/** The event that tells a change, as its name and its data. */
-export function toNotice(change: FeedChange, mask: Mask, timestamp: string): [name: string, data: object] {
+/** The event of live monitoring that tells of an opening or end: its name and its data. */
+export type Notice =
+  | [name: 'mcp_connection_established', data: OpenedNotice]
+  | [name: 'mcp_connection_closed', data: ClosedNotice]
+
+/** `timestamp`: when it is told, in ISO 8601. */
+export function toNotice(change: FeedChange, mask: Mask, timestamp: string): Notice {
   if (change.kind === 'opened')
     return ['mcp_connection_established', { timestamp, connection: toInfo(change.session, mask) }]
   const { sessionId, endpointId, connectAt, disconnectAt, reason } = change

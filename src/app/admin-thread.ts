@@ -52,7 +52,7 @@ const started = startInOrder(async onClose => {
     mask: new Mask(maskKey(data.dataDir), data.mask),
     logger: pino({ level: data.logLevel }),
     version: version(),
-    health: async () => ({ ...(await proxies.health()) }),
+    health: () => proxies.health(),
     metrics: () => proxies.metrics(),
     monitoring: data.monitoring && monitoringOptions(data.monitoring)
   })

@@ -1,17 +1,12 @@
 // Owns the report on whether what is observed reaches the disk and the store, of one proxy instance and of several.
+import type { Readiness } from '../admin/schemas/readiness.js'
 import type { Outbox } from '../ledger/pipeline/outbox.js'
 import type { Recorder } from '../ledger/pipeline/recorder.js'
 import type { Shipper } from '../ledger/pipeline/shipper.js'
 import type { EpochMs } from '../util/time.js'
 
-/** Whether what is observed reaches the disk and the store. Times are RFC 3339, in UTC. */
-export interface LedgerHealth {
-  ready: boolean
-  outbox: { ok: boolean; depth: number; oldestAt: string | null; sizeBytes: number; lostEvents: number }
-  store: { ok: boolean; failingSince: string | null }
-  /** The process ends: clients are to go elsewhere. */
-  closing?: boolean
-}
+/** Whether what is observed reaches the disk and the store, as `/readyz` tells it. */
+export type LedgerHealth = Readiness
 
 /** The report of an instance that does not answer. */
 export const unreachable: LedgerHealth = {

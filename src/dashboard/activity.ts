@@ -1,21 +1,22 @@
-// Owns the notices: who came and who went, as a list, and in few words for those who listen instead of look.
+// Owns the list of notices: which sessions opened and ended, and a short summary for screen readers.
+import type { ClosedNotice } from '../admin/schemas/monitoring-responses.js'
 import { el, setText } from './dom.js'
-import { clock, count, duration, reasonText } from './format.js'
-import type { Closed } from './live.js'
-import { clientOf, type Session } from './sessions.js'
+import { clockText, countText, durationText, reasonText } from './format.js'
+import { clientLabel, type ListedSession } from './sessions.js'
 
 const MAX_SHOWN = 40
-/** Not more often do screen readers tell what happened. */
-const TOLD_EVERY_MS = 5_000
+/** How often the summary for screen readers changes; more often would interrupt their users. */
+const SUMMARY_MS = 5_000
 
+/** The newest notices. */
 export class Activity {
   readonly #list: HTMLElement
   readonly #empty: HTMLElement
   readonly #spoken: HTMLElement
   readonly #onOpen: (key: string) => void
   #waiting: HTMLElement[] = []
-  /** A client may tell its name only after it has joined. */
-  #named: { button: HTMLElement; session: Session }[] = []
+  /** The name of a client may come after the notice of its session. */
+  #named: { button: HTMLElement; session: ListedSession }[] = []
   #opened = 0
   #closed = 0
 
@@ -24,30 +25,34 @@ export class Activity {
     this.#empty = empty
     this.#spoken = spoken
     this.#onOpen = onOpen
-    setInterval(() => this.#tell(), TOLD_EVERY_MS)
+    setInterval(() => this.#summarize(), SUMMARY_MS)
   }
 
-  opened(session: Session): void {
+  /** A session opened. */
+  opened(session: ListedSession): void {
     this.#opened++
-    const button = el('button', { type: 'button', class: 'link' }, clientOf(session))
+    const button = el('button', { type: 'button', class: 'link' }, clientLabel(session))
     this.#named.unshift({ button, session })
     this.#named.length = Math.min(this.#named.length, MAX_SHOWN)
     button.addEventListener('click', () => this.#onOpen(session.key))
     this.#note('opened', Date.now(), button, `joined ${session.endpointId}`)
   }
 
-  closed(closed: Closed, session: Session | undefined): void {
+  /** A session ended; `session`: undefined for one that was not listed. */
+  closed(closed: ClosedNotice, session: ListedSession | undefined): void {
     this.#closed++
-    const name = session ? clientOf(session) : 'A session'
-    const text = `left ${closed.endpointId} after ${duration(closed.duration)}`
+    const name = session ? clientLabel(session) : 'A session'
+    const text = `left ${closed.endpointId} after ${durationText(closed.duration)}`
     const tag = el('span', { class: 'tag', title: reasonText(closed.reason) }, closed.reason)
     this.#note('closed', Date.parse(closed.timestamp), el('b', {}, name), text, tag)
   }
 
+  /** Names of clients may be known now. */
   tick(): void {
-    for (const { button, session } of this.#named) setText(button, clientOf(session))
+    for (const { button, session } of this.#named) setText(button, clientLabel(session))
   }
 
+  /** Another endpoint is watched. */
   clear(): void {
     this.#named = []
     this.#waiting = []
@@ -56,7 +61,7 @@ export class Activity {
   }
 
   #note(kind: string, at: number, name: HTMLElement, text: string, ...more: HTMLElement[]): void {
-    const time = el('time', { class: 'number' }, clock(at))
+    const time = el('time', { class: 'number' }, clockText(at))
     const what = el('span', { class: 'what' }, name, ` ${text} `, ...more)
     this.#waiting.unshift(el('li', { class: kind }, el('span', { class: 'dot' }), what, time))
     this.#waiting.length = Math.min(this.#waiting.length, MAX_SHOWN)
@@ -70,9 +75,9 @@ export class Activity {
     while (this.#list.childElementCount > MAX_SHOWN) this.#list.lastElementChild?.remove()
   }
 
-  #tell(): void {
+  #summarize(): void {
     if (this.#opened + this.#closed === 0) return
-    setText(this.#spoken, `${count(this.#opened)} opened, ${count(this.#closed)} closed`)
+    setText(this.#spoken, `${countText(this.#opened)} opened, ${countText(this.#closed)} closed`)
     this.#opened = this.#closed = 0
   }
 }

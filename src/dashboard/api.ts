@@ -1,78 +1,8 @@
-// Owns asking the admin port: the token, errors, pages, and the forms of what it answers.
+// Owns asking the admin port: the token, errors and pages. What it responds is typed by the schemas of the admin port.
+import type { Readiness } from '../admin/schemas/readiness.js'
+import type { Page, PageReader, QueryParameters } from './page-reader.js'
 
-export type TransportName = 'sse' | 'streamable' | 'sessionless'
-
-export interface ConnectionInfo {
-  sessionId: string
-  clientIP: string
-  userAgent: string
-  connectedAt: string
-  lastActivity: string
-  requestCount: number
-  endpointId: string
-  transport: TransportName
-  clientName: string | null
-  clientVersion: string | null
-  protocolVersion: string | null
-}
-
-export interface ConnectionStats {
-  activeConnections: number
-  totalConnections: number
-  connections: ConnectionInfo[]
-}
-
-/** A row of `/api/connections/endpoint`. */
-export interface ConnectionRow {
-  endpoint_id: string
-  session_id: string
-  transport_type: number
-  connect_at: string
-  disconnect_at: string
-  reason: string | null
-  last_seen_at: string
-  request_count: number
-  client_address: string
-  user_agent: string | null
-  client_name: string | null
-  client_version: string | null
-  protocol_version: string | null
-}
-
-/** A point of `/api/connections/time-series`. */
-export interface MinutePoint {
-  time: string
-  endpoint_id: string
-  connect_num: number
-  opened: number
-  closed: number
-  peak: number | null
-}
-
-export interface EndpointInfo {
-  endpointId: string
-  activeConnections: number
-  draining: boolean
-}
-
-export interface GatewayHealth {
-  serverRunning: boolean
-  endpoint: string
-}
-
-export interface Readiness {
-  outbox: { ok: boolean; depth: number; oldestAt: string | null; lostEvents: number }
-  store: { ok: boolean; failingSince: string | null }
-  closing: boolean
-}
-
-export interface ProxyInfo {
-  id: string
-  lastHeartbeat: string
-  lost: boolean
-}
-
-/** What the admin port said instead of an answer; its message tells what to do. */
+/** The admin port refused or failed. Its own message says what to do; `status` is that of the response. */
 export class ApiError extends Error {
   readonly code = 'REFUSED'
 
@@ -84,15 +14,8 @@ export class ApiError extends Error {
   }
 }
 
-export interface Page<Answer> {
-  answer: Answer
-  /** The path of the next one, if there is one. */
-  next: string | undefined
-}
-
-type Parameters = Record<string, string | number | undefined>
-
-export class Api {
+/** The admin port. All methods reject with `ApiError`, or with a `TypeError` when it cannot be reached. */
+export class Api implements PageReader {
   readonly #onUnauthorized: (error: ApiError) => void
   token: string | undefined
 
@@ -100,26 +23,29 @@ export class Api {
     this.#onUnauthorized = onUnauthorized
   }
 
-  async get<Answer>(path: string, parameters: Parameters = {}): Promise<Answer> {
-    return (await this.page<Answer>(path, parameters)).answer
+  /** The JSON of a response. */
+  async get<Body>(path: string, parameters: QueryParameters = {}): Promise<Body> {
+    return (await this.page<Body>(path, parameters)).body
   }
 
-  async page<Answer>(path: string, parameters: Parameters = {}): Promise<Page<Answer>> {
+  /** The same with the page after it; `path` may be that of a next page. */
+  async page<Body>(path: string, parameters: QueryParameters = {}): Promise<Page<Body>> {
     const response = await this.#ask('GET', path, parameters)
     const next = /^<(.*)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
-    return { answer: (await response.json()) as Answer, next }
+    return { body: (await response.json()) as Body, next }
   }
 
-  async delete(path: string, parameters: Parameters = {}): Promise<void> {
+  /** Ends what is at `path`. */
+  async delete(path: string, parameters: QueryParameters = {}): Promise<void> {
     await this.#ask('DELETE', path, parameters)
   }
 
-  /** An answer whether it is ready or not. */
+  /** What the checks found, whether all is ready or not. */
   async readiness(): Promise<Readiness> {
     return (await (await fetch('/readyz')).json()) as Readiness
   }
 
-  async #ask(method: string, path: string, parameters: Parameters): Promise<Response> {
+  async #ask(method: string, path: string, parameters: QueryParameters): Promise<Response> {
     const url = new URL(path, location.origin)
     for (const [name, value] of Object.entries(parameters))
       if (value !== undefined) url.searchParams.set(name, String(value))

@@ -1,7 +1,7 @@
 // Owns the chart: sessions open over time, and below on the same axis those opened (up) and closed (down).
 import uPlot from 'uplot'
 import { el, setText } from './dom.js'
-import { count, duration, minute, minuteOrDay } from './format.js'
+import { countText, durationText, minuteText, minuteOrDayText } from './format.js'
 import type { Series } from './series.js'
 import { colourReader } from './theme.js'
 
@@ -11,18 +11,20 @@ const EVENTS_SHARE = 0.26
 const GAP_SHARE = 0.06
 const MIN_SELECTION_S = 120
 
+/** What the reader does with the chart. */
 export interface ChartHandlers {
-  /** A part of it was chosen, in epoch ms. */
+  /** A part of the range was chosen, in epoch ms. */
   onSelect: (start: number, end: number) => void
   onZoomOut: () => void
 }
 
-/** What is open at this moment, where the range reaches it. */
+/** How many are open at this moment, where the range reaches it. `at`: epoch ms. */
 export interface Now {
   at: number
   open: number
 }
 
+/** The chart, made when it first has something to show. */
 export class Chart {
   readonly #host: HTMLElement
   readonly #readout: HTMLElement
@@ -52,10 +54,10 @@ export class Chart {
       plot.setScale('x', { min: range.start / 1_000, max: range.end / 1_000 })
     })
     this.#host.setAttribute('aria-valuemax', String(this.#last()))
-    this.#tell(plot.cursor.idx)
+    this.#showReadout(plot.cursor.idx)
   }
 
-  /** Colours are others now. */
+  /** The colours changed. */
   repaint(): void {
     const scale = this.#plot?.scales['x']
     if (!this.#series || scale?.min == null || scale.max == null) return
@@ -68,7 +70,7 @@ export class Chart {
     const { times, open, peak, opened, closed, bucketMs } = this.#series!
     const [up, down] = [opened.map(bar), closed.map(number => bar(-number))]
     if (times.length === 0) return [times, open, peak, up, down]
-    // What is open at the last point lasts.
+    // The line goes on from the last point to the end of its bucket, or to now.
     const end = Math.min(times.at(-1)! + bucketMs / 1_000, Date.now() / 1_000)
     const tail = this.#now ?? { at: end * 1_000, open: open.at(-1)! }
     return [
@@ -80,7 +82,7 @@ export class Chart {
     ]
   }
 
-  /** The last point that says something. */
+  /** The index of the last point with figures of its own. */
   #last(): number {
     return Math.max(0, this.#series!.times.length - (this.#now ? 0 : 1))
   }
@@ -150,7 +152,7 @@ export class Chart {
           size: 28,
           grid: { show: false },
           space: 70,
-          values: (_plot, splits) => splits.map(split => minuteOrDay(split * 1_000))
+          values: (_plot, splits) => splits.map(split => minuteOrDayText(split * 1_000))
         },
         {
           ...axis,
@@ -161,7 +163,7 @@ export class Chart {
           incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000],
           splits: (_plot, _axis, _min, max, step) =>
             Array.from({ length: Math.floor(max / step) + 1 }, (_, i) => i * step),
-          values: (_plot, splits) => splits.map(count)
+          values: (_plot, splits) => splits.map(countText)
         },
         {
           ...axis,
@@ -174,11 +176,11 @@ export class Chart {
             const most = -(plot.scales['events']?.min ?? -1)
             return [-most, 0, most]
           },
-          values: (_plot, splits) => splits.map(split => count(Math.abs(Math.round(split))))
+          values: (_plot, splits) => splits.map(split => countText(Math.abs(Math.round(split))))
         }
       ],
       hooks: {
-        setCursor: [plot => this.#tell(plot.cursor.idx)],
+        setCursor: [plot => this.#showReadout(plot.cursor.idx)],
         setSelect: [
           plot => {
             const { left, width } = plot.select
@@ -230,7 +232,7 @@ export class Chart {
     plot?.setCursor({ left: time === undefined ? -10 : plot.valToPos(time, 'x'), top: 10 })
   }
 
-  #tell(index: number | null | undefined): void {
+  #showReadout(index: number | null | undefined): void {
     const series = this.#series
     if (!series) return
     const at = index == null ? undefined : Math.min(index, this.#last())
@@ -250,33 +252,33 @@ export class Chart {
           ['closed', series.closed[at]!] as const,
           ...(peak == null ? [] : [['peak', peak] as const])
         ]
-    const span = series.bucketMs > 60_000 ? ` + ${duration(series.bucketMs).replace(' 00 s', '')}` : ''
-    const when = isNow ? 'now' : minute(time * 1_000) + span
+    const span = series.bucketMs > 60_000 ? ` + ${durationText(series.bucketMs).replace(' 00 s', '')}` : ''
+    const when = isNow ? 'now' : minuteText(time * 1_000) + span
     this.#readout.replaceChildren(
       el('b', {}, when),
       ...parts.map(([name, number]) => {
         const value = el('span', { class: `part ${name}` })
-        setText(value, `${name} ${count(number)}`)
+        setText(value, `${name} ${countText(number)}`)
         return value
       })
     )
     this.#host.setAttribute('aria-valuenow', String(at))
-    const spoken = parts.map(([name, number]) => `${name} ${count(number)}`).join(', ')
+    const spoken = parts.map(([name, number]) => `${name} ${countText(number)}`).join(', ')
     this.#host.setAttribute('aria-valuetext', `${when}: ${spoken}`)
   }
 }
 
-/** None for nothing. */
+/** No bar for zero. */
 const bar = (number: number): number | null => (number === 0 ? null : number)
 
-/** The range of a scale whose zero is above what is below. */
+/** The range of the scale of open sessions: its zero lies above the part for events. */
 const above = (most: number): [number, number] => {
   const share = EVENTS_SHARE + GAP_SHARE
   const top = most * 1.08
   return [(-top * share) / (1 - share), top]
 }
 
-/** The range of a scale that has the lower part of the height, zero in its middle. */
+/** The range of the scale of events: it has the lower part of the height, with zero in its middle. */
 const below = (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
   const most = Math.max(1, -(min ?? 0), max ?? 0)
   return [-most, -most + (2 * most) / EVENTS_SHARE]

@@ -1,12 +1,19 @@
-// Owns the dashboard as a whole: who may see it, whether it is connected, and which part of the page is told what.
+// Owns the dashboard as a whole: signing in, the live connection, and what each part of the page is given.
+import type {
+  ClosedNotice,
+  ConnectionInfo,
+  ConnectionStats,
+  EndpointInfo,
+  TokenAccess
+} from '../admin/schemas/monitoring-responses.js'
 import { Activity } from './activity.js'
-import { Api, ApiError, type ConnectionInfo, type ConnectionStats, type EndpointInfo } from './api.js'
+import { Api, ApiError } from './api.js'
 import { byId, html, setFlag, setText } from './dom.js'
 import { Drawer } from './drawer.js'
 import { Endpoints } from './endpoints.js'
-import { clock } from './format.js'
+import { clockText } from './format.js'
 import { HealthStrip } from './health.js'
-import { type Closed, Live } from './live.js'
+import { Live } from './live.js'
 import { Overview } from './overview.js'
 import { Pace } from './pace.js'
 import { SessionList } from './session-list.js'
@@ -16,7 +23,7 @@ import { askForToken, keepToken, keptToken } from './token.js'
 const TICK_MS = 1_000
 const ENDPOINTS_MS = 1_000
 const HEALTH_MS = 5_000
-/** The proxy asks the gateway for it. */
+/** Less often, because each time makes the proxy send a request to the gateway. */
 const GATEWAY_MS = 15_000
 const RETRY_MS = 2_000
 const TOAST_MS = 8_000
@@ -86,7 +93,7 @@ class Dashboard {
     this.#live.close()
     for (;;) {
       try {
-        const { scope } = await this.#api.get<{ scope: string }>('/api/mcp/access')
+        const { scope } = await this.#api.get<TokenAccess>('/api/mcp/access')
         this.#mayWrite = scope === 'write'
         break
       } catch (error) {
@@ -131,7 +138,7 @@ class Dashboard {
     setFlag(document.body, 'stale', true)
     this.#health.live(false)
     this.#banner(
-      `Disconnected from mcp-turnstile. What you see is from ${clock(this.#lostAt)}. Trying again…`
+      `Disconnected from mcp-turnstile. What you see is from ${clockText(this.#lostAt)}. Trying again…`
     )
   }
 
@@ -157,7 +164,7 @@ class Dashboard {
     this.#changed()
   }
 
-  #closed(closed: Closed): void {
+  #closed(closed: ClosedNotice): void {
     const ended = this.#sessions.closed(closed)
     this.#activity.closed(closed, ended)
     if (ended && this.#drawer.key === ended.key) this.#drawer.update(ended)

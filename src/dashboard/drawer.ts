@@ -1,16 +1,18 @@
-// Owns the details of one session: what is known of it, its timeline, and ending it.
+// Owns the drawer with the details of one session: facts, timeline, and the button that ends it.
 import { type Api, ApiError } from './api.js'
 import { byId, el, html, setText } from './dom.js'
-import { clock, count, duration, reasonText, transportText } from './format.js'
-import { clientOf, type Session } from './sessions.js'
+import { clockText, countText, durationText, reasonText, transportText } from './format.js'
+import { clientLabel, type ListedSession } from './sessions.js'
 
+/** What the drawer acts on. */
 export interface DrawerOptions {
   api: Api
   mayEnd: () => boolean
-  /** In words. */
+  /** A session was ended; `text` says which one. */
   onEnded: (text: string) => void
 }
 
+/** The drawer, open or not. */
 export class Drawer {
   readonly #options: DrawerOptions
   readonly #dialog = byId('drawer', HTMLDialogElement)
@@ -20,8 +22,9 @@ export class Drawer {
   readonly #end = byId('drawer-end', HTMLButtonElement)
   readonly #note = html('drawer-note')
   readonly #confirm = byId('confirm', HTMLDialogElement)
-  #session: Session | undefined
-  #told = ''
+  #session: ListedSession | undefined
+  /** The facts in the page, as JSON. */
+  #shownFacts: string | undefined
   #failure = ''
 
   constructor(options: DrawerOptions) {
@@ -33,26 +36,28 @@ export class Drawer {
         const target = event.target as Element
         if (target === dialog || target.closest('[data-close]')) dialog.close()
       })
-    // Told late: by then it may be open again, with another one.
+    // The event comes late: the drawer may be open again by then, with another session.
     this.#dialog.addEventListener('close', () => {
       if (!this.#dialog.open) this.#session = undefined
     })
   }
 
+  /** The key of the session in the drawer; undefined: it is closed. */
   get key(): string | undefined {
     return this.#session?.key
   }
 
-  open(session: Session): void {
+  /** Shows a session. */
+  open(session: ListedSession): void {
     this.#session = session
-    this.#told = ''
+    this.#shownFacts = undefined
     this.#failure = ''
     this.#show()
     if (!this.#dialog.open) this.#dialog.showModal()
     this.#dialog.scrollTop = 0
   }
 
-  /** The session in it is another now, or time has passed. */
+  /** The session in the drawer changed, or time has passed. */
   update(session = this.#session): void {
     if (!this.#session) return
     this.#session = session
@@ -62,7 +67,7 @@ export class Drawer {
   #show(): void {
     const session = this.#session
     if (!session) return
-    setText(this.#title, clientOf(session))
+    setText(this.#title, clientLabel(session))
     this.#showFacts(session)
     const reason = this.#whyNot(session)
     this.#end.disabled = reason !== ''
@@ -71,7 +76,7 @@ export class Drawer {
     this.#timeline.replaceChildren(...timeline(session, Date.now()))
   }
 
-  #showFacts(session: Session): void {
+  #showFacts(session: ListedSession): void {
     const facts = [
       ['Endpoint', session.endpointId],
       ['Transport', transportText[session.transport]],
@@ -79,19 +84,19 @@ export class Drawer {
       ['User agent', session.userAgent === '' ? 'not told' : session.userAgent],
       ['Address', session.address],
       ['Protocol', session.protocolVersion ?? 'not told'],
-      ['Requests', count(session.requestCount)],
+      ['Requests', countText(session.requestCount)],
       ['Session id', session.sessionId]
     ] as const
-    const told = JSON.stringify(facts)
-    if (told === this.#told) return
-    this.#told = told
+    const shown = JSON.stringify(facts)
+    if (shown === this.#shownFacts) return
+    this.#shownFacts = shown
     this.#facts.replaceChildren(
       ...facts.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])
     )
   }
 
-  /** Why it cannot be ended; empty: it can. */
-  #whyNot({ transport }: Session): string {
+  /** Why the session cannot be ended, in words for the reader; empty: it can be. */
+  #whyNot({ transport }: ListedSession): string {
     if (!this.#options.mayEnd()) return 'Your token may only read.'
     return transport === 'sessionless' ? 'A session-less client has no session that could be ended.' : ''
   }
@@ -101,7 +106,7 @@ export class Drawer {
     if (!session) return
     setText(
       html('confirm-text'),
-      `${clientOf(session)} loses its session on ${session.endpointId}. Most clients notice with their next request, and connect again.`
+      `${clientLabel(session)} loses its session on ${session.endpointId}. Most clients notice with their next request, and connect again.`
     )
     this.#confirm.showModal()
   }
@@ -115,7 +120,7 @@ export class Drawer {
     try {
       const { sessionId, endpointId } = session
       await this.#options.api.delete(`/api/mcp/connections/${encodeURIComponent(sessionId)}`, { endpointId })
-      this.#options.onEnded(`The session of ${clientOf(session)} on ${endpointId} was ended.`)
+      this.#options.onEnded(`The session of ${clientLabel(session)} on ${endpointId} was ended.`)
       if (this.key === session.key) this.#dialog.close()
     } catch (error) {
       const reason = error instanceof ApiError ? error.message : 'the admin port cannot be reached'
@@ -127,7 +132,7 @@ export class Drawer {
   }
 }
 
-function timeline(session: Session, now: number): HTMLElement[] {
+function timeline(session: ListedSession, now: number): HTMLElement[] {
   const { connectedAt, lastSeenAt, ended, requestCount } = session
   const step = (kind: string, at: number, title: string, text: string) =>
     el(
@@ -135,15 +140,20 @@ function timeline(session: Session, now: number): HTMLElement[] {
       { class: kind },
       el('span', { class: 'dot' }),
       el('div', {}, el('b', {}, title), el('p', {}, text)),
-      el('time', { class: 'number', datetime: new Date(at).toISOString() }, clock(at))
+      el('time', { class: 'number', datetime: new Date(at).toISOString() }, clockText(at))
     )
-  const requests = requestCount === 1 ? '1 request' : `${count(requestCount)} requests`
-  const quiet = ended ? requests : `${requests}, quiet for ${duration(now - lastSeenAt)}`
+  const requests = requestCount === 1 ? '1 request' : `${countText(requestCount)} requests`
+  const quiet = ended ? requests : `${requests}, quiet for ${durationText(now - lastSeenAt)}`
   return [
     step('opened', connectedAt, 'Opened', `from ${session.address}`),
     ...(lastSeenAt > connectedAt || requestCount > 1 ? [step('used', lastSeenAt, 'Last used', quiet)] : []),
     ended
-      ? step('closed', ended.at, `Ended after ${duration(ended.at - connectedAt)}`, reasonText(ended.reason))
-      : step('now', now, `Open for ${duration(now - connectedAt)}`, '')
+      ? step(
+          'closed',
+          ended.at,
+          `Ended after ${durationText(ended.at - connectedAt)}`,
+          reasonText(ended.reason)
+        )
+      : step('now', now, `Open for ${durationText(now - connectedAt)}`, '')
   ]
 }

@@ -1,7 +1,7 @@
-// Owns the list of endpoints: how many each has now, and which one everything else is about.
-import type { EndpointInfo } from './api.js'
+// Owns the list of endpoints: how many sessions each has now, and which one the page is narrowed to.
+import type { EndpointInfo } from '../admin/schemas/monitoring-responses.js'
 import { el, setFlag, setText } from './dom.js'
-import { count } from './format.js'
+import { countText } from './format.js'
 
 const MAX_SHOWN = 200
 
@@ -12,6 +12,7 @@ interface View {
   tag: HTMLElement
 }
 
+/** The busiest endpoints, as buttons. */
 export class Endpoints {
   readonly #list: HTMLElement
   readonly #more: HTMLElement
@@ -25,12 +26,13 @@ export class Endpoints {
     this.#onChoose = onChoose
   }
 
+  /** Narrows to an endpoint; undefined: all. */
   choose(endpointId: string | undefined): void {
     this.#chosen = endpointId
     for (const [id, { button }] of this.#views) button.setAttribute('aria-pressed', String(id === endpointId))
   }
 
-  /** Busiest first. */
+  /** Shows these, busiest first. */
   show(endpoints: readonly EndpointInfo[]): void {
     const sorted = [...endpoints].sort(
       (a, b) => b.activeConnections - a.activeConnections || a.endpointId.localeCompare(b.endpointId)
@@ -45,7 +47,7 @@ export class Endpoints {
     }
     for (const [index, { endpointId, activeConnections, draining }] of shown.entries()) {
       const { button, number, bar, tag } = this.#view(endpointId)
-      setText(number, count(activeConnections))
+      setText(number, countText(activeConnections))
       bar.style.width = `${(activeConnections / most) * 100}%`
       tag.hidden = !draining
       setFlag(button, 'none', activeConnections === 0)
@@ -54,7 +56,7 @@ export class Endpoints {
         this.#list.insertBefore(item, this.#list.children[index] ?? null)
     }
     const hidden = sorted.length - shown.length
-    const more = hidden > 0 ? `and ${count(hidden)} more` : ''
+    const more = hidden > 0 ? `and ${countText(hidden)} more` : ''
     setText(this.#more, sorted.length === 0 ? 'No endpoint had a session yet.' : more)
   }
 

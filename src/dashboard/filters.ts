@@ -1,42 +1,41 @@
-// Owns what the list of sessions is narrowed to: state, transport, and text that describes a client.
-import type { TransportName } from './api.js'
-import { byId } from './dom.js'
-import type { Search } from './sessions.js'
+// Owns what the list of sessions is narrowed to, and which sessions match: state, transport, and text that describes a client.
+import type { TransportName } from '../admin/schemas/monitoring-responses.js'
+import type { ListedSession } from './sessions.js'
 
+/** Sessions open now, those of the range that ended, or all of the range. */
 export type StateFilter = 'open' | 'ended' | 'all'
 
-const TYPING_MS = 150
+/** What the list is narrowed to within an endpoint. */
+export interface Filters {
+  state: StateFilter
+  /** In names, user agent, address or session id; in any case of letters. Empty: not narrowed. */
+  text: string
+  /** Undefined: all. */
+  transport: TransportName | undefined
+}
 
-export class Filters {
-  readonly #form = byId('filters', HTMLFormElement)
-
-  constructor(onChange: () => void) {
-    let typing: number | undefined
-    this.#form.addEventListener('submit', event => event.preventDefault())
-    this.#form.addEventListener('input', () => {
-      clearTimeout(typing)
-      typing = setTimeout(onChange, TYPING_MS)
-    })
+/** The filters as the form of the page has them. */
+export function filtersOf(form: Pick<FormData, 'get'>): Filters {
+  const transport = form.get('transport') as TransportName | ''
+  return {
+    state: form.get('state') as StateFilter,
+    text: (form.get('client') as string).trim(),
+    transport: transport === '' ? undefined : transport
   }
+}
 
-  get state(): StateFilter {
-    return this.#value('state') as StateFilter
-  }
+/** Whether text or transport narrow the list, beyond the state. */
+export const isNarrowed = ({ text, transport }: Filters): boolean => text !== '' || transport !== undefined
 
-  get search(): Search {
-    const transport = this.#value('transport')
-    return {
-      text: this.#value('client'),
-      transport: transport === '' ? undefined : (transport as TransportName)
-    }
-  }
-
-  get isSet(): boolean {
-    const { text, transport } = this.search
-    return text.trim() !== '' || transport !== undefined
-  }
-
-  #value(name: string): string {
-    return new FormData(this.#form).get(name) as string
-  }
+/** Tells whether a session matches text and transport. */
+export function matcher({
+  text,
+  transport
+}: Pick<Filters, 'text' | 'transport'>): (session: ListedSession) => boolean {
+  const wanted = text.toLowerCase()
+  return session =>
+    (transport === undefined || session.transport === transport) &&
+    [session.clientName, session.clientVersion, session.userAgent, session.address, session.sessionId].some(
+      field => field?.toLowerCase().includes(wanted)
+    )
 }

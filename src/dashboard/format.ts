@@ -10,10 +10,11 @@ const clocks = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-di
 const minutes = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
 const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 
-export const count = (number: number): string => numbers.format(number)
+/** With commas between thousands. */
+export const countText = (number: number): string => numbers.format(number)
 
 /** The two largest units: `4 s`, `3 m 20 s`, `5 h 02 m`, `12 d 4 h`. */
-export function duration(ms: number): string {
+export function durationText(ms: number): string {
   const whole = Math.max(0, ms)
   if (whole < MINUTE_MS) return `${Math.floor(whole / SECOND_MS)} s`
   if (whole < HOUR_MS)
@@ -25,12 +26,12 @@ export function duration(ms: number): string {
 const padded = (number: number): string => String(Math.floor(number)).padStart(2, '0')
 
 /** `14:03:22`, with the day where it is not today's. */
-export const clock = (at: number): string => withDay(at, clocks)
+export const clockText = (at: number): string => withDay(at, clocks)
 /** `14:03`, with the day where it is not today's. */
-export const minute = (at: number): string => withDay(at, minutes)
+export const minuteText = (at: number): string => withDay(at, minutes)
 
 /** `14:03`, or the day where one begins. */
-export function minuteOrDay(at: number): string {
+export function minuteOrDayText(at: number): string {
   const time = minutes.format(at)
   return time === '00:00' ? days.format(at) : time
 }
@@ -50,6 +51,8 @@ const reasons = new Map([
   ['killed', 'an operator ended it']
 ])
 
+/** Why a session ended, in words; a reason without words stays as it is. */
 export const reasonText = (reason: string): string => reasons.get(reason) ?? reason
 
+/** The name of a transport for readers. */
 export const transportText = { sse: 'SSE', streamable: 'Streamable', sessionless: 'Session-less' } as const

@@ -1,16 +1,18 @@
 // Owns the health strip: the gateway, the store, the outbox, the proxies of the store, and the live connection.
-import type { Api, GatewayHealth, ProxyInfo } from './api.js'
+import type { GatewayHealth, ProxyInfo } from '../admin/schemas/monitoring-responses.js'
+import type { Api } from './api.js'
 import { el, setText } from './dom.js'
-import { count, duration } from './format.js'
+import { countText, durationText } from './format.js'
 
 type State = 'good' | 'warn' | 'bad' | 'unknown'
 
-/** An outbox that is older is behind. */
+/** An outbox whose oldest event is older is behind; the same time makes /api/mcp/health unhealthy. */
 const BEHIND_MS = 10_000
 
 const checks = ['Gateway', 'Store', 'Outbox', 'Proxies', 'Live'] as const
 type Check = (typeof checks)[number]
 
+/** The state of each check, in a list. */
 export class HealthStrip {
   readonly #api: Api
   readonly #views = new Map<Check, { item: HTMLElement; value: HTMLElement }>()
@@ -28,6 +30,7 @@ export class HealthStrip {
     }
   }
 
+  /** Without the live connection nothing else is known either. */
   live(isConnected: boolean): void {
     this.#set('Live', isConnected ? 'good' : 'bad', isConnected ? 'connected' : 'disconnected')
     if (isConnected) return
@@ -47,13 +50,13 @@ export class HealthStrip {
       store.failingSince === null ? '' : `since ${store.failingSince}`
     )
     const ageMs = outbox.oldestAt === null ? 0 : Date.now() - Date.parse(outbox.oldestAt)
-    const waiting = outbox.depth === 0 ? 'empty' : `${count(outbox.depth)} waiting`
-    if (!outbox.ok) this.#set('Outbox', 'bad', 'cannot write', `${count(outbox.lostEvents)} events lost`)
-    else if (ageMs > BEHIND_MS) this.#set('Outbox', 'warn', `${waiting}, ${duration(ageMs)}`)
+    const waiting = outbox.depth === 0 ? 'empty' : `${countText(outbox.depth)} waiting`
+    if (!outbox.ok) this.#set('Outbox', 'bad', 'cannot write', `${countText(outbox.lostEvents)} events lost`)
+    else if (ageMs > BEHIND_MS) this.#set('Outbox', 'warn', `${waiting}, ${durationText(ageMs)}`)
     else this.#set('Outbox', 'good', waiting)
     const alive = proxies.filter(({ lost }) => !lost).length
     const lost = proxies.length - alive
-    const text = [`${count(alive)} up`, ...(lost > 0 ? [`${lost} gone`] : [])].join(', ')
+    const text = [`${countText(alive)} up`, ...(lost > 0 ? [`${lost} gone`] : [])].join(', ')
     const details = proxies.map(({ id, lastHeartbeat }) => `${id}, last heard of ${lastHeartbeat}`)
     this.#set('Proxies', closing ? 'warn' : 'good', closing ? 'shutting down' : text, details.join('\n'))
   }

@@ -1,29 +1,27 @@
-// Owns the live connection: one room of the monitoring namespace at a time, and whether it is there.
+// Owns the live connection: to one room of the monitoring namespace at a time, made again when it is lost.
 import { io, type Socket } from 'socket.io-client'
-import type { ConnectionInfo, ConnectionStats } from './api.js'
+import type {
+  ClosedNotice,
+  ConnectionInfo,
+  ConnectionStats,
+  OpenedNotice
+} from '../admin/schemas/monitoring-responses.js'
 
 const RETRY_MS = 2_000
 
-export interface Closed {
-  sessionId: string
-  endpointId: string
-  timestamp: string
-  /** In ms. */
-  duration: number
-  reason: string
-}
-
+/** What comes over the live connection. */
 export interface LiveHandlers {
-  /** Subscribed, for the first time or again: what was told before may be out of date. */
+  /** Subscribed, for the first time or again: what is shown may be out of date. */
   onJoined: () => void
   onLost: () => void
-  /** Neither there nor coming back by itself, because it was refused. */
+  /** The connection was refused, so that it does not come back by itself. */
   onRefused: () => void
   onStats: (stats: ConnectionStats) => void
   onOpened: (connection: ConnectionInfo) => void
-  onClosed: (closed: Closed) => void
+  onClosed: (closed: ClosedNotice) => void
 }
 
+/** Closed until `connect` is called. */
 export class Live {
   readonly #socket: Socket
   readonly #handlers: LiveHandlers
@@ -50,7 +48,7 @@ export class Live {
       if (!this.#socket.active) handlers.onRefused()
     })
     this.#socket.on('mcp_connections_data', handlers.onStats)
-    this.#socket.on('mcp_connection_established', ({ connection }: { connection: ConnectionInfo }) =>
+    this.#socket.on('mcp_connection_established', ({ connection }: OpenedNotice) =>
       handlers.onOpened(connection)
     )
     this.#socket.on('mcp_connection_closed', handlers.onClosed)
@@ -68,7 +66,7 @@ export class Live {
     this.#socket.disconnect()
   }
 
-  /** From now on only of this endpoint, or of all. */
+  /** Watches this endpoint instead, or all of them. */
   async watch(endpointId: string | undefined): Promise<void> {
     const left = this.#room
     this.#room = endpointId

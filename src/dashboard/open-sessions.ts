@@ -1,45 +1,47 @@
-// Owns the sessions that are open: read page by page, then kept by what the live connection tells.
-import type { Api, ConnectionInfo, ConnectionStats, Page } from './api.js'
-import { fromInfo, keyOf, newestFirst, type Session } from './sessions.js'
+// Owns the list of open sessions: read page by page, then kept up to date by the live connection.
+import type { ConnectionInfo, ConnectionStats } from '../admin/schemas/monitoring-responses.js'
+import type { Page, PageReader } from './page-reader.js'
+import { fromInfo, listKey, newestFirst, type ListedSession } from './sessions.js'
 
 const PAGE = 1_000
-/** Those opened before are counted, not listed. */
+/** The newest; older sessions are counted, not listed. */
 export const MAX_LISTED = 50_000
-/** How long the list may differ from the count before it is read anew. */
+/** How long the list may differ from the count before it is read again. */
 const DRIFT_MS = 3_000
 
+/** Open sessions of an endpoint or of all. */
 export class OpenSessions {
-  readonly #api: Api
-  #sessions = new Map<string, Session>()
-  /** What happened while the list is read; the newer list knows of none, some or all of it. */
-  #meanwhile: Map<string, Session | null> | undefined
+  readonly #api: PageReader
+  #sessions = new Map<string, ListedSession>()
+  /** What happened while the list is read (null: ended); the list that is read may have none, some or all of it. */
+  #meanwhile: Map<string, ListedSession | null> | undefined
   #loading = 0
   #driftSince: number | undefined
 
-  constructor(api: Api) {
+  constructor(api: PageReader) {
     this.#api = api
   }
 
   /** Newest first. */
-  list(): Session[] {
+  list(): ListedSession[] {
     return [...this.#sessions.values()].sort(newestFirst)
   }
 
-  get(key: string): Session | undefined {
+  get(key: string): ListedSession | undefined {
     return this.#sessions.get(key)
   }
 
-  /** Reads the list anew; false when another reading began meanwhile. */
+  /** Reads the list again; false when another reading began meanwhile. Rejects when the admin port does not respond. */
   async load(endpointId: string | undefined): Promise<boolean> {
     const turn = ++this.#loading
-    const meanwhile = (this.#meanwhile = new Map<string, Session | null>())
-    const sessions = new Map<string, Session>()
+    const meanwhile = (this.#meanwhile = new Map<string, ListedSession | null>())
+    const sessions = new Map<string, ListedSession>()
     let path: string | undefined = '/api/mcp/connections'
     let parameters: { endpointId?: string | undefined; limit?: number } = { endpointId, limit: PAGE }
     while (path !== undefined && sessions.size < MAX_LISTED) {
-      const { answer, next }: Page<ConnectionStats> = await this.#api.page<ConnectionStats>(path, parameters)
+      const { body, next }: Page<ConnectionStats> = await this.#api.page<ConnectionStats>(path, parameters)
       if (turn !== this.#loading) return false
-      for (const info of answer.connections) set(sessions, fromInfo(info))
+      for (const info of body.connections) set(sessions, fromInfo(info))
       path = next
       parameters = {}
     }
@@ -53,26 +55,27 @@ export class OpenSessions {
     return true
   }
 
-  opened(info: ConnectionInfo): Session {
+  /** A session opened. */
+  opened(info: ConnectionInfo): ListedSession {
     const session = fromInfo(info)
     set(this.#sessions, session)
     this.#meanwhile?.set(session.key, session)
     return session
   }
 
-  /** What it was; undefined for one not listed. */
-  closed(endpointId: string, sessionId: string): Session | undefined {
-    const key = keyOf(endpointId, sessionId)
+  /** A session ended; answers what it was, undefined for one that was not listed. */
+  closed(endpointId: string, sessionId: string): ListedSession | undefined {
+    const key = listKey(endpointId, sessionId)
     const session = this.#sessions.get(key)
     this.#sessions.delete(key)
     this.#meanwhile?.set(key, null)
     return session
   }
 
-  /** Request counts and last activity of the newest. True when the list has to be read anew. */
+  /** Takes over request counts and last activity of the newest. True when the list has to be read again. */
   update(stats: ConnectionStats, now: number): boolean {
     for (const info of stats.connections) {
-      const session = this.#sessions.get(keyOf(info.endpointId, info.sessionId))
+      const session = this.#sessions.get(listKey(info.endpointId, info.sessionId))
       if (!session) continue
       session.lastSeenAt = Date.parse(info.lastActivity)
       session.requestCount = info.requestCount
@@ -87,6 +90,6 @@ export class OpenSessions {
   }
 }
 
-const set = (sessions: Map<string, Session>, session: Session): void => {
+const set = (sessions: Map<string, ListedSession>, session: ListedSession): void => {
   sessions.set(session.key, session)
 }

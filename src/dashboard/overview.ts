@@ -1,14 +1,17 @@
-// Owns the figures and the chart over them: how many are open, and what happened in the range that is looked at.
-import { type Api, ApiError, type ConnectionStats, type MinutePoint } from './api.js'
+// Owns the figures and the chart: how many sessions are open, and what happened in the range that is shown.
+import type { ConnectionStats } from '../admin/schemas/monitoring-responses.js'
+import type { MinutePoint } from '../admin/schemas/query-responses.js'
+import { type Api, ApiError } from './api.js'
 import { Chart } from './chart.js'
 import { html, setText } from './dom.js'
-import { count } from './format.js'
+import { countText } from './format.js'
 import { Pace } from './pace.js'
-import { RangePicker } from './range.js'
+import { RangePicker } from './range-picker.js'
 import { bucketFor, type Series, summarize, toSeries } from './series.js'
 
 const SERIES_MS = 5_000
 
+/** The figures, the chart and the choice of the range. */
 export class Overview {
   readonly #api: Api
   readonly range: RangePicker
@@ -30,27 +33,31 @@ export class Overview {
     })
   }
 
-  /** Anew, and of this endpoint or of all. */
+  /** Reads the figures of this endpoint, or of all. */
   read(endpointId: string | undefined): void {
     this.#endpointId = endpointId
     this.#pace.now()
   }
 
+  /** A state came over the live connection. */
   stats({ activeConnections, totalConnections }: ConnectionStats): void {
     this.#active = activeConnections
-    setText(html('open-now'), count(activeConnections))
-    setText(html('ever'), count(totalConnections))
-    document.title = `${count(activeConnections)} open · mcp-turnstile`
+    setText(html('open-now'), countText(activeConnections))
+    setText(html('ever'), countText(totalConnections))
+    document.title = `${countText(activeConnections)} open · mcp-turnstile`
   }
 
+  /** Something opened or ended. */
   changed(): void {
     this.#pace.soon()
   }
 
+  /** The colours changed. */
   repaint(): void {
     this.#chart.repaint()
   }
 
+  /** A second has passed. */
   tick(): void {
     if (this.range.now.isLive) this.#show()
     // A new minute begins.
@@ -81,9 +88,9 @@ export class Overview {
     const { opened, closed, peak, peakIsExact } = summarize(series)
     const { isLive, ...range } = this.range.now
     const now = isLive && this.#active !== undefined ? { at: range.end, open: this.#active } : undefined
-    setText(html('opened'), count(opened))
-    setText(html('closed'), count(closed))
-    setText(html('peak'), count(Math.max(peak, now?.open ?? 0)))
+    setText(html('opened'), countText(opened))
+    setText(html('closed'), countText(closed))
+    setText(html('peak'), countText(Math.max(peak, now?.open ?? 0)))
     setText(html('peak-label'), peakIsExact ? 'Peak' : 'Peak by minute')
     this.#chart.show(series, range, now)
   }

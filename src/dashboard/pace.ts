@@ -1,12 +1,14 @@
-// Owns asking again: soon after something happened, never two at a time, and less often where the answer takes long.
+// Owns the throttling of what the dashboard asks: soon after something happened, never two at a time, and less often where
+// the response takes long.
 
 /** The admin port spends at most this part of its time on one such question. */
 const BUSY_SHARE = 0.05
 
+/** Runs `act` after each `soon` or `now`, at most once in `minMs`, and always once more after the last of them. */
 export class Pace {
   readonly #act: () => Promise<unknown>
   readonly #minMs: number
-  #timer: number | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
   #running = false
   #again = false
   #urgent = false
@@ -24,7 +26,7 @@ export class Pace {
     this.#timer = setTimeout(() => void this.#run(), Math.max(0, this.#notBefore - performance.now()))
   }
 
-  /** The question is another one. */
+  /** Something else is asked for: without the wait. */
   now(): void {
     this.#notBefore = 0
     this.#urgent = this.#running
@@ -38,7 +40,7 @@ export class Pace {
     this.#again = false
     this.#running = true
     const startedAt = performance.now()
-    // What fails is told where it fails; there is a next time.
+    // `act` shows its failures itself; there is a next time.
     await this.#act().catch(() => undefined)
     this.#rest(performance.now() - startedAt)
   }

@@ -1,11 +1,13 @@
 // Owns the sessions that were connected in a time range: read from the history, a page when it is looked at.
-import type { Api, ConnectionRow } from './api.js'
-import { fromRow, newestFirst, type Session } from './sessions.js'
+import type { ConnectionRow } from '../admin/schemas/query-responses.js'
+import type { PageReader } from './page-reader.js'
+import { fromRow, newestFirst, type ListedSession } from './sessions.js'
 
 const PAGE = 1_000
-/** Read of one query: what is older is found with a narrower one. */
+/** Sessions read of one query; older ones are found with a narrower range. */
 const MAX_READ = 20_000
 
+/** Which sessions are asked for; undefined: all. */
 export interface PastQuery {
   /** Epoch ms. */
   start: number
@@ -14,27 +16,30 @@ export interface PastQuery {
   transport: string | undefined
 }
 
+/** The sessions of one query, as far as they were read. */
 export class PastSessions {
-  readonly #api: Api
-  #sessions = new Map<string, Session>()
+  readonly #api: PageReader
+  #sessions = new Map<string, ListedSession>()
   #next: { path: string; query: PastQuery | undefined } | undefined
   #reading: Promise<void> | undefined
   #turn = 0
 
-  constructor(api: Api) {
+  constructor(api: PageReader) {
     this.#api = api
   }
 
+  /** Whether there is another page to read. */
   get hasMore(): boolean {
     return this.#next !== undefined && !this.isCut
   }
 
+  /** Whether no more are read because there are too many. */
   get isCut(): boolean {
     return this.#sessions.size >= MAX_READ
   }
 
   /** Newest first, as far as they were read. */
-  list(): Session[] {
+  list(): ListedSession[] {
     return [...this.#sessions.values()].sort(newestFirst)
   }
 
@@ -56,11 +61,11 @@ export class PastSessions {
   }
 
   /** A session as it is now, seen live. */
-  note(session: Session): void {
+  note(session: ListedSession): void {
     if (!this.isCut || this.#sessions.has(session.key)) this.#sessions.set(session.key, session)
   }
 
-  get(key: string): Session | undefined {
+  get(key: string): ListedSession | undefined {
     return this.#sessions.get(key)
   }
 
@@ -76,8 +81,8 @@ export class PastSessions {
           limit: PAGE
         }
       : {}
-    const { answer, next } = await this.#api.page<ConnectionRow[]>(path, parameters)
-    for (const row of answer) this.note(fromRow(row))
+    const { body, next } = await this.#api.page<ConnectionRow[]>(path, parameters)
+    for (const row of body) this.note(fromRow(row))
     this.#next = next === undefined ? undefined : { path: next, query: undefined }
   }
 }

@@ -1,75 +1,27 @@
-// Owns the time range that chart and history are about: the last hours up to now, or a part that was chosen.
-import { byId, html, setFlag, setText } from './dom.js'
-import { minute } from './format.js'
+// Owns the time range that chart and history are about, and its form in inputs of local time.
 
 const HOUR_MS = 3_600_000
+const MINUTE_MS = 60_000
 
 /** In epoch ms. */
-export interface Range {
+export interface ShownRange {
   start: number
   end: number
   /** Its end moves with the time. */
   isLive: boolean
 }
 
-export class RangePicker {
-  readonly #form = byId('range', HTMLFormElement)
-  readonly #zoom = byId('zoom', HTMLButtonElement)
-  readonly #dialog = byId('custom-range', HTMLDialogElement)
-  readonly #onChange: () => void
-  #chosen: { start: number; end: number } | undefined
+/** The last hours up to `now`. */
+export const lastHours = (hours: number, now: number): ShownRange => ({
+  start: now - hours * HOUR_MS,
+  end: now,
+  isLive: true
+})
 
-  constructor(onChange: () => void) {
-    this.#onChange = onChange
-    this.#form.addEventListener('change', () => this.choose(undefined))
-    this.#zoom.addEventListener('click', () => {
-      this.choose(undefined)
-      this.#form.querySelector<HTMLInputElement>('input:checked')?.focus()
-    })
-    html('custom').addEventListener('click', () => this.#ask())
-    byId('custom-form', HTMLFormElement).addEventListener('submit', event => {
-      event.preventDefault()
-      const [start, end] = [from().valueAsNumber, to().valueAsNumber].map(fromLocal)
-      this.#dialog.close()
-      this.choose({ start: start!, end: end! })
-    })
-    for (const input of [from(), to()])
-      input.addEventListener('input', () =>
-        to().setCustomValidity(to().valueAsNumber > from().valueAsNumber ? '' : 'The end is after the start.')
-      )
-    this.#dialog.addEventListener('click', event => {
-      if ((event.target as Element).closest('[data-close]')) this.#dialog.close()
-    })
-  }
+/** An instant as an input of local time holds it: whole minutes, as if local time were UTC. */
+export const toLocal = (at: number): number => Math.floor((at - offsetMs(at)) / MINUTE_MS) * MINUTE_MS
 
-  get now(): Range {
-    const now = Date.now()
-    if (this.#chosen) return { ...this.#chosen, isLive: false }
-    const hours = Number(new FormData(this.#form).get('hours'))
-    return { start: now - hours * HOUR_MS, end: now, isLive: true }
-  }
+/** The instant that an input of local time holds; NaN for an empty one. An hour that clocks repeat is taken as one of the two. */
+export const fromLocal = (local: number): number => local + offsetMs(local + offsetMs(local))
 
-  /** Undefined: the last hours again. */
-  choose(range: { start: number; end: number } | undefined): void {
-    this.#chosen = range
-    this.#zoom.hidden = range === undefined
-    setFlag(this.#form, 'zoomed', range !== undefined)
-    if (range) setText(html('zoom-text'), `${minute(range.start)} – ${minute(range.end)}`)
-    this.#onChange()
-  }
-
-  #ask(): void {
-    const { start, end } = this.now
-    from().valueAsNumber = toLocal(start)
-    to().valueAsNumber = toLocal(end)
-    this.#dialog.showModal()
-  }
-}
-
-const from = (): HTMLInputElement => byId('custom-from', HTMLInputElement)
-const to = (): HTMLInputElement => byId('custom-to', HTMLInputElement)
-
-/** The inputs hold local time as if it were UTC. */
-const toLocal = (at: number): number => Math.floor((at - offsetMs(at)) / 60_000) * 60_000
-const fromLocal = (local: number): number => local + offsetMs(local)
-const offsetMs = (at: number): number => new Date(at).getTimezoneOffset() * 60_000
+const offsetMs = (at: number): number => new Date(at).getTimezoneOffset() * MINUTE_MS

@@ -1,7 +1,8 @@
 // Owns the minute series as the chart draws it: summed over endpoints, and over several minutes where the range is long.
-import type { MinutePoint } from './api.js'
+import type { MinutePoint } from '../admin/schemas/query-responses.js'
 
 const MINUTE_MS = 60_000
+/** About one point for each two pixels of a wide chart; twelve hours have all their minutes. */
 const MAX_POINTS = 720
 
 /** Columns of the same length. */
@@ -23,12 +24,13 @@ export interface Series {
 /** Round numbers of minutes. */
 const BUCKETS = [1, 2, 5, 10, 15, 30, 60, 120, 360, 1440]
 
+/** The length of a bucket, in ms, for a range of this length. */
 export function bucketFor(rangeMs: number): number {
   const minutes = BUCKETS.find(bucket => rangeMs / (bucket * MINUTE_MS) <= MAX_POINTS)
   return (minutes ?? BUCKETS.at(-1)!) * MINUTE_MS
 }
 
-/** Peaks of several endpoints need not be at the same time: of those none is told. */
+/** Sums the points of all endpoints. Peaks of several endpoints need not be at the same time: the sum has none. */
 export function toSeries(points: readonly MinutePoint[], bucketMs: number): Series {
   const minutes = new Map<number, { open: number; opened: number; closed: number; peak: number | null }>()
   for (const point of points) {
@@ -71,6 +73,7 @@ const larger = (a: number | null, b: number | null): number | null =>
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0)
 
+/** What happened in a series as a whole. */
 export interface Summary {
   opened: number
   closed: number
@@ -79,6 +82,7 @@ export interface Summary {
   peakIsExact: boolean
 }
 
+/** Adds up a series. */
 export function summarize(series: Series): Summary {
   const known = series.peak.filter(peak => peak !== null)
   const peakIsExact = known.length === series.peak.length

@@ -1,35 +1,38 @@
-// Owns which sessions are listed: those open, kept live, or those of the range that is looked at, as the filters say.
-import type { Api, ConnectionInfo, ConnectionStats } from './api.js'
+// Owns which sessions are listed: those that are open, kept live, or those of the range that is shown, as the filters say.
+import type { ClosedNotice, ConnectionInfo, ConnectionStats } from '../admin/schemas/monitoring-responses.js'
+import type { Api } from './api.js'
 import { html, setText } from './dom.js'
-import { Filters } from './filters.js'
-import { count } from './format.js'
-import type { Closed } from './live.js'
+import { FilterForm } from './filter-form.js'
+import { isNarrowed, matcher } from './filters.js'
+import { countText } from './format.js'
 import { MAX_LISTED, OpenSessions } from './open-sessions.js'
 import { Pace } from './pace.js'
 import { PastSessions } from './past-sessions.js'
-import type { Range } from './range.js'
-import { matcher, type Session } from './sessions.js'
+import type { ShownRange } from './range.js'
+import type { ListedSession } from './sessions.js'
 import { SessionTable } from './table.js'
 
-/** Of sessions that are not among the newest, use is not told live. */
+/** The live connection tells the use of the newest sessions only; for the others all are read again. */
 const OPEN_MS = 15_000
 const SHOW_MS = 250
-/** What opens after a live range was asked for is noted live. */
+/** A live range is asked for up to a second from now; what opens later comes over the live connection. */
 const MARGIN_MS = 1_000
 
+/** What the list reads from. */
 export interface SessionListOptions {
   api: Api
-  range: () => Range
+  range: () => ShownRange
   /** Where clients connect, once it is known. */
   endpointUrl: () => string | undefined
-  onOpen: (session: Session) => void
+  onOpen: (session: ListedSession) => void
 }
 
+/** The list with its filters and its table. */
 export class SessionList {
   readonly #options: SessionListOptions
   readonly #open: OpenSessions
   readonly #past: PastSessions
-  readonly #filters = new Filters(() => this.readRange())
+  readonly #form = new FilterForm(() => this.readRange())
   readonly #table: SessionTable
   readonly #openPace = new Pace(OPEN_MS, () => this.#readOpen())
   readonly #showPace = new Pace(SHOW_MS, () => Promise.resolve(this.#show()))
@@ -47,28 +50,29 @@ export class SessionList {
     })
   }
 
-  get(key: string): Session | undefined {
+  get(key: string): ListedSession | undefined {
     return this.#open.get(key) ?? this.#past.get(key)
   }
 
-  /** Anew, and of this endpoint or of all. */
+  /** Reads the sessions of this endpoint, or of all. */
   read(endpointId: string | undefined): void {
     this.#endpointId = endpointId
     this.#openPace.now()
     this.readRange()
   }
 
-  /** Range or filters are others. */
+  /** The range or the filters changed. */
   readRange(): void {
     this.#table.rewind()
     this.#showPace.now()
-    if (this.#filters.state === 'open') return
+    const { state, transport } = this.#form.filters
+    if (state === 'open') return
     const { start, end, isLive } = this.#options.range()
     const query = {
       start: Math.floor(start),
       end: Math.floor(isLive ? end + MARGIN_MS : end),
       endpointId: this.#endpointId,
-      transport: this.#filters.search.transport
+      transport
     }
     this.#past.load(query).then(
       () => this.#showPace.now(),
@@ -76,13 +80,15 @@ export class SessionList {
     )
   }
 
+  /** A state came over the live connection. */
   stats(stats: ConnectionStats): void {
     this.#active = stats.activeConnections
     if (this.#open.update(stats, Date.now())) this.#openPace.soon()
     this.changed()
   }
 
-  opened(info: ConnectionInfo): Session {
+  /** A session opened. */
+  opened(info: ConnectionInfo): ListedSession {
     const session = this.#open.opened(info)
     this.#table.notice(session.key)
     if (this.#options.range().isLive) this.#past.note(session)
@@ -90,8 +96,8 @@ export class SessionList {
     return session
   }
 
-  /** The session as it ended; undefined for one that was not listed. */
-  closed({ endpointId, sessionId, duration, reason }: Closed): Session | undefined {
+  /** A session ended; answers it with its end, undefined for one that was not listed. */
+  closed({ endpointId, sessionId, duration, reason }: ClosedNotice): ListedSession | undefined {
     const session = this.#open.closed(endpointId, sessionId)
     this.changed()
     if (!session) return undefined
@@ -105,6 +111,7 @@ export class SessionList {
     this.#showPace.soon()
   }
 
+  /** A second has passed. */
   tick(now: number): void {
     this.#table.tick(now)
   }
@@ -114,7 +121,7 @@ export class SessionList {
   }
 
   #readMore(): void {
-    if (this.#filters.state === 'open' || !this.#past.hasMore) return
+    if (this.#form.filters.state === 'open' || !this.#past.hasMore) return
     this.#past.more().then(
       () => this.#showPace.soon(),
       () => undefined
@@ -122,19 +129,24 @@ export class SessionList {
   }
 
   #show(): void {
-    const { state, search, isSet } = this.#filters
+    const filters = this.#form.filters
+    const { state } = filters
+    const isSet = isNarrowed(filters)
     const known =
       state === 'open'
         ? this.#open.list()
         : this.#past.list().map(session => this.#open.get(session.key) ?? session)
     const ofState = state === 'ended' ? known.filter(({ ended }) => ended) : known
-    const shown = isSet ? ofState.filter(matcher(search)) : ofState
+    const shown = isSet ? ofState.filter(matcher(filters)) : ofState
     this.#table.show(shown)
     const isCut = state === 'open' ? (this.#active ?? 0) > MAX_LISTED : this.#past.isCut
-    const of = isSet ? ` of ${count(ofState.length)}` : ''
+    const of = isSet ? ` of ${countText(ofState.length)}` : ''
     const more = state !== 'open' && this.#past.hasMore ? '+' : ''
     const what = state === 'all' ? 'sessions' : state
-    setText(html('shown'), `${count(shown.length)}${of}${more} ${what}${isCut ? ', the newest only' : ''}`)
+    setText(
+      html('shown'),
+      `${countText(shown.length)}${of}${more} ${what}${isCut ? ', the newest only' : ''}`
+    )
     const isEmpty = shown.length === 0 && this.#active !== undefined
     html('empty').hidden = !isEmpty
     if (isEmpty) setText(html('empty'), this.#whyEmpty(ofState.length > 0))
@@ -142,7 +154,7 @@ export class SessionList {
 
   #whyEmpty(isFiltered: boolean): string {
     if (isFiltered) return 'No session matches. Change the transport or the text above.'
-    if (this.#filters.state !== 'open') return 'No session in this time range.'
+    if (this.#form.filters.state !== 'open') return 'No session in this time range.'
     const url = this.#options.endpointUrl()
     return `Nobody is connected.${url === undefined ? '' : ` Point an MCP client at ${url}`}`
   }

@@ -1,13 +1,14 @@
-// Owns what is known of sessions: how both forms of the admin port become one, and whether one matches what is looked for.
-import type { ConnectionInfo, ConnectionRow, TransportName } from './api.js'
+// Owns a session as the dashboard lists it: how both forms of the admin port become one.
+import type { ConnectionInfo, TransportName } from '../admin/schemas/monitoring-responses.js'
+import type { ConnectionRow } from '../admin/schemas/query-responses.js'
 
-export interface Session {
-  /** Of endpoint and session id. */
+/** A session, open or ended. All times in epoch ms. */
+export interface ListedSession {
+  /** As `listKey` makes it. */
   key: string
   endpointId: string
   sessionId: string
   transport: TransportName
-  /** All times in epoch ms. */
   connectedAt: number
   lastSeenAt: number
   /** Null while it is open. */
@@ -20,12 +21,14 @@ export interface Session {
   protocolVersion: string | null
 }
 
-export const keyOf = (endpointId: string, sessionId: string): string => `${endpointId} ${sessionId}`
+/** The key of a session in the lists; stored ids hold no spaces. */
+export const listKey = (endpointId: string, sessionId: string): string => `${endpointId} ${sessionId}`
 
 const transportOf: Record<number, TransportName> = { 1: 'sse', 2: 'streamable', 3: 'sessionless' }
 
-export const fromInfo = (info: ConnectionInfo): Session => ({
-  key: keyOf(info.endpointId, info.sessionId),
+/** From the monitoring interface: an open session. */
+export const fromInfo = (info: ConnectionInfo): ListedSession => ({
+  key: listKey(info.endpointId, info.sessionId),
   endpointId: info.endpointId,
   sessionId: info.sessionId,
   transport: info.transport,
@@ -40,8 +43,9 @@ export const fromInfo = (info: ConnectionInfo): Session => ({
   protocolVersion: info.protocolVersion
 })
 
-export const fromRow = (row: ConnectionRow): Session => ({
-  key: keyOf(row.endpoint_id, row.session_id),
+/** From the queries: a session of the history, open or ended. */
+export const fromRow = (row: ConnectionRow): ListedSession => ({
+  key: listKey(row.endpoint_id, row.session_id),
   endpointId: row.endpoint_id,
   sessionId: row.session_id,
   transport: transportOf[row.transport_type] ?? 'streamable',
@@ -56,25 +60,10 @@ export const fromRow = (row: ConnectionRow): Session => ({
   protocolVersion: row.protocol_version
 })
 
-export const clientOf = ({ clientName, userAgent }: Session): string =>
+/** What a client is called: its name, or its user agent where it told no name. */
+export const clientLabel = ({ clientName, userAgent }: ListedSession): string =>
   clientName ?? (userAgent === '' ? 'unknown client' : userAgent)
 
-export const newestFirst = (a: Session, b: Session): number =>
+/** For `sort`. */
+export const newestFirst = (a: ListedSession, b: ListedSession): number =>
   b.connectedAt - a.connectedAt || (a.key < b.key ? -1 : 1)
-
-/** What is looked for within an endpoint. */
-export interface Search {
-  /** In names, user agent, address or session id; in any case of letters. */
-  text: string
-  transport: TransportName | undefined
-}
-
-export function matcher({ text, transport }: Search): (session: Session) => boolean {
-  const wanted = text.trim().toLowerCase()
-  return session =>
-    (transport === undefined || session.transport === transport) &&
-    (wanted === '' ||
-      [session.clientName, session.clientVersion, session.userAgent, session.address, session.sessionId].some(
-        field => field?.toLowerCase().includes(wanted)
-      ))
-}

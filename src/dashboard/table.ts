@@ -1,7 +1,8 @@
-// Owns the list of sessions: only the rows in sight are in the page, and the reader's place is kept while it changes.
+// Owns the table of sessions: only the rows in sight are in the page (a virtual list), and the reader's place is kept while it
+// changes.
 import { el, setFlag, setText } from './dom.js'
-import { clock, count, duration, transportText } from './format.js'
-import { clientOf, type Session } from './sessions.js'
+import { clockText, countText, durationText, transportText } from './format.js'
+import { clientLabel, type ListedSession } from './sessions.js'
 
 /** Rows beyond those in sight, on either side. */
 const OVERSCAN = 8
@@ -11,19 +12,21 @@ const BUSY_MS = 5_000
 /** As long as the animation of a new row. */
 const FRESH_MS = 2_500
 
+/** What the reader does with the table. */
 export interface TableHandlers {
-  onOpen: (session: Session) => void
+  onOpen: (session: ListedSession) => void
   /** The last rows come into sight. */
   onEnd: () => void
 }
 
+/** The table, with keyboard and pointer. */
 export class SessionTable {
   readonly #grid: HTMLElement
   readonly #head: HTMLElement
   readonly #body: HTMLElement
   readonly #handlers: TableHandlers
   readonly #views = new Map<string, RowView>()
-  #sessions: readonly Session[] = []
+  #sessions: readonly ListedSession[] = []
   #activeKey: string | undefined
   #rowHeight = 0
   #framePending = false
@@ -50,7 +53,8 @@ export class SessionTable {
     })
   }
 
-  show(sessions: readonly Session[]): void {
+  /** Shows these sessions, in this order. */
+  show(sessions: readonly ListedSession[]): void {
     const anchor = this.#anchor()
     this.#sessions = sessions
     this.#grid.setAttribute('aria-rowcount', String(sessions.length + 1))
@@ -59,7 +63,7 @@ export class SessionTable {
     this.#render()
   }
 
-  /** One that just opened. */
+  /** A session just opened: its row is highlighted for a moment. */
   notice(key: string): void {
     this.#fresh.add(key)
     setTimeout(() => this.#fresh.delete(key), FRESH_MS)
@@ -205,7 +209,7 @@ class RowView {
   readonly #duration = el('span', { role: 'gridcell', class: 'duration number' })
   readonly #requests = el('span', { role: 'gridcell', class: 'requests number' })
   readonly #state = el('span', { class: 'state-text' })
-  #session: Session | undefined
+  #session: ListedSession | undefined
 
   constructor() {
     this.element = el(
@@ -222,19 +226,19 @@ class RowView {
     )
   }
 
-  show(session: Session, index: number, top: number, now: number): void {
+  show(session: ListedSession, index: number, top: number, now: number): void {
     const { element } = this
     element.style.transform = `translateY(${top}px)`
     element.setAttribute('aria-rowindex', String(index + 2))
     element.dataset['key'] = session.key
     this.#session = session
-    setText(this.#name, clientOf(session))
+    setText(this.#name, clientLabel(session))
     setText(this.#version, session.clientVersion ?? '')
     setText(this.#endpoint, session.endpointId)
     setText(this.#transport, transportText[session.transport])
     setText(this.#address, session.address)
-    setText(this.#opened, clock(session.connectedAt))
-    setText(this.#requests, count(session.requestCount))
+    setText(this.#opened, clockText(session.connectedAt))
+    setText(this.#requests, countText(session.requestCount))
     this.tick(now)
   }
 
@@ -242,9 +246,9 @@ class RowView {
     const session = this.#session
     if (!session) return
     const { connectedAt, lastSeenAt, ended } = session
-    setText(this.#duration, duration((ended?.at ?? now) - connectedAt))
+    setText(this.#duration, durationText((ended?.at ?? now) - connectedAt))
     const quietMs = now - lastSeenAt
-    const openText = quietMs < BUSY_MS ? 'active' : `quiet ${duration(quietMs)}`
+    const openText = quietMs < BUSY_MS ? 'active' : `quiet ${durationText(quietMs)}`
     setText(this.#state, ended ? ended.reason : openText)
     setFlag(this.element, 'ended', ended !== null)
     setFlag(this.element, 'busy', ended === null && quietMs < BUSY_MS)

@@ -7,7 +7,7 @@ type Choice = (typeof choices)[number]
 
 const names = { auto: 'as the system', light: 'light', dark: 'dark' }
 
-/** `onChange` is called whenever colours are others than before. */
+/** Makes the button work; `onChange` is called whenever the colours change. */
 export function startTheme(button: HTMLButtonElement, onChange: () => void): void {
   let choice = choices.find(known => known === localStorage.getItem(KEY)) ?? 'auto'
   const apply = (chosen: Choice): void => {

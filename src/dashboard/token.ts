@@ -3,14 +3,16 @@ import { byId, html, setText } from './dom.js'
 
 const KEY = 'mcp-turnstile-token'
 
+/** The token of this tab; undefined: there is none. */
 export const keptToken = (): string | undefined => sessionStorage.getItem(KEY) ?? undefined
 
+/** Keeps a token for this tab, or forgets it. */
 export function keepToken(token: string | undefined): void {
   if (token === undefined) sessionStorage.removeItem(KEY)
   else sessionStorage.setItem(KEY, token)
 }
 
-/** Asks until a token is given. `message` says why, if there was one before. */
+/** Asks until a token is given. `message`: why the one before was not accepted; empty: there was none. */
 export function askForToken(message: string): Promise<string> {
   const dialog = byId('token', HTMLDialogElement)
   const form = byId('token-form', HTMLFormElement)
@@ -29,7 +31,7 @@ export function askForToken(message: string): Promise<string> {
       dialog.close()
       resolve(token)
     }
-    // There is nothing to see without one.
+    // Without a token there is nothing to see.
     dialog.onclose = () => {
       if (!dialog.open) dialog.showModal()
     }

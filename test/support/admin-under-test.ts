@@ -7,6 +7,7 @@ import { Mask } from '../../src/admin/access/mask.js'
 import { type AdminOptions, buildAdmin } from '../../src/admin/admin-server.js'
 import { GatewayClient } from '../../src/admin/gateway/gateway-client.js'
 import type { Control } from '../../src/admin/operator-port.js'
+import type { Readiness } from '../../src/admin/schemas/readiness.js'
 import type { SessionRow } from '../../src/ledger/store-port.js'
 import { MemoryStore } from './memory-store.js'
 import type { Random } from './random.js'
@@ -59,6 +60,13 @@ export function randomSessions(random: Random, count: number, endpoints: readonl
   })
 }
 
+/** What `/readyz` tells of a ledger that keeps up. */
+export const READY: Readiness = {
+  ready: true,
+  outbox: { ok: true, depth: 0, oldestAt: null, sizeBytes: 4096, lostEvents: 0 },
+  store: { ok: true, failingSince: null }
+}
+
 export type Query = Record<string, string | number>
 
 export function urlOf(path: string, query: Query): string {
@@ -78,7 +86,7 @@ export interface TestAdmin {
 export function startAdmin(t: Test, options: Partial<AdminOptions> = {}): TestAdmin {
   const app = buildAdmin({
     store: new MemoryStore(),
-    health: () => ({ ready: true }),
+    health: () => READY,
     metrics: () => Promise.resolve([]),
     tokens: [],
     allowedOrigins: [],

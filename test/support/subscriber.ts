@@ -1,28 +1,14 @@
 // Owns a front end of the monitoring interface: a Socket.IO client that keeps what it was told.
 import { EventEmitter, once } from 'node:events'
 import { io, type Socket } from 'socket.io-client'
+import type {
+  ClosedNotice,
+  ConnectionStats,
+  OpenedNotice
+} from '../../src/admin/schemas/monitoring-responses.js'
 
-export interface Info {
-  sessionId: string
-  clientIP: string
-  userAgent: string
-  connectedAt: string
-  lastActivity: string
-  requestCount: number
-  endpointId: string
-  transport: string
-  clientName: string | null
-  clientVersion: string | null
-  protocolVersion: string | null
-}
-
-export interface Stats {
-  timestamp: string
-  activeConnections: number
-  totalConnections: number
-  connections: Info[]
-  lastUpdated: string
-}
+/** The data of `mcp_connections_data`. */
+export type Stats = ConnectionStats & { timestamp: string }
 
 export interface Ack {
   status: string
@@ -32,14 +18,8 @@ export interface Ack {
 }
 
 export type Notice =
-  | { event: 'mcp_connection_established'; timestamp: string; connection: Info }
-  | {
-      event: 'mcp_connection_closed'
-      timestamp: string
-      sessionId: string
-      duration: number
-      reason: string
-    }
+  | ({ event: 'mcp_connection_established' } & OpenedNotice)
+  | ({ event: 'mcp_connection_closed' } & ClosedNotice)
 
 export class Subscriber {
   readonly socket: Socket

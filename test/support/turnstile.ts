@@ -4,35 +4,16 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { ConnectionRow } from '../../src/admin/schemas/query-responses.js'
+import type { Readiness } from '../../src/admin/schemas/readiness.js'
+
+export type {
+  ConnectionRow as ConnectionJson,
+  MinutePoint as SeriesPointJson
+} from '../../src/admin/schemas/query-responses.js'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const START_TIMEOUT_MS = 20_000
-
-export interface ConnectionJson {
-  id: number
-  endpoint_id: string
-  session_id: string
-  transport_type: number
-  connect_at: string
-  disconnect_at: string
-  reason: string | null
-  last_seen_at: string
-  request_count: number
-  client_address: string
-  user_agent: string | null
-  client_name: string | null
-  client_version: string | null
-  protocol_version: string | null
-}
-
-export interface SeriesPointJson {
-  time: string
-  endpoint_id: string
-  connect_num: number
-  opened: number
-  closed: number
-  peak: number | null
-}
 
 export class Turnstile {
   readonly process: ChildProcess
@@ -99,14 +80,14 @@ export class Turnstile {
   }
 
   /** All sessions since 2000, newest first, page by page. */
-  async connections(filter = ''): Promise<ConnectionJson[]> {
-    const all: ConnectionJson[] = []
+  async connections(filter = ''): Promise<ConnectionRow[]> {
+    const all: ConnectionRow[] = []
     let path: string | undefined =
       `/api/connections/endpoint?start_time=2000-01-01T00:00:00Z&limit=5000${filter}`
     while (path !== undefined) {
       const response: Response = await fetch(new URL(path, this.adminUrl))
       if (response.status !== 200) throw new Error(`${path}: ${response.status} ${await response.text()}`)
-      all.push(...((await response.json()) as ConnectionJson[]))
+      all.push(...((await response.json()) as ConnectionRow[]))
       path = /^<(.*)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
     }
     return all
@@ -115,9 +96,7 @@ export class Turnstile {
   /** Resolves once the store has everything that was observed so far. */
   async shipped(): Promise<void> {
     for (;;) {
-      const health = (await (await fetch(new URL('/readyz', this.adminUrl))).json()) as {
-        outbox: { depth: number }
-      }
+      const health = (await (await fetch(new URL('/readyz', this.adminUrl))).json()) as Readiness
       if (health.outbox.depth === 0) return
       await sleep(10)
     }

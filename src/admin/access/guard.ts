@@ -1,4 +1,4 @@
-// Owns what is asked of every request before its route: from where it comes, and the token it shows.
+// Owns what every request must pass before its route: the check of its origin, and of the token it shows.
 import type { FastifyInstance } from 'fastify'
 import type { Scope } from '../../config/admin-token.js'
 import { ForbiddenError } from '../schemas/admin-errors.js'
@@ -13,14 +13,14 @@ declare module 'fastify' {
     scope?: Scope
   }
   interface FastifyRequest {
-    /** Who asks, for the log. */
-    operator: string
+    /** Who asks, for the log; undefined on public routes. */
+    operator: string | undefined
   }
 }
 
-/** Unknown routes included. */
+/** Adds the checks to all routes of `app`, unknown ones included. */
 export function guardAccess(app: FastifyInstance, gate: TokenGate, allowedOrigins: readonly string[]): void {
-  app.decorateRequest('operator', '')
+  app.decorateRequest('operator', undefined)
   app.addHook('onRequest', (request, _reply, done) => {
     const reason = foreignness(request.headers, { allowed: allowedOrigins, onlyLoopback: gate.isOpen })
     if (reason !== undefined) return done(new ForbiddenError(reason))

@@ -1,14 +1,17 @@
-// Owns how ids and addresses are shown where they shall not be known: in logs always, elsewhere with --mask.
+// Owns where and how session ids and client addresses are masked: ids in logs always, both everywhere with --mask.
 import { createHmac } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { ipv6Groups } from '../../util/ipv6.js'
 
+/** Enough to recognise a session in a log, too few to take it over: a UUID has 32 digits. */
 const SHOWN_CHARACTERS = 8
+/** 64 bits: two of a million sessions have the same mask with a probability of one in tens of millions. */
 const HASH_BYTES = 8
 
+/** Masks with a key that only this installation has, so that nobody can try ids out. */
 export class Mask {
   readonly #key: Buffer
-  /** Whether answers and events are masked too. */
+  /** Whether responses and events are masked too (--mask). */
   readonly isOn: boolean
 
   constructor(key: Buffer, isOn: boolean) {
@@ -25,12 +28,12 @@ export class Mask {
       .slice(0, 2 * HASH_BYTES)}`
   }
 
-  /** For an answer. */
+  /** For a response or event. */
   sessionId(sessionId: string): string {
     return this.isOn ? this.loggedId(sessionId) : sessionId
   }
 
-  /** For an answer or a log line: IPv4 without its last 8 bits, IPv6 with its first 48. */
+  /** For a response, event or log line: IPv4 without its last 8 bits, IPv6 with its first 48. */
   address(address: string): string {
     if (!this.isOn) return address
     return isIPv6(address) ? maskIPv6(address) : address.replace(/\.\d+$/, '.0')

@@ -1,9 +1,12 @@
-// Owns from where browsers may ask: no foreign web page, and without a token only by a loopback name (DNS rebinding).
+// Owns from where browsers may ask: no foreign web page (CSRF), and without a token only by a loopback name (DNS rebinding).
 import type { IncomingHttpHeaders } from 'node:http'
 
 const LOOPBACK_AUTHORITY = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 
-/** Why a request is refused; undefined: it is not. `allowed`: origins whose pages may ask. */
+/**
+ * Why a request is refused, in words for the caller; undefined: it is not. `allowed`: origins whose pages may ask. `onlyLoopback`: no
+ * token is set, so that a name is all that a request can be told by.
+ */
 export function foreignness(
   { host, origin }: Pick<IncomingHttpHeaders, 'host' | 'origin'>,
   options: { allowed: readonly string[]; onlyLoopback: boolean }

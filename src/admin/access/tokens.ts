@@ -1,8 +1,9 @@
-// Owns who may ask the admin port: bearer tokens compared in constant time, and an end to guessing them.
+// Owns who may ask the admin port: bearer tokens compared in constant time, and a rate limit for wrong ones.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { SCOPES, type Scope, type Token } from '../../config/admin-token.js'
 import { ipv6Groups } from '../../util/ipv6.js'
+import { type EpochMs, MINUTE_MS } from '../../util/time.js'
 import { ForbiddenError, TooManyTriesError, UnauthorizedError } from '../schemas/admin-errors.js'
 
 interface KnownToken {
@@ -15,23 +16,25 @@ const allow = (tokens: readonly KnownToken[], wanted: Scope): boolean =>
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
+/** Knows the digests of the tokens; the only part of the admin port that was given them. */
 export class TokenGate {
   readonly #tokens: KnownToken[]
   readonly #failures: FailedTries
 
   /** Without tokens everyone may do everything. */
-  constructor(tokens: readonly Token[], now: () => number) {
+  constructor(tokens: readonly Token[], now: () => EpochMs) {
     this.#tokens = tokens.map(({ secret, scope }) => ({ digest: digest(secret), scope }))
     this.#failures = new FailedTries(now)
   }
 
+  /** Whether no token is set. */
   get isOpen(): boolean {
     return this.#tokens.length === 0
   }
 
   /**
-   * Who shows `secret`, as a name for the log. Throws for whoever may not do what needs `scope`. The time this takes tells
-   * nothing of the tokens.
+   * Who shows `secret`, as a name for the log. Throws `UnauthorizedError`, `ForbiddenError` where the token does not allow
+   * `scope`, and `TooManyTriesError`. The time this takes tells nothing of the tokens.
    */
   admit(secret: string | undefined, scope: Scope, peer: string): string {
     if (this.isOpen) return 'anyone'
@@ -62,17 +65,19 @@ export class TokenGate {
 export const bearerToken = (authorization: string | undefined): string | undefined =>
   /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
 
+/** A person mistypes a few times; at ten a minute a token of five random letters lasts for about a year. */
 const MAX_FAILURES = 10
-const WINDOW_MS = 60_000
+const WINDOW_MS = MINUTE_MS
+/** Bounds the memory. */
 const MAX_PEERS = 10_000
 
 /** Wrong tokens by peer: after ten within a minute the peer is refused until that minute is over. */
 class FailedTries {
   /** Oldest first; of more peers than fit the oldest is forgotten. */
-  readonly #peers = new Map<string, { count: number; until: number }>()
-  readonly #now: () => number
+  readonly #peers = new Map<string, { count: number; until: EpochMs }>()
+  readonly #now: () => EpochMs
 
-  constructor(now: () => number) {
+  constructor(now: () => EpochMs) {
     this.#now = now
   }
 

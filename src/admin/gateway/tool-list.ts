@@ -1,38 +1,42 @@
 // Owns asking the gateway for the tools of an endpoint, as an MCP client.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
-import { ListToolsResultSchema } from '@modelcontextprotocol/sdk/types.js'
-import type { Tool } from '../schemas/monitoring-schemas.js'
+import {
+  Client,
+  SSEClientTransport,
+  StreamableHTTPClientTransport,
+  type Transport
+} from '@modelcontextprotocol/client'
+import type { Tool } from '../schemas/monitoring-responses.js'
 
-/** Where the gateway serves an endpoint. */
+/** Where the gateway serves an endpoint, by transport. */
 export interface EndpointUrls {
   streamable: URL
   sse: URL
 }
 
+/** The session is ended by a DELETE; who asked for the tools waits for it no longer. */
 const TERMINATE_TIMEOUT_MS = 1_000
-/** Of all that the gateway says on the way to its tools; read into JSON at once. */
+/** Of all responses of the gateway on the way to its tools; they are parsed at once, on the thread that serves operators. */
 const MAX_BYTES = 1_000_000
 
-/** Rejects with what went wrong over Streamable HTTP, where the older transport does no better. */
+/**
+ * The tools of an endpoint, over Streamable HTTP, and where that fails over HTTP+SSE (MCP 2024-11-05). Rejects with what went wrong over
+ * Streamable HTTP, or with the reason of `signal`.
+ */
 export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSignal): Promise<Tool[]> {
-  return await listTools(
-    signal,
-    fetch => new StreamableHTTPClientTransport(streamable, { fetch }) as Transport
-  ).catch(async (error: unknown) => {
-    // eslint-disable-next-line @typescript-eslint/no-deprecated -- gateways older than Streamable HTTP
-    const legacy = listTools(signal, fetch => new SSEClientTransport(sse, { fetch }))
-    return await legacy.catch(() => Promise.reject(error as Error))
-  })
+  return await listTools(signal, fetch => new StreamableHTTPClientTransport(streamable, { fetch })).catch(
+    async (error: unknown) => {
+      // eslint-disable-next-line @typescript-eslint/no-deprecated -- gateways older than Streamable HTTP
+      const legacy = listTools(signal, fetch => new SSEClientTransport(sse, { fetch }))
+      return await legacy.catch(() => Promise.reject(error as Error))
+    }
+  )
 }
 
 /** A transport whose session can be ended. */
 type Closing<T> = T & { terminateSession?: () => Promise<void> }
 
-/** Over a session of its own, which is ended at once, and of which nothing stays open. */
+/** Asks over a session of its own, which is ended at once, and of which no connection stays open. */
 async function listTools(
   signal: AbortSignal,
   open: (fetch: typeof globalThis.fetch) => Closing<Transport>
@@ -56,8 +60,7 @@ async function allTools(client: Client, transport: Transport, signal: AbortSigna
   let cursor: string | undefined
   do {
     // Not `client.listTools`, which makes validators of the schemas of all tools.
-    const request = { method: 'tools/list', params: { cursor } } as const
-    const page = await client.request(request, ListToolsResultSchema, { signal })
+    const page = await client.request({ method: 'tools/list', params: { cursor } }, { signal })
     tools.push(...page.tools)
     cursor = page.nextCursor
   } while (cursor !== undefined)
@@ -71,7 +74,7 @@ const rejectedBy = (signal: AbortSignal): Promise<never> =>
     else signal.addEventListener('abort', rejectNow)
   })
 
-/** Breaks off when all answers together say too much, and when it is over. */
+/** A `fetch` that breaks off once all its responses together are too long, or when it is over. */
 function boundedFetch(over: AbortController): typeof fetch {
   let left = MAX_BYTES
   const count = () =>

@@ -1,21 +1,24 @@
-// Owns following the store's feed while somebody listens: a query a second, each open and close told once, an open with
-// who its client is.
+// Owns following the store's feed while somebody listens: a query a second, each opening and end reported once, an opening
+// with the name of its client.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FeedChange, FeedPart, StoreReader } from '../../ledger/store-port.js'
 import { Transport } from '../../mcp/transports.js'
 import { reasonOf } from '../../util/errors.js'
-import type { Log } from '../../util/log.js'
-import { ThrottledWarning } from '../../util/log.js'
+import { type Log, ThrottledWarning } from '../../util/log.js'
+import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
 
-const INTERVAL_MS = 1_000
+const INTERVAL_MS = SECOND_MS
+/** Of one query; more are asked for at once. */
 const MAX_CHANGES = 500
-/** How long after a session opened its client may still introduce itself. */
+/** How long after a session opened the name of its client may still be on its way to the store. */
 const INTRODUCTION_MS = 400
-/** The store is never asked all the time. */
+/** Between two queries, so that a slow store is not asked all the time. */
 const MIN_REST_MS = INTERVAL_MS - INTRODUCTION_MS
 
+/** Is given changes in the order in which they were committed; the next ones wait until it resolves. */
 export type OnChanges = (changes: FeedChange[]) => Promise<void>
 
+/** Follows the feed from `start` to `stop`. */
 export class FeedFollower {
   readonly #store: Pick<StoreReader, 'feed'>
   readonly #onChanges: OnChanges
@@ -35,6 +38,7 @@ export class FeedFollower {
     await this.#started
   }
 
+  /** `start` may be called again. */
   stop(): void {
     this.#stopping?.abort()
     this.#stopping = undefined
@@ -56,10 +60,10 @@ export class FeedFollower {
   async #follow(from: number, stopped: AbortSignal): Promise<void> {
     let after = from
     let more = false
-    let askedAtMs = performance.now()
+    let askedAt: MonotonicMs = monotonicNow()
     while (!stopped.aborted) {
-      if (!more) await pause(Math.max(askedAtMs + INTERVAL_MS - performance.now(), MIN_REST_MS), stopped)
-      askedAtMs = performance.now()
+      if (!more) await pause(Math.max(askedAt + INTERVAL_MS - monotonicNow(), MIN_REST_MS), stopped)
+      askedAt = monotonicNow()
       try {
         const { position, changes } = await this.#read(after, stopped)
         if (changes.length > 0) await this.#onChanges(changes)
@@ -75,7 +79,7 @@ export class FeedFollower {
     }
   }
 
-  /** The next changes, read once more where a client is about to introduce itself. */
+  /** The next changes; where the name of a client is still to come, they are read once more. */
   async #read(after: number, stopped: AbortSignal): Promise<FeedPart> {
     const part = await this.#store.feed({ after, limit: MAX_CHANGES })
     const waitMs = Math.max(...part.changes.map(introductionMs))
@@ -86,7 +90,7 @@ export class FeedFollower {
   }
 }
 
-/** How long to wait for who the client of a change is. */
+/** How long to wait for the name of a change's client. */
 function introductionMs(change: FeedChange): number {
   if (change.kind === 'closed') return 0
   const { transport, reason, clientName, protocolVersion, connectAt } = change.session

@@ -1,40 +1,45 @@
-// Owns the Socket.IO side of the monitoring interface: who may join, rooms to subscribe to, and what they are told.
+// Owns the Socket.IO side of the monitoring interface: who may join, the rooms to subscribe to, and what is sent to them.
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Server, type Socket } from 'socket.io'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 import type { FeedChange, StoreReader } from '../../ledger/store-port.js'
-import { storedId } from '../../mcp/stored-ids.js'
+import { type StoredId, storedId } from '../../mcp/stored-ids.js'
+import { TurnstileError } from '../../util/errors.js'
 import { ThrottledWarning } from '../../util/log.js'
 import { foreignness } from '../access/origins.js'
 import { bearerToken, type TokenGate } from '../access/tokens.js'
 import type { Monitor } from '../monitor.js'
 import { toNotice } from '../views.js'
 import { FeedFollower } from './feed-follower.js'
-import { Rooms } from './rooms.js'
+import { NoticeThrottle } from './notice-throttle.js'
+import { handOver, unreadPackets } from './socket-io-internals.js'
+import { ThrottledRooms } from './throttled-rooms.js'
 
-/** Connections that a pushed list holds: the newest. The counts beside it are those of all. */
-export const PUSHED_CONNECTIONS = 200
+/** Sessions in the state of a room: the newest. The counts beside them are those of all. */
+const PUSHED_CONNECTIONS = 200
+// Limits against clients that do harm; those of a dashboard are far below.
 const MAX_ROOMS_OF_A_CLIENT = 100
 const MAX_CLIENTS = 5_000
 const MAX_MESSAGE_BYTES = 2_000_000
 const JOIN_TIMEOUT_MS = 10_000
-/** One who leaves this many messages unread is not reading. */
+/** A client that leaves this many packets unread is not reading: it is disconnected. */
 const MAX_UNREAD = 256
-/** Notices times readers, a second: what is over that is left out. */
-const MAX_SENDS_PER_SECOND = 10_000
-/** Sent without a pause for other work of the event loop. */
+/** Notices times readers that are sent without a pause for other work of the event loop. */
 const SENDS_AT_ONCE = 200
 
+const NAMESPACE = '/monitoring'
 const ROOM_PREFIX = 'mcp_connections_'
+/** The room of all endpoints. */
 const ALL = `${ROOM_PREFIX}default`
 
 const Subscription = Type.Object({ serverId: Type.Optional(Type.String({ minLength: 1, maxLength: 8192 })) })
 const EXPECTED =
   'give an object {serverId?}, serverId being an endpoint id of 1 to 8192 visible ASCII characters'
 
-export interface LiveOptions {
+/** What live monitoring reads from, and who may listen. */
+export interface LiveMonitoringOptions {
   store: StoreReader
   monitor: Monitor
   gate: TokenGate
@@ -42,19 +47,17 @@ export interface LiveOptions {
   logger: FastifyBaseLogger
 }
 
+/** The Socket.IO server of the admin port; its clients are sent states and notices while they are subscribed. */
 export class LiveMonitoring {
-  readonly #options: LiveOptions
+  readonly #monitor: Monitor
   readonly #io: Server
-  readonly #rooms: Rooms
+  readonly #rooms: ThrottledRooms
+  readonly #throttle: NoticeThrottle
   readonly #follower: FeedFollower
-  readonly #overflow: ThrottledWarning
-  /** Notices times readers within a second. */
-  #sent = { second: 0, sends: 0 }
 
-  constructor(app: FastifyInstance, options: LiveOptions) {
-    const { gate, allowedOrigins, monitor, store, logger } = options
-    this.#options = options
-    this.#overflow = new ThrottledWarning(logger)
+  constructor(app: FastifyInstance, { store, monitor, gate, allowedOrigins, logger }: LiveMonitoringOptions) {
+    this.#monitor = monitor
+    this.#throttle = new NoticeThrottle(logger)
     const storeWarning = new ThrottledWarning(logger)
     this.#io = new Server(app.server, {
       serveClient: false,
@@ -67,17 +70,17 @@ export class LiveMonitoring {
         answer(reason ?? full, reason === undefined && full === undefined)
       }
     })
-    // Socket.IO takes its requests before the routes see them, at the first server only: a name with two addresses, as
+    // Socket.IO takes its requests before the routes see them, but only at the first server: a name with two addresses, as
     // localhost may be, has a second one.
     app.addHook('onRequest', ({ raw }, reply, done) => {
       if (!raw.url?.startsWith('/socket.io/')) return done()
       reply.hijack()
-      app.server.emit('request', raw, reply.raw)
+      handOver(app.server, raw, reply.raw)
     })
     this.#io.use((_socket, next) =>
-      next(new Error('there is nothing here: connect to the namespace /monitoring'))
+      next(new Error(`there is nothing here: connect to the namespace ${NAMESPACE}`))
     )
-    const namespace = this.#io.of('/monitoring')
+    const namespace = this.#io.of(NAMESPACE)
     namespace.use((socket, next) => {
       const { auth, headers, address } = socket.handshake
       const token: unknown = auth.token
@@ -88,19 +91,20 @@ export class LiveMonitoring {
         next(error as Error)
       }
     })
-    this.#rooms = new Rooms({
+    this.#rooms = new ThrottledRooms({
       stats: endpointId => monitor.stats(endpointId === undefined ? {} : { endpointId }, PUSHED_CONNECTIONS),
       send: (room, stats) =>
         namespace.to(room).emit('mcp_connections_data', { timestamp: monitor.time(), ...stats }),
       sizeOf: room => this.#sizeOf(room),
       onError: error => storeWarning.warn({ err: error }, 'the state for live monitoring cannot be read')
     })
-    this.#follower = new FeedFollower(store, logger, changes => this.#tell(changes))
+    this.#follower = new FeedFollower(store, logger, changes => this.#notify(changes))
     // Whichever way a client leaves.
     namespace.adapter.on('delete-room', (room: string) => this.#closeRoom(room))
     namespace.on('connection', socket => this.#serve(socket))
   }
 
+  /** Disconnects everyone. */
   close(): void {
     this.#follower.stop()
     this.#io.disconnectSockets(true)
@@ -108,14 +112,14 @@ export class LiveMonitoring {
   }
 
   #serve(socket: Socket): void {
-    const on = (event: string, act: (serverId: string | undefined) => Promise<object> | object): void => {
+    const on = (event: string, act: (serverId: StoredId | undefined) => Promise<object> | object): void => {
       socket.on(event, (...args: unknown[]) => void answer(args, act))
     }
     on('subscribe_mcp_connections', serverId => this.#subscribe(socket, serverId))
     on('unsubscribe_mcp_connections', async serverId => {
       const room = roomOf(serverId)
       await socket.leave(room)
-      return { status: 'unsubscribed', room, timestamp: this.#options.monitor.time() }
+      return { status: 'unsubscribed', room, timestamp: this.#monitor.time() }
     })
     socket.onAny((event: string, ...args: unknown[]) => {
       if (socket.listeners(event).length === 0)
@@ -127,10 +131,9 @@ export class LiveMonitoring {
     })
   }
 
-  async #subscribe(socket: Socket, serverId: string | undefined): Promise<object> {
-    const { monitor } = this.#options
+  async #subscribe(socket: Socket, serverId: StoredId | undefined): Promise<object> {
     const room = roomOf(serverId)
-    // Its own is one of them.
+    // The room that each socket has of its own is one of them.
     if (!socket.rooms.has(room) && socket.rooms.size > MAX_ROOMS_OF_A_CLIENT)
       throw new BadMessage(
         `a client is in at most ${MAX_ROOMS_OF_A_CLIENT} rooms: unsubscribe from others first`
@@ -144,14 +147,14 @@ export class LiveMonitoring {
       throw error
     }
     void this.#welcome(socket, room)
-    return { status: 'subscribed', room, timestamp: monitor.time() }
+    return { status: 'subscribed', room, timestamp: this.#monitor.time() }
   }
 
   async #welcome(socket: Socket, room: string): Promise<void> {
     try {
       const stats = await this.#rooms.now(room)
       if (stats && socket.rooms.has(room))
-        socket.emit('mcp_connections_data', { timestamp: this.#options.monitor.time(), ...stats })
+        socket.emit('mcp_connections_data', { timestamp: this.#monitor.time(), ...stats })
     } catch {
       this.#rooms.touch(room)
     }
@@ -163,23 +166,21 @@ export class LiveMonitoring {
   }
 
   #sizeOf(room: string): number {
-    return this.#io.of('/monitoring').adapter.rooms.get(room)?.size ?? 0
+    return this.#io.of(NAMESPACE).adapter.rooms.get(room)?.size ?? 0
   }
 
-  async #tell(changes: readonly FeedChange[]): Promise<void> {
-    const { monitor } = this.#options
-    const namespace = this.#io.of('/monitoring')
-    for (const { conn } of namespace.sockets.values()) {
-      if ((conn as unknown as { writeBuffer: unknown[] }).writeBuffer.length > MAX_UNREAD) conn.close()
-    }
+  async #notify(changes: readonly FeedChange[]): Promise<void> {
+    const namespace = this.#io.of(NAMESPACE)
+    for (const socket of namespace.sockets.values())
+      if (unreadPackets(socket) > MAX_UNREAD) socket.conn.close()
     let atOnce = 0
     for (const change of changes) {
       const { endpointId } = change.kind === 'opened' ? change.session : change
       const rooms = [ALL, `${ROOM_PREFIX}${endpointId}`]
       rooms.forEach(room => this.#rooms.touch(room))
       const readers = rooms.reduce((sum, room) => sum + this.#sizeOf(room), 0)
-      if (readers === 0 || !this.#maySend(readers)) continue
-      const [name, data] = toNotice(change, monitor.mask, monitor.time())
+      if (readers === 0 || !this.#throttle.maySend(readers)) continue
+      const [name, data] = toNotice(change, this.#monitor.mask, this.#monitor.time())
       namespace.to(rooms).emit(name, data)
       atOnce += readers
       if (atOnce < SENDS_AT_ONCE) continue
@@ -187,26 +188,17 @@ export class LiveMonitoring {
       await setImmediate()
     }
   }
-
-  #maySend(readers: number): boolean {
-    const second = Math.floor(performance.now() / 1_000)
-    if (this.#sent.second !== second) this.#sent = { second, sends: 0 }
-    this.#sent.sends += readers
-    if (this.#sent.sends <= MAX_SENDS_PER_SECOND) return true
-    this.#overflow.warn({ readers }, 'too many notices for those who listen: some are left out')
-    return false
-  }
 }
 
-/** What a client sent cannot be used; the message says what to send. */
-class BadMessage extends Error {
+/** A message of a client cannot be used; the text says what to send instead. */
+class BadMessage extends TurnstileError {
   readonly code = 'BAD_MESSAGE'
 }
 
-/** Acts on a message of a stranger, and acknowledges it if it wants that, whatever it holds. */
+/** Acts on a message of a client, whatever it holds, and acknowledges it where the client asks for that. */
 async function answer(
   args: readonly unknown[],
-  act: (serverId: string | undefined) => Promise<object> | object
+  act: (serverId: StoredId | undefined) => Promise<object> | object
 ): Promise<void> {
   const ack = args.at(-1)
   const [payload = {}] = typeof ack === 'function' ? args.slice(0, -1) : args

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { encodeCursor, type Position } from '../schemas/cursor.js'
 import type { TimeRange } from '../schemas/query-time.js'
 
-/** The same query from behind `last` on; a range that was left open stays what it was for the first page. */
+/** The URL of the same query after the row `last`; a range that was left open stays what it was for the first page. */
 export function nextPage(request: FastifyRequest, last: Position, range?: TimeRange): string {
   const query = new URLSearchParams(request.url.replace(/^[^?]*/, ''))
   if (range && !query.has('start_time')) query.set('start_time', new Date(range.start).toISOString())

@@ -1,10 +1,9 @@
 // Owns reading sessions from the store page by page.
-import type { SessionsQuery, SessionRow, StoreReader } from '../../ledger/store-port.js'
-import { storedId } from '../../mcp/stored-ids.js'
+import type { SessionRow, SessionsQuery, StoreReader } from '../../ledger/store-port.js'
 import type { Position } from '../schemas/cursor.js'
 import { CHUNK_ROWS } from './streamed-response.js'
 
-/** The rows of one page, in chunks, and the position of the last when more follow. */
+/** Reads one page: its rows in chunks, and the position of the last row when more follow. */
 export async function readPage(
   store: StoreReader,
   query: SessionsQuery
@@ -18,7 +17,7 @@ export async function readPage(
   }
 }
 
-/** Chunk by chunk, each read when it is asked for; in the end the position of the last row if the limit cut it short. */
+/** Reads chunk by chunk, each when it is asked for; returns the position of the last row if the limit cut the rows short. */
 export async function* readAll(
   store: StoreReader,
   query: SessionsQuery
@@ -34,11 +33,4 @@ export async function* readAll(
     after = { connectAt, id }
   }
   return after
-}
-
-/** The filter for an endpoint in its stored form; undefined when no stored session can be of it. */
-export function ofEndpoint(raw: string | undefined): { endpointId?: string } | undefined {
-  if (raw === undefined) return {}
-  const endpointId = storedId(raw)
-  return endpointId === undefined ? undefined : { endpointId }
 }

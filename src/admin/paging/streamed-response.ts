@@ -1,27 +1,29 @@
-// Owns long answers: as JSON, NDJSON or CSV, a chunk at a time, as fast as the client reads.
+// Owns long responses: as JSON, NDJSON or CSV, a chunk at a time, as fast as the client reads.
 import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { stringify } from 'csv-stringify/sync'
 import type { FastifyReply } from 'fastify'
 import { JSON_TYPE } from '../schemas/media-types.js'
 
-/** Rows read and made into text at once: about 2 ms of the event loop, which the proxy needs too. */
+/** Rows read and made into text at once: about 2 ms of the event loop, which others wait for. */
 export const CHUNK_ROWS = 500
 
+/** Items as they are read: some at a time. */
 export type Chunks<T> = Iterable<T[]> | AsyncIterable<T[]>
 
-/** A JSON array, or with `around` what stands before and after it. */
+/** Sends a JSON array; `around`: the text before and after it. */
 export function sendJson(reply: FastifyReply, chunks: Chunks<object>, around = ['', '']): FastifyReply {
   const [before = '', after = ''] = around
   const text = delimited(chunks, { first: `${before}[`, last: `]${after}` })
   return sendText(reply.type(JSON_TYPE), text)
 }
 
-/** Formats for whoever wants everything, of any size. */
+/** The media types of an export, which has no limit of size. */
 export type ExportType = 'text/csv' | 'application/x-ndjson'
+/** All of them. */
 export const exportTypes: readonly ExportType[] = ['text/csv', 'application/x-ndjson']
 
-/** Items of `columns`, which are the first line of CSV. */
+/** Sends items with the fields `columns`; their names are the first line of CSV. */
 export function sendExport(
   reply: FastifyReply,
   type: ExportType,
@@ -32,12 +34,12 @@ export function sendExport(
   return sendText(reply.type(`${type}; charset=utf-8`), text)
 }
 
-/** Of a HEAD, for which Fastify would read all of the body and drop it, only the header fields. */
+/** For HEAD only the header fields: Fastify would read all of the body and drop it. */
 function sendText(reply: FastifyReply, text: AsyncIterable<string>): FastifyReply {
   return reply.send(Readable.from(reply.request.method === 'HEAD' ? [] : text))
 }
 
-/** Nothing comes out before the first chunk is there, so that its error can still be answered. */
+/** Yields nothing before the first chunk is there, so that its error can still become an error response. */
 async function* delimited(chunks: Chunks<object>, { first, last }: { first: string; last: string }) {
   let before = first
   for await (const chunk of chunks) {
@@ -57,7 +59,7 @@ async function* ndjson(chunks: Chunks<object>): AsyncGenerator<string> {
   }
 }
 
-/** RFC 4180; what a spreadsheet would take for a formula is made text, for strangers choose their user agents. */
+/** RFC 4180. What a spreadsheet would take for a formula is made text, because clients choose their user agents. */
 async function* csv(columns: readonly string[], chunks: Chunks<object>): AsyncGenerator<string> {
   const options = { columns: [...columns], record_delimiter: 'windows' as const, escape_formulas: true }
   let header = true

@@ -1,28 +1,31 @@
-// Owns what operators can do: end a session, all of an endpoint's, and let no new ones in.
+// Owns what operators can do: end a session, end all sessions of an endpoint, and drain an endpoint (let no new sessions in).
 import type { FastifyPluginCallback, RawServerDefault } from 'fastify'
 import Type from 'typebox'
 import type { SessionRow, StoreReader } from '../../ledger/store-port.js'
 import { storedId } from '../../mcp/stored-ids.js'
 import { bearerToken, type TokenGate } from '../access/tokens.js'
+import { endpointFilter } from '../endpoint-filter.js'
 import type { Monitor } from '../monitor.js'
 import type { Audit, Control } from '../operator-port.js'
-import { ofEndpoint } from '../paging/pages.js'
 import { ActionError } from '../schemas/admin-errors.js'
+import { responses } from '../schemas/fields.js'
 import {
-  Access,
   ConnectionNotFound,
-  Drain,
-  Endpoint,
+  DrainState,
   EndpointEnded,
-  SessionEnded
-} from '../schemas/monitoring-schemas.js'
-import { answers, EndpointQuery, OneEndpoint, SessionParams } from '../schemas/query-schemas.js'
+  EndpointInfo,
+  SessionEnded,
+  TokenAccess
+} from '../schemas/monitoring-responses.js'
+import { EndpointParameters, OneEndpoint, SessionPath } from '../schemas/parameters.js'
 import type { DecodingTypeProvider } from '../schemas/validation.js'
 
-const MAX_FAILURES_TOLD = 100
-/** Sessions ended at the same time. */
+/** Failures that a response lists. */
+const MAX_FAILURES_LISTED = 100
+/** Sessions ended at the same time: each is a request to the gateway, which has others to serve. */
 const AT_ONCE = 16
 
+/** What the routes of actions act on. */
 export interface ActionRoutesOptions {
   store: StoreReader
   monitor: Monitor
@@ -35,6 +38,7 @@ const tags = ['actions']
 const config = { scope: 'write' } as const
 const timestamp = () => new Date().toISOString()
 
+/** Ending sessions, draining endpoints, and what a page needs to offer it: `/api/mcp/access` and `/api/mcp/endpoints`. */
 export const actionRoutes: FastifyPluginCallback<
   ActionRoutesOptions,
   RawServerDefault,
@@ -47,14 +51,14 @@ export const actionRoutes: FastifyPluginCallback<
       schema: {
         tags,
         summary: 'Ends a session, on every endpoint that has one of this id or on the one named',
-        params: SessionParams,
-        querystring: EndpointQuery,
-        response: answers({ 200: SessionEnded, 404: ConnectionNotFound })
+        params: SessionPath,
+        querystring: EndpointParameters,
+        response: responses({ 200: SessionEnded, 404: ConnectionNotFound })
       }
     },
     async (request, reply) => {
       const { sessionId } = request.params
-      const rows = await monitor.find(sessionId, ofEndpoint(request.query.endpointId) ?? { endpointId: '' })
+      const rows = await monitor.find(sessionId, endpointFilter(request.query.endpointId))
       if (rows.length === 0)
         return reply.code(404).send({ error: 'Connection not found' as const, sessionId })
       for (const row of rows) {
@@ -74,19 +78,19 @@ export const actionRoutes: FastifyPluginCallback<
         tags,
         summary: 'Ends all sessions of an endpoint',
         querystring: OneEndpoint,
-        response: answers({ 200: EndpointEnded })
+        response: responses({ 200: EndpointEnded })
       }
     },
     async request => {
       const { endpointId } = request.query
-      const left = await monitor.open({ endpointId: storedId(endpointId)! }, Infinity)
+      const left = await monitor.open(endpointFilter(endpointId), Infinity)
       const failed: { sessionId: string; message: string }[] = []
       let ended = 0
       const endNext = async (): Promise<void> => {
         for (let row = left.pop(); row; row = left.pop()) {
           const message = await tryToEnd(control, row)
           if (message === undefined) ended++
-          else if (failed.length < MAX_FAILURES_TOLD)
+          else if (failed.length < MAX_FAILURES_LISTED)
             failed.push({ sessionId: monitor.mask.sessionId(row.sessionId), message })
         }
       }
@@ -100,7 +104,7 @@ export const actionRoutes: FastifyPluginCallback<
   app.get(
     '/api/mcp/access',
     {
-      schema: { tags, summary: 'What the token shown allows', response: answers({ 200: Access }) }
+      schema: { tags, summary: 'What the token shown allows', response: responses({ 200: TokenAccess }) }
     },
     request => ({ scope: gate.scopeOf(bearerToken(request.headers.authorization)) })
   )
@@ -111,7 +115,7 @@ export const actionRoutes: FastifyPluginCallback<
       schema: {
         tags: ['monitoring'],
         summary: 'Every endpoint that ever had a session, or is drained',
-        response: answers({ 200: Type.Array(Endpoint) })
+        response: responses({ 200: Type.Array(EndpointInfo) })
       }
     },
     async () => {
@@ -137,7 +141,7 @@ export const actionRoutes: FastifyPluginCallback<
         tags,
         summary: on ? 'Lets no new sessions of an endpoint in' : 'Lets new sessions of an endpoint in again',
         params: OneEndpoint,
-        response: answers({ 200: Drain })
+        response: responses({ 200: DrainState })
       },
       handler: async request => {
         const { endpointId } = request.params
@@ -155,7 +159,7 @@ export const actionRoutes: FastifyPluginCallback<
   done()
 }
 
-/** Why it cannot be ended; undefined once it is. */
+/** Ends a session; answers why it cannot be ended, undefined once it is. */
 async function tryToEnd(control: Control, row: SessionRow): Promise<string | undefined> {
   try {
     await control.end(row)

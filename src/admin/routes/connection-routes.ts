@@ -1,43 +1,37 @@
 // Owns the three queries over sessions that the gateway's own UI asks: the list, the count, the minute series.
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
-import type { SeriesPoint, StoreReader } from '../../ledger/store-port.js'
+import type { SeriesPoint, SessionRow, StoreReader } from '../../ledger/store-port.js'
+import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from '../../util/time.js'
 import type { Mask } from '../access/mask.js'
+import { endpointFilter } from '../endpoint-filter.js'
 import { nextPage } from '../paging/next-page.js'
-import { ofEndpoint, readAll, readPage } from '../paging/pages.js'
+import { readAll, readPage } from '../paging/pages.js'
 import { type ExportType, exportTypes, sendExport, sendJson } from '../paging/streamed-response.js'
 import { BadQueryError } from '../schemas/admin-errors.js'
-import {
-  answers,
-  Connection,
-  ConnectionsQuery,
-  Count,
-  CountQuery,
-  exported,
-  Minute,
-  SeriesQuery
-} from '../schemas/query-schemas.js'
+import { exported, responses } from '../schemas/fields.js'
+import { ConnectionsParameters, CountParameters, SeriesParameters } from '../schemas/parameters.js'
+import { ConnectionCount, ConnectionRow, MinutePoint } from '../schemas/query-responses.js'
 import { timeRange } from '../schemas/query-time.js'
 import type { DecodingTypeProvider } from '../schemas/validation.js'
 import { toConnection, toMinute } from '../views.js'
 
-const MINUTE_MS = 60_000
-const HOUR_MS = 60 * MINUTE_MS
-const DAY_MS = 24 * HOUR_MS
-
+/** Sessions of a page where no limit is given. */
 const DEFAULT_LIMIT = 1_000
+/** Of a time series in JSON: a year of one endpoint nearly. An export has no limit. */
 const MAX_POINTS = 500_000
-/** Of an export, read at once. */
+/** Points of an export that are read from the store at once. */
 const WINDOW_POINTS = 50_000
 
 const tags = ['queries']
 
+/** What the queries read from. */
 export interface ConnectionRoutesOptions {
   store: StoreReader
   mask: Mask
-  /** Epoch ms. */
-  now: () => number
+  now: () => EpochMs
 }
 
+/** `/api/connections/endpoint`, `/api/connections/endpoint/count` and `/api/connections/time-series`. */
 export const connectionRoutes: FastifyPluginCallback<
   ConnectionRoutesOptions,
   RawServerDefault,
@@ -49,38 +43,31 @@ export const connectionRoutes: FastifyPluginCallback<
       schema: {
         tags,
         summary: 'Sessions connected at any moment of a time range, newest first',
-        querystring: ConnectionsQuery,
-        response: answers({ 200: exported(Connection) })
+        querystring: ConnectionsParameters,
+        response: responses({ 200: exported(ConnectionRow) })
       }
     },
     async (request, reply) => {
       const { endpoint_id, transport, cursor, limit, ...asked } = request.query
       const range = timeRange(asked, now(), DAY_MS)
-      const endpoint = ofEndpoint(endpoint_id)
+      const filter = endpointFilter(endpoint_id)
+      const type = exportAsked(request, reply)
+      const columns = Object.keys(ConnectionRow.properties)
+      if (filter === 'nothing') return type ? sendExport(reply, type, columns, []) : []
       const query = {
-        ...endpoint,
+        ...filter,
         ...range,
         ...(transport && { transport }),
         ...(cursor && { after: cursor })
       }
-      const type = exportAsked(request, reply)
+      const view = (row: SessionRow): ConnectionRow => toConnection(row, mask)
       if (type) {
-        const rows = endpoint ? readAll(store, { ...query, limit: limit ?? Infinity }) : []
-        const columns = Object.keys(Connection.properties)
-        return sendExport(
-          reply,
-          type,
-          columns,
-          mapped(rows, row => toConnection(row, mask))
-        )
+        const rows = readAll(store, { ...query, limit: limit ?? Infinity })
+        return sendExport(reply, type, columns, mapped(rows, view))
       }
-      if (!endpoint) return []
       const page = await readPage(store, { ...query, limit: limit ?? DEFAULT_LIMIT })
       if (page.last) reply.header('link', `<${nextPage(request, page.last, range)}>; rel="next"`)
-      return sendJson(
-        reply,
-        mapped(page.chunks, row => toConnection(row, mask))
-      )
+      return sendJson(reply, mapped(page.chunks, view))
     }
   )
 
@@ -90,14 +77,15 @@ export const connectionRoutes: FastifyPluginCallback<
       schema: {
         tags,
         summary: 'How many sessions are open now',
-        querystring: CountQuery,
-        response: answers({ 200: Count })
+        querystring: CountParameters,
+        response: responses({ 200: ConnectionCount })
       }
     },
     async request => {
       const { endpoint_id, transport } = request.query
-      const endpoint = ofEndpoint(endpoint_id)
-      const counts = endpoint ? await store.counts({ ...endpoint, ...(transport && { transport }) }) : []
+      const filter = endpointFilter(endpoint_id)
+      const counts =
+        filter === 'nothing' ? [] : await store.counts({ ...filter, ...(transport && { transport }) })
       return {
         endpoint_id: endpoint_id ?? 'all',
         connect_num: counts.reduce((sum, { connectNum }) => sum + connectNum, 0)
@@ -111,8 +99,8 @@ export const connectionRoutes: FastifyPluginCallback<
       schema: {
         tags,
         summary: 'How many sessions were open at each minute, and what happened within it',
-        querystring: SeriesQuery,
-        response: answers({ 200: exported(Minute) })
+        querystring: SeriesParameters,
+        response: responses({ 200: exported(MinutePoint) })
       }
     },
     async (request, reply) => {
@@ -120,17 +108,16 @@ export const connectionRoutes: FastifyPluginCallback<
       const { start, end } = timeRange(request.query, at, HOUR_MS)
       const first = Math.ceil(start / MINUTE_MS) * MINUTE_MS
       const last = Math.floor(Math.min(end, at) / MINUTE_MS) * MINUTE_MS
-      const endpoint = ofEndpoint(request.query.endpoint_id)
+      const filter = endpointFilter(request.query.endpoint_id)
       const type = exportAsked(request, reply)
-      const isEmpty = !endpoint || first > last
-      if (isEmpty && !type) return []
-      const endpoints =
-        isEmpty || endpoint.endpointId !== undefined ? 1 : Math.max(1, (await store.counts({})).length)
-      const query = { ...endpoint, start: first, end: last, peak: end - start <= DAY_MS }
+      const columns = Object.keys(MinutePoint.properties)
+      if (filter === 'nothing' || first > last) return type ? sendExport(reply, type, columns, []) : []
+      const isOne = filter.endpointId !== undefined
+      const endpoints = isOne ? 1 : Math.max(1, (await store.counts({})).length)
+      const query = { ...filter, start: first, end: last, peak: end - start <= DAY_MS }
       if (type) {
         const windowMs = Math.max(1, Math.floor(WINDOW_POINTS / endpoints)) * MINUTE_MS
-        const points = isEmpty ? [] : inWindows(store, query, windowMs)
-        return sendExport(reply, type, Object.keys(Minute.properties), mapped(points, toMinute))
+        return sendExport(reply, type, columns, mapped(inWindows(store, query, windowMs), toMinute))
       }
       refuseTooMany((last - first) / MINUTE_MS + 1, endpoints)
       return sendJson(reply, mapped(store.series(query), toMinute))
@@ -139,7 +126,7 @@ export const connectionRoutes: FastifyPluginCallback<
   done()
 }
 
-/** What `Accept` prefers to JSON, if anything. */
+/** The media type of an export that the client prefers to JSON; undefined: JSON. */
 function exportAsked(request: FastifyRequest, reply: FastifyReply): ExportType | undefined {
   reply.header('vary', 'accept')
   const best = request.accepts().type(['application/json', ...exportTypes])

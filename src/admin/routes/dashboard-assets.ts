@@ -1,15 +1,19 @@
-// Owns the dashboard's files as they are served: read once, under a path that names the content of all of them.
+// Owns the dashboard's files as they are served: read once, under a path with a hash of the content of all of them.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, extname, join } from 'node:path'
 
+/** A file as it is served. */
 export interface Asset {
+  /** Of the header field `content-type`. */
   type: string
   body: Buffer
 }
 
+/** All files of the dashboard. */
 export interface Assets {
+  /** What `/` serves. */
   page: Asset
   /** By path. What is at a path never changes. */
   files: ReadonlyMap<string, Asset>
@@ -34,6 +38,7 @@ const TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml'
 }
 
+/** Reads them from the folder that the build wrote. Throws when one is missing. */
 export function readAssets(): Assets {
   const own = [COMPILED, WRITTEN].flatMap(folder =>
     readdirSync(folder)

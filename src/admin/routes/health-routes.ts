@@ -1,30 +1,39 @@
 // Owns the probes: whether the process lives, and whether it keeps up.
 import type { FastifyPluginCallback } from 'fastify'
+import Type, { type TSchema } from 'typebox'
+import { Readiness } from '../schemas/readiness.js'
 
-/** Whether the proxy does its work, and what each check found. Seen without a token: no secrets. */
-export interface HealthReport {
-  ready: boolean
-  [check: string]: unknown
-}
-
+/** What the probes ask. */
 export interface HealthRoutesOptions {
-  health: () => HealthReport | Promise<HealthReport>
+  health: () => Readiness | Promise<Readiness>
 }
 
+const Alive = Type.Object({ status: Type.Literal('ok') })
+
+const described = (description: string, schema: TSchema) => ({
+  description,
+  content: { 'application/json': { schema } }
+})
+
+/** `/healthz` and `/readyz`. */
 export const healthRoutes: FastifyPluginCallback<HealthRoutesOptions> = (app, { health }, done) => {
-  const describe = (summary: string) => ({
+  const probe = (summary: string, body: TSchema) => ({
     config: { public: true },
     schema: {
       tags: ['probes'],
       summary,
       security: [],
-      response: { 200: { description: 'yes' }, 503: { description: 'no' } }
+      response: { 200: described('yes', body), 503: described('no', body) }
     }
   })
-  app.get('/healthz', describe('Whether the process lives'), () => ({ status: 'ok' }))
-  app.get('/readyz', describe('Whether what is observed reaches disk and store'), async (_request, reply) => {
-    const report = await health()
-    return reply.code(report.ready ? 200 : 503).send(report)
-  })
+  app.get('/healthz', probe('Whether the process lives', Alive), () => ({ status: 'ok' }))
+  app.get(
+    '/readyz',
+    probe('Whether what is observed reaches disk and store', Readiness),
+    async (_request, reply) => {
+      const report = await health()
+      return reply.code(report.ready ? 200 : 503).send(report)
+    }
+  )
   done()
 }

@@ -1,9 +1,10 @@
 // Owns the route that Prometheus scrapes.
 import type { FastifyPluginCallback } from 'fastify'
 import { CONTENT_TYPE } from '../../metrics/exposition.js'
-import { answers } from '../schemas/query-schemas.js'
+import { responses } from '../schemas/fields.js'
 import type { Scrape } from '../scrape.js'
 
+/** `/metrics`. */
 export const metricsRoutes: FastifyPluginCallback<{ metrics: Scrape }> = (app, { metrics }, done) => {
   app.get(
     '/metrics',
@@ -12,7 +13,7 @@ export const metricsRoutes: FastifyPluginCallback<{ metrics: Scrape }> = (app, {
       schema: {
         tags: ['metrics'],
         summary: "The metrics, in Prometheus' text format",
-        response: answers({
+        response: responses({
           200: { description: 'the metrics', content: { 'text/plain': { schema: { type: 'string' } } } }
         })
       }

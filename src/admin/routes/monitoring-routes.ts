@@ -1,48 +1,50 @@
-// Owns the REST side of the monitoring interface.
+// Owns the REST side of the monitoring interface: what is open now, and what the gateway says.
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
 import Type, { type TSchema } from 'typebox'
 import type { SessionRow } from '../../ledger/store-port.js'
+import { endpointFilter } from '../endpoint-filter.js'
 import type { GatewayClient } from '../gateway/gateway-client.js'
 import type { Monitor } from '../monitor.js'
 import { nextPage } from '../paging/next-page.js'
-import { ofEndpoint } from '../paging/pages.js'
 import { CHUNK_ROWS, sendJson } from '../paging/streamed-response.js'
 import { BadQueryError } from '../schemas/admin-errors.js'
 import type { Position } from '../schemas/cursor.js'
+import { responses } from '../schemas/fields.js'
 import {
   ActiveCount,
   ConnectionInfo,
   ConnectionNotFound,
   ConnectionStats,
-  Health,
+  GatewayHealth,
+  GatewayStatus,
   ProxyInfo,
-  Status,
   Tool
-} from '../schemas/monitoring-schemas.js'
-import { answers, EndpointQuery, SessionParams, StatsQuery } from '../schemas/query-schemas.js'
+} from '../schemas/monitoring-responses.js'
+import { EndpointParameters, SessionPath, StatsParameters } from '../schemas/parameters.js'
 import type { DecodingTypeProvider } from '../schemas/validation.js'
 
-/** Connections of one answer where no limit is given. */
+/** Sessions of one response where no limit is given. */
 const DEFAULT_LIMIT = 1_000
 
-export interface MonitoringOptions {
+/** What the routes of the monitoring interface read from. */
+export interface MonitoringRoutesOptions {
   monitor: Monitor
   gateway: GatewayClient
-  /** Whether what is observed reaches the store, and soon. */
+  /** Whether what is observed reaches the store within some seconds. */
   keepsUp: () => boolean | Promise<boolean>
-  /** Ended sessions of a status answer. */
+  /** The most ended sessions of a status response (--history-limit). */
   historyLimit: number
-  /** Settings that a status answer tells: no secrets. */
+  /** The settings in a status response: no secrets. */
   settings: Record<string, unknown>
-  /** Where clients connect to an endpoint; without one the pattern of it. */
+  /** The URL at which clients connect to an endpoint; for undefined the pattern of these URLs. */
   endpointUrl: (endpointId: string | undefined) => string
 }
 
 const tags = ['monitoring']
-const nobody = { endpointId: '' }
 
+/** `/api/mcp/status`, `/health`, `/tools`, `/proxies` and `/connections`, and `/internal/connections`. */
 export const monitoringRoutes: FastifyPluginCallback<
-  MonitoringOptions,
+  MonitoringRoutesOptions,
   RawServerDefault,
   DecodingTypeProvider
 > = (app, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl }, done) => {
@@ -53,6 +55,7 @@ export const monitoringRoutes: FastifyPluginCallback<
     return newest?.endpointId
   }
 
+  /** Its tools, none where they are not known. */
   async function knownTools(asked: string | undefined): Promise<Tool[]> {
     try {
       const endpointId = await endpointWithTools(asked)
@@ -62,44 +65,48 @@ export const monitoringRoutes: FastifyPluginCallback<
     }
   }
 
-  const one = (summary: string, answer: TSchema) => ({
-    schema: { tags, summary, querystring: EndpointQuery, response: answers({ 200: answer }) }
-  })
-
-  app.get('/api/mcp/status', one('The gateway, its tools and its sessions', Status), async request => {
-    const { endpointId } = request.query
-    const endpoint = ofEndpoint(endpointId) ?? nobody
-    const [isRunning, tools, stats, history] = await Promise.all([
-      gateway.answers(),
-      knownTools(endpointId),
-      monitor.stats(endpoint, DEFAULT_LIMIT),
-      monitor.history(endpoint, historyLimit)
-    ])
-    return {
-      isRunning,
-      toolsCount: tools.length,
-      endpoint: endpointUrl(endpointId),
-      tools,
-      config: settings,
-      connections: {
-        active: stats.activeConnections,
-        total: stats.totalConnections,
-        details: stats.connections,
-        history
-      }
-    }
+  const ofEndpoint = (summary: string, response: TSchema) => ({
+    schema: { tags, summary, querystring: EndpointParameters, response: responses({ 200: response }) }
   })
 
   app.get(
+    '/api/mcp/status',
+    ofEndpoint('The gateway, its tools and its sessions', GatewayStatus),
+    async request => {
+      const { endpointId } = request.query
+      const filter = endpointFilter(endpointId)
+      const [isRunning, tools, stats, history] = await Promise.all([
+        gateway.isReachable(),
+        knownTools(endpointId),
+        monitor.stats(filter, DEFAULT_LIMIT),
+        monitor.history(filter, historyLimit)
+      ])
+      return {
+        isRunning,
+        toolsCount: tools.length,
+        endpoint: endpointUrl(endpointId),
+        tools,
+        config: settings,
+        connections: {
+          active: stats.activeConnections,
+          total: stats.totalConnections,
+          details: stats.connections,
+          history
+        }
+      }
+    }
+  )
+
+  app.get(
     '/api/mcp/health',
-    one('Whether the gateway answers and the ledger keeps up', Health),
+    ofEndpoint('Whether the gateway answers and the ledger keeps up', GatewayHealth),
     async request => {
       const { endpointId } = request.query
       const [serverRunning, tools, totals] = await Promise.all([
-        gateway.answers(),
+        gateway.isReachable(),
         knownTools(endpointId),
-        monitor.totals(ofEndpoint(endpointId) ?? nobody).catch((error: unknown) => {
-          request.log.error({ err: error }, 'the sessions for a health answer cannot be read')
+        monitor.totals(endpointFilter(endpointId)).catch((error: unknown) => {
+          request.log.error({ err: error }, 'the totals for /api/mcp/health cannot be read')
           return undefined
         })
       ])
@@ -114,7 +121,7 @@ export const monitoringRoutes: FastifyPluginCallback<
     }
   )
 
-  app.get('/api/mcp/tools', one('The tools of an endpoint', Type.Array(Tool)), async request => {
+  app.get('/api/mcp/tools', ofEndpoint('The tools of an endpoint', Type.Array(Tool)), async request => {
     const endpointId = await endpointWithTools(request.query.endpointId)
     if (endpointId === undefined)
       throw new BadQueryError('no session is open, so no endpoint is known: name one with endpointId')
@@ -126,17 +133,21 @@ export const monitoringRoutes: FastifyPluginCallback<
     {
       schema: {
         tags,
-        summary: 'The proxies of the store, those that were heard of within 24 hours',
-        response: answers({ 200: Type.Array(ProxyInfo) })
+        summary: 'The proxies that write to the store; a lost one for 24 hours',
+        response: responses({ 200: Type.Array(ProxyInfo) })
       }
     },
     () => monitor.proxies()
   )
 
-  app.get('/api/mcp/connections/count', one('How many sessions are open now', ActiveCount), async request => {
-    const { openNum } = await monitor.totals(ofEndpoint(request.query.endpointId) ?? nobody)
-    return { activeConnections: openNum, timestamp: monitor.time() }
-  })
+  app.get(
+    '/api/mcp/connections/count',
+    ofEndpoint('How many sessions are open now', ActiveCount),
+    async request => {
+      const { openNum } = await monitor.totals(endpointFilter(request.query.endpointId))
+      return { activeConnections: openNum, timestamp: monitor.time() }
+    }
+  )
 
   function* infosOf(rows: readonly SessionRow[]) {
     for (let i = 0; i < rows.length; i += CHUNK_ROWS)
@@ -144,10 +155,10 @@ export const monitoringRoutes: FastifyPluginCallback<
   }
 
   type StatsRequest = { endpointId?: string; limit?: number; cursor?: Position }
+  /** A page of open sessions, of any size, a chunk at a time. */
   async function sendStats(request: FastifyRequest, asked: StatsRequest, reply: FastifyReply) {
     const { endpointId, limit = DEFAULT_LIMIT, cursor } = asked
-    const endpoint = ofEndpoint(endpointId) ?? nobody
-    const { rows, last, totals } = await monitor.openAndTotals(endpoint, limit, cursor)
+    const { rows, last, totals } = await monitor.openAndTotals(endpointFilter(endpointId), limit, cursor)
     if (last) reply.header('link', `<${nextPage(request, last)}>; rel="next"`)
     const counts = `"activeConnections":${totals.openNum},"totalConnections":${totals.openedNum}`
     return sendJson(reply, infosOf(rows), [
@@ -159,8 +170,8 @@ export const monitoringRoutes: FastifyPluginCallback<
     const schema = {
       tags,
       summary: 'Open sessions, newest first, a page at a time; the next one is in the Link header',
-      querystring: StatsQuery,
-      response: answers({ 200: ConnectionStats })
+      querystring: StatsParameters,
+      response: responses({ 200: ConnectionStats })
     }
     app.get(url, { schema }, (request, reply) => sendStats(request, request.query, reply))
   }
@@ -171,14 +182,14 @@ export const monitoringRoutes: FastifyPluginCallback<
       schema: {
         tags,
         summary: 'An open session',
-        params: SessionParams,
-        querystring: EndpointQuery,
-        response: answers({ 200: ConnectionInfo, 404: ConnectionNotFound })
+        params: SessionPath,
+        querystring: EndpointParameters,
+        response: responses({ 200: ConnectionInfo, 404: ConnectionNotFound })
       }
     },
     async (request, reply) => {
       const { sessionId } = request.params
-      const [row] = await monitor.find(sessionId, ofEndpoint(request.query.endpointId) ?? nobody)
+      const [row] = await monitor.find(sessionId, endpointFilter(request.query.endpointId))
       return row
         ? monitor.info(row)
         : reply.code(404).send({ error: 'Connection not found' as const, sessionId })

@@ -1,13 +1,14 @@
-// Owns how the admin port says no: one form for every error, `{statusCode, error, message}`.
+// Owns the errors of the admin port: one form for all of them, `{statusCode, error, message}`.
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { TurnstileError } from '../../util/errors.js'
 import { JSON_TYPE } from './media-types.js'
 
-/** An answer that is not the one asked for. The message says what to do. */
-export abstract class AdminError extends Error {
-  abstract readonly code: string
+/** A refusal or failure that the caller is told. The message says what to do. */
+export abstract class AdminError extends TurnstileError {
+  /** Of the HTTP response. */
   abstract readonly statusCode: number
-  /** Header fields that belong to the answer. */
+  /** Header fields of the response. */
   readonly headers: Record<string, string> = {}
 }
 
@@ -46,7 +47,7 @@ export class NotServedError extends AdminError {
   readonly statusCode = 404
 }
 
-/** Too many wrong tokens from one peer. */
+/** Too many wrong tokens from one peer: the response says when to try again. */
 export class TooManyTriesError extends AdminError {
   readonly code = 'TOO_MANY_TRIES'
   readonly statusCode = 429
@@ -59,7 +60,7 @@ export class TooManyTriesError extends AdminError {
   }
 }
 
-/** What an operator asked for could not be done. */
+/** What an operator asked for could not be done: a 502 where the gateway refused, else a 409. */
 export class ActionError extends AdminError {
   constructor(
     readonly code: 'GATEWAY_REFUSED' | 'NOT_HERE' | 'NOT_POSSIBLE',
@@ -73,13 +74,13 @@ export class ActionError extends AdminError {
   }
 }
 
-/** The gateway did not tell what was asked of it. */
+/** The gateway did not give what the admin port asked it for. */
 export class GatewayError extends AdminError {
   readonly code = 'GATEWAY_FAILED'
   readonly statusCode = 502
 }
 
-/** Answers with an error's own status and message when it is meant for the caller, else with 500 and no word of the cause. */
+/** Responds with the status and message of an error that is meant for the caller; for all others with 500 and nothing of the cause. */
 export function sendError(
   error: FastifyError | AdminError,
   request: FastifyRequest,
@@ -95,6 +96,7 @@ export function sendError(
   send(reply, 500, `the query failed: the cause is in the log, as reqId ${request.id}`)
 }
 
+/** Responds to a request that no route takes. */
 export function sendNotFound(request: FastifyRequest, reply: FastifyReply): void {
   send(reply, 404, `nothing here answers ${request.method} ${request.url.split('?', 1).join()}`)
 }

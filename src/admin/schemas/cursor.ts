@@ -1,13 +1,14 @@
 // Owns the cursor of paged responses: the position of a page's last row, as opaque text.
+import type { EpochMs } from '../../util/time.js'
 import { isStorable } from './query-time.js'
 
-/** Rows come in the order of (connectAt, id), both falling. */
+/** A place in the list of sessions. Rows come in the order of (connectAt, id), both falling. */
 export interface Position {
-  /** Epoch ms. */
-  connectAt: number
+  connectAt: EpochMs
   id: number
 }
 
+/** The text that `decodeCursor` reads. */
 export const encodeCursor = ({ connectAt, id }: Position): string =>
   Buffer.from(`${connectAt}.${id}`).toString('base64url')
 

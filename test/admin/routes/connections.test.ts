@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { Check } from 'typebox/value'
-import { Connection } from '../../../src/admin/schemas/query-schemas.js'
+import { ConnectionRow } from '../../../src/admin/schemas/query-responses.js'
 import {
   CONNECTIONS,
   DAY,
@@ -19,7 +19,7 @@ import { bruteConnections } from '../../support/brute-force.js'
 import { MemoryStore } from '../../support/memory-store.js'
 import { Random } from '../../support/random.js'
 
-type Row = Connection
+type Row = ConnectionRow
 
 void t.test('a session is answered with these names and types', async t => {
   const row = session({
@@ -51,14 +51,14 @@ void t.test('a session is answered with these names and types', async t => {
     client_version: '1.2',
     protocol_version: '2025-11-25'
   })
-  t.ok(Check(Connection, answer), 'as the schema says')
+  t.ok(Check(ConnectionRow, answer), 'as the schema says')
 })
 
 void t.test('an open session has no reason, and ends when it began', async t => {
   const [answer] = await startAdmin(t, { store: new MemoryStore([session()]) }).ask<Row[]>(CONNECTIONS)
   t.equal(answer?.reason, null)
   t.equal(answer?.disconnect_at, answer?.connect_at)
-  t.ok(Check(Connection, answer), 'as the schema says')
+  t.ok(Check(ConnectionRow, answer), 'as the schema says')
 })
 
 void t.test('sessions connected at any moment of the range, its ends included', async t => {

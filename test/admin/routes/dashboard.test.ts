@@ -8,7 +8,7 @@ void t.test('the page and what it loads', async t => {
   t.equal(page.statusCode, 200)
   t.match(page.headers, { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' })
   t.notMatch(page.body, '{{')
-  const [, base] = /src="(\/assets\/[\da-f]{16})\/main\.js"/.exec(page.body)!
+  const [, base] = /src="(\/assets\/[\da-f]{16})\/dashboard\.js"/.exec(page.body)!
   const urls = new Set([...page.body.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, url]) => url!))
   t.ok(urls.size >= 4)
   for (const url of urls) {
@@ -27,7 +27,7 @@ void t.test('the page and what it loads', async t => {
   }
   t.ok(urls.has(`${base!}/uplot.js`) && urls.has(`${base!}/socket.io-client.js`))
   t.equal((await app.inject({ url: '/', headers: { origin: 'http://elsewhere' } })).statusCode, 403)
-  const unknown = { url: '/assets/0000000000000000/main.js', headers: { authorization: 'Bearer token' } }
+  const unknown = { url: '/assets/0000000000000000/dashboard.js', headers: { authorization: 'Bearer token' } }
   t.equal((await app.inject(unknown)).statusCode, 404)
 })
 

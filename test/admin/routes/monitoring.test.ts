@@ -7,11 +7,11 @@ import { Mask } from '../../../src/admin/access/mask.js'
 import {
   ConnectionInfo,
   ConnectionStats,
-  Health,
-  Status,
+  GatewayHealth,
+  GatewayStatus,
   type ConnectionInfo as Info,
   type ConnectionStats as Stats
-} from '../../../src/admin/schemas/monitoring-schemas.js'
+} from '../../../src/admin/schemas/monitoring-responses.js'
 import { HOUR, nextPage, NOW, session, startMonitoring } from '../../support/admin-under-test.js'
 import { startEverything } from '../../support/everything.js'
 import { startFakeGateway } from '../../support/fake-gateway.js'
@@ -175,7 +175,7 @@ void t.test('status and health without a gateway', async t => {
   ])
   const { ask } = startMonitoring(t, { store })
   const status = await ask<Record<string, unknown>>('/api/mcp/status')
-  t.ok(Check(Status, status))
+  t.ok(Check(GatewayStatus, status))
   t.match(status, {
     isRunning: false,
     toolsCount: 0,
@@ -189,7 +189,7 @@ void t.test('status and health without a gateway', async t => {
     { duration: 500 }
   ])
   const health = await ask('/api/mcp/health', { endpointId: 'files' })
-  t.ok(Check(Health, health))
+  t.ok(Check(GatewayHealth, health))
   t.strictSame(health, {
     healthy: false,
     serverRunning: false,
@@ -212,7 +212,7 @@ void t.test('health is an answer while the store is away', async t => {
   store.connections = fail
   for (const query of [{}, { endpointId: 'files' }]) {
     const health = await ask('/api/mcp/health', query)
-    t.ok(Check(Health, health))
+    t.ok(Check(GatewayHealth, health))
     t.match(health, { healthy: false, serverRunning: true, connections: { active: 0, total: 0 } })
   }
   t.equal((await get('/api/mcp/status')).statusCode, 500)

@@ -4,7 +4,7 @@ import { get as httpGet } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { Check } from 'typebox/value'
-import { Minute } from '../../../src/admin/schemas/query-schemas.js'
+import { MinutePoint } from '../../../src/admin/schemas/query-responses.js'
 import type { SeriesPoint, SeriesQuery } from '../../../src/ledger/store-port.js'
 import {
   DAY,
@@ -29,13 +29,13 @@ void t.test('a point has these names and types', async t => {
     session({ connectAt: LAST - 30_000, disconnectAt: LAST - 1 })
   ]
   const { ask } = startAdmin(t, { store: new MemoryStore(rows) })
-  const points = await ask<Minute[]>(SERIES, { start_time: LAST - MINUTE, end_time: LAST })
+  const points = await ask<MinutePoint[]>(SERIES, { start_time: LAST - MINUTE, end_time: LAST })
   t.strictSame(points, [
     { time: '2026-11-21T11:59:00.000Z', endpoint_id: 'files', connect_num: 1, opened: 2, closed: 1, peak: 2 },
     { time: '2026-11-21T12:00:00.000Z', endpoint_id: 'files', connect_num: 1, opened: 0, closed: 0, peak: 1 }
   ])
   t.ok(
-    points.every(point => Check(Minute, point)),
+    points.every(point => Check(MinutePoint, point)),
     'as the schema says'
   )
 })
@@ -55,7 +55,7 @@ void t.test('random ranges equal brute force over the rows', async t => {
       end: Math.min(end, NOW),
       peak: end - start <= DAY
     })
-    const answer = await ask<Minute[]>(SERIES, {
+    const answer = await ask<MinutePoint[]>(SERIES, {
       start_time: start,
       end_time: end,
       ...(endpoint && { endpoint_id: endpoint })
@@ -71,7 +71,7 @@ void t.test('random ranges equal brute force over the rows', async t => {
 void t.test('without a range: the hour before now; nothing after now', async t => {
   const { ask } = startAdmin(t, { store: new MemoryStore([session()]) })
   const times = async (query: Record<string, number>) =>
-    (await ask<Minute[]>(SERIES, query)).map(point => Date.parse(point.time))
+    (await ask<MinutePoint[]>(SERIES, query)).map(point => Date.parse(point.time))
   const hour = await times({})
   t.equal(hour.length, 60)
   t.strictSame([hour[0], hour.at(-1)], [LAST - 59 * MINUTE, LAST])
@@ -89,16 +89,16 @@ void t.test('no minute boundary, no endpoint, no storable id, only the future: a
 })
 
 void t.test('an endpoint that never had a session has its zeros', async t => {
-  const points = await startAdmin(t).ask<Minute[]>(SERIES, { endpoint_id: 'nobody' })
+  const points = await startAdmin(t).ask<MinutePoint[]>(SERIES, { endpoint_id: 'nobody' })
   t.equal(points.length, 60)
   t.ok(points.every(point => point.connect_num === 0 && point.peak === 0))
 })
 
 void t.test('peaks for 24 hours, not for more', async t => {
   const { ask } = startAdmin(t, { store: new MemoryStore([session()]) })
-  const day = await ask<Minute[]>(SERIES, { start_time: LAST - DAY, end_time: LAST })
+  const day = await ask<MinutePoint[]>(SERIES, { start_time: LAST - DAY, end_time: LAST })
   t.equal(day.at(-1)?.peak, 1)
-  const more = await ask<Minute[]>(SERIES, { start_time: LAST - DAY - 1, end_time: LAST })
+  const more = await ask<MinutePoint[]>(SERIES, { start_time: LAST - DAY - 1, end_time: LAST })
   t.ok(more.length > 1_000 && more.every(point => point.peak === null))
 })
 
@@ -117,8 +117,8 @@ void t.test('500,000 points are answered, more are refused before anything is re
   }
   const { ask, get } = startAdmin(t, { store })
   const minutes = (n: number) => ({ start_time: LAST - (n - 1) * MINUTE, end_time: LAST })
-  t.equal((await ask<Minute[]>(SERIES, { ...minutes(500_000), endpoint_id: 'files' })).length, 500_000)
-  t.equal((await ask<Minute[]>(SERIES, minutes(250_000))).length, 500_000)
+  t.equal((await ask<MinutePoint[]>(SERIES, { ...minutes(500_000), endpoint_id: 'files' })).length, 500_000)
+  t.equal((await ask<MinutePoint[]>(SERIES, minutes(250_000))).length, 500_000)
   const refused = await get(SERIES, minutes(250_001))
   t.equal(refused.statusCode, 400)
   t.match(refused.json(), {

@@ -1,55 +1,71 @@
-// Owns what the monitoring interface answers, for the front ends that exist; its names are theirs.
+// Owns the responses and events of the monitoring interface: the one source for server, dashboard and tests. The names of
+// the fields are those that existing front ends read.
 import Type, { type Static, type TProperties } from 'typebox'
+import { Instant, NaturalNumber, NullableText } from './fields.js'
 
-const instant = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
-const nullableText = Type.Union([Type.String(), Type.Null()])
-const count = Type.Integer({ minimum: 0 })
-
+/** A transport by its name; the numbers are in `Transport`. */
 export const TransportName = Type.Union([
   Type.Literal('sse'),
   Type.Literal('streamable'),
   Type.Literal('sessionless')
 ])
+export type TransportName = Static<typeof TransportName>
 
 const info = {
   sessionId: Type.String(),
   clientIP: Type.String(),
   userAgent: Type.String({ description: 'empty where the client told none' }),
-  connectedAt: instant,
-  lastActivity: instant,
-  requestCount: count,
+  connectedAt: Instant,
+  lastActivity: Instant,
+  requestCount: NaturalNumber,
   endpointId: Type.String(),
   transport: TransportName,
-  clientName: nullableText,
-  clientVersion: nullableText,
-  protocolVersion: nullableText
+  clientName: NullableText,
+  clientVersion: NullableText,
+  protocolVersion: NullableText
 }
+/** An open session. */
 export const ConnectionInfo = Type.Object(info)
 export type ConnectionInfo = Static<typeof ConnectionInfo>
 
+/** A session that ended. */
 export const EndedConnection = Type.Object({
   ...info,
-  disconnectedAt: instant,
+  disconnectedAt: Instant,
   duration: Type.Integer({ description: 'in ms' }),
   reason: Type.String()
 })
 export type EndedConnection = Static<typeof EndedConnection>
 
+/** The state of an endpoint or of all, at `/api/mcp/connections` and in the event `mcp_connections_data`. */
 export const ConnectionStats = Type.Object({
-  activeConnections: count,
+  activeConnections: NaturalNumber,
   totalConnections: Type.Integer({ minimum: 0, description: 'ever opened' }),
   connections: Type.Array(ConnectionInfo, { description: 'open ones, newest first' }),
-  lastUpdated: instant
+  lastUpdated: Instant
 })
 export type ConnectionStats = Static<typeof ConnectionStats>
 
-export const ActiveCount = Type.Object({ activeConnections: count, timestamp: instant })
+/** The data of the event `mcp_connection_established`. */
+export interface OpenedNotice {
+  timestamp: string
+  connection: ConnectionInfo
+}
 
-/** A tool as the gateway describes it. */
+/** The data of the event `mcp_connection_closed`; `duration` in ms. */
+export type ClosedNotice = { timestamp: string } & Pick<
+  EndedConnection,
+  'sessionId' | 'endpointId' | 'duration' | 'reason'
+>
+
+/** How many sessions are open now. */
+export const ActiveCount = Type.Object({ activeConnections: NaturalNumber, timestamp: Instant })
+
+/** A tool as the gateway describes it (MCP 2025-11-25, Tools, "Listing Tools"). */
 export const Tool = Type.Object({ name: Type.String() }, { additionalProperties: true })
 export type Tool = Static<typeof Tool>
 
-const totals = { active: count, total: count }
+const totals = { active: NaturalNumber, total: NaturalNumber }
 const gateway = <Properties extends TProperties>(properties: Properties) =>
   Type.Object({
     toolsCount: Type.Integer({ minimum: 0, description: '0 where the gateway tells none' }),
@@ -57,7 +73,8 @@ const gateway = <Properties extends TProperties>(properties: Properties) =>
     ...properties
   })
 
-export const Status = gateway({
+/** The gateway, its tools and its sessions, at `/api/mcp/status`. */
+export const GatewayStatus = gateway({
   isRunning: Type.Boolean({ description: 'the gateway answers' }),
   tools: Type.Array(Tool),
   config: Type.Object({}, { additionalProperties: true, description: 'settings in use, without secrets' }),
@@ -70,23 +87,28 @@ export const Status = gateway({
   })
 })
 
-export const Health = gateway({
+/** Whether gateway and ledger work, at `/api/mcp/health`. */
+export const GatewayHealth = gateway({
   healthy: Type.Boolean({
     description: 'the gateway answers, the ledger keeps up, and the store can be read'
   }),
   serverRunning: Type.Boolean({ description: 'the gateway answers' }),
   connections: Type.Object(totals),
-  lastCheck: instant
+  lastCheck: Instant
 })
+export type GatewayHealth = Static<typeof GatewayHealth>
 
+/** An instance that writes to the store. */
 export const ProxyInfo = Type.Object({
   id: Type.String({ description: 'the same for as long as it keeps its data directory' }),
-  lastHeartbeat: instant,
+  lastHeartbeat: Instant,
   lost: Type.Boolean({ description: 'not heard of for longer than --lease' })
 })
 export type ProxyInfo = Static<typeof ProxyInfo>
 
-export const Access = Type.Object({ scope: Type.Union([Type.Literal('read'), Type.Literal('write')]) })
+/** What the token of a request allows. */
+export const TokenAccess = Type.Object({ scope: Type.Union([Type.Literal('read'), Type.Literal('write')]) })
+export type TokenAccess = Static<typeof TokenAccess>
 
 /** The one error that has a form of its own. */
 export const ConnectionNotFound = Type.Object({
@@ -94,30 +116,35 @@ export const ConnectionNotFound = Type.Object({
   sessionId: Type.String()
 })
 
-export const Endpoint = Type.Object({
+/** An endpoint that had a session or is drained. */
+export const EndpointInfo = Type.Object({
   endpointId: Type.String(),
-  activeConnections: count,
+  activeConnections: NaturalNumber,
   draining: Type.Boolean({ description: 'this proxy lets no new sessions in' })
 })
+export type EndpointInfo = Static<typeof EndpointInfo>
 
+/** A session was ended. */
 export const SessionEnded = Type.Object({
   status: Type.Literal('ended'),
   sessionId: Type.String(),
-  timestamp: instant
+  timestamp: Instant
 })
 
+/** The sessions of an endpoint were ended. */
 export const EndpointEnded = Type.Object({
   status: Type.Literal('ended'),
   endpointId: Type.String(),
-  ended: count,
+  ended: NaturalNumber,
   failed: Type.Array(Type.Object({ sessionId: Type.String(), message: Type.String() }), {
     description: 'those still open, at most 100'
   }),
-  timestamp: instant
+  timestamp: Instant
 })
 
-export const Drain = Type.Object({
+/** Whether an endpoint takes new sessions from now on. */
+export const DrainState = Type.Object({
   status: Type.Union([Type.Literal('draining'), Type.Literal('accepting')]),
   endpointId: Type.String(),
-  timestamp: instant
+  timestamp: Instant
 })

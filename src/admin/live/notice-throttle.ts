@@ -1,0 +1,31 @@
+// Owns the throttling of live notices (opened, closed): above a rate they are left out; the state of the rooms is not.
+import { type Log, ThrottledWarning } from '../../util/log.js'
+import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
+
+/** Notices times readers. */
+const MAX_SENDS_PER_SECOND = 10_000
+
+/** Counts what is sent within a second of the clock. */
+export class NoticeThrottle {
+  readonly #warning: ThrottledWarning
+  readonly #now: () => MonotonicMs
+  #second = 0
+  #sends = 0
+
+  /** `now`: for tests. */
+  constructor(log: Log, now: () => MonotonicMs = monotonicNow) {
+    this.#warning = new ThrottledWarning(log)
+    this.#now = now
+  }
+
+  /** Whether a notice may be sent to so many readers; a refusal is logged. */
+  maySend(readers: number): boolean {
+    const second = Math.floor(this.#now() / SECOND_MS)
+    if (this.#second !== second) this.#sends = 0
+    this.#second = second
+    this.#sends += readers
+    if (this.#sends <= MAX_SENDS_PER_SECOND) return true
+    this.#warning.warn({ readers }, 'too many notices for those who listen: some are left out')
+    return false
+  }
+}

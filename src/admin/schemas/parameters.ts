@@ -1,0 +1,71 @@
+// Owns the parameters that routes take, in query and path: the one source of their validation, types and documentation.
+import Type, { type TSchema } from 'typebox'
+import { Transport } from '../../mcp/transports.js'
+import { decodeCursor } from './cursor.js'
+import { parseTime, TIME_EXPECTED } from './query-time.js'
+
+/** A parameter that `parse` reads; what it returns undefined for is refused. `expected` says what to give. */
+const parsed = <T>(expected: string, parse: (text: string) => T | undefined, options = {}) =>
+  Type.Decode(
+    Type.Refine(Type.String({ description: expected, ...options }), text => parse(text) !== undefined),
+    text => parse(text)!
+  )
+
+const transports = new Map<string, Transport>(
+  Object.entries(Transport).flatMap(([name, number]) => [
+    [name, number],
+    [String(number), number]
+  ])
+)
+
+const id = { minLength: 1, maxLength: 8192 }
+const endpointId = Type.String({
+  ...id,
+  description: 'an endpoint id of 1 to 8192 characters, or leave it out for all endpoints'
+})
+const limit = Type.Integer({ minimum: 1, maximum: 10_000, description: 'a whole number from 1 to 10000' })
+const cursor = parsed('the cursor of the Link header of the page before, unchanged', decodeCursor)
+const transport = parsed(
+  `one of ${[...transports.keys()].join(', ')}, or leave it out for all`,
+  text => transports.get(text),
+  { enum: [...transports.keys()] }
+)
+const time = parsed(TIME_EXPECTED, parseTime)
+
+/** All parameters are optional, and there are no others. */
+const query = <Parameters extends Record<string, TSchema>>(parameters: Parameters) =>
+  Type.Partial(Type.Object(parameters), { additionalProperties: false })
+
+/** Of `/api/connections/endpoint`. */
+export const ConnectionsParameters = query({
+  endpoint_id: endpointId,
+  start_time: time,
+  end_time: time,
+  transport,
+  limit,
+  cursor
+})
+
+/** Of `/api/connections/endpoint/count`. */
+export const CountParameters = query({ endpoint_id: endpointId, transport })
+
+/** Of `/api/connections/time-series`. */
+export const SeriesParameters = query({ endpoint_id: endpointId, start_time: time, end_time: time })
+
+/** Of the monitoring interface: one endpoint, or all. */
+export const EndpointParameters = query({ endpointId })
+/** Of the pages of open sessions, `/api/mcp/connections`. */
+export const StatsParameters = query({ endpointId, limit, cursor })
+
+/** Of a path that names a session. */
+export const SessionPath = Type.Object({
+  sessionId: Type.String({ ...id, description: 'a session id of 1 to 8192 characters' })
+})
+/** Of a path or query that must name one endpoint, by an id that can be stored. */
+export const OneEndpoint = Type.Object({
+  endpointId: Type.String({
+    ...id,
+    pattern: '^[!-~]+$',
+    description: 'an endpoint id of 1 to 8192 visible ASCII characters'
+  })
+})

@@ -1,0 +1,23 @@
+// Owns the response of `/readyz`: whether what is observed reaches the disk and the store. Seen without a token: no secrets.
+import Type, { type Static } from 'typebox'
+import { Instant, NaturalNumber } from './fields.js'
+
+const NullableInstant = Type.Union([Instant, Type.Null()])
+
+/** What a proxy, or several that are one to clients, found out about its outbox and its store. */
+export const Readiness = Type.Object({
+  ready: Type.Boolean({ description: 'outbox and store can be written, and the process does not end' }),
+  outbox: Type.Object({
+    ok: Type.Boolean({ description: 'it can be written' }),
+    depth: Type.Integer({ minimum: 0, description: 'events that the store does not have yet' }),
+    oldestAt: NullableInstant,
+    sizeBytes: NaturalNumber,
+    lostEvents: Type.Integer({ minimum: 0, description: 'events that could not be written' })
+  }),
+  store: Type.Object({
+    ok: Type.Boolean({ description: 'it can be written' }),
+    failingSince: NullableInstant
+  }),
+  closing: Type.Optional(Type.Boolean({ description: 'the process ends: clients are to go elsewhere' }))
+})
+export type Readiness = Static<typeof Readiness>

@@ -1,0 +1,69 @@
+// Owns the tests of asking an endpoint for its tools: all pages, over one session that is ended at once.
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
+import t, { type Test } from 'tap'
+import { toolsOf } from '../../../src/admin/gateway/tool-list.js'
+
+interface Message {
+  id?: number
+  method: string
+  params?: { cursor?: string }
+}
+
+const results: Record<string, (message: Message) => object> = {
+  initialize: () => ({
+    protocolVersion: '2025-06-18',
+    capabilities: { tools: {} },
+    serverInfo: { name: 'gateway', version: '1' }
+  }),
+  'tools/list': ({ params }) =>
+    params?.cursor === undefined
+      ? { tools: [{ name: 'first', inputSchema: { type: 'object' } }], nextCursor: 'second page' }
+      : { tools: [{ name: 'second', inputSchema: { type: 'object' } }] }
+}
+
+/** A gateway of one session; `seen` has each request as its method and its session. */
+async function startGateway(t: Test): Promise<{ url: URL; seen: string[] }> {
+  const seen: string[] = []
+  const server = createServer((request: IncomingMessage, response) => {
+    const session = String(request.headers['mcp-session-id'] ?? 'no session')
+    if (request.method !== 'POST') {
+      if (request.method === 'DELETE') seen.push(`DELETE ${session}`)
+      response.writeHead(request.method === 'DELETE' ? 202 : 405).end()
+      return
+    }
+    void json(request).then(body => {
+      const message = body as Message
+      seen.push(`${message.method} ${session}`)
+      const result = results[message.method]?.(message)
+      if (!result) return response.writeHead(202).end()
+      response.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': 'the-session' })
+      return response.end(JSON.stringify({ jsonrpc: '2.0', id: message.id, result }))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`), seen }
+}
+
+void t.test('all pages are read, and the session is ended before the tools are there', async t => {
+  const { url, seen } = await startGateway(t)
+  const tools = await toolsOf({ streamable: url, sse: url }, AbortSignal.timeout(5_000))
+  t.same(
+    tools.map(({ name }) => name),
+    ['first', 'second']
+  )
+  t.same(seen, [
+    'initialize no session',
+    'notifications/initialized the-session',
+    'tools/list the-session',
+    'tools/list the-session',
+    'DELETE the-session'
+  ])
+})
