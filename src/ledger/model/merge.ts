@@ -1,4 +1,4 @@
-// Owns how facts about one session become its row: a pure merge whose result does not depend on their order.
+// Owns how events about one session become its row: a pure merge whose result does not depend on their order.
 import { type ClientInfo, mergeClientInfo } from '../../mcp/client-info.js'
 import type { SessionIds } from '../../mcp/stored-ids.js'
 import { Transport } from '../../mcp/transports.js'
@@ -80,26 +80,26 @@ export function belongsTo(visit: SessionRecord, { from, at }: VisitEvent, rules:
  */
 export function mergeVisits(
   visits: readonly SessionRecord[],
-  fact: VisitEvent,
+  event: VisitEvent,
   origin: InstanceIdentity
 ): SessionRecord {
-  const [first = newRecord(fact, Transport.sessionless, fact.from), ...others] = visits.toSorted(
+  const [first = newRecord(event, Transport.sessionless, event.from), ...others] = visits.toSorted(
     (a, b) => a.connectAt - b.connectAt
   )
   const last = [first, ...others].reduce((a, b) => (b.lastSeenAt > a.lastSeenAt ? b : a))
   const merged: SessionRecord = {
     ...first,
-    ...[fact.who, ...visits].reduce<ClientInfo>(mergeClientInfo, first),
+    ...[event.who, ...visits].reduce<ClientInfo>(mergeClientInfo, first),
     disconnectAt: last.disconnectAt,
     reason: last.reason,
-    clientAddress: fact.clientAddress,
-    userAgent: fact.userAgent,
-    connectAt: Math.min(first.connectAt, fact.from),
-    lastSeenAt: Math.max(last.lastSeenAt, fact.at),
-    seenBy: fact.at >= last.lastSeenAt ? origin.id : last.seenBy,
-    requestCount: visits.reduce((sum, { requestCount }) => sum + requestCount, fact.requests)
+    clientAddress: event.clientAddress,
+    userAgent: event.userAgent,
+    connectAt: Math.min(first.connectAt, event.from),
+    lastSeenAt: Math.max(last.lastSeenAt, event.at),
+    seenBy: event.at >= last.lastSeenAt ? origin.id : last.seenBy,
+    requestCount: visits.reduce((sum, { requestCount }) => sum + requestCount, event.requests)
   }
-  if (last.reason === 'idle' && fact.at > last.lastSeenAt) merged.reason = null
+  if (last.reason === 'idle' && event.at > last.lastSeenAt) merged.reason = null
   if (merged.reason === null) merged.disconnectAt = merged.connectAt
   return merged
 }

@@ -7,7 +7,7 @@ import { loadRows } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 
-/** Rows deleted in one transaction: more than for sessions, as these are small and nobody else writes them. */
+/** Rows deleted in one transaction: more than of sessions, because these are small and no writer waits for them. */
 const BATCH_ROWS = 5_000
 
 /** A session that opened (`reason` is null) or closed. */
@@ -71,16 +71,13 @@ export async function feed(
     const opened = rows.filter(row => row.reason === null).map(row => row.session_id as StoredId)
     const sessions = await loadRows(sql, [...new Set(opened)])
     const changes = rows.flatMap((row): FeedChange[] => {
-      const { endpointId, sessionId } = {
-        endpointId: String(row.endpoint_id),
-        sessionId: String(row.session_id)
-      }
+      const ids = { endpointId: row.endpoint_id as StoredId, sessionId: row.session_id as StoredId }
       if (row.reason === null) {
-        const session = sessions.get(sessionKey({ endpointId, sessionId }))
+        const session = sessions.get(sessionKey(ids))
         return session ? [{ kind: 'opened', session }] : []
       }
       const { connect_at: connectAt, disconnect_at: disconnectAt, reason } = row
-      return [{ kind: 'closed', endpointId, sessionId, connectAt, disconnectAt, reason } as FeedChange]
+      return [{ kind: 'closed', ...ids, connectAt, disconnectAt, reason } as FeedChange]
     })
     return { position: Number(rows.at(-1)?.seq ?? after), changes }
   })

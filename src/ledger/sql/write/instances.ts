@@ -1,5 +1,5 @@
 // Owns the rows of the instances that share a store: identity, committed outbox offset, heartbeat, and whether it is lost.
-// An instance's lease is its heartbeat: pipeline/store-maintenance.ts watches those of the others.
+// Heartbeats keep the lease of an instance: pipeline/store-maintenance.ts watches those of the others.
 import { TurnstileError } from '../../../util/errors.js'
 import type { EpochMs } from '../../../util/time.js'
 import type { Heartbeat, InstanceIdentity, InstanceRow } from '../../store-port.js'

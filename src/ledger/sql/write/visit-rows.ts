@@ -2,6 +2,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { VisitEvent } from '../../../sessions/events.js'
+import type { EpochMs } from '../../../util/time.js'
 import { belongsTo, idleAfterMs, mergeVisits } from '../../model/merge.js'
 import type { InstanceIdentity, LedgerRules } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
@@ -26,13 +27,13 @@ export class Visits {
   }
 
   /** Reads the visits; their endpoints must be locked. */
-  static async load(sql: Sql, facts: readonly VisitEvent[], rules: LedgerRules): Promise<Visits> {
-    if (facts.length === 0) return new Visits(sql, new Map(), rules)
+  static async load(sql: Sql, events: readonly VisitEvent[], rules: LedgerRules): Promise<Visits> {
+    if (events.length === 0) return new Visits(sql, new Map(), rules)
     const key = await visitorKey(sql)
     const hashOf = (visitor: string): string => createHmac('sha256', key).update(visitor).digest('base64url')
-    const hashes = new Map(facts.map(({ visitor }) => [visitor, hashOf(visitor)]))
+    const hashes = new Map(events.map(({ visitor }) => [visitor, hashOf(visitor)]))
     const visits = new Visits(sql, hashes, rules)
-    const earliest = Math.min(...facts.map(({ from }) => from))
+    const earliest = Math.min(...events.map(({ from }) => from))
     await visits.#find(Math.max(0, earliest - idleAfterMs(rules)))
     return visits
   }
@@ -43,12 +44,12 @@ export class Visits {
   }
 
   /** Merges an event into `change`: it continues a visit, begins one, or makes one visit of several. */
-  apply(fact: VisitEvent, origin: InstanceIdentity, change: SessionChange): void {
-    const own = this.#byVisitor.get(this.#hashes.get(fact.visitor)!)!
+  apply(event: VisitEvent, origin: InstanceIdentity, change: SessionChange): void {
+    const own = this.#byVisitor.get(this.#hashes.get(event.visitor)!)!
     const met = [...own.keys()]
       .flatMap(key => change.get(key) ?? [])
-      .filter(visit => belongsTo(visit, fact, this.#rules))
-    const merged = mergeVisits(met, fact, origin)
+      .filter(visit => belongsTo(visit, event, this.#rules))
+    const merged = mergeVisits(met, event, origin)
     for (const visit of met) {
       if (visit.sessionId === merged.sessionId) continue
       change.remove(visit)
@@ -59,7 +60,7 @@ export class Visits {
     own.set(sessionKey(merged), merged)
   }
 
-  /** Writes whose visits the records of `change` are. */
+  /** Notes which clients' visits the records of `change` are. */
   async save(change: SessionChange): Promise<void> {
     await forgetVisits(this.#sql, this.#removed)
     const rows = [...this.#byVisitor].flatMap(([hash, sessions]) =>
@@ -75,7 +76,7 @@ export class Visits {
     await insertMany(this.#sql, 'turnstile_visits', columns, rows, onConflict)
   }
 
-  async #find(lastSeenAfter: number): Promise<void> {
+  async #find(lastSeenAfter: EpochMs): Promise<void> {
     for (const hashes of runs([...this.#byVisitor.keys()])) {
       const found = await this.#sql.all(
         `SELECT visitor, session_id, endpoint_id FROM turnstile_visits WHERE visitor IN (${marks(hashes.length)}) AND last_seen_at > ?`,
@@ -89,7 +90,7 @@ export class Visits {
   }
 }
 
-/** Deletes whose visits these were. */
+/** Forgets which clients' visits these sessions were. */
 export async function forgetVisits(sql: Sql, sessionIds: readonly StoredId[]): Promise<void> {
   for (const ids of runs(sessionIds))
     await sql.run(`DELETE FROM turnstile_visits WHERE session_id IN (${marks(ids.length)})`, ids)
