@@ -128,7 +128,7 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
       ...config.listen,
       liveSessions: endpointId => liveCounts?.of(storedId(endpointId) ?? '') ?? 0,
       routes,
-      callers,
+      credentials: callers,
       observe,
       operations,
       traffic: new Traffic(),

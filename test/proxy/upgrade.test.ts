@@ -316,7 +316,7 @@ for (const [name, bytes] of Object.entries({
     await client.send(handshake())
     await client.closed()
     t.equal(client.reader.head?.startLine, 'HTTP/1.1 502 Bad Gateway')
-    t.match(client.reader.text(), 'no valid answer')
+    t.match(client.reader.text(), 'no valid response')
   })
 }
 

@@ -23,7 +23,7 @@ export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOpti
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
   const proxy = await startProxy({
     routes: new Routes({ stream: '/stream/{endpoint_id}', sse: '/{endpoint_id}/sse', message: '/message' }),
-    callers: new ClientCredentials(),
+    credentials: new ClientCredentials(),
     upstream,
     host: '127.0.0.1',
     port: 0,

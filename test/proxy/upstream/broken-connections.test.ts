@@ -8,7 +8,7 @@ import { answer, ask, proxyTo, request, upstreamFor } from '../../support/proxy-
 import { connectTo, serveAnswers, type Wire } from '../../support/raw-http.js'
 
 const options = {
-  nagle: new DelayedAckDetector(() => undefined),
+  delayedAcks: new DelayedAckDetector(() => undefined),
   connectTimeoutMs: 5_000,
   upstreamTimeoutMs: 0
 }

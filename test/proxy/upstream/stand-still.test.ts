@@ -9,7 +9,7 @@ import { serveAnswers } from '../../support/raw-http.js'
 /** Longer than idle connections are kept. */
 const LONG_MS = 4_200
 const options = {
-  nagle: new DelayedAckDetector(() => undefined),
+  delayedAcks: new DelayedAckDetector(() => undefined),
   connectTimeoutMs: 50,
   upstreamTimeoutMs: 0
 }
