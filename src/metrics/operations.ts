@@ -1,5 +1,5 @@
 // Owns the figures of MCP operations: how many were accepted, and how long they took, by method and tool. A request is counted
-// if its headers, or the start of its body, tell what it asks for.
+// if its headers, or the start of its body, say what it asks for.
 import { isSuccessful } from '../util/http-status.js'
 import { Histogram, OPERATION_BOUNDS } from './histogram.js'
 import { BoundedLabels, OTHER, protocolVersions } from './labels.js'
@@ -32,7 +32,7 @@ const METHODS = [
   'tools/call',
   'tools/list'
 ]
-/** Tools that get a label of their own; later ones share one. Chosen: a bound for what strangers can add to the metrics. */
+/** Tools that get a label of their own; later ones share one. Chosen: clients choose the names, so there must be a bound. */
 const MAX_TOOLS = 100
 /** Combinations of labels that get a histogram of their own. Chosen, for the same reason. */
 const MAX_SERIES = 300
@@ -109,19 +109,19 @@ export class Operations {
     return [
       counter(
         'turnstile_operations_accepted_total',
-        'MCP requests and notifications that the gateway accepted, by method.',
+        'MCP requests and notifications that the upstream accepted, by method.',
         this.#accepted.map((count, i) => sample(count, { mcp_method_name: this.#methods.at(i) }))
       ),
       counter(
         'turnstile_tool_calls_accepted_total',
-        'Tool calls that the gateway accepted, by tool.',
+        'Tool calls that the upstream accepted, by tool.',
         this.#toolCalls
           .slice(0, this.#tools.names.length + 1)
           .map((count, i) => sample(count, { gen_ai_tool_name: this.#tools.at(i) }))
       ),
       {
         name: 'mcp_server_operation_duration_seconds',
-        help: 'Duration of an MCP request or notification, from its head until the last byte of the answer.',
+        help: 'Duration of an MCP request or notification, from its head until the last byte of the response.',
         bounds: OPERATION_BOUNDS,
         series: [
           ...Array.from(this.#durations.values(), ({ labels, histogram }) => histogram.series(labels)),

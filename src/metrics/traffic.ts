@@ -115,27 +115,27 @@ export class Traffic {
     return [
       counter(
         'turnstile_requests_total',
-        'Forwarded requests by HTTP method and status of the answer; 502 and 504 include those of the proxy itself.',
+        'Forwarded requests by HTTP method and status of the response; 502 and 504 include those that the proxy itself sent.',
         this.#responseCounts()
       ),
       counter(
         'turnstile_requests_abandoned_total',
-        'Forwarded requests whose client left before the answer began.',
+        'Forwarded requests whose client left before the response began.',
         this.#abandoned
       ),
       counter(
         'turnstile_refusals_total',
-        'Requests that the proxy answered itself or cut, by reason.',
+        'Requests that the proxy refused or cut, by reason.',
         byReason(this.#refusals)
       ),
       counter(
         'turnstile_upstream_errors_total',
-        'Requests that the gateway did not answer, or not to the end, by reason.',
+        'Requests to which the upstream gave no response, or no complete one, by reason.',
         byReason(this.#failures)
       ),
       {
         name: 'turnstile_upstream_headers_seconds',
-        help: 'Time from sending a request to the gateway until the head of its answer, by HTTP method and class of status.',
+        help: 'Time from sending a request upstream until the head of its response, by HTTP method and class of status.',
         bounds: HEADERS_BOUNDS,
         series: this.#headers.flatMap((histogram, i) => histogram?.series(headersLabels(i)) ?? [])
       },
@@ -162,18 +162,18 @@ export class Traffic {
           requests: now.maxRequests
         }).flatMap(([of, limit]) => (limit > 0 ? [sample(limit, { of })] : []))
       ),
-      gauge('turnstile_upstream_connections', 'Open connections to the gateway, by state.', [
+      gauge('turnstile_upstream_connections', 'Open connections to the upstream, by state.', [
         sample(now.upstreamIdle, { state: 'idle' }),
         sample(now.upstreamOpen - now.upstreamIdle, { state: 'active' })
       ]),
       counter(
         'turnstile_upstream_connections_opened_total',
-        'Connections to the gateway that were opened for requests.',
+        'Connections to the upstream that were opened for requests.',
         now.upstreamOpened
       ),
       gauge(
         'turnstile_upstream_stalls',
-        '1: the gateway holds the second part of its answers back (Nagle), and its connections are let rest.',
+        '1: the upstream holds the second part of its responses back (Nagle), so the proxy lets its connections rest.',
         Number(now.upstreamStalls),
         'max'
       )

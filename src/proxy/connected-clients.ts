@@ -36,8 +36,8 @@ export class ConnectedClients {
   /** Those of them that speak WebSocket. */
   readonly #upgraded = new Set<Socket>()
   /**
-   * By client, the exchange that began last. A set of those in flight would make the heap grow: V8 makes its table anew after
-   * so many changes, and what an old table held lives until the next full collection.
+   * By client, the exchange that began last. A set of those in flight would make the heap grow: V8 replaces its table after so
+   * many changes, and what an old table held lives until the next full collection.
    */
   readonly #latest = new Map<Socket, ClientExchange>()
   /** Exchanges that wait for a response although their client left. */

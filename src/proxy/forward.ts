@@ -196,7 +196,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (!this.#res.headersSent)
       return sendFailure(this.#res, failureOf(error, this.#req, this.#options.failures))
     this.#options.traffic.failed(this.#req.method ?? '', 'broken_off')
-    // Without chunks or a length only a reset tells an incomplete response from a complete one.
+    // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
     if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
     else this.#res.destroy()
   }
@@ -205,7 +205,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (this.#over) return
     const { clients, traffic } = this.#options
     const isUnanswered = this.#req.complete && !this.#res.headersSent
-    // Some clients leave right after their DELETE; its response tells whether the session ended.
+    // Some clients leave right after their DELETE; its response says whether the session ended.
     if (this.#req.method === 'DELETE' && this.#tap && isUnanswered && !clients.closing)
       return clients.leaveUnattended(this)
     if (!this.#res.headersSent) traffic.abandoned()

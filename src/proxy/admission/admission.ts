@@ -21,7 +21,7 @@ import type { DrainedEndpoints } from './drained-endpoints.js'
 export interface Limits {
   /** Connections of clients, whatever they are used for. */
   maxConnections: number
-  /** Requests for a stream, as `asksForStream` tells them, and WebSockets. */
+  /** Requests for a stream, as `asksForStream` recognises them, and WebSockets. */
   maxStreams: number
   /** All other requests, until their responses are out. */
   maxRequests: number
@@ -56,7 +56,7 @@ export class Admission {
   readonly #options: AdmissionOptions
   /** Connections above the limit. */
   readonly #surplus = new WeakSet<Socket>()
-  /** By endpoint, the responses under way that will open a session there, as far as the request tells. */
+  /** By endpoint, the responses under way that will open a session there, as far as the request shows. */
   readonly #opening = new Map<WireId, Set<ServerResponse>>()
   readonly #underWay: UnderWay = { streams: 0, requests: 0 }
 

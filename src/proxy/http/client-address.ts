@@ -1,8 +1,8 @@
 // Owns whose address a request comes from: the peer's, or the one that trusted proxies in between report.
 //
-// `@fastify/proxy-addr` answers the same question in another way: an entry with a port, or one that is no address at all,
+// `@fastify/proxy-addr` does the same in another way: an entry with a port, or one that is no address at all,
 // becomes the client's address as it stands; the number of hops has no bound; and `ipaddr.js`, on which it is built, also takes
-// `0x7f.1` and writes IPv6 addresses anew. With `isIP` and `BlockList` of `node:net` there is little left to write here.
+// `0x7f.1` and rewrites IPv6 addresses. With `isIP` and `BlockList` of `node:net` there is little left to write here.
 import { type BlockList, isIP, type Socket } from 'node:net'
 
 /** Chosen: more hops than any real chain of proxies has. It bounds the work for a header field full of addresses. */

@@ -80,7 +80,7 @@ export function failureOf(
 
 /** Sends the response of a failed request, whose head has not been written yet. */
 export function sendFailure(res: ServerResponse, { status, headers, body }: FailureResponse): void {
-  // Where one request ended cannot be told if it was not understood, nor where the next one begins.
+  // Nobody knows where a request ends that was not understood, nor where the next one begins.
   if (status === 400 || status === 501) endConnectionAfter(res)
   res.writeHead(status, STATUS_CODES[status], headers)
   res.end(body)

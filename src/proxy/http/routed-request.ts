@@ -46,7 +46,7 @@ export class RoutedRequest {
     return upstreamPathOf(this.target.path, this.#routing.basePath)
   }
 
-  /** Who sent the request, as far as its connection and headers tell. */
+  /** Who sent the request, as far as its connection and headers say. */
   get client(): Client {
     const { headers } = this.req
     return (this.#client ??= {

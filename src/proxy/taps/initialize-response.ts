@@ -1,4 +1,4 @@
-// Owns what the response to `initialize` tells: the revision that was negotiated, read from a bounded copy of its body.
+// Owns the revision of MCP that a response to `initialize` negotiates, read from a bounded copy of its body.
 import { FirstEvent, initializeResult, maxResultBytes, negotiatedRevision } from './first-event.js'
 
 /** The body of a response to `initialize`, an event stream or one JSON text. */
@@ -23,7 +23,7 @@ export class InitializeResponse {
     return false
   }
 
-  /** The negotiated revision of MCP; null where the response does not tell. */
+  /** The negotiated revision of MCP; null where the response does not name it. */
   get revision(): string | null {
     if (this.#event) return this.#event.value ?? null
     return this.#jsonBytes > maxResultBytes ? null : negotiatedRevision(Buffer.concat(this.#json).toString())

@@ -5,7 +5,7 @@ const CARRIAGE_RETURN = 0x0d
 /** `d`: no other field of an event begins so. */
 const DATA = 0x64
 
-/** Tells the chunks of an event stream that carry data from those that only keep the stream alive. */
+/** Distinguishes the chunks of an event stream that carry data from those that only keep the stream alive. */
 export class MessageLines {
   /** The first byte of the line in which the last chunk ended; a line end if the chunk ended with one. */
   #first = LINE_FEED

@@ -34,7 +34,7 @@ export class RequestBody {
     this.#bytes += chunk.length
   }
 
-  /** What the start of the body asks for; empty where it does not tell. */
+  /** What the start of the body asks for; empty where it does not say. */
   call(): RpcCall {
     const [, rpcMethod, rpcName] = START.exec(this.#chunks[0]?.toString('utf8', 0, START_BYTES) ?? '') ?? []
     return { rpcMethod, rpcName }
@@ -49,7 +49,7 @@ export class RequestBody {
   }
 }
 
-/** What a request asks for. From MCP 2026-07-28 on its headers tell that, before its body did. */
+/** What a request asks for. From MCP 2026-07-28 on its headers say it, before that only its body. */
 export function callOf(req: IncomingMessage, body: RequestBody | undefined): RpcCall {
   const rpcMethod = text(req.headers['mcp-method'])
   if (rpcMethod !== undefined) return { rpcMethod, rpcName: text(req.headers['mcp-name']) }

@@ -39,7 +39,7 @@ export class StreamableTap implements Tap {
   /** It is the listen stream of a session-less client. */
   #isListening = false
   operation: Operation | undefined
-  /** Set while only the body can tell whether a 401 means that the session is gone; `matched`: bytes that say so. */
+  /** Set while only the body can show whether a 401 means that the session is gone; `matched`: bytes that say so. */
   #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
   /** Set from the head of a response that opened a session until the negotiated revision is read. */
   #opening: { sessionId: WireId; clientInfo: ClientInfo; response: InitializeResponse } | undefined
@@ -193,7 +193,7 @@ export class StreamableTap implements Tap {
   }
 }
 
-/** Whether the body of a 401 may tell that the session is gone. */
+/** Whether a 401 with these headers may have the body that says that the session is gone. */
 const mayBeNotFound = (headers: ResponseHeaders): boolean =>
   headers['www-authenticate'] === undefined &&
   Number(headers['content-length'] ?? sessionNotFound.length) === sessionNotFound.length

@@ -11,11 +11,11 @@ export interface StreamSession {
   sessionId: WireId
 }
 
-/** Each method is called before the client can see what it is told, so that what is observed comes first. */
+/** Each method is called before the client can see what it is about: so an observation precedes what follows from it. */
 export interface Tap {
   /** The session whose messages the response carries; undefined while that is not known, and for other responses. */
   readonly streamOf: StreamSession | undefined
-  /** What the request asks for, once its response began; undefined if the request does not tell. */
+  /** What the request asks for, once its response began; undefined if the request does not say. */
   readonly operation: Operation | undefined
   /** A part of the request's body came. */
   requestBody(chunk: Buffer): void

@@ -11,9 +11,9 @@ import { ResponseTiming, type DelayedAckDetector } from './delayed-acks.js'
 import { type ResponseHandler, ResponseParser } from './response-parser.js'
 import { connect } from './upstream-socket.js'
 
-/** What an exchange is told of its response and its connection. After `onEnd` or `onError` it is told nothing more. */
+/** Called with what comes of a response, and with the state of its connection; no more after `onEnd` or `onError`. */
 export interface ExchangeHandler extends ResponseHandler {
-  /** All that came with one read was told; not called after the read that completes the response. */
+  /** All bytes of one read are handled; not called for the read that completes the response. */
   onReadEnd(): void
   /** The request's body can go on after `write` returned false. */
   onDrain(): void
@@ -102,7 +102,7 @@ export class Connection {
     socket.on('drain', () => this.#handler?.onDrain())
   }
 
-  /** Whether it can take another request: the last one is sent, its response is complete, and nobody closes the connection. */
+  /** Whether it can take another request: the last one is sent, its response is complete, and neither side closes it. */
   get reusable(): boolean {
     return this.#sent && !this.#socket.destroyed && this.#parser.state === 'idle' && this.#parser.reusable
   }
@@ -151,7 +151,7 @@ export class Connection {
     this.#socket.resume()
   }
 
-  /** Closes the connection; its exchange, if any, is told nothing more. */
+  /** Closes the connection. The handler of its exchange, if any, is not called any more. */
   destroy(): void {
     this.#handler = undefined
     this.#onClose(this)

@@ -12,7 +12,7 @@ export interface ResponseHead {
   headers: ResponseHeaders
 }
 
-/** What is told of a response, in the order in which it comes. */
+/** Called with the elements of a response, in the order in which they come. */
 export interface ResponseHandler {
   /** An informational response (1xx); the final one is still to come. */
   onInformation(head: ResponseHead): void
