@@ -184,3 +184,36 @@ export interface StoreWriter {
 export interface Store extends StoreReader, StoreWriter {
   close(): Promise<void>
 }
+
+/** The names of all methods of a port. The compiler refuses a record that leaves one out or names one too many. */
+const methodsOf = <Port>(methods: Record<keyof Port, true>): readonly (keyof Port)[] =>
+  Object.keys(methods) as (keyof Port)[]
+
+/** Every method of `StoreReader`: the one list for whoever passes the calls on to another thread or process. */
+export const readerMethods = methodsOf<StoreReader>({
+  connections: true,
+  session: true,
+  counts: true,
+  totals: true,
+  snapshot: true,
+  busiest: true,
+  census: true,
+  instances: true,
+  feed: true,
+  series: true
+})
+
+/** Every method of `StoreWriter`, as `readerMethods`. */
+export const writerMethods = methodsOf<StoreWriter>({
+  migrate: true,
+  register: true,
+  apply: true,
+  heartbeat: true,
+  loseStreams: true,
+  closeIdle: true,
+  settleEarlyCloses: true,
+  deleteEnded: true,
+  deleteFeed: true,
+  deleteRollups: true,
+  metrics: true
+})
