@@ -37,7 +37,7 @@ export class StreamableTap implements Tap {
   /** Set while only the body can tell which kind of 401 this is. */
   #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
   /** Set from an answer that opened a session until what it says of that is read. */
-  #opening: { sessionId: string; who: ClientInfo; answer: InitializeResponse } | undefined
+  #opening: { sessionId: string; clientInfo: ClientInfo; answer: InitializeResponse } | undefined
 
   constructor(endpointId: string, req: IncomingMessage, target: string, accounting: Accounting) {
     this.#endpointId = endpointId
@@ -93,7 +93,7 @@ export class StreamableTap implements Tap {
       if (sessionId === undefined && issuedSessionId !== undefined)
         this.#opening = {
           sessionId: issuedSessionId,
-          who: body?.who() ?? unknownClient,
+          clientInfo: body?.clientInfo() ?? unknownClient,
           answer: new InitializeResponse(this.#stream !== undefined)
         }
       this.#noteCaller(issuedSessionId ?? sessionId, protocolVersion)
@@ -178,13 +178,13 @@ export class StreamableTap implements Tap {
 
   #identify(): void {
     if (this.#opening === undefined) return
-    const { sessionId, who, answer } = this.#opening
+    const { sessionId, clientInfo, answer } = this.#opening
     this.#opening = undefined
     this.#accounting.observe({
       kind: 'identity',
       endpointId: this.#endpointId,
       sessionId,
-      who: { ...who, protocolVersion: answer.revision }
+      clientInfo: { ...clientInfo, protocolVersion: answer.revision }
     })
   }
 
