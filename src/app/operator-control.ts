@@ -4,8 +4,8 @@ import type { Recorder } from '../ledger/pipeline/recorder.js'
 import type { Shipper } from '../ledger/pipeline/shipper.js'
 import { Transport } from '../mcp/transports.js'
 import type { Proxy } from '../proxy/proxy-server.js'
-import type { Suspect } from '../sessions/suspects.js'
 import { type UpstreamRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
+import { isSuccessful } from '../util/http-status.js'
 import type { WorkerControl } from './rpc.js'
 
 const SETTLE_TIMEOUT_MS = 2_000
@@ -49,7 +49,10 @@ export function operatorControl({ proxy, recorder, shipper, own }: ControlOption
 }
 
 /** Throws `ActionError` unless the gateway forgot the session. */
-async function deleteSession(own: UpstreamRequests, session: Suspect): Promise<void> {
+async function deleteSession(
+  own: UpstreamRequests,
+  session: Parameters<UpstreamRequests['end']>[0]
+): Promise<void> {
   const refused = (reason: string) =>
     new ActionError('GATEWAY_REFUSED', `the gateway does not end the session (${reason}): it is still open`)
   const status = await own.end(session).catch((error: unknown) => {
@@ -57,5 +60,5 @@ async function deleteSession(own: UpstreamRequests, session: Suspect): Promise<v
       ? new ActionError('NOT_POSSIBLE', error.message)
       : refused('it cannot be reached')
   })
-  if (status !== 404 && (status < 200 || status > 299)) throw refused(`it answers ${status}`)
+  if (status !== 404 && !isSuccessful(status)) throw refused(`it answers ${status}`)
 }

@@ -1,25 +1,24 @@
 // Owns one proxy and its accounting: what is observed goes into the outbox, the outbox into the store.
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
-import { LiveCounts } from '../ledger/pipeline/live-counts.js'
-import { Outbox } from '../ledger/pipeline/outbox.js'
+import { startLiveCounts } from '../ledger/pipeline/live-counts.js'
+import { openOutbox } from '../ledger/pipeline/outbox.js'
 import { Recorder } from '../ledger/pipeline/recorder.js'
-import { Shipper } from '../ledger/pipeline/shipper.js'
-import { StoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
+import { startShipper } from '../ledger/pipeline/shipper.js'
+import { startStoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import { Routes } from '../mcp/routes.js'
-import { storedId } from '../mcp/stored-ids.js'
 import { Operations } from '../metrics/operations.js'
 import { Traffic } from '../metrics/traffic.js'
 import { startProxy } from '../proxy/proxy-server.js'
 import { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
-import { IdleEnder } from '../upkeep/idle-ender.js'
-import { Suspicion } from '../upkeep/suspicion.js'
+import { startIdleEnder } from '../upkeep/idle-ender.js'
+import { startSuspectChecker, type SuspectChecker } from '../upkeep/suspect-checker.js'
 import { UpstreamRequests } from '../upkeep/upstream-requests.js'
-import { UpstreamWatch } from '../upkeep/upstream-watch.js'
+import { startUpstreamWatch, type UpstreamWatch } from '../upkeep/upstream-watch.js'
 import { type Closable, startInOrder } from '../util/startup.js'
-import { MAX_DURATION_MS } from '../util/time.js'
+import { epochNow, MAX_DURATION_MS } from '../util/time.js'
 import { ledgerHealth } from './ledger-health.js'
 import { storeAt } from './open-store.js'
 import { operatorControl } from './operator-control.js'
@@ -43,12 +42,12 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
     onClose(() => store.close())
     // A server may be away for a while; a file that cannot be used now cannot be used at all.
     if (config.store.kind === 'sqlite') await store.migrate()
-    const outbox = new Outbox(config.dataDir, Date.now())
+    const outbox = openOutbox({ directory: config.dataDir, now: epochNow() })
     onClose(() => outbox.close())
-    const liveCounts = config.maxSessionsPerEndpoint > 0 ? new LiveCounts() : undefined
-    const shipper = new Shipper(outbox, store, logger, liveCounts)
-    shipper.start()
-    onClose(() => shipper.stop())
+    const shipper = startShipper({ outbox, store, log: logger })
+    onClose(() => shipper.close())
+    const liveCounts = config.maxSessionsPerEndpoint > 0 ? startLiveCounts({ store, outbox }) : undefined
+    onClose(() => liveCounts?.close())
 
     const tracker = new SessionTracker({
       idleTimeoutMs: config.sessionIdleTimeoutMs,
@@ -56,10 +55,7 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
     })
     const operations = new Operations()
     const recorder = new Recorder(outbox, shipper, logger)
-    const tick = (atLeast?: number): void => {
-      recorder.tick(tracker.flush(Date.now(), atLeast), Date.now())
-      if (liveCounts) shipper.notify()
-    }
+    const tick = (atLeast?: number): void => recorder.tick(tracker.flush(Date.now(), atLeast), Date.now())
     const shipped = async (): Promise<void> => {
       tick()
       await shipper.drain(SHIP_TIMEOUT_MS)
@@ -81,35 +77,40 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
       const aging = setInterval(() => callers.age(), callersAgeMs(config.sessionIdleTimeoutMs))
       onClose(() => clearInterval(aging))
     }
-    const own = new UpstreamRequests({ ...config, routes, callers })
+    const own = new UpstreamRequests({ ...config, routes, credentials: callers })
     onClose(() => own.close())
-    const observe: Observe = observation => recorder.record(tracker.observe(observation))
+    const observe: Observe = observation => {
+      recorder.record(tracker.observe(observation))
+      liveCounts?.recorded()
+    }
 
-    const ender = config.endIdleSessions ? new IdleEnder(session => own.end(session), logger) : undefined
-    const keeper = new StoreMaintenance(
+    const ender = config.endIdleSessions
+      ? startIdleEnder({ end: session => own.end(session), log: logger })
+      : undefined
+    onClose(() => ender?.close())
+    const keeper = startStoreMaintenance({
       store,
-      outbox.instance,
-      {
-        ...config,
-        idleTimeoutMs: config.sessionIdleTimeoutMs,
-        onLost: () => recorder.record(tracker.held(Date.now())),
-        onIdle: sessions => ender?.add(sessions)
-      },
-      logger
-    )
-    keeper.start()
-    onClose(() => keeper.stop())
+      instance: outbox.instance,
+      leaseMs: config.leaseMs,
+      idleTimeoutMs: config.sessionIdleTimeoutMs,
+      retentionMs: config.retentionMs,
+      rollupRetentionMs: config.rollupRetentionMs,
+      onLost: () => recorder.record(tracker.held(Date.now())),
+      onIdle: sessions => ender?.add(sessions),
+      log: logger
+    })
+    onClose(() => keeper.close())
 
     let watching: UpstreamWatch | undefined
     if (config.confirmSuspects) {
-      const watch: UpstreamWatch = (watching = new UpstreamWatch({
-        ...config,
-        onReturn: () => void suspicion.upstreamReturned(Date.now()),
-        onLoss: lostAt => suspicion.upstreamLost(lostAt)
+      const watch: UpstreamWatch = (watching = startUpstreamWatch({
+        upstream: config.upstream,
+        connectTimeoutMs: config.connectTimeoutMs,
+        onReturn: () => void checker.upstreamReturned(Date.now()),
+        onLoss: lostAt => checker.upstreamMayHaveRestarted(lostAt)
       }))
-      const suspicion: Suspicion = new Suspicion({
+      const checker: SuspectChecker = startSuspectChecker({
         suspects: tracker.suspects,
-        suspect: session => tracker.suspect(session),
         ping: session => own.ping(session),
         observe,
         isAway: () => watch.away,
@@ -117,16 +118,14 @@ export async function startInstance(config: Config, logger: FastifyBaseLogger): 
         instanceId: outbox.instance.id,
         shipped
       })
-      onClose(() => {
-        watch.stop()
-        suspicion.stop()
-      })
+      onClose(() => checker.close())
+      onClose(() => watch.close())
     }
 
     const proxy = await startProxy({
       ...config,
       ...config.listen,
-      liveSessions: endpointId => liveCounts?.of(storedId(endpointId) ?? '') ?? 0,
+      liveSessions: endpointId => liveCounts?.of(endpointId) ?? 0,
       routes,
       credentials: callers,
       observe,

@@ -1,8 +1,8 @@
 // Owns how the admin port's thread, the primary and the workers ask each other something: calls with an answer.
 import type { Control } from '../admin/operator-port.js'
 import { ActionError } from '../admin/schemas/admin-errors.js'
+import type { SessionIds } from '../mcp/stored-ids.js'
 import type { Snapshot } from '../metrics/exposition.js'
-import type { Suspect } from '../sessions/suspects.js'
 import { reasonOf } from '../util/errors.js'
 import type { LedgerHealth } from './ledger-health.js'
 
@@ -16,9 +16,9 @@ export interface Methods extends Control {
 /** What a proxy does besides for those that are with it one to clients. */
 export interface WorkerControl extends Control {
   /** Whether it can speak to the gateway as the session's client. */
-  knows(session: Suspect): boolean
+  knows(session: SessionIds): boolean
   /** Cuts the streams of a session that ended. */
-  cut(session: Suspect): void
+  cut(session: SessionIds): void
 }
 
 type Method = (...args: never[]) => unknown

@@ -137,6 +137,11 @@ export interface StoreReader {
    */
   counts(query: { endpointId?: string; transport?: Transport }): Promise<EndpointCount[]>
   totals(query: { endpointId?: string }): Promise<Totals>
+  /**
+   * The open sessions by endpoint, session-less clients not counted, and the outbox offset of a proxy at the same moment
+   * (0 if it never registered): the counts include all entries of its outbox up to it, and none after it.
+   */
+  liveCounts(query: { instanceId: string }): Promise<{ appliedSeq: number; counts: EndpointCount[] }>
   /** What `connections` answers, and the totals of its endpoint at the same moment. */
   snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
   /** The endpoints with the most open sessions. */
@@ -184,3 +189,37 @@ export interface StoreWriter {
 export interface Store extends StoreReader, StoreWriter {
   close(): Promise<void>
 }
+
+/** The names of all methods of a port. The compiler refuses a record that leaves one out or names one too many. */
+const methodsOf = <Port>(methods: Record<keyof Port, true>): readonly (keyof Port)[] =>
+  Object.keys(methods) as (keyof Port)[]
+
+/** Every method of `StoreReader`: the one list for whoever passes the calls on to another thread or process. */
+export const readerMethods = methodsOf<StoreReader>({
+  connections: true,
+  session: true,
+  counts: true,
+  liveCounts: true,
+  totals: true,
+  snapshot: true,
+  busiest: true,
+  census: true,
+  instances: true,
+  feed: true,
+  series: true
+})
+
+/** Every method of `StoreWriter`, as `readerMethods`. */
+export const writerMethods = methodsOf<StoreWriter>({
+  migrate: true,
+  register: true,
+  apply: true,
+  heartbeat: true,
+  loseStreams: true,
+  closeIdle: true,
+  settleEarlyCloses: true,
+  deleteEnded: true,
+  deleteFeed: true,
+  deleteRollups: true,
+  metrics: true
+})

@@ -23,7 +23,7 @@ for (const [title, body, gone] of [
       rewriteHost: false,
       connectTimeoutMs: 1_000,
       routes: new Routes({ stream: '/stream/{id}', sse: '/{id}/sse', message: '/message' }),
-      callers: new ClientCredentials()
+      credentials: new ClientCredentials()
     })
     t.teardown(() => requests.close())
     const told = await requests.ping({ endpointId: 'e', sessionId: 's' })

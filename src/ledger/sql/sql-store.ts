@@ -1,7 +1,7 @@
 // Owns the store over a SQL database: ties the port's methods to their statements.
 import { SessionTally, type Turn } from '../../metrics/session-tally.js'
 import type { Store } from '../store-port.js'
-import { busiest, census } from './read/census.js'
+import { busiest, census, liveCounts } from './read/census.js'
 import { connections, counts, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
 import type { Database } from './sql-database.js'
@@ -30,6 +30,7 @@ export function sqlStore(database: Database, idleTimeoutMs = 0): Store {
     connections: query => connections(db, query),
     session: sessionId => session(db, sessionId),
     counts: query => counts(db, query),
+    liveCounts: query => liveCounts(db, query),
     totals: query => totals(db, query),
     snapshot: query => snapshot(db, query),
     busiest: query => busiest(db, query),

@@ -26,6 +26,7 @@ export function embeddedStore(path: string, idleTimeoutMs = 0): Store {
     connections: (...args) => reader.call('connections', args),
     session: (...args) => reader.call('session', args),
     counts: (...args) => reader.call('counts', args),
+    liveCounts: (...args) => reader.call('liveCounts', args),
     totals: (...args) => reader.call('totals', args),
     snapshot: (...args) => reader.call('snapshot', args),
     busiest: (...args) => reader.call('busiest', args),

@@ -42,7 +42,7 @@ export class MessageTap implements Tap {
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (rpcMethod === 'initialize' && isSuccessful(status))
-      this.#observe({ kind: 'identity', endpointId, sessionId, who: this.#body.who() })
+      this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
   chunk(): void {
@@ -108,8 +108,8 @@ export class LegacyStreamTap implements Tap {
     if (!result.done) return
     this.#result = undefined
     if (result.value === undefined) return
-    const who = { ...unknownClient, protocolVersion: result.value }
-    this.#observe({ kind: 'identity', endpointId: this.#endpointId, sessionId: this.#sessionId!, who })
+    const clientInfo = { ...unknownClient, protocolVersion: result.value }
+    this.#observe({ kind: 'identity', endpointId: this.#endpointId, sessionId: this.#sessionId!, clientInfo })
   }
 
   #emit(kind: 'legacy-opened' | 'legacy-ended'): void {

@@ -23,7 +23,7 @@ export class RequestBody {
   #chunks: Buffer[] = []
   #bytes = 0
 
-  /** `mayIdentify`: as much is kept as `who` needs; otherwise only what `call` needs. */
+  /** `mayIdentify`: as much is kept as `clientInfo` needs; otherwise only what `call` needs. */
   constructor(mayIdentify: boolean) {
     this.#maxBytes = mayIdentify ? MAX_COPY_BYTES : START_BYTES
   }
@@ -41,7 +41,7 @@ export class RequestBody {
   }
 
   /** `clientInfo` of an `initialize` request, or of the `_meta` of MCP 2026-07-28. */
-  who(): ClientInfo {
+  clientInfo(): ClientInfo {
     if (this.#bytes > this.#maxBytes) return unknownClient
     const params = memberOf(parseJson(Buffer.concat(this.#chunks).toString()), 'params')
     const meta = memberOf(memberOf(params, '_meta'), 'io.modelcontextprotocol/clientInfo')

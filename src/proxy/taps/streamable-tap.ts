@@ -99,7 +99,7 @@ export class StreamableTap implements Tap {
       if (sessionId === undefined && issuedSessionId !== undefined)
         this.#opening = {
           sessionId: issuedSessionId,
-          clientInfo: body?.who() ?? unknownClient,
+          clientInfo: body?.clientInfo() ?? unknownClient,
           response: new InitializeResponse(this.#stream !== undefined)
         }
       this.#noteCredentials(issuedSessionId ?? sessionId, protocolVersion)
@@ -188,7 +188,7 @@ export class StreamableTap implements Tap {
       kind: 'identity',
       endpointId: this.#endpointId,
       sessionId,
-      who: { ...clientInfo, protocolVersion: response.revision }
+      clientInfo: { ...clientInfo, protocolVersion: response.revision }
     })
   }
 }

@@ -520,7 +520,9 @@ for (const [title, body, reply, who] of [
       reply
     )
     t.match(observations[0], { kind: 'streamable', issuedSessionId: 's' })
-    t.strictSame(observations.slice(1), [{ kind: 'identity', endpointId: 'a', sessionId: 's', who }])
+    t.strictSame(observations.slice(1), [
+      { kind: 'identity', endpointId: 'a', sessionId: 's', clientInfo: who }
+    ])
   })
 }
 
@@ -533,7 +535,7 @@ await test('who opens a session is told as soon as it is known, though the strea
     answer('200 OK', 'Mcp-Session-Id: s', 'Content-Type: text/event-stream') + `data: ${result}\n\n`
   )
   await wire.bodyText('capabilities')
-  t.match(observations, [{ kind: 'streamable' }, { kind: 'identity', who: bothKnown }])
+  t.match(observations, [{ kind: 'streamable' }, { kind: 'identity', clientInfo: bothKnown }])
 })
 
 await test('a body that comes after its head is read too, and forwarded whole', async t => {
@@ -553,7 +555,7 @@ await test('a body that comes after its head is read too, and forwarded whole', 
   await wire.done()
   t.match(observations, [
     { kind: 'streamable', rpcMethod: 'initialize' },
-    { kind: 'identity', who: bothKnown }
+    { kind: 'identity', clientInfo: bothKnown }
   ])
 })
 
@@ -568,7 +570,7 @@ await test('who opens a legacy session', async t => {
   const who = { ...nothingKnown, protocolVersion: '2025-11-25' }
   t.match(observations, [
     { kind: 'legacy-opened' },
-    { kind: 'identity', endpointId: 'e', sessionId: 's1', who }
+    { kind: 'identity', endpointId: 'e', sessionId: 's1', clientInfo: who }
   ])
   t.equal(observations.length, 2)
 
@@ -579,7 +581,7 @@ await test('who opens a legacy session', async t => {
   )
   t.match(messages[0], { kind: 'message', rpcMethod: 'initialize' })
   t.strictSame(messages.slice(1), [
-    { kind: 'identity', endpointId: undefined, sessionId: 's1', who: clientKnown }
+    { kind: 'identity', endpointId: undefined, sessionId: 's1', clientInfo: clientKnown }
   ])
 })
 

@@ -1,7 +1,8 @@
-// Owns the figures for metrics: open sessions now, of few endpoints by name, and whether counts and rows agree.
-import type { Transport } from '../../../mcp/transports.js'
+// Owns the figures of open sessions now: for metrics, of few endpoints by name, and whether counts and rows agree; and
+// for the session limit.
+import { Transport } from '../../../mcp/transports.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
-import type { Census } from '../../store-port.js'
+import type { Census, EndpointCount } from '../../store-port.js'
 import { type Database } from '../sql-database.js'
 import { marks } from '../statements.js'
 
@@ -10,6 +11,27 @@ export async function busiest(db: Database, { limit }: { limit: number }): Promi
   const statement = 'SELECT endpoint_id FROM endpoint_connections_v2 ORDER BY connect_num DESC, id LIMIT ?'
   const rows = await db.read(sql => sql.all(statement, [String(limit)]))
   return rows.map(row => row.endpoint_id as string)
+}
+
+/** The counts read the index of open sessions alone. */
+export async function liveCounts(
+  db: Database,
+  { instanceId }: { instanceId: string }
+): Promise<{ appliedSeq: number; counts: EndpointCount[] }> {
+  const [open, [instance]] = await db.read(async sql => [
+    await sql.all(
+      'SELECT endpoint_id, COUNT(*) AS connect_num FROM endpoint_logs_v2 WHERE duration_class = ? AND transport_type <> ? GROUP BY endpoint_id',
+      [OPEN_CLASS, Transport.sessionless]
+    ),
+    await sql.all('SELECT applied_seq FROM turnstile_instances WHERE id = ?', [instanceId])
+  ])
+  return {
+    appliedSeq: Number(instance?.applied_seq ?? 0),
+    counts: open.map(row => ({
+      endpointId: row.endpoint_id as string,
+      connectNum: Number(row.connect_num)
+    }))
+  }
 }
 
 /** Reads the index of open sessions alone. */
