@@ -31,6 +31,7 @@ const SWEEP_INTERVAL_MS = 50
  */
 const UNUSED_MS = 1_000
 
+/** The clients of one proxy. Those who accept connections and run exchanges report them here. */
 export class ConnectedClients {
   readonly #sockets = new Set<Socket>()
   /** Those of them that speak WebSocket. */
@@ -51,6 +52,7 @@ export class ConnectedClients {
     return this.#sockets
   }
 
+  /** How many WebSockets are open. */
   get webSockets(): number {
     return this.#upgraded.size
   }

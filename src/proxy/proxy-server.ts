@@ -37,6 +37,7 @@ export interface Timeouts {
   stallTimeoutMs: number
 }
 
+/** Each of them goes only to the parts that use it: see `startProxy`. */
 export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   upstream: URL
   host: string
@@ -60,6 +61,7 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   traffic: Traffic
 }
 
+/** A proxy that listens. */
 export interface Proxy {
   readonly port: number
   readonly url: string

@@ -52,6 +52,7 @@ export interface UnderWay {
 /** Connections above the limit that still get a `503`; more are closed at once. Chosen: room for a burst of clients. */
 const SPARE_CONNECTIONS = 128
 
+/** Lets requests and upgrades in, or refuses them, and counts what is under way. */
 export class Admission {
   readonly #options: AdmissionOptions
   /** Connections above the limit. */
@@ -64,6 +65,7 @@ export class Admission {
     this.#options = options
   }
 
+  /** What was let in and is not over. */
   get underWay(): Readonly<UnderWay> {
     return this.#underWay
   }

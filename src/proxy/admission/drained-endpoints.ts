@@ -2,6 +2,7 @@
 import { type StoredId, storedId, type WireId } from '../../mcp/stored-ids.js'
 import { RefusedRequest } from '../http/proxy-errors.js'
 
+/** The endpoints that operators have drained. */
 export class DrainedEndpoints {
   /** Operators add and remove endpoints here. */
   readonly endpoints = new Set<StoredId>()

@@ -13,6 +13,7 @@ interface Mark {
   since: MonotonicMs
 }
 
+/** Whom to look at, and how to end them. */
 export interface StallOptions {
   clients: Iterable<Socket>
   /** 0: none is cut. */

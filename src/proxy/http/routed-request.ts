@@ -16,6 +16,7 @@ export interface Routing {
   trustedProxy: BlockList | undefined
 }
 
+/** What a request asks for, and what that is accounted as. */
 export interface RoutedTarget extends Target {
   /** Undefined where nothing is accounted. */
   route: Route | undefined

@@ -21,6 +21,7 @@ export interface ExchangeHandler extends ResponseHandler {
   onError(error: unknown): void
 }
 
+/** The same for all connections of a pool. */
 export interface ConnectionOptions {
   delayedAcks: DelayedAckDetector
   upstream: URL
@@ -147,6 +148,7 @@ export class Connection {
     this.#socket.pause()
   }
 
+  /** Reads on. */
   resume(): void {
     this.#socket.resume()
   }
