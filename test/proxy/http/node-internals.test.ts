@@ -12,17 +12,20 @@ import {
   takeOverFraming,
   upgradeOnlyIf
 } from '../../../src/proxy/http/node-internals.js'
-import { request } from '../../support/proxy-under-test.js'
-import { connectTo, type Wire } from '../../support/raw-http.js'
+import { requestHead } from '../../support/proxy-under-test.js'
+import { connectTo, type RawConnection } from '../../support/raw-http.js'
 
 /** A client that sent a GET to a server with this handler. */
-async function clientOf(t: Test, handle: (req: IncomingMessage, res: ServerResponse) => void): Promise<Wire> {
+async function clientOf(
+  t: Test,
+  handle: (req: IncomingMessage, res: ServerResponse) => void
+): Promise<RawConnection> {
   const server = createServer({ keepAliveTimeout: 60_000 }, handle).listen(0, '127.0.0.1')
   t.teardown(() => server.close().closeAllConnections())
   await once(server, 'listening')
   const client = await connectTo((server.address() as AddressInfo).port)
   t.teardown(() => client.socket.destroy())
-  await client.send(request('GET / HTTP/1.1'))
+  await client.send(requestHead('GET / HTTP/1.1'))
   return client
 }
 
@@ -105,7 +108,7 @@ await test('neverCloseIdleConnections: a server that closes still answers on an 
   const client = await connectTo((server.address() as AddressInfo).port)
   for (const closing of [false, true]) {
     if (closing) server.close()
-    await client.send(request('GET / HTTP/1.1'))
+    await client.send(requestHead('GET / HTTP/1.1'))
     await client.done()
     t.equal(client.reader.text(), 'ok')
     client.next()
@@ -127,7 +130,7 @@ await test('upgradeOnlyIf is asked from Node 24.9 on', async t => {
   await once(server, 'listening')
   const client = await connectTo((server.address() as AddressInfo).port)
   t.teardown(() => client.socket.destroy())
-  await client.send(request('GET / HTTP/1.1', 'Connection: Upgrade', 'Upgrade: other'))
+  await client.send(requestHead('GET / HTTP/1.1', 'Connection: Upgrade', 'Upgrade: other'))
   await client.done()
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const isKnown = major > 24 || (major === 24 && minor >= 9)

@@ -1,20 +1,20 @@
 // Owns what the proxy reports of each exchange, and that it does so before the client can know.
 import { test, type Test } from 'tap'
 import type { Observation } from '../../../src/sessions/observations.js'
-import { answer, proxyTo, request, upstreamFor } from '../../support/proxy-under-test.js'
-import { connectTo, serveAnswers, type Wire } from '../../support/raw-http.js'
+import { responseHead, startProxyTo, requestHead, startUpstream } from '../../support/proxy-under-test.js'
+import { connectTo, serveResponses, type RawConnection } from '../../support/raw-http.js'
 
 const client = { address: '127.0.0.1', userAgent: 'test/1' }
 
 function sent(line: string, ...fields: string[]): string {
-  return request(`${line} HTTP/1.1`, 'User-Agent: test/1', ...fields)
+  return requestHead(`${line} HTTP/1.1`, 'User-Agent: test/1', ...fields)
 }
 
-/** Sends one request, gets one answer, and resolves to what was observed. */
+/** Sends one request, gets one response, and resolves to what was observed. */
 async function observed(t: Test, bytes: string, reply: string): Promise<Observation[]> {
-  const server = await serveAnswers(() => reply)
+  const server = await serveResponses(() => reply)
   t.teardown(() => server.close())
-  const { port, observations } = await proxyTo(t, server.url)
+  const { port, observations } = await startProxyTo(t, server.url)
   const wire = await connectTo(port, bytes.slice(0, bytes.indexOf(' ')))
   await wire.send(bytes)
   await wire.done()
@@ -22,7 +22,7 @@ async function observed(t: Test, bytes: string, reply: string): Promise<Observat
   return observations
 }
 
-await test('an answer of the Streamable HTTP transport', async t => {
+await test('a response of the Streamable HTTP transport', async t => {
   const at = Date.now()
   const [observation, ...others] = await observed(
     t,
@@ -32,7 +32,7 @@ await test('an answer of the Streamable HTTP transport', async t => {
       'MCP-Protocol-Version: 2025-11-25',
       'Content-Length: 2'
     ) + '{}',
-    answer('202 Accepted', 'Mcp-Session-Id: s2', 'Content-Length: 0')
+    responseHead('202 Accepted', 'Mcp-Session-Id: s2', 'Content-Length: 0')
   )
   t.same(others, [])
   t.match(observation, {
@@ -52,8 +52,8 @@ await test('an answer of the Streamable HTTP transport', async t => {
 await test('what is not there is undefined', async t => {
   const [observation] = await observed(
     t,
-    request('DELETE /stream/a HTTP/1.1'),
-    answer('405 Method Not Allowed', 'Content-Length: 0')
+    requestHead('DELETE /stream/a HTTP/1.1'),
+    responseHead('405 Method Not Allowed', 'Content-Length: 0')
   )
   t.has(observation, {
     kind: 'streamable',
@@ -66,12 +66,12 @@ await test('what is not there is undefined', async t => {
   })
 })
 
-await test('interim answers are not observed, the final one once', async t => {
+await test('interim responses are not observed, the final one once', async t => {
   const observations = await observed(
     t,
     sent('GET /stream/a'),
-    answer('103 Early Hints', 'Mcp-Session-Id: no') +
-      answer('200 OK', 'Mcp-Session-Id: yes', 'Content-Length: 0')
+    responseHead('103 Early Hints', 'Mcp-Session-Id: no') +
+      responseHead('200 OK', 'Mcp-Session-Id: yes', 'Content-Length: 0')
   )
   t.match(observations, [{ status: 200, issuedSessionId: 'yes' }])
 })
@@ -80,7 +80,7 @@ await test('Connection cannot hide the session, on either side', async t => {
   const observations = await observed(
     t,
     sent('GET /stream/a', 'Connection: mcp-session-id', 'Mcp-Session-Id: s1'),
-    answer('200 OK', 'Connection: mcp-session-id', 'Mcp-Session-Id: s2', 'Content-Length: 0')
+    responseHead('200 OK', 'Connection: mcp-session-id', 'Mcp-Session-Id: s2', 'Content-Length: 0')
   )
   t.match(observations, [{ sessionId: 's1', issuedSessionId: 's2' }])
 })
@@ -92,7 +92,7 @@ await test('of a session named twice the first counts', async t => {
     [['mcp-session-id: s1, s2'], 's1, s2'],
     [['mcp-session-id: s1,s2'], 's1,s2']
   ] as const) {
-    const reply = answer('200 OK', 'Content-Length: 0')
+    const reply = responseHead('200 OK', 'Content-Length: 0')
     t.has(await observed(t, sent('GET /stream/a', ...fields), reply), [{ sessionId }])
   }
 })
@@ -106,7 +106,7 @@ await test('a POST of the legacy transport', async t => {
     const observations = await observed(
       t,
       sent(`POST /message?${query ?? ''}`, 'Content-Length: 0'),
-      answer('202 Accepted', 'Content-Length: 0')
+      responseHead('202 Accepted', 'Content-Length: 0')
     )
     t.equal(observations.length, 1)
     t.has(observations[0], { kind: 'message', endpointId, sessionId: 's 1', status: 202, client })
@@ -133,7 +133,11 @@ await test('nothing is observed of other requests', async t => {
   ]) {
     const bytes = sent(line, 'Content-Length: 0')
     t.same(
-      await observed(t, bytes, answer('200 OK', 'Content-Type: text/event-stream', 'Content-Length: 0')),
+      await observed(
+        t,
+        bytes,
+        responseHead('200 OK', 'Content-Type: text/event-stream', 'Content-Length: 0')
+      ),
       [],
       line
     )
@@ -143,7 +147,7 @@ await test('nothing is observed of other requests', async t => {
 const notFound = 'Unauthorized: Session not found'
 
 function unauthorized(body: string, ...fields: string[]): string {
-  return answer('401 Unauthorized', `Content-Length: ${body.length}`, ...fields) + body
+  return responseHead('401 Unauthorized', `Content-Length: ${body.length}`, ...fields) + body
 }
 
 await test('a 401 tells by its body whether the session is gone', async t => {
@@ -152,7 +156,7 @@ await test('a 401 tells by its body whether the session is gone', async t => {
     [withSession, unauthorized(notFound), true],
     [
       withSession,
-      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `1f\r\n${notFound}\r\n0\r\n\r\n`,
+      responseHead('401 Unauthorized', 'Transfer-Encoding: chunked') + `1f\r\n${notFound}\r\n0\r\n\r\n`,
       true
     ],
     [withSession, unauthorized(notFound, 'WWW-Authenticate: Bearer'), false],
@@ -160,18 +164,19 @@ await test('a 401 tells by its body whether the session is gone', async t => {
     [withSession, unauthorized(`${notFound} in tenant db`), false],
     [
       withSession,
-      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `20\r\n${notFound}!\r\n0\r\n\r\n`,
+      responseHead('401 Unauthorized', 'Transfer-Encoding: chunked') + `20\r\n${notFound}!\r\n0\r\n\r\n`,
       false
     ],
     [
       withSession,
-      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `1f\r\n${notFound}\r\n1\r\n!\r\n0\r\n\r\n`,
+      responseHead('401 Unauthorized', 'Transfer-Encoding: chunked') +
+        `1f\r\n${notFound}\r\n1\r\n!\r\n0\r\n\r\n`,
       false
     ],
     [withSession, unauthorized('Unauthorized'), false],
     [withSession, unauthorized(''), false],
     [sent('POST /stream/a', 'Content-Length: 0'), unauthorized(notFound), false],
-    [withSession, answer('400 Bad Request', `Content-Length: ${notFound.length}`) + notFound, false]
+    [withSession, responseHead('400 Bad Request', `Content-Length: ${notFound.length}`) + notFound, false]
   ] as const) {
     const observations = await observed(t, bytes, reply)
     t.equal(observations.length, 1)
@@ -183,12 +188,12 @@ await test('a 401 tells by its body whether the session is gone', async t => {
 async function opened(
   t: Test,
   bytes: string,
-  arrived = (upstream: Wire) => upstream.done()
-): Promise<{ wire: Wire; upstream: Wire; observations: Observation[] }> {
-  let began: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (began = resolve))
-  const server = await upstreamFor(t, each => began(each))
-  const { port, observations } = await proxyTo(t, server.url)
+  arrived = (upstream: RawConnection) => upstream.done()
+): Promise<{ wire: RawConnection; upstream: RawConnection; observations: Observation[] }> {
+  let began: (wire: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (began = resolve))
+  const server = await startUpstream(t, each => began(each))
+  const { port, observations } = await startProxyTo(t, server.url)
   const wire = await connectTo(port)
   t.teardown(() => wire.socket.destroy())
   await wire.send(bytes)
@@ -199,7 +204,7 @@ async function opened(
 
 await test('the head of such a 401 is not held back, and the body not passed on before the observation', async t => {
   const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
-  await upstream.send(answer('401 Unauthorized', `Content-Length: ${notFound.length}`))
+  await upstream.send(responseHead('401 Unauthorized', `Content-Length: ${notFound.length}`))
   await wire.head()
   t.equal(observations.length, 0)
   await upstream.send(notFound.slice(0, 20))
@@ -212,7 +217,7 @@ await test('the head of such a 401 is not held back, and the body not passed on 
 
 await test('a 401 whose body never comes is observed when it ends', async t => {
   const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
-  await upstream.send(answer('401 Unauthorized', `Content-Length: ${notFound.length}`) + 'Unauth')
+  await upstream.send(responseHead('401 Unauthorized', `Content-Length: ${notFound.length}`) + 'Unauth')
   await wire.head()
   upstream.socket.resetAndDestroy()
   await wire.closed()
@@ -227,7 +232,7 @@ for (const [title, rest, gone] of [
   await test(`a 401 in chunks that ${title} is passed on at once and told of at its end`, async t => {
     const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
     const [begin, end] = [notFound.slice(0, 20), notFound.slice(20)]
-    await upstream.send(answer('401 Unauthorized', 'Transfer-Encoding: chunked'))
+    await upstream.send(responseHead('401 Unauthorized', 'Transfer-Encoding: chunked'))
     await upstream.send(`14\r\n${begin}\r\n`)
     await wire.bodyText(begin)
     await upstream.send(`b\r\n${end}\r\n`)
@@ -245,10 +250,10 @@ for (const [title, rest, gone] of [
 }
 
 await test('each observation comes before the bytes it speaks of', async t => {
-  const server = await serveAnswers(() => answer('200 OK', 'Mcp-Session-Id: s', 'Content-Length: 0'))
+  const server = await serveResponses(() => responseHead('200 OK', 'Mcp-Session-Id: s', 'Content-Length: 0'))
   t.teardown(() => server.close())
   let received = -1
-  const { port } = await proxyTo(t, server.url, {
+  const { port } = await startProxyTo(t, server.url, {
     observe: () => {
       // What was written by now has arrived by the end of a blocking wait.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
@@ -262,7 +267,7 @@ await test('each observation comes before the bytes it speaks of', async t => {
   t.equal(received, 0)
 })
 
-const sseHead = answer('200 OK', 'Content-Type: text/event-stream; charset=utf-8')
+const sseHead = responseHead('200 OK', 'Content-Type: text/event-stream; charset=utf-8')
 const opening = 'event: endpoint\ndata: /message?sessionId=s1&endpointId=e\n\n'
 
 const endpointEvents: Record<string, string> = {
@@ -311,7 +316,7 @@ await test('an endpoint event with a long id', async t => {
 })
 
 await test('a legacy stream ends once, from whichever side', async t => {
-  const ends: Record<string, (wire: Wire, upstream: Wire) => Promise<void>> = {
+  const ends: Record<string, (wire: RawConnection, upstream: RawConnection) => Promise<void>> = {
     'the client closes': async (wire, upstream) => {
       wire.socket.destroy()
       await upstream.closed()
@@ -345,7 +350,7 @@ await test('a legacy stream ends once, from whichever side', async t => {
 
 await test('the end of a legacy stream is observed before the client is told', async t => {
   const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
-  await upstream.send(answer('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked'))
+  await upstream.send(responseHead('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked'))
   await upstream.send(`${opening.length.toString(16)}\r\n${opening}\r\n0\r\n\r\n`)
   await wire.done()
   t.same(
@@ -355,11 +360,11 @@ await test('the end of a legacy stream is observed before the client is told', a
 })
 
 await test('closing the proxy ends its legacy streams first', async t => {
-  const server = await upstreamFor(t, async each => {
+  const server = await startUpstream(t, async each => {
     await each.done()
     await each.send(sseHead + opening)
   })
-  const { port, observations, proxy } = await proxyTo(t, server.url)
+  const { port, observations, proxy } = await startProxyTo(t, server.url)
   const wire = await connectTo(port)
   await wire.send(sent('GET /e/sse'))
   await wire.bodyText('sessionId')
@@ -370,11 +375,11 @@ await test('closing the proxy ends its legacy streams first', async t => {
   )
 })
 
-await test('other answers to GET /E/sse are no legacy stream', async t => {
+await test('other responses to GET /E/sse are no legacy stream', async t => {
   for (const reply of [
-    answer('200 OK', 'Content-Type: text/plain') + opening,
-    answer('404 Not Found', 'Content-Type: text/event-stream') + opening,
-    answer('200 OK', 'Content-Type: text/event-stream', 'Content-Encoding: gzip') + opening,
+    responseHead('200 OK', 'Content-Type: text/plain') + opening,
+    responseHead('404 Not Found', 'Content-Type: text/event-stream') + opening,
+    responseHead('200 OK', 'Content-Type: text/event-stream', 'Content-Encoding: gzip') + opening,
     `${sseHead}event: endpoint\ndata: /message\n\n`,
     `${sseHead}event: endpoint\n\n`,
     `${sseHead}event: endpoint\ndata: /message?sessionId=s1\n`,
@@ -389,9 +394,9 @@ await test('other answers to GET /E/sse are no legacy stream', async t => {
 })
 
 await test('an IPv4 client on an IPv6 socket has an IPv4 address', async t => {
-  const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+  const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
   t.teardown(() => server.close())
-  const { port, observations } = await proxyTo(t, server.url, { host: '::' })
+  const { port, observations } = await startProxyTo(t, server.url, { host: '::' })
   const wire = await connectTo(port)
   await wire.send(sent('GET /stream/a'))
   await wire.done()
@@ -409,7 +414,7 @@ for (const [title, body, messages] of [
     const observations = await observed(
       t,
       sent('GET /stream/a', 'mcp-session-id: s1'),
-      answer('200 OK', 'Content-Type: text/event-stream', `Content-Length: ${body.length}`) + body
+      responseHead('200 OK', 'Content-Type: text/event-stream', `Content-Length: ${body.length}`) + body
     )
     const [head, ...rest] = observations
     t.match(head, { kind: 'streamable', status: 200 })
@@ -464,7 +469,7 @@ for (const [title, line, body, expected] of [
   ],
   ['a part of a request', 'POST /stream/a', 'Content-Length: 9', undefined]
 ] as const) {
-  await test(`a client that sends ${title} and leaves before the answer`, async t => {
+  await test(`a client that sends ${title} and leaves before the response`, async t => {
     const { wire, upstream, observations } = await opened(t, sent(line, 'mcp-session-id: s1', body), at =>
       at.head()
     )
@@ -484,10 +489,10 @@ const nothingKnown = { clientName: null, clientVersion: null, protocolVersion: n
 const big = ' '.repeat(65 * 1024)
 
 const withLength = (body: string, ...fields: string[]): string =>
-  answer('200 OK', 'Mcp-Session-Id: s', `Content-Length: ${body.length}`, ...fields) + body
+  responseHead('200 OK', 'Mcp-Session-Id: s', `Content-Length: ${body.length}`, ...fields) + body
 
 for (const [title, body, reply, who] of [
-  ['a JSON answer', initialize, withLength(result, 'Content-Type: application/json'), bothKnown],
+  ['a JSON response', initialize, withLength(result, 'Content-Type: application/json'), bothKnown],
   [
     'an event stream as rmcp begins it',
     initialize,
@@ -495,14 +500,14 @@ for (const [title, body, reply, who] of [
     bothKnown
   ],
   [
-    'an answer in parts',
+    'a response in parts',
     initialize,
-    answer('200 OK', 'Mcp-Session-Id: s', 'Transfer-Encoding: chunked') +
+    responseHead('200 OK', 'Mcp-Session-Id: s', 'Transfer-Encoding: chunked') +
       `a\r\n${result.slice(0, 10)}\r\n${(result.length - 10).toString(16)}\r\n${result.slice(10)}\r\n0\r\n\r\n`,
     bothKnown
   ],
-  ['a compressed answer', initialize, withLength('\x1f\x8b\x08', 'Content-Encoding: gzip'), clientKnown],
-  ['an answer over the bound', initialize, withLength(big + result), clientKnown],
+  ['a compressed response', initialize, withLength('\x1f\x8b\x08', 'Content-Encoding: gzip'), clientKnown],
+  ['a response over the bound', initialize, withLength(big + result), clientKnown],
   [
     'a request over the bound',
     big + initialize,
@@ -532,17 +537,17 @@ await test('who opens a session is told as soon as it is known, though the strea
     sent('POST /stream/a', `Content-Length: ${initialize.length}`) + initialize
   )
   await upstream.send(
-    answer('200 OK', 'Mcp-Session-Id: s', 'Content-Type: text/event-stream') + `data: ${result}\n\n`
+    responseHead('200 OK', 'Mcp-Session-Id: s', 'Content-Type: text/event-stream') + `data: ${result}\n\n`
   )
   await wire.bodyText('capabilities')
   t.match(observations, [{ kind: 'streamable' }, { kind: 'identity', clientInfo: bothKnown }])
 })
 
 await test('a body that comes after its head is read too, and forwarded whole', async t => {
-  let began: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (began = resolve))
-  const server = await upstreamFor(t, each => began(each))
-  const { port, observations } = await proxyTo(t, server.url)
+  let began: (wire: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (began = resolve))
+  const server = await startUpstream(t, each => began(each))
+  const { port, observations } = await startProxyTo(t, server.url)
   const wire = await connectTo(port)
   t.teardown(() => wire.socket.destroy())
   const bytes = sent('POST /stream/a', `Content-Length: ${initialize.length}`) + initialize
@@ -577,7 +582,7 @@ await test('who opens a legacy session', async t => {
   const messages = await observed(
     t,
     sent('POST /message?sessionId=s1', `Content-Length: ${initialize.length}`) + initialize,
-    answer('202 Accepted', 'Content-Length: 0')
+    responseHead('202 Accepted', 'Content-Length: 0')
   )
   t.match(messages[0], { kind: 'message', rpcMethod: 'initialize' })
   t.strictSame(messages.slice(1), [
@@ -599,7 +604,7 @@ await test('a session-less client, and its listen stream', async t => {
     t,
     modern('subscriptions/listen', 'Authorization: Bearer x')
   )
-  await upstream.send(answer('200 OK', 'Content-Type: text/event-stream') + ': ping\n\n')
+  await upstream.send(responseHead('200 OK', 'Content-Type: text/event-stream') + ': ping\n\n')
   await wire.bodyText('ping')
   const [head] = observations
   t.match(head, { kind: 'streamable', visitor: /^[\w-]{43}$/, rpcMethod: 'subscriptions/listen' })
@@ -616,14 +621,14 @@ await test('a session-less client, and its listen stream', async t => {
   t.equal(observations.length, 3)
 })
 
-await test('a listen stream may be JSON; other answers end nothing', async t => {
+await test('a listen stream may be JSON; other responses end nothing', async t => {
   const kinds = async (bytes: string, reply: string): Promise<string[]> =>
     (await observed(t, bytes, reply)).map(({ kind }) => kind)
   const listen = modern('subscriptions/listen')
-  const json = answer('200 OK', 'Content-Type: application/json', 'Content-Length: 2') + '{}'
+  const json = responseHead('200 OK', 'Content-Type: application/json', 'Content-Length: 2') + '{}'
   t.same(await kinds(listen, json), ['streamable', 'listen-ended'])
   t.same(await kinds(modern('tools/list'), json), ['streamable'])
-  t.same(await kinds(listen, answer('404 Not Found', 'Content-Length: 0')), ['streamable'])
+  t.same(await kinds(listen, responseHead('404 Not Found', 'Content-Length: 0')), ['streamable'])
   const withSession = modern('subscriptions/listen', 'Mcp-Session-Id: s')
   t.same(await kinds(withSession, json), ['streamable'])
 })
@@ -654,14 +659,14 @@ for (const [title, fields, body, rpcMethod, rpcName] of [
     'echo'
   ],
   ['not the method of an argument', [], '{"params":{"method":"no"},"method":"yes"}', undefined, undefined],
-  ['an answer of the client', [], '{"jsonrpc":"2.0","id":1,"result":{}}', undefined, undefined],
+  ['a response of the client', [], '{"jsonrpc":"2.0","id":1,"result":{}}', undefined, undefined],
   ['no JSON', [], 'method', undefined, undefined]
 ] as const) {
   await test(`what a request asks for: ${title}`, async t => {
     const [observation] = await observed(
       t,
       sent('POST /stream/a', 'Mcp-Session-Id: s', ...fields, `Content-Length: ${body.length}`) + body,
-      answer('202 Accepted', 'Content-Length: 0')
+      responseHead('202 Accepted', 'Content-Length: 0')
     )
     t.has(observation, { kind: 'streamable', rpcMethod, rpcName, visitor: undefined })
   })
