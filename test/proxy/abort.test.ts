@@ -61,9 +61,9 @@ for (const [stage, reach] of Object.entries(stages)) {
 
 await test('an upstream that resets a response that waits for the client does not end the process', async t => {
   // undici 7.30 fails an assertion here, in an event handler: see connections.ts.
-  let arrived: (wire: RawConnection) => void
+  let arrived: (connection: RawConnection) => void
   const connected = new Promise<RawConnection>(resolve => (arrived = resolve))
-  const server = await startUpstream(t, wire => arrived(wire))
+  const server = await startUpstream(t, connection => arrived(connection))
   const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   client.socket.pause()
@@ -124,18 +124,18 @@ await test('a client that leaves while the upstream is being connected to', asyn
   client.socket.destroy()
   const next = await connectTo(port)
   await next.send(requestHead('GET /y HTTP/1.1'))
-  await Promise.all(server.connections.slice(0, -1).map(wire => wire.closed()))
+  await Promise.all(server.connections.slice(0, -1).map(connection => connection.closed()))
   t.same(logs, [])
   next.socket.destroy()
 })
 
 await test('closing lets requests in flight finish and cuts streams after the grace time', async t => {
-  const server = await startUpstream(t, async wire => {
-    await wire.done()
-    if (wire.reader.head?.startLine.includes('/stream')) {
-      await wire.send(responseHead('200 OK', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
+    if (connection.reader.head?.startLine.includes('/stream')) {
+      await connection.send(responseHead('200 OK', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
     } else {
-      pending.push(wire)
+      pending.push(connection)
     }
   })
   const pending: RawConnection[] = []

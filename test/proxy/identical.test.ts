@@ -75,13 +75,13 @@ async function respondWhenDone(upstream: RawConnection, bytes: string | Buffer):
 
 for (const each of identicalCases) {
   await test(each.name, async t => {
-    let arrived: (wire: RawConnection) => void
-    const server = await serveRaw(wire => arrived(wire))
+    let arrived: (connection: RawConnection) => void
+    const server = await serveRaw(connection => arrived(connection))
     t.teardown(() => server.close())
     const { port } = await startProxyTo(t, server.url)
     const next = (): (() => Promise<RawConnection>) => {
-      const wire = new Promise<RawConnection>(resolve => (arrived = resolve))
-      return () => wire
+      const connection = new Promise<RawConnection>(resolve => (arrived = resolve))
+      return () => connection
     }
     const direct = await run(each, server.port, next())
     const proxied = await run(each, port, next())

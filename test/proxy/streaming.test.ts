@@ -28,10 +28,10 @@ async function openStream(
 }
 
 /** Writes until nothing more is taken for a while; resolves to the number of bytes written. */
-async function fill(wire: RawConnection, part: string, limit: number): Promise<number> {
+async function fill(connection: RawConnection, part: string, limit: number): Promise<number> {
   let written = 0
   while (written < limit) {
-    const sent = wire.send(part).then(() => true)
+    const sent = connection.send(part).then(() => true)
     if (!(await Promise.race([sent, delay(500, false)]))) break
     written += part.length
   }
@@ -77,11 +77,11 @@ await test('a client that reads slowly slows down the upstream, and gets everyth
 })
 
 await test('an upstream that reads slowly slows down the client, and gets everything', async t => {
-  let arrived: (wire: RawConnection) => void
+  let arrived: (connection: RawConnection) => void
   const connected = new Promise<RawConnection>(resolve => (arrived = resolve))
-  const server = await startUpstream(t, wire => {
-    wire.socket.pause()
-    arrived(wire)
+  const server = await startUpstream(t, connection => {
+    connection.socket.pause()
+    arrived(connection)
   })
   const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
@@ -101,15 +101,15 @@ await test('an upstream that reads slowly slows down the client, and gets everyt
 
 await test('pipelined requests are forwarded one after the other, and answered in order', async t => {
   const targets: string[] = []
-  const server = await startUpstream(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      const target = wire.reader.head?.startLine.split(' ')[1] ?? ''
+      await connection.done()
+      if (!connection.reader.complete) return
+      const target = connection.reader.head?.startLine.split(' ')[1] ?? ''
       targets.push(target)
-      wire.next()
+      connection.next()
       if (target === '/first') await delay(50)
-      await wire.send(responseHead('200 OK', `Content-Length: ${target.length}`) + target)
+      await connection.send(responseHead('200 OK', `Content-Length: ${target.length}`) + target)
     }
   })
   const { port } = await startProxyTo(t, server.url)
@@ -134,12 +134,12 @@ await test('no more than a few requests wait behind a response that does not end
 })
 
 await test('connections to the upstream are used again, the last one first', async t => {
-  const server = await startUpstream(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
-      await wire.send(responseHead('200 OK', 'Content-Length: 0'))
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
+      await connection.send(responseHead('200 OK', 'Content-Length: 0'))
     }
   })
   const { port } = await startProxyTo(t, server.url)

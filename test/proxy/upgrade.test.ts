@@ -1,12 +1,6 @@
 // Owns upgrades: WebSocket passes through, everything else that asks for an upgrade is answered as a plain request.
 import { test, type Test } from 'tap'
-import {
-  responseHead,
-  startProxyTo,
-  requestHead,
-  startUpstream,
-  type ProxyUnderTest
-} from '../support/proxy-under-test.js'
+import { responseHead, startProxyTo, requestHead, startUpstream } from '../support/proxy-under-test.js'
 import { connectTo, serveResponses, type RawServer, type RawConnection } from '../support/raw-http.js'
 
 const ok = responseHead('200 OK', 'Content-Length: 2') + 'ok'
@@ -33,16 +27,16 @@ const switching = responseHead(
 
 /** An upstream that switches and then echoes. */
 function echo(t: Test): Promise<RawServer> {
-  return startUpstream(t, async wire => {
-    await wire.done()
-    wire.socket.on('data', data => wire.socket.write(data))
-    await wire.send(switching)
-    if (wire.reader.rest.length > 0) await wire.send(wire.reader.rest)
+  return startUpstream(t, async connection => {
+    await connection.done()
+    connection.socket.on('data', data => connection.socket.write(data))
+    await connection.send(switching)
+    if (connection.reader.rest.length > 0) await connection.send(connection.reader.rest)
   })
 }
 
 /** A client whose upgrade was accepted; what it receives afterwards is the rest of its reader. */
-async function upgraded(t: Test, { port }: ProxyUnderTest, bytes = handshake()): Promise<RawConnection> {
+async function upgraded(t: Test, { port }: { port: number }, bytes = handshake()): Promise<RawConnection> {
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   await client.send(bytes)
@@ -56,8 +50,8 @@ function received(client: RawConnection): string {
 
 await test('a WebSocket passes through in both directions', async t => {
   const server = await echo(t)
-  const rig = await startProxyTo(t, server.url)
-  const client = await upgraded(t, rig)
+  const proxy = await startProxyTo(t, server.url)
+  const client = await upgraded(t, proxy)
   const [head] = client.reader.interim
   t.equal(head?.startLine, 'HTTP/1.1 101 Switching Protocols')
   const fields = (head?.fields ?? []).map(field => field.join(': '))
@@ -80,10 +74,10 @@ await test('a WebSocket passes through in both directions', async t => {
 
 await test('the request arrives as it came, with the forwarding headers', async t => {
   const server = await echo(t)
-  const rig = await startProxyTo(t, server.url)
+  const proxy = await startProxyTo(t, server.url)
   await upgraded(
     t,
-    rig,
+    proxy,
     handshake('Cookie: a', 'Cookie: b', 'X-Hop: 1', 'Connection: x-hop', 'Expect: 100-continue')
   )
   const { reader } = server.connections[0]!
@@ -106,8 +100,8 @@ await test('the request arrives as it came, with the forwarding headers', async 
 
 await test('rewriteHost and a base path hold for upgrades too', async t => {
   const server = await echo(t)
-  const rig = await startProxyTo(t, new URL('/base/', server.url), { rewriteHost: true })
-  await upgraded(t, rig)
+  const proxy = await startProxyTo(t, new URL('/base/', server.url), { rewriteHost: true })
+  await upgraded(t, proxy)
   const { reader } = server.connections[0]!
   t.equal(reader.head?.startLine, 'GET /base/chat//a?x=|y HTTP/1.1')
   t.equal(reader.value('host'), server.url.host)
@@ -115,14 +109,14 @@ await test('rewriteHost and a base path hold for upgrades too', async t => {
 })
 
 await test('bytes sent together with either head are not lost', async t => {
-  const server = await startUpstream(t, async wire => {
-    await wire.done()
-    await wire.send(switching + 'hello')
-    await wire.until(({ reader }) => reader.rest.toString() === 'early')
-    await wire.send('seen')
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
+    await connection.send(switching + 'hello')
+    await connection.until(({ reader }) => reader.rest.toString() === 'early')
+    await connection.send('seen')
   })
-  const rig = await startProxyTo(t, server.url)
-  const client = await upgraded(t, rig, handshake() + 'early')
+  const proxy = await startProxyTo(t, server.url)
+  const client = await upgraded(t, proxy, handshake() + 'early')
   await client.until(() => received(client) === 'helloseen')
   t.pass('both arrived')
 })
@@ -130,11 +124,11 @@ await test('bytes sent together with either head are not lost', async t => {
 for (const how of ['end', 'resetAndDestroy'] as const) {
   await test(`one side leaves (${how}), the other is told`, async t => {
     const server = await echo(t)
-    const rig = await startProxyTo(t, server.url)
-    const first = await upgraded(t, rig)
+    const proxy = await startProxyTo(t, server.url)
+    const first = await upgraded(t, proxy)
     first.socket[how]()
     await server.connections[0]!.closed()
-    const second = await upgraded(t, rig)
+    const second = await upgraded(t, proxy)
     server.connections[1]!.socket[how]()
     await second.closed()
     t.pass('both closed')
@@ -163,31 +157,31 @@ await test('an upstream that refuses is heard in full, and the connection ends',
 })
 
 await test('502, 504 and 400 for upgrades', async t => {
-  const server = await startUpstream(t, wire => {
-    if (server.connections.length === 1) wire.socket.destroy()
+  const server = await startUpstream(t, connection => {
+    if (server.connections.length === 1) connection.socket.destroy()
   })
-  const rig = await startProxyTo(t, server.url, { upstreamTimeoutMs: 100 })
+  const proxy = await startProxyTo(t, server.url, { upstreamTimeoutMs: 100 })
   for (const [bytes, status] of [
     [handshake(), '502 Bad Gateway'],
     [handshake(), '504 Gateway Timeout'],
     [handshake('Host: b'), '400 Bad Request']
   ] as const) {
-    const client = await connectTo(rig.port)
+    const client = await connectTo(proxy.port)
     await client.send(bytes)
     await client.closed()
     t.equal(client.reader.head?.startLine, `HTTP/1.1 ${status}`)
     t.match(JSON.parse(client.reader.text()), { jsonrpc: '2.0', error: { data: { requestId: String } } })
   }
   t.same(
-    rig.logs.map(line => line['status']),
+    proxy.logs.map(line => line['status']),
     [502, 504, 400]
   )
 })
 
 await test('a client that leaves before the response to its upgrade', async t => {
-  let began: (wire: RawConnection) => void
+  let began: (connection: RawConnection) => void
   const connected = new Promise<RawConnection>(resolve => (began = resolve))
-  const server = await startUpstream(t, wire => began(wire))
+  const server = await startUpstream(t, connection => began(connection))
   const { port, logs } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   await client.send(handshake())
@@ -200,9 +194,9 @@ await test('a client that leaves before the response to its upgrade', async t =>
 
 await test('a client that leaves while its upgrade is refused', async t => {
   for (const moment of ['before', 'after'] as const) {
-    let began: (wire: RawConnection) => void
+    let began: (connection: RawConnection) => void
     const connected = new Promise<RawConnection>(resolve => (began = resolve))
-    const server = await startUpstream(t, wire => began(wire))
+    const server = await startUpstream(t, connection => began(connection))
     const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
     await client.send(handshake())
@@ -218,9 +212,9 @@ await test('a client that leaves while its upgrade is refused', async t => {
 
 await test('closing the proxy ends WebSockets after the grace time', async t => {
   const server = await echo(t)
-  const rig = await startProxyTo(t, server.url)
-  const client = await upgraded(t, rig)
-  await rig.proxy.close(10)
+  const { proxy } = await startProxyTo(t, server.url)
+  const client = await upgraded(t, proxy)
+  await proxy.close(10)
   await client.closed()
   await server.connections[0]!.closed()
   t.pass('both closed')
@@ -334,7 +328,7 @@ for (const [name, bytes] of Object.entries({
 
 await test('without a time limit an upgrade may take its time', async t => {
   const server = await echo(t)
-  const rig = await startProxyTo(t, server.url, { upstreamTimeoutMs: 0 })
-  const client = await upgraded(t, rig)
+  const proxy = await startProxyTo(t, server.url, { upstreamTimeoutMs: 0 })
+  const client = await upgraded(t, proxy)
   t.equal(client.reader.interim[0]?.startLine, 'HTTP/1.1 101 Switching Protocols')
 })

@@ -56,7 +56,7 @@ export async function startProxyTo(
 
 export async function startUpstream(
   t: Test,
-  script: (wire: RawConnection) => Promise<void> | void
+  script: (connection: RawConnection) => Promise<void> | void
 ): Promise<RawServer> {
   const upstream = await serveRaw(script)
   t.teardown(() => upstream.close())
@@ -68,16 +68,16 @@ export async function startExchange(
   t: Test,
   { line = 'GET /stream/a HTTP/1.1', fields = [], options = {} }: Ask = {}
 ): Promise<ProxyUnderTest & { client: RawConnection; upstream: RawConnection }> {
-  let arrived: (wire: RawConnection) => void
+  let arrived: (connection: RawConnection) => void
   const connected = new Promise<RawConnection>(resolve => (arrived = resolve))
-  const server = await startUpstream(t, wire => arrived(wire))
-  const rig = await startProxyTo(t, server.url, options)
-  const client = await connectTo(rig.port)
+  const server = await startUpstream(t, connection => arrived(connection))
+  const proxy = await startProxyTo(t, server.url, options)
+  const client = await connectTo(proxy.port)
   t.teardown(() => client.socket.destroy())
   await client.send(requestHead(line, ...fields))
   const upstream = await connected
   await upstream.done()
-  return { ...rig, client, upstream }
+  return { ...proxy, client, upstream }
 }
 
 interface Ask {

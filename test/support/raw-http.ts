@@ -184,7 +184,7 @@ export class RawConnection {
   }
 
   /** Resolves once `condition` holds, looked at whenever something arrives. */
-  async until(condition: (wire: this) => boolean): Promise<void> {
+  async until(condition: (connection: this) => boolean): Promise<void> {
     while (!condition(this)) await new Promise<void>(resolve => this.#wake.push(resolve))
   }
 
@@ -236,12 +236,14 @@ export interface RawServer {
 }
 
 /** A server whose responses are a script over raw bytes, run for each connection. */
-export async function serveRaw(script: (wire: RawConnection) => Promise<void> | void): Promise<RawServer> {
+export async function serveRaw(
+  script: (connection: RawConnection) => Promise<void> | void
+): Promise<RawServer> {
   const connections: RawConnection[] = []
   const server = createServer({ allowHalfOpen: false }, socket => {
-    const wire = new RawConnection(socket, new MessageReader('request'))
-    connections.push(wire)
-    void script(wire)
+    const connection = new RawConnection(socket, new MessageReader('request'))
+    connections.push(connection)
+    void script(connection)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -260,13 +262,13 @@ export async function serveRaw(script: (wire: RawConnection) => Promise<void> | 
 
 /** A server that reads whole requests and answers each with what `respond` returns, keeping its connections. */
 export function serveResponses(respond: (request: MessageReader) => string): Promise<RawServer> {
-  return serveRaw(async wire => {
+  return serveRaw(async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      const text = respond(wire.reader)
-      wire.next()
-      await wire.send(text)
+      await connection.done()
+      if (!connection.reader.complete) return
+      const text = respond(connection.reader)
+      connection.next()
+      await connection.send(text)
     }
   })
 }

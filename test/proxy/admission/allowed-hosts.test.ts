@@ -10,11 +10,11 @@ import {
 import { connectTo, serveResponses } from '../../support/raw-http.js'
 
 async function status(port: number, bytes: string): Promise<string> {
-  const wire = await connectTo(port)
-  await wire.send(bytes)
-  await wire.done()
-  wire.socket.destroy()
-  return wire.reader.head!.startLine.split(' ')[1]!
+  const connection = await connectTo(port)
+  await connection.send(bytes)
+  await connection.done()
+  connection.socket.destroy()
+  return connection.reader.head!.startLine.split(' ')[1]!
 }
 
 const get = (host: string, ...fields: string[]): string =>

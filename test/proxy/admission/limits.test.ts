@@ -17,15 +17,15 @@ function isRefused(t: Test, { reader }: RawConnection, message: RegExp): void {
 /** Answers nothing, but to a request for `/ok`; counts its requests. */
 async function silentServer(t: Test): Promise<RawServer & { requests: number }> {
   let requests = 0
-  const server = await startUpstream(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.head()
+      await connection.head()
       requests++
-      const ok = wire.reader.head!.startLine.includes('/ok')
-      await wire.done()
-      if (!ok || !wire.reader.complete) return
-      wire.next()
-      await wire.send(responseHead('200 OK', 'Content-Length: 0'))
+      const ok = connection.reader.head!.startLine.includes('/ok')
+      await connection.done()
+      if (!ok || !connection.reader.complete) return
+      connection.next()
+      await connection.send(responseHead('200 OK', 'Content-Length: 0'))
     }
   })
   return Object.defineProperty(server as typeof server & { requests: number }, 'requests', {
@@ -34,19 +34,19 @@ async function silentServer(t: Test): Promise<RawServer & { requests: number }> 
 }
 
 async function client(t: Test, port: number, sent?: string): Promise<RawConnection> {
-  const wire = await connectTo(port)
-  t.teardown(() => wire.socket.destroy())
-  if (sent !== undefined) await wire.send(sent)
-  return wire
+  const connection = await connectTo(port)
+  t.teardown(() => connection.socket.destroy())
+  if (sent !== undefined) await connection.send(sent)
+  return connection
 }
 
 /** Sends until the response is no 503: a place is free again. */
-async function untilAdmitted(wire: RawConnection, sent: string): Promise<void> {
+async function untilAdmitted(connection: RawConnection, sent: string): Promise<void> {
   for (;;) {
-    wire.next()
-    await wire.send(sent)
-    await wire.done()
-    if (!/ 503 /.test(wire.reader.head!.startLine)) return
+    connection.next()
+    await connection.send(sent)
+    await connection.done()
+    if (!/ 503 /.test(connection.reader.head!.startLine)) return
   }
 }
 
@@ -115,8 +115,8 @@ await test('connections: far over the limit they are closed at once', async t =>
   const server = await silentServer(t)
   const { port } = await startProxyTo(t, server.url, { maxConnections: 1 })
   const many = await Promise.all(Array.from({ length: 200 }, () => client(t, port)))
-  await Promise.any(many.slice(100).map(wire => wire.closed()))
-  t.ok(many.filter(wire => wire.ended === undefined).length >= 129)
+  await Promise.any(many.slice(100).map(connection => connection.closed()))
+  t.ok(many.filter(connection => connection.ended === undefined).length >= 129)
 })
 
 await test('sessions: what opens one is refused at the limit, all else passes', async t => {
@@ -127,13 +127,13 @@ await test('sessions: what opens one is refused at the limit, all else passes', 
     maxSessionsPerEndpoint: 3,
     liveSessions: endpointId => live.get(endpointId) ?? 0
   })
-  const wire = await client(t, port)
+  const connection = await client(t, port)
   const status = async (sent: string): Promise<string> => {
-    await wire.send(sent)
-    await wire.done()
-    const { startLine } = wire.reader.head!
-    if (/ 503 /.test(startLine)) isRefused(t, wire, /reached its session limit/)
-    wire.next()
+    await connection.send(sent)
+    await connection.done()
+    const { startLine } = connection.reader.head!
+    if (/ 503 /.test(startLine)) isRefused(t, connection, /reached its session limit/)
+    connection.next()
     return startLine.split(' ')[1]!
   }
   const era = 'Mcp-Protocol-Version: 2026-07-28'
@@ -169,12 +169,12 @@ await test('sessions: what opens one is refused at the limit, all else passes', 
 
 await test('sessions: those that are being opened count', async t => {
   const opening: RawConnection[] = []
-  const server = await startUpstream(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
-      opening.push(wire)
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
+      opening.push(connection)
     }
   })
   let live = 1

@@ -281,13 +281,13 @@ const badAnswers: Record<string, string> = {
 for (const [name, bytes] of Object.entries(badAnswers)) {
   await test(`a response with ${name} is a 502, and its connection is not used again`, async t => {
     let connections = 0
-    const server = await startUpstream(t, async wire => {
+    const server = await startUpstream(t, async connection => {
       const first = ++connections === 1
       for (;;) {
-        await wire.done()
-        if (!wire.reader.complete) return
-        wire.next()
-        await wire.send(first ? bytes : ok)
+        await connection.done()
+        if (!connection.reader.complete) return
+        connection.next()
+        await connection.send(first ? bytes : ok)
       }
     })
     const { port } = await startProxyTo(t, server.url)
@@ -321,15 +321,15 @@ for (const [name, bytes] of Object.entries(brokenBodies)) {
 await test('CVE-2026-48931 (Node): a response nobody asked for is not the response to the next request', async t => {
   const unasked = responseHead('200 OK', 'X-Hidden: 1', 'Content-Length: 0')
   let connections = 0
-  const server = await startUpstream(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     const first = ++connections === 1
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
-      await wire.send(ok)
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
+      await connection.send(ok)
       // After the response, while the connection is idle.
-      if (first) setTimeout(() => void wire.send(unasked), 20)
+      if (first) setTimeout(() => void connection.send(unasked), 20)
     }
   })
   const { port } = await startProxyTo(t, server.url)
@@ -348,13 +348,13 @@ await test('CVE-2026-48931 (Node): a response nobody asked for is not the respon
 for (const status of ['204 No Content', '304 Not Modified']) {
   await test(`a body behind a ${status} does not reach the next request`, async t => {
     let connections = 0
-    const server = await startUpstream(t, async wire => {
+    const server = await startUpstream(t, async connection => {
       const first = ++connections === 1
       for (;;) {
-        await wire.done()
-        if (!wire.reader.complete) return
-        wire.next()
-        await wire.send(
+        await connection.done()
+        if (!connection.reader.complete) return
+        connection.next()
+        await connection.send(
           first
             ? responseHead(status, 'X-A: b') + responseHead('200 OK', 'X-Hidden: 1', 'Content-Length: 0')
             : ok
@@ -376,12 +376,12 @@ for (const status of ['204 No Content', '304 Not Modified']) {
 }
 
 await test('a flood of 1xx ends, in the response or in an error, and the proxy goes on', async t => {
-  const server = await startUpstream(t, async wire => {
-    await wire.done()
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
     const flood = responseHead('103 Early Hints', `Link: <${'a'.repeat(1000)}>`).repeat(100)
-    if (wire.reader.head!.startLine.includes('/x'))
-      for (let i = 0; i < 100 && !wire.socket.destroyed; i++) await wire.send(flood)
-    await wire.send(ok)
+    if (connection.reader.head!.startLine.includes('/x'))
+      for (let i = 0; i < 100 && !connection.socket.destroyed; i++) await connection.send(flood)
+    await connection.send(ok)
   })
   const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
@@ -401,10 +401,10 @@ await test('a flood of 1xx ends, in the response or in an error, and the proxy g
 })
 
 await test('a response that comes before the request is complete belongs to that request', async t => {
-  const server = await startUpstream(t, async wire => {
-    await wire.head()
-    await wire.send(ok)
-    await wire.closed()
+  const server = await startUpstream(t, async connection => {
+    await connection.head()
+    await connection.send(ok)
+    await connection.closed()
   })
   const { port } = await startProxyTo(t, server.url)
   const first = await connectTo(port)

@@ -21,11 +21,11 @@ async function passed(
   })
   t.teardown(() => server.close())
   const { port } = await startProxyTo(t, new URL(base, server.url), options)
-  const wire = await connectTo(port)
-  await wire.send(requestHead('GET /x?y HTTP/1.1', ...fields))
-  await wire.done()
-  wire.socket.destroy()
-  return { target, upstream, client: wire.reader.head?.fields ?? [] }
+  const connection = await connectTo(port)
+  await connection.send(requestHead('GET /x?y HTTP/1.1', ...fields))
+  await connection.done()
+  connection.socket.destroy()
+  return { target, upstream, client: connection.reader.head?.fields ?? [] }
 }
 
 const forwarding: Field[] = [

@@ -93,9 +93,9 @@ const badAnswers: Record<string, string> = {
 
 for (const [name, bytes] of Object.entries(badAnswers)) {
   await test(`502 for ${name}`, async t => {
-    const server = await startUpstream(t, async wire => {
-      await wire.done()
-      await wire.send(bytes)
+    const server = await startUpstream(t, async connection => {
+      await connection.done()
+      await connection.send(bytes)
     })
     await expectError(t, server.url, '502 Bad Gateway')
   })
@@ -103,9 +103,9 @@ for (const [name, bytes] of Object.entries(badAnswers)) {
 
 for (const how of ['end', 'resetAndDestroy'] as const) {
   await test(`502 for an upstream that leaves before its response (${how})`, async t => {
-    const server = await startUpstream(t, async wire => {
-      await wire.done()
-      wire.socket[how]()
+    const server = await startUpstream(t, async connection => {
+      await connection.done()
+      connection.socket[how]()
     })
     await expectError(t, server.url, '502 Bad Gateway')
   })
@@ -113,16 +113,16 @@ for (const how of ['end', 'resetAndDestroy'] as const) {
 
 await test('504 where the headers of the response take too long', async t => {
   const left: Promise<void>[] = []
-  const server = await startUpstream(t, wire => void left.push(wire.closed()))
+  const server = await startUpstream(t, connection => void left.push(connection.closed()))
   await expectError(t, server.url, '504 Gateway Timeout', { upstreamTimeoutMs: 100 })
   await Promise.all(left)
   t.equal(left.length, 2, 'the request upstream is ended')
 })
 
 await test('no limit on a body or a stream, nor on a slow upload', async t => {
-  let began: (wire: RawConnection) => void
+  let began: (connection: RawConnection) => void
   const connected = new Promise<RawConnection>(resolve => (began = resolve))
-  const server = await startUpstream(t, wire => began(wire))
+  const server = await startUpstream(t, connection => began(connection))
   const { port } = await startProxyTo(t, server.url, { upstreamTimeoutMs: 100 })
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
@@ -158,15 +158,16 @@ await test('an error response to HEAD has no body, and one to an unfinished uplo
 })
 
 await test('an upstream that comes back is used at once', async t => {
-  let script = (wire: RawConnection): void => void wire.socket.destroy()
-  const server = await startUpstream(t, wire => script(wire))
+  let script = (connection: RawConnection): void => void connection.socket.destroy()
+  const server = await startUpstream(t, connection => script(connection))
   const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   await client.send(requestHead('GET /x HTTP/1.1'))
   await client.done()
   t.equal(client.reader.head?.startLine, 'HTTP/1.1 502 Bad Gateway')
-  script = wire => void wire.done().then(() => wire.send(responseHead('200 OK', 'Content-Length: 0')))
+  script = connection =>
+    void connection.done().then(() => connection.send(responseHead('200 OK', 'Content-Length: 0')))
   client.next()
   await client.send(requestHead('GET /x HTTP/1.1'))
   await client.done()

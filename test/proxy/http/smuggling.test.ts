@@ -84,9 +84,9 @@ for (const [name, bytes] of Object.entries(refused)) {
 }
 
 await test('a broken chunk late in an upload ends the request upstream', async t => {
-  let began: (wire: RawConnection) => void
+  let began: (connection: RawConnection) => void
   const connected = new Promise<RawConnection>(resolve => (began = resolve))
-  const server = await startUpstream(t, wire => began(wire))
+  const server = await startUpstream(t, connection => began(connection))
   const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   await client.send(requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
@@ -104,9 +104,9 @@ for (const [name, garbage] of Object.entries({
   'after Connection: close': requestHead('GET /y HTTP/1.1')
 })) {
   await test(`bytes behind a good request, ${name}, do not replace its response`, async t => {
-    let began: (wire: RawConnection) => void
+    let began: (connection: RawConnection) => void
     const connected = new Promise<RawConnection>(resolve => (began = resolve))
-    const server = await startUpstream(t, wire => began(wire))
+    const server = await startUpstream(t, connection => began(connection))
     const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
     await client.send(
@@ -127,9 +127,9 @@ for (const [name, garbage] of Object.entries({
 }
 
 await test('a client that leaves behind such bytes ends the request upstream', async t => {
-  let began: (wire: RawConnection) => void
+  let began: (connection: RawConnection) => void
   const connected = new Promise<RawConnection>(resolve => (began = resolve))
-  const server = await startUpstream(t, wire => began(wire))
+  const server = await startUpstream(t, connection => began(connection))
   const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   await client.send(requestHead('GET /x HTTP/1.1') + 'garbage\r\n\r\n')
@@ -166,13 +166,15 @@ await test('a second request inside a body stays a body', async t => {
 
 await test('bytes behind a response are never taken for the next response', async t => {
   let responses = 0
-  const server = await startUpstream(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
       responses++
-      await wire.send(responses === 1 ? ok + responseHead('200 OK', 'X-Hidden: 1', 'Content-Length: 0') : ok)
+      await connection.send(
+        responses === 1 ? ok + responseHead('200 OK', 'X-Hidden: 1', 'Content-Length: 0') : ok
+      )
     }
   })
   const { port } = await startProxyTo(t, server.url)
@@ -188,12 +190,12 @@ await test('bytes behind a response are never taken for the next response', asyn
 })
 
 await test('a response to HEAD that has a body after all does not reach the next request', async t => {
-  const server = await startUpstream(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
-      await wire.send(ok)
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
+      await connection.send(ok)
     }
   })
   const { port } = await startProxyTo(t, server.url)

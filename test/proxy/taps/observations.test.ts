@@ -15,10 +15,10 @@ async function observed(t: Test, bytes: string, reply: string): Promise<Observat
   const server = await serveResponses(() => reply)
   t.teardown(() => server.close())
   const { port, observations } = await startProxyTo(t, server.url)
-  const wire = await connectTo(port, bytes.slice(0, bytes.indexOf(' ')))
-  await wire.send(bytes)
-  await wire.done()
-  wire.socket.destroy()
+  const connection = await connectTo(port, bytes.slice(0, bytes.indexOf(' ')))
+  await connection.send(bytes)
+  await connection.done()
+  connection.socket.destroy()
   return observations
 }
 
@@ -189,38 +189,38 @@ async function opened(
   t: Test,
   bytes: string,
   arrived = (upstream: RawConnection) => upstream.done()
-): Promise<{ wire: RawConnection; upstream: RawConnection; observations: Observation[] }> {
-  let began: (wire: RawConnection) => void
+): Promise<{ connection: RawConnection; upstream: RawConnection; observations: Observation[] }> {
+  let began: (connection: RawConnection) => void
   const connected = new Promise<RawConnection>(resolve => (began = resolve))
   const server = await startUpstream(t, each => began(each))
   const { port, observations } = await startProxyTo(t, server.url)
-  const wire = await connectTo(port)
-  t.teardown(() => wire.socket.destroy())
-  await wire.send(bytes)
+  const connection = await connectTo(port)
+  t.teardown(() => connection.socket.destroy())
+  await connection.send(bytes)
   const upstream = await connected
   await arrived(upstream)
-  return { wire, upstream, observations }
+  return { connection, upstream, observations }
 }
 
 await test('the head of such a 401 is not held back, and the body not passed on before the observation', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
   await upstream.send(responseHead('401 Unauthorized', `Content-Length: ${notFound.length}`))
-  await wire.head()
+  await connection.head()
   t.equal(observations.length, 0)
   await upstream.send(notFound.slice(0, 20))
-  await wire.bodyText(notFound.slice(0, 20))
+  await connection.bodyText(notFound.slice(0, 20))
   t.equal(observations.length, 0)
   await upstream.send(notFound.slice(20))
-  await wire.done()
+  await connection.done()
   t.match(observations, [{ status: 401, sessionNotFound: true }])
 })
 
 await test('a 401 whose body never comes is observed when it ends', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
   await upstream.send(responseHead('401 Unauthorized', `Content-Length: ${notFound.length}`) + 'Unauth')
-  await wire.head()
+  await connection.head()
   upstream.socket.resetAndDestroy()
-  await wire.closed()
+  await connection.closed()
   t.match(observations, [{ status: 401, sessionNotFound: false }])
 })
 
@@ -230,20 +230,20 @@ for (const [title, rest, gone] of [
   ['breaks off', undefined, false]
 ] as const) {
   await test(`a 401 in chunks that ${title} is passed on at once and told of at its end`, async t => {
-    const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+    const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
     const [begin, end] = [notFound.slice(0, 20), notFound.slice(20)]
     await upstream.send(responseHead('401 Unauthorized', 'Transfer-Encoding: chunked'))
     await upstream.send(`14\r\n${begin}\r\n`)
-    await wire.bodyText(begin)
+    await connection.bodyText(begin)
     await upstream.send(`b\r\n${end}\r\n`)
-    await wire.bodyText(end)
+    await connection.bodyText(end)
     t.equal(observations.length, 0)
     if (rest === undefined) {
       upstream.socket.resetAndDestroy()
-      await wire.closed()
+      await connection.closed()
     } else {
       await upstream.send(rest)
-      await wire.done()
+      await connection.done()
     }
     t.match(observations, [{ status: 401, sessionNotFound: gone }])
   })
@@ -257,13 +257,13 @@ await test('each observation comes before the bytes it speaks of', async t => {
     observe: () => {
       // What was written by now has arrived by the end of a blocking wait.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
-      received = wire.received
+      received = connection.received
     }
   })
-  const wire = await connectTo(port)
-  t.teardown(() => wire.socket.destroy())
-  await wire.send(sent('POST /stream/a', 'Content-Length: 0'))
-  await wire.done()
+  const connection = await connectTo(port)
+  t.teardown(() => connection.socket.destroy())
+  await connection.send(sent('POST /stream/a', 'Content-Length: 0'))
+  await connection.done()
   t.equal(received, 0)
 })
 
@@ -288,27 +288,27 @@ const endpointEvents: Record<string, string> = {
 for (const [name, text] of Object.entries(endpointEvents)) {
   for (const size of [1, 7, 10_000]) {
     await test(`the endpoint event ${name}, in parts of ${size} bytes`, async t => {
-      const { wire, upstream, observations } = await opened(t, sent('GET /e%31/sse'))
+      const { connection, upstream, observations } = await opened(t, sent('GET /e%31/sse'))
       await upstream.send(sseHead)
-      await wire.head()
+      await connection.head()
       for (let at = 0; at < text.length; at += size) {
         const part = text.slice(at, at + size)
         await upstream.send(part)
-        await wire.until(({ reader }) => reader.text().length === at + part.length)
+        await connection.until(({ reader }) => reader.text().length === at + part.length)
       }
       t.match(observations, [{ kind: 'legacy-opened', endpointId: 'e1', sessionId: 's1', client }])
       await upstream.send('data: more\n\nevent: endpoint\ndata: /m?sessionId=other\n\n')
-      await wire.bodyText('other')
+      await connection.bodyText('other')
       t.equal(observations.length, 1, 'only the first one counts')
     })
   }
 }
 
 await test('an endpoint event with a long id', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
   const sessionId = 'x'.repeat(60_000)
   await upstream.send(`${sseHead}${opening.replace('s1', sessionId)}`)
-  await wire.bodyText('endpointId=e\n\n')
+  await connection.bodyText('endpointId=e\n\n')
   t.strictSame(
     observations.map(each => 'sessionId' in each && each.sessionId),
     [sessionId]
@@ -316,29 +316,29 @@ await test('an endpoint event with a long id', async t => {
 })
 
 await test('a legacy stream ends once, from whichever side', async t => {
-  const ends: Record<string, (wire: RawConnection, upstream: RawConnection) => Promise<void>> = {
-    'the client closes': async (wire, upstream) => {
-      wire.socket.destroy()
+  const ends: Record<string, (connection: RawConnection, upstream: RawConnection) => Promise<void>> = {
+    'the client closes': async (connection, upstream) => {
+      connection.socket.destroy()
       await upstream.closed()
     },
-    'the client resets': async (wire, upstream) => {
-      wire.socket.resetAndDestroy()
+    'the client resets': async (connection, upstream) => {
+      connection.socket.resetAndDestroy()
       await upstream.closed()
     },
-    'the upstream ends': async (wire, upstream) => {
+    'the upstream ends': async (connection, upstream) => {
       upstream.socket.end()
-      await wire.done()
+      await connection.done()
     },
-    'the upstream resets': async (wire, upstream) => {
+    'the upstream resets': async (connection, upstream) => {
       upstream.socket.resetAndDestroy()
-      await wire.closed()
+      await connection.closed()
     }
   }
   for (const [name, end] of Object.entries(ends)) {
-    const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+    const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
     await upstream.send(sseHead + opening)
-    await wire.bodyText('sessionId')
-    await end(wire, upstream)
+    await connection.bodyText('sessionId')
+    await end(connection, upstream)
     t.same(
       observations.map(({ kind }) => kind),
       ['legacy-opened', 'legacy-ended'],
@@ -349,10 +349,10 @@ await test('a legacy stream ends once, from whichever side', async t => {
 })
 
 await test('the end of a legacy stream is observed before the client is told', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
   await upstream.send(responseHead('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked'))
   await upstream.send(`${opening.length.toString(16)}\r\n${opening}\r\n0\r\n\r\n`)
-  await wire.done()
+  await connection.done()
   t.same(
     observations.map(({ kind }) => kind),
     ['legacy-opened', 'legacy-ended']
@@ -365,9 +365,9 @@ await test('closing the proxy ends its legacy streams first', async t => {
     await each.send(sseHead + opening)
   })
   const { port, observations, proxy } = await startProxyTo(t, server.url)
-  const wire = await connectTo(port)
-  await wire.send(sent('GET /e/sse'))
-  await wire.bodyText('sessionId')
+  const connection = await connectTo(port)
+  await connection.send(sent('GET /e/sse'))
+  await connection.bodyText('sessionId')
   await proxy.close(0)
   t.same(
     observations.map(({ kind }) => kind),
@@ -385,10 +385,10 @@ await test('other responses to GET /E/sse are no legacy stream', async t => {
     `${sseHead}event: endpoint\ndata: /message?sessionId=s1\n`,
     `${sseHead}: ${'x'.repeat(65_536)}\n\n${opening}`
   ]) {
-    const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+    const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
     await upstream.send(reply)
     upstream.socket.end()
-    await wire.done()
+    await connection.done()
     t.same(observations, [])
   }
 })
@@ -397,10 +397,10 @@ await test('an IPv4 client on an IPv6 socket has an IPv4 address', async t => {
   const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
   t.teardown(() => server.close())
   const { port, observations } = await startProxyTo(t, server.url, { host: '::' })
-  const wire = await connectTo(port)
-  await wire.send(sent('GET /stream/a'))
-  await wire.done()
-  wire.socket.destroy()
+  const connection = await connectTo(port)
+  await connection.send(sent('GET /stream/a'))
+  await connection.done()
+  connection.socket.destroy()
   t.match(observations, [{ client: { address: '127.0.0.1' } }])
 })
 
@@ -426,11 +426,11 @@ for (const [title, body, messages] of [
 }
 
 await test("on a session's stream: a comment in two parts", async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'mcp-session-id: s1'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'mcp-session-id: s1'))
   await upstream.send(sseHead)
   for (const part of [': pi', 'ng\n\n', 'data: {}\n\n']) {
     await upstream.send(part)
-    await wire.bodyText(part)
+    await connection.bodyText(part)
   }
   t.same(
     observations.map(({ kind }) => kind),
@@ -444,15 +444,15 @@ for (const [title, line, end, ended] of [
   ['of a POST', 'POST /stream/a', 'upstream', false]
 ] as const) {
   await test(`the end of a session's stream ${title}`, async t => {
-    const { wire, upstream, observations } = await opened(
+    const { connection, upstream, observations } = await opened(
       t,
       sent(line, 'mcp-session-id: s1', 'Content-Length: 0')
     )
     await upstream.send(`${sseHead}: ping\n\n`)
-    await wire.bodyText('ping')
-    if (end === 'client') wire.socket.destroy()
+    await connection.bodyText('ping')
+    if (end === 'client') connection.socket.destroy()
     else upstream.socket.resetAndDestroy()
-    await (end === 'client' ? upstream.closed() : wire.closed())
+    await (end === 'client' ? upstream.closed() : connection.closed())
     t.same(
       observations.map(({ kind }) => kind),
       ['streamable', ...(ended ? ['upstream-ended'] : [])]
@@ -470,10 +470,12 @@ for (const [title, line, body, expected] of [
   ['a part of a request', 'POST /stream/a', 'Content-Length: 9', undefined]
 ] as const) {
   await test(`a client that sends ${title} and leaves before the response`, async t => {
-    const { wire, upstream, observations } = await opened(t, sent(line, 'mcp-session-id: s1', body), at =>
-      at.head()
+    const { connection, upstream, observations } = await opened(
+      t,
+      sent(line, 'mcp-session-id: s1', body),
+      at => at.head()
     )
-    wire.socket.destroy()
+    connection.socket.destroy()
     await upstream.closed()
     t.match(observations, expected ? [expected] : [])
     t.equal(observations.length, expected ? 1 : 0)
@@ -532,32 +534,32 @@ for (const [title, body, reply, who] of [
 }
 
 await test('who opens a session is told as soon as it is known, though the stream goes on', async t => {
-  const { wire, upstream, observations } = await opened(
+  const { connection, upstream, observations } = await opened(
     t,
     sent('POST /stream/a', `Content-Length: ${initialize.length}`) + initialize
   )
   await upstream.send(
     responseHead('200 OK', 'Mcp-Session-Id: s', 'Content-Type: text/event-stream') + `data: ${result}\n\n`
   )
-  await wire.bodyText('capabilities')
+  await connection.bodyText('capabilities')
   t.match(observations, [{ kind: 'streamable' }, { kind: 'identity', clientInfo: bothKnown }])
 })
 
 await test('a body that comes after its head is read too, and forwarded whole', async t => {
-  let began: (wire: RawConnection) => void
+  let began: (connection: RawConnection) => void
   const connected = new Promise<RawConnection>(resolve => (began = resolve))
   const server = await startUpstream(t, each => began(each))
   const { port, observations } = await startProxyTo(t, server.url)
-  const wire = await connectTo(port)
-  t.teardown(() => wire.socket.destroy())
+  const connection = await connectTo(port)
+  t.teardown(() => connection.socket.destroy())
   const bytes = sent('POST /stream/a', `Content-Length: ${initialize.length}`) + initialize
-  await wire.send(bytes.slice(0, -50))
+  await connection.send(bytes.slice(0, -50))
   const upstream = await connected
-  await wire.send(bytes.slice(-50))
+  await connection.send(bytes.slice(-50))
   await upstream.done()
   t.equal(upstream.reader.text(), initialize)
   await upstream.send(withLength(result))
-  await wire.done()
+  await connection.done()
   t.match(observations, [
     { kind: 'streamable', rpcMethod: 'initialize' },
     { kind: 'identity', clientInfo: bothKnown }
@@ -565,13 +567,13 @@ await test('a body that comes after its head is read too, and forwarded whole', 
 })
 
 await test('who opens a legacy session', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
   await upstream.send(sseHead + opening)
-  await wire.bodyText('sessionId')
+  await connection.bodyText('sessionId')
   await upstream.send(`: ping\n\nevent: message\ndata: ${result}\n\n`)
-  await wire.bodyText('capabilities')
+  await connection.bodyText('capabilities')
   await upstream.send(`event: message\ndata: ${result.replace('2025', '2024')}\n\n`)
-  await wire.bodyText('2024')
+  await connection.bodyText('2024')
   const who = { ...nothingKnown, protocolVersion: '2025-11-25' }
   t.match(observations, [
     { kind: 'legacy-opened' },
@@ -600,18 +602,18 @@ const modern = (method: string, ...fields: string[]): string =>
   )
 
 await test('a session-less client, and its listen stream', async t => {
-  const { wire, upstream, observations } = await opened(
+  const { connection, upstream, observations } = await opened(
     t,
     modern('subscriptions/listen', 'Authorization: Bearer x')
   )
   await upstream.send(responseHead('200 OK', 'Content-Type: text/event-stream') + ': ping\n\n')
-  await wire.bodyText('ping')
+  await connection.bodyText('ping')
   const [head] = observations
   t.match(head, { kind: 'streamable', visitor: /^[\w-]{43}$/, rpcMethod: 'subscriptions/listen' })
   t.notMatch(JSON.stringify(observations), 'Bearer')
   await upstream.send('data: {}\n\n')
-  await wire.bodyText('data')
-  wire.socket.destroy()
+  await connection.bodyText('data')
+  connection.socket.destroy()
   await upstream.closed()
   const visitor = head?.kind === 'streamable' ? head.visitor : undefined
   t.match(observations.slice(1), [

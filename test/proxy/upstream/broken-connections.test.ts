@@ -54,10 +54,10 @@ await test('a request on a connection that is gone fails', async t => {
 })
 
 await test('a DELETE whose client left takes no other request along', async t => {
-  const server = await startUpstream(t, async wire => {
-    await wire.done()
-    if (wire.reader.head?.startLine.startsWith('GET'))
-      await wire.send(responseHead('200 OK', 'Content-Length: 0'))
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
+    if (connection.reader.head?.startLine.startsWith('GET'))
+      await connection.send(responseHead('200 OK', 'Content-Length: 0'))
   })
   const { port, observations } = await startProxyTo(t, server.url)
   const [client, other] = await Promise.all([connectTo(port), connectTo(port)])
@@ -81,14 +81,14 @@ await test('connections that the upstream resets while requests come are not use
   const COUNT = 10
   const ok = responseHead('200 OK', 'Content-Length: 2') + 'ok'
   const first: RawConnection[] = []
-  const server = await startUpstream(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      const isFirst = wire.reader.head?.startLine.includes('/first') === true
-      wire.next()
-      if (!isFirst) await wire.send(ok)
-      else if (first.push(wire) === COUNT) await Promise.all(first.map(each => each.send(ok)))
+      await connection.done()
+      if (!connection.reader.complete) return
+      const isFirst = connection.reader.head?.startLine.includes('/first') === true
+      connection.next()
+      if (!isFirst) await connection.send(ok)
+      else if (first.push(connection) === COUNT) await Promise.all(first.map(each => each.send(ok)))
     }
   })
   const { port } = await startProxyTo(t, server.url)

@@ -10,7 +10,7 @@ const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Enc
 const event = '9\r\ndata: a\n\n\r\n'
 
 interface Upstream {
-  rig: ProxyUnderTest
+  proxy: ProxyUnderTest
   /** How many it has accepted. */
   connections: () => number
 }
@@ -33,8 +33,8 @@ async function upstreamInParts(t: Test, noDelay: boolean): Promise<Upstream> {
   })
   const address = server.address()
   const port = typeof address === 'object' ? address?.port : undefined
-  const rig = await startProxyTo(t, new URL(`http://127.0.0.1:${port}`))
-  return { rig, connections: () => sockets.size }
+  const proxy = await startProxyTo(t, new URL(`http://127.0.0.1:${port}`))
+  return { proxy, connections: () => sockets.size }
 }
 
 /** Sends requests one after the other until `enough`, at most 500; how many it sent. */
@@ -53,20 +53,20 @@ async function ask(t: Test, port: number, enough: () => boolean): Promise<number
 }
 
 await test('an upstream with Nagle on is found, told of once, and met on rested connections', async t => {
-  const { rig, connections } = await upstreamInParts(t, false)
-  t.ok((await ask(t, rig.port, () => rig.logs.length > 0)) < 500)
-  t.match(rig.logs, [{ msg: /tokio-rs\/axum#2521/ }])
+  const { proxy, connections } = await upstreamInParts(t, false)
+  t.ok((await ask(t, proxy.port, () => proxy.logs.length > 0)) < 500)
+  t.match(proxy.logs, [{ msg: /tokio-rs\/axum#2521/ }])
   t.ok(connections() > 2)
-  await ask(t, rig.port, () => connections() > 10)
-  t.equal(rig.logs.length, 1)
+  await ask(t, proxy.port, () => connections() > 10)
+  t.equal(proxy.logs.length, 1)
 })
 
 await test('an upstream without that fault keeps its one connection', async t => {
-  const { rig, connections } = await upstreamInParts(t, true)
+  const { proxy, connections } = await upstreamInParts(t, true)
   let asked = 0
-  await ask(t, rig.port, () => ++asked > 200)
+  await ask(t, proxy.port, () => ++asked > 200)
   t.equal(connections(), 1)
-  t.equal(rig.logs.length, 0)
+  t.equal(proxy.logs.length, 0)
 })
 
 /** Feeds `count` gaps of responses, on rested connections when the detector says so; how many were rested. */

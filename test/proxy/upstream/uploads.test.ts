@@ -7,9 +7,9 @@ const tooLarge = responseHead('413 Content Too Large', 'Content-Length: 5') + 'l
 
 for (const framing of ['Content-Length: 10000000', 'Transfer-Encoding: chunked']) {
   await test(`a whole response to an unfinished upload, ${framing}`, async t => {
-    const server = await startUpstream(t, async wire => {
-      await wire.bodyText('abc')
-      await wire.send(tooLarge)
+    const server = await startUpstream(t, async connection => {
+      await connection.bodyText('abc')
+      await connection.send(tooLarge)
     })
     const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
@@ -23,11 +23,11 @@ for (const framing of ['Content-Length: 10000000', 'Transfer-Encoding: chunked']
 
 await test('the rest of such an upload is read, and the connection serves the next request', async t => {
   let uploads = 0
-  const server = await startUpstream(t, async wire => {
-    await wire.head()
-    if (wire.reader.value('content-length') !== undefined) uploads++
-    await wire.send(
-      wire.reader.value('content-length') ? tooLarge : responseHead('200 OK', 'Content-Length: 0')
+  const server = await startUpstream(t, async connection => {
+    await connection.head()
+    if (connection.reader.value('content-length') !== undefined) uploads++
+    await connection.send(
+      connection.reader.value('content-length') ? tooLarge : responseHead('200 OK', 'Content-Length: 0')
     )
   })
   const { port } = await startProxyTo(t, server.url)
@@ -45,11 +45,13 @@ await test('the rest of such an upload is read, and the connection serves the ne
 })
 
 await test('an upstream that answers and closes without reading the rest', async t => {
-  const server = await startUpstream(t, async wire => {
-    await wire.bodyText('x')
-    wire.socket.pause()
-    await wire.send(responseHead('413 Content Too Large', 'Connection: close', 'Content-Length: 5') + 'large')
-    wire.socket.destroy()
+  const server = await startUpstream(t, async connection => {
+    await connection.bodyText('x')
+    connection.socket.pause()
+    await connection.send(
+      responseHead('413 Content Too Large', 'Connection: close', 'Content-Length: 5') + 'large'
+    )
+    connection.socket.destroy()
   })
   const { port } = await startProxyTo(t, server.url)
   for (let i = 0; i < 20; i++) {
@@ -62,10 +64,10 @@ await test('an upstream that answers and closes without reading the rest', async
 })
 
 await test('a client that leaves its upload ends the request upstream', async t => {
-  const server = await startUpstream(t, async wire => {
-    await wire.bodyText('abc')
+  const server = await startUpstream(t, async connection => {
+    await connection.bodyText('abc')
     arrived()
-    await wire.closed()
+    await connection.closed()
     ended()
   })
   let arrived: () => void
@@ -82,9 +84,9 @@ await test('a client that leaves its upload ends the request upstream', async t 
 })
 
 await test('504 where the upstream reads no more of an upload', async t => {
-  const server = await startUpstream(t, async wire => {
-    await wire.head()
-    wire.socket.pause()
+  const server = await startUpstream(t, async connection => {
+    await connection.head()
+    connection.socket.pause()
   })
   const { port } = await startProxyTo(t, server.url, { upstreamTimeoutMs: 500 })
   const client = await connectTo(port)
