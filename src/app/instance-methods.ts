@@ -1,7 +1,7 @@
 // Owns what threads and processes call in each other: what a proxy instance can be asked, and how a start is reported.
 import type { Control } from '../admin/operator-port.js'
+import type { SessionIds } from '../mcp/stored-ids.js'
 import type { Snapshot } from '../metrics/exposition.js'
-import type { Suspect } from '../sessions/suspects.js'
 import { TurnstileError } from '../util/errors.js'
 import type { Closable } from '../util/startup.js'
 import type { LedgerHealth } from './ledger-health.js'
@@ -23,9 +23,9 @@ export interface InstanceMethods extends Control {
 /** What operators can have done by a worker: the primary asks for it, of each worker that it concerns. */
 export interface WorkerControl extends Control {
   /** Whether this worker can speak to the upstream as the session's client. */
-  knows(session: Suspect): boolean
+  knows(session: SessionIds): boolean
   /** Cuts the streams of a session that ended. */
-  cut(session: Suspect): void
+  cut(session: SessionIds): void
 }
 
 /** What the primary asks of each worker. */

@@ -32,7 +32,7 @@ export const upkeepSettings = (config: Config): UpkeepSettings => ({
 /** What the proxy works with, besides its settings. */
 export type ProxyParts = Pick<
   ProxyOptions,
-  'routes' | 'callers' | 'observe' | 'liveSessions' | 'operations' | 'traffic' | 'logger'
+  'routes' | 'credentials' | 'observe' | 'liveSessions' | 'operations' | 'traffic' | 'logger'
 >
 
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
@@ -53,7 +53,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   allowedOrigin: config.allowedOrigin,
   trustedProxy: config.trustedProxy,
   routes: parts.routes,
-  callers: parts.callers,
+  credentials: parts.credentials,
   observe: parts.observe,
   liveSessions: parts.liveSessions,
   operations: parts.operations,

@@ -2,7 +2,6 @@
 import { ActionError } from '../admin/schemas/admin-errors.js'
 import { Transport } from '../mcp/transports.js'
 import type { Proxy } from '../proxy/proxy-server.js'
-import type { Suspect } from '../sessions/suspects.js'
 import { type UpstreamRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
 import { isSuccessful } from '../util/http-status.js'
 import type { WorkerControl } from './instance-methods.js'
@@ -51,7 +50,10 @@ export function operatorControl({ proxy, ledger, requests }: ControlParts): Work
 }
 
 /** Throws `ActionError` unless the upstream forgot the session. */
-async function deleteSession(requests: UpstreamRequests, session: Suspect): Promise<void> {
+async function deleteSession(
+  requests: UpstreamRequests,
+  session: Parameters<UpstreamRequests['end']>[0]
+): Promise<void> {
   const refused = (reason: string) =>
     new ActionError('GATEWAY_REFUSED', `the gateway does not end the session (${reason}): it is still open`)
   const status = await requests.end(session).catch((error: unknown) => {

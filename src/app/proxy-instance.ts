@@ -2,7 +2,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
 import { Routes } from '../mcp/routes.js'
-import { storedId } from '../mcp/stored-ids.js'
 import { Operations } from '../metrics/operations.js'
 import { Traffic } from '../metrics/traffic.js'
 import { startProxy } from '../proxy/proxy-server.js'
@@ -40,9 +39,9 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     const proxy = await startProxy(
       proxyOptions(config, {
         routes,
-        callers: sessions.callers,
+        credentials: sessions.credentials,
         observe: sessions.observe,
-        liveSessions: endpointId => ledger.liveCounts?.of(storedId(endpointId) ?? '') ?? 0,
+        liveSessions: endpointId => ledger.liveCounts?.of(endpointId) ?? 0,
         operations,
         traffic: new Traffic(),
         logger

@@ -1,12 +1,13 @@
 // Owns the start of an instance's ledger: the store, the outbox on this machine's disk, and what ships from one to the other.
 import type { FastifyBaseLogger } from 'fastify'
 import type { StoreLocation } from '../config/setting-kinds.js'
-import { LiveCounts } from '../ledger/pipeline/live-counts.js'
-import { Outbox } from '../ledger/pipeline/outbox.js'
+import { type LiveCounts, startLiveCounts } from '../ledger/pipeline/live-counts.js'
+import { openOutbox, type Outbox } from '../ledger/pipeline/outbox.js'
 import { Recorder } from '../ledger/pipeline/recorder.js'
-import { Shipper } from '../ledger/pipeline/shipper.js'
+import { type Shipper, startShipper } from '../ledger/pipeline/shipper.js'
 import type { Store } from '../ledger/store-port.js'
 import { type Closable, startInOrder } from '../util/startup.js'
+import { epochNow } from '../util/time.js'
 import { openStore } from './open-store.js'
 
 /** How long to wait for the store to have what was observed. */
@@ -38,12 +39,12 @@ export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger)
     onClose(() => store.close())
     // A server may be away for a while; a file that cannot be used now cannot be used at all.
     if (settings.store.kind === 'sqlite') await store.migrate()
-    const outbox = new Outbox(settings.dataDir, Date.now())
+    const outbox = openOutbox({ directory: settings.dataDir, now: epochNow() })
     onClose(() => outbox.close())
-    const liveCounts = settings.maxSessionsPerEndpoint > 0 ? new LiveCounts() : undefined
-    const shipper = new Shipper(outbox, store, logger, liveCounts)
-    shipper.start()
-    onClose(() => shipper.stop())
+    const shipper = startShipper({ outbox, store, log: logger })
+    onClose(() => shipper.close())
+    const liveCounts = settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ store, outbox }) : undefined
+    onClose(() => liveCounts?.close())
     const recorder = new Recorder(outbox, shipper, logger)
     const shipped = (): Promise<void> => shipper.drain(SHIP_TIMEOUT_MS)
     return { store, outbox, shipper, recorder, liveCounts, shipped }

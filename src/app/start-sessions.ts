@@ -3,7 +3,7 @@ import { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
 import type { Closable } from '../util/startup.js'
-import { MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
+import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
 import type { Ledger } from './start-ledger.js'
 
 /** How often the ledger is told of uses, and the outbox that the process lives. */
@@ -17,7 +17,7 @@ export interface SessionSettings {
 export interface Sessions extends Closable {
   readonly tracker: SessionTracker
   /** How clients reach their sessions, for requests of our own. */
-  readonly callers: ClientCredentials
+  readonly credentials: ClientCredentials
   readonly observe: Observe
   /** Resolves once the store has what was observed, or cannot have it soon. */
   shipped(): Promise<void>
@@ -25,25 +25,25 @@ export interface Sessions extends Closable {
 
 /** `close` tells the ledger of all uses, and waits a while for the store to have them. */
 export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger: Ledger): Sessions {
-  const { recorder, shipper, liveCounts } = ledger
+  const { recorder, liveCounts } = ledger
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
-  const tick = (atLeast?: number): void => {
-    recorder.tick(tracker.flush(Date.now(), atLeast), Date.now())
-    if (liveCounts) shipper.notify()
-  }
+  const tick = (atLeast?: number): void => recorder.tick(tracker.flush(epochNow(), atLeast), epochNow())
   const ticking = setInterval(() => tick(), TICK_MS)
-  const callers = new ClientCredentials()
+  const credentials = new ClientCredentials()
   const aging =
     sessionIdleTimeoutMs > 0
-      ? setInterval(() => callers.age(), credentialsAgeMs(sessionIdleTimeoutMs))
+      ? setInterval(() => credentials.age(), credentialsAgeMs(sessionIdleTimeoutMs))
       : undefined
   return {
     tracker,
-    callers,
-    observe: observation => recorder.record(tracker.observe(observation)),
+    credentials,
+    observe(observation) {
+      recorder.record(tracker.observe(observation))
+      liveCounts?.recorded()
+    },
     async shipped() {
       tick()
       await ledger.shipped()

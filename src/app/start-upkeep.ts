@@ -1,12 +1,13 @@
 // Owns the start of an instance's upkeep: what it does although no client asks, in the store and at the upstream.
 import type { FastifyBaseLogger } from 'fastify'
-import { StoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
+import { type StoreMaintenance, startStoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import type { Routes } from '../mcp/routes.js'
-import { IdleEnder } from '../upkeep/idle-ender.js'
-import { Suspicion } from '../upkeep/suspicion.js'
+import { startIdleEnder } from '../upkeep/idle-ender.js'
+import { startSuspectChecker, type SuspectChecker } from '../upkeep/suspect-checker.js'
 import { UpstreamRequests } from '../upkeep/upstream-requests.js'
-import { UpstreamWatch } from '../upkeep/upstream-watch.js'
+import { startUpstreamWatch, type UpstreamWatch } from '../upkeep/upstream-watch.js'
 import { type Closable, type OnClose, startInOrder } from '../util/startup.js'
+import { epochNow } from '../util/time.js'
 import type { Ledger } from './start-ledger.js'
 import type { Sessions } from './start-sessions.js'
 
@@ -44,11 +45,11 @@ export const startUpkeep = (settings: UpkeepSettings, parts: UpkeepParts): Promi
       rewriteHost: settings.rewriteHost,
       connectTimeoutMs: settings.connectTimeoutMs,
       routes: parts.routes,
-      callers: parts.sessions.callers
+      credentials: parts.sessions.credentials
     })
     onClose(() => requests.close())
-    const maintenance = startMaintenance(settings, parts, requests)
-    onClose(() => maintenance.stop())
+    const maintenance = startMaintenance(settings, parts, requests, onClose)
+    onClose(() => maintenance.close())
     const watch = settings.confirmSuspects ? startWatch(settings, parts, requests, onClose) : undefined
     return Promise.resolve({ requests, maintenance, watch })
   })
@@ -56,24 +57,24 @@ export const startUpkeep = (settings: UpkeepSettings, parts: UpkeepParts): Promi
 function startMaintenance(
   settings: UpkeepSettings,
   { ledger, sessions, logger }: UpkeepParts,
-  requests: UpstreamRequests
+  requests: UpstreamRequests,
+  onClose: OnClose
 ): StoreMaintenance {
-  const ender = settings.endIdleSessions ? new IdleEnder(session => requests.end(session), logger) : undefined
-  const maintenance = new StoreMaintenance(
-    ledger.store,
-    ledger.outbox.instance,
-    {
-      leaseMs: settings.leaseMs,
-      idleTimeoutMs: settings.sessionIdleTimeoutMs,
-      retentionMs: settings.retentionMs,
-      rollupRetentionMs: settings.rollupRetentionMs,
-      onLost: () => ledger.recorder.record(sessions.tracker.held(Date.now())),
-      onIdle: ended => ender?.add(ended)
-    },
-    logger
-  )
-  maintenance.start()
-  return maintenance
+  const ender = settings.endIdleSessions
+    ? startIdleEnder({ end: session => requests.end(session), log: logger })
+    : undefined
+  onClose(() => ender?.close())
+  return startStoreMaintenance({
+    store: ledger.store,
+    instance: ledger.outbox.instance,
+    leaseMs: settings.leaseMs,
+    idleTimeoutMs: settings.sessionIdleTimeoutMs,
+    retentionMs: settings.retentionMs,
+    rollupRetentionMs: settings.rollupRetentionMs,
+    onLost: () => ledger.recorder.record(sessions.tracker.held(epochNow())),
+    onIdle: ended => ender?.add(ended),
+    log: logger
+  })
 }
 
 /** Watches the upstream, and asks after sessions that may have ended unseen. */
@@ -83,15 +84,14 @@ function startWatch(
   requests: UpstreamRequests,
   onClose: OnClose
 ): UpstreamWatch {
-  const watch: UpstreamWatch = new UpstreamWatch({
+  const watch: UpstreamWatch = startUpstreamWatch({
     upstream: settings.upstream,
     connectTimeoutMs: settings.connectTimeoutMs,
-    onReturn: () => void suspicion.upstreamReturned(Date.now()),
-    onLoss: lostAt => suspicion.upstreamLost(lostAt)
+    onReturn: () => void checker.upstreamReturned(epochNow()),
+    onLoss: lostAt => checker.upstreamMayHaveRestarted(lostAt)
   })
-  const suspicion: Suspicion = new Suspicion({
+  const checker: SuspectChecker = startSuspectChecker({
     suspects: sessions.tracker.suspects,
-    suspect: session => sessions.tracker.suspect(session),
     ping: session => requests.ping(session),
     observe: sessions.observe,
     isAway: () => watch.away,
@@ -99,9 +99,7 @@ function startWatch(
     instanceId: ledger.outbox.instance.id,
     shipped: () => sessions.shipped()
   })
-  onClose(() => {
-    watch.stop()
-    suspicion.stop()
-  })
+  onClose(() => checker.close())
+  onClose(() => watch.close())
   return watch
 }

@@ -157,6 +157,11 @@ export interface StoreReader {
    */
   counts(query: { endpointId?: StoredId; transport?: Transport }): Promise<EndpointCount[]>
   totals(query: { endpointId?: StoredId }): Promise<Totals>
+  /**
+   * The open sessions by endpoint, session-less clients not counted, and the outbox offset of an instance at the same moment
+   * (0 if it never registered): the counts include all entries of its outbox up to that offset, and none after it.
+   */
+  liveCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: EndpointCount[] }>
   /** What `connections` returns, and the totals of its endpoint at the same moment. */
   snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
   /** The endpoints with the most open sessions, the busiest first. */
@@ -228,6 +233,7 @@ export const readerMethods = methodsOf<StoreReader>({
   connections: true,
   session: true,
   counts: true,
+  liveCounts: true,
   totals: true,
   snapshot: true,
   busiest: true,

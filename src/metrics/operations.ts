@@ -1,5 +1,5 @@
-// Owns the figures of MCP operations: how many were accepted, and how long they took, by method and tool. What is counted is
-// told by the headers of a request or the start of its body; of the others nothing is known.
+// Owns the figures of MCP operations: how many were accepted, and how long they took, by method and tool. A request is counted
+// if its headers, or the start of its body, say what it asks for.
 import { isSuccessful } from '../util/http-status.js'
 import { Histogram, OPERATION_BOUNDS } from './histogram.js'
 import { BoundedLabels, OTHER, protocolVersions } from './labels.js'
@@ -32,15 +32,16 @@ const METHODS = [
   'tools/call',
   'tools/list'
 ]
+/** Tools that get a label of their own; later ones share one. Chosen: clients choose the names, so there must be a bound. */
 const MAX_TOOLS = 100
-/** Combinations of labels that get a histogram. */
+/** Combinations of labels that get a histogram of their own. Chosen, for the same reason. */
 const MAX_SERIES = 300
-/** Above all HTTP statuses. */
+/** More than any HTTP status: the factor by which keys are made. */
 const STATUSES = 1_000
-/** In place of a status: the client left before the answer was complete. */
+/** In place of a status: the client left before the response was complete. */
 const CANCELLED = 1
 const SUCCESS = 0
-/** Of what would be one combination too many; no other has this `error_type`. */
+/** The labels of all further combinations; no other one has this `error_type`. */
 const OVERFLOW: Labels = {
   mcp_method_name: OTHER,
   gen_ai_tool_name: OTHER,
@@ -49,15 +50,19 @@ const OVERFLOW: Labels = {
   network_transport: 'tcp'
 }
 
-/** An operation whose answer began. */
+/** An operation whose response began. */
 export interface Operation {
+  /** The JSON-RPC method. */
   method: string
   /** Of the tool, prompt or resource. */
   name: string | undefined
+  /** The revision of MCP that the request names. */
   protocolVersion: string | undefined
+  /** Of the HTTP response. */
   status: number
 }
 
+/** Counts from the start of the process on. */
 export class Operations {
   readonly #methods = new BoundedLabels(METHODS.length, METHODS)
   readonly #tools = new BoundedLabels(MAX_TOOLS)
@@ -68,14 +73,14 @@ export class Operations {
   readonly #durations = new Map<number, { labels: Labels; histogram: Histogram }>()
   readonly #overflow = new Histogram(OPERATION_BOUNDS)
 
-  /** Its answer began. */
+  /** The response to an operation began. */
   began({ method, name, status }: Operation): void {
     if (!isSuccessful(status)) return
     this.#accepted[this.#methods.indexOf(method)]!++
     if (method === 'tools/call' && name !== undefined) this.#toolCalls[this.#tools.add(name)]!++
   }
 
-  /** Its answer is out, or the client left before that (`cancelled`). */
+  /** The response is complete, or the client left before that (`cancelled`), `seconds` after the request. */
   ended({ method, name, protocolVersion, status }: Operation, seconds: number, cancelled: boolean): void {
     const methodIndex = this.#methods.indexOf(method)
     // Only calls that were accepted make labels.
@@ -99,23 +104,24 @@ export class Operations {
     entry.histogram.observe(seconds)
   }
 
+  /** All of it, to be exposed. */
   metrics(): PortableMetric[] {
     return [
       counter(
         'turnstile_operations_accepted_total',
-        'MCP requests and notifications that the gateway accepted, by method.',
+        'MCP requests and notifications that the upstream accepted, by method.',
         this.#accepted.map((count, i) => sample(count, { mcp_method_name: this.#methods.at(i) }))
       ),
       counter(
         'turnstile_tool_calls_accepted_total',
-        'Tool calls that the gateway accepted, by tool.',
+        'Tool calls that the upstream accepted, by tool.',
         this.#toolCalls
           .slice(0, this.#tools.names.length + 1)
           .map((count, i) => sample(count, { gen_ai_tool_name: this.#tools.at(i) }))
       ),
       {
         name: 'mcp_server_operation_duration_seconds',
-        help: 'Duration of an MCP request or notification, from its head until the last byte of the answer.',
+        help: 'Duration of an MCP request or notification, from its head until the last byte of the response.',
         bounds: OPERATION_BOUNDS,
         series: [
           ...Array.from(this.#durations.values(), ({ labels, histogram }) => histogram.series(labels)),

@@ -1,10 +1,10 @@
-// Owns the figures of forwarding: requests and answers, refusals, failures, bytes. Plain numbers, for they are counted while a
-// client waits.
+// Owns the figures of forwarding: requests and responses, refusals, failures, bytes. They are plain numbers, as they are counted
+// while a client waits.
 import { STATUS_CODES } from 'node:http'
 import { Histogram } from './histogram.js'
 import { counter, gauge, type Labels, type PortableMetric, sample } from './metric.js'
 
-/** Why a request, or what should have been one, was answered by the proxy in place of the gateway, or cut. */
+/** Why a request, or what should have been one, was not forwarded or was cut; a value of the label `reason`. */
 export type RefusalReason =
   /** Over a limit. */
   | 'connections'
@@ -13,7 +13,7 @@ export type RefusalReason =
   | 'sessions'
   /** The endpoint is drained. */
   | 'draining'
-  /** For or from strangers. */
+  /** Its `Host` or `Origin` is not allowed. */
   | 'host'
   | 'origin'
   | 'malformed'
@@ -22,16 +22,16 @@ export type RefusalReason =
   /** The client stopped in the middle. */
   | 'stalled'
 
-/** Why the gateway gave no answer, or no whole one. */
+/** Why the upstream gave no response, or no complete one; a value of the label `reason`. */
 export type UpstreamFailure = 'unreachable' | 'timeout' | 'invalid_answer' | 'broken_off'
 
-/** What there is at the moment, by whoever has it. */
+/** What there is at the moment; counted by those who have it. */
 export interface Standing {
   connections: number
   webSockets: number
   streams: number
   requests: number
-  /** 0: none. */
+  /** Limits; 0: none. */
   maxConnections: number
   maxStreams: number
   maxRequests: number
@@ -39,10 +39,10 @@ export interface Standing {
   upstreamIdle: number
   /** Since the process started. */
   upstreamOpened: number
-  /** Of the connections that are open. */
+  /** Bytes on the client connections that are open. */
   receivedBytes: number
   sentBytes: number
-  /** It holds answers back (Nagle). */
+  /** The upstream holds the second part of its responses back (`DelayedAckDetector`). */
   upstreamStalls: boolean
 }
 
@@ -52,12 +52,13 @@ const OTHER_METHOD = METHODS.length
 const STATUSES = 600
 const CLASSES = STATUSES / 100
 
-/** Seconds. */
+/** Upper bounds of the histogram, in seconds. Chosen: from a local upstream's milliseconds to tools that take minutes. */
 const HEADERS_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
+/** Counts from the start of the process on. */
 export class Traffic {
-  /** By method and status; status 0 is one that HTTP does not have. */
-  readonly #answers = new Float64Array((METHODS.length + 1) * STATUSES)
+  /** By method and status; status 0 stands for those that HTTP does not have. */
+  readonly #responses = new Float64Array((METHODS.length + 1) * STATUSES)
   /** By method and class of status. */
   readonly #headers: (Histogram | undefined)[] = Array<undefined>((METHODS.length + 1) * CLASSES).fill(
     undefined
@@ -70,31 +71,32 @@ export class Traffic {
     ...{ unreachable: 0, timeout: 0, invalid_answer: 0, broken_off: 0 }
   }
   #abandoned = 0
-  /** Of connections that ended. */
+  /** On connections that ended. */
   #receivedBytes = 0
   #sentBytes = 0
-  /** What was told last: a count must not fall when what waited for a client that left is not sent. */
-  readonly #told = { receivedBytes: 0, sentBytes: 0 }
+  /** What was exposed last: a counter must not fall if bytes that waited for a client are never sent because it left. */
+  readonly #exposed = { receivedBytes: 0, sentBytes: 0 }
 
-  /** The gateway's answer began, `seconds` after its request. */
-  answered(method: string, status: number, seconds: number): void {
+  /** The upstream's response began, `seconds` after its request. */
+  responded(method: string, status: number, seconds: number): void {
     const index = this.#count(method, status)
     const at = index * CLASSES + (status < STATUSES ? Math.trunc(status / 100) : 0)
     const histogram = (this.#headers[at] ??= new Histogram(HEADERS_BOUNDS))
     histogram.observe(seconds)
   }
 
-  /** The gateway did not answer; the client got `status` instead, unless its answer had begun. */
+  /** The upstream failed; the client got `status` from the proxy, or undefined if its response had begun. */
   failed(method: string, reason: UpstreamFailure, status?: number): void {
     this.#failures[reason]++
     if (status !== undefined) this.#count(method, status)
   }
 
+  /** A request was not forwarded, or a client was cut. */
   refused(reason: RefusalReason): void {
     this.#refusals[reason]++
   }
 
-  /** The client left before its answer began. */
+  /** The client left before its response began. */
   abandoned(): void {
     this.#abandoned++
   }
@@ -105,43 +107,48 @@ export class Traffic {
     this.#sentBytes += bytesWritten
   }
 
+  /** All of it, to be exposed. */
   metrics(now: Standing): PortableMetric[] {
-    const told = this.#told
-    told.receivedBytes = Math.max(told.receivedBytes, this.#receivedBytes + now.receivedBytes)
-    told.sentBytes = Math.max(told.sentBytes, this.#sentBytes + now.sentBytes)
+    const exposed = this.#exposed
+    exposed.receivedBytes = Math.max(exposed.receivedBytes, this.#receivedBytes + now.receivedBytes)
+    exposed.sentBytes = Math.max(exposed.sentBytes, this.#sentBytes + now.sentBytes)
     return [
       counter(
         'turnstile_requests_total',
-        'Forwarded requests by HTTP method and status of the answer; 502 and 504 include those of the proxy itself.',
-        this.#answerCounts()
+        'Forwarded requests by HTTP method and status of the response; 502 and 504 include those that the proxy itself sent.',
+        this.#responseCounts()
       ),
       counter(
         'turnstile_requests_abandoned_total',
-        'Forwarded requests whose client left before the answer began.',
+        'Forwarded requests whose client left before the response began.',
         this.#abandoned
       ),
       counter(
         'turnstile_refusals_total',
-        'Requests that the proxy answered itself or cut, by reason.',
+        'Requests that the proxy refused or cut, by reason.',
         byReason(this.#refusals)
       ),
       counter(
         'turnstile_upstream_errors_total',
-        'Requests that the gateway did not answer, or not to the end, by reason.',
+        'Requests to which the upstream gave no response, or no complete one, by reason.',
         byReason(this.#failures)
       ),
       {
         name: 'turnstile_upstream_headers_seconds',
-        help: 'Time from sending a request to the gateway until the head of its answer, by HTTP method and class of status.',
+        help: 'Time from sending a request upstream until the head of its response, by HTTP method and class of status.',
         bounds: HEADERS_BOUNDS,
         series: this.#headers.flatMap((histogram, i) => histogram?.series(headersLabels(i)) ?? [])
       },
       counter(
         'turnstile_received_bytes_total',
         'Bytes that clients sent, heads included.',
-        told.receivedBytes
+        exposed.receivedBytes
       ),
-      counter('turnstile_sent_bytes_total', 'Bytes that clients were sent, heads included.', told.sentBytes),
+      counter(
+        'turnstile_sent_bytes_total',
+        'Bytes that clients were sent, heads included.',
+        exposed.sentBytes
+      ),
       gauge('turnstile_client_connections', 'Open connections of clients.', now.connections),
       gauge('turnstile_websockets', 'Open WebSockets.', now.webSockets),
       gauge('turnstile_streams', 'Streams under way, as --max-streams counts them.', now.streams),
@@ -155,18 +162,18 @@ export class Traffic {
           requests: now.maxRequests
         }).flatMap(([of, limit]) => (limit > 0 ? [sample(limit, { of })] : []))
       ),
-      gauge('turnstile_upstream_connections', 'Open connections to the gateway, by state.', [
+      gauge('turnstile_upstream_connections', 'Open connections to the upstream, by state.', [
         sample(now.upstreamIdle, { state: 'idle' }),
         sample(now.upstreamOpen - now.upstreamIdle, { state: 'active' })
       ]),
       counter(
         'turnstile_upstream_connections_opened_total',
-        'Connections to the gateway that were opened for requests.',
+        'Connections to the upstream that were opened for requests.',
         now.upstreamOpened
       ),
       gauge(
         'turnstile_upstream_stalls',
-        '1: the gateway holds the second part of its answers back (Nagle), and its connections are let rest.',
+        '1: the upstream holds the second part of its responses back (Nagle), so the proxy lets its connections rest.',
         Number(now.upstreamStalls),
         'max'
       )
@@ -176,13 +183,13 @@ export class Traffic {
   /** The index of the method. */
   #count(method: string, status: number): number {
     const index = METHOD_INDEXES.get(method) ?? OTHER_METHOD
-    this.#answers[index * STATUSES + (status < STATUSES ? status : 0)]!++
+    this.#responses[index * STATUSES + (status < STATUSES ? status : 0)]!++
     return index
   }
 
-  #answerCounts() {
+  #responseCounts() {
     const counts = new Map<string, { value: number; labels: Labels }>()
-    this.#answers.forEach((count, i) => {
+    this.#responses.forEach((count, i) => {
       if (count === 0) return
       const status = i % STATUSES
       const labels = {

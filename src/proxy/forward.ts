@@ -1,11 +1,15 @@
-// Owns the way of one request to the upstream and of its answer back.
+// Owns the way of one request to the upstream, and of its response back to the client.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Operations } from '../metrics/operations.js'
+import type { Traffic } from '../metrics/traffic.js'
+import { type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
+import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
-import { requestHeaders, responseHeaders } from './http/headers.js'
-import { failureOf, sendFailure, type Witnesses } from './http/proxy-errors.js'
-import { readTarget } from './http/request-target.js'
+import { fieldLines, requestHeaders, responseHeaders } from './http/headers.js'
+import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './http/node-internals.js'
+import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
+import { refuseAmbiguousFraming } from './http/request-target.js'
+import type { RoutedRequest } from './http/routed-request.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
 import type { ConnectionPool } from './upstream/connection-pool.js'
@@ -13,74 +17,63 @@ import type { Connection, ExchangeHandler } from './upstream/connection.js'
 import type { ResponseHead } from './upstream/response-parser.js'
 import { Upload } from './upstream/upload.js'
 
-export interface ForwardContext extends Accounting, Witnesses {
-  upstream: URL
-  rewriteHost: boolean
-  upstreamTimeoutMs: number
-  connections: ConnectionPool
+/** What requests are forwarded with; the same for all requests of a proxy. */
+export interface ForwardOptions {
+  pool: ConnectionPool
+  /** Sent upstream as `Host` in place of the client's; undefined: the client's. */
+  rewrittenHost: string | undefined
+  clients: ConnectedClients
+  accounting: Accounting
   operations: Operations
-  /** The proxy is closing: clients are told to come back on another connection. */
-  closing: boolean
-  /** Exchanges that wait for an answer although their client left. */
-  unattended: Set<Exchange>
-  /** Those whose end is not yet observed. */
-  inFlight: number
-  /**
-   * By client, the one that began last. A set of those in flight would grow the heap: V8 makes its table anew after so many
-   * changes, and what an old table held lives until the next full collection.
-   */
-  latest: Map<Socket, Exchange>
-  /** Connections of clients. */
-  clients: Set<Socket>
-  /** Those of them that speak WebSocket now. */
-  upgraded: Set<Socket>
+  traffic: Traffic
+  failures: FailureLog
 }
 
-export function forward(context: ForwardContext, req: IncomingMessage, res: ServerResponse): void {
+/** Forwards a request that was let in, in the next tick, and sends the response to `res`. */
+export function forward(request: RoutedRequest, res: ServerResponse, options: ForwardOptions): void {
   // A body that came with its head is there by the next tick.
-  process.nextTick(begin, new Exchange(context, req, res))
+  process.nextTick(begin, new Exchange(request, res, options))
 }
 
 const begin = (exchange: Exchange): void => exchange.begin()
 
-export class Exchange implements ExchangeHandler {
-  readonly #context: ForwardContext
+class Exchange implements ExchangeHandler, ClientExchange {
+  readonly #options: ForwardOptions
+  readonly #request: RoutedRequest
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
   #connection: Connection | undefined
   #upload: Upload | undefined
   #tap: Tap | undefined
-  /** When it was begun to be sent, as `performance.now()`. */
-  #sentAt = 0
-  /** The answer's body goes out in chunks, written here: node would need four writes for each. */
+  /** When its sending began. */
+  #sentAt: MonotonicMs = 0
+  /** The body of the response goes out in chunks. */
   #chunked = false
-  /** What is to be written of the answer: in Latin-1, and in chunks if the body is to be. */
+  /** What is to be written of the body: in Latin-1, and in chunks if it goes out so. */
   #pending = ''
-  /** The head, or something of the body, was not written yet. */
+  /** The head, or a part of the body, is not written yet. */
   #unsent = false
   #paused = false
   #over = false
 
-  constructor(context: ForwardContext, req: IncomingMessage, res: ServerResponse) {
-    this.#context = context
-    this.#req = req
+  constructor(request: RoutedRequest, res: ServerResponse, options: ForwardOptions) {
+    this.#options = options
+    this.#request = request
+    this.#req = request.req
     this.#res = res
   }
 
-  /** The session whose stream this is, while it lasts. */
   get streamOf(): StreamSession | undefined {
     return this.#over ? undefined : this.#tap?.streamOf
   }
 
-  /** Ends it here and upstream, as if the client had left. */
   cut(): void {
     this.#res.destroy()
   }
 
   begin(): void {
     if (this.#req.socket.destroyed) return
-    this.#context.inFlight++
-    this.#context.latest.set(this.#req.socket, this)
+    this.#options.clients.begin(this, this.#req.socket)
     this.#res.sendDate = false
     this.#res.on('close', () => this.#onClientClose())
     try {
@@ -91,23 +84,20 @@ export class Exchange implements ExchangeHandler {
   }
 
   #send(): void {
-    const { upstream, rewriteHost, connections } = this.#context
-    const req = this.#req
+    const { rewrittenHost, pool, accounting } = this.#options
+    const [request, req] = [this.#request, this.#req]
     const method = req.method ?? ''
-    const { path, authority, upstreamPath } = readTarget(req, upstream)
+    refuseAmbiguousFraming(req)
+    const { upstreamPath } = request
     const whole = req.complete || req.readableLength === Number(req.headers['content-length'])
     const body = whole ? (req.read() as Buffer | null) : null
-    const fields = requestHeaders(req, {
-      authority,
-      rewrittenHost: rewriteHost ? upstream.host : undefined,
-      bodyBytes: whole ? (body?.length ?? 0) : undefined
-    })
-    this.#sentAt = performance.now()
-    this.#tap = tapFor(req, path, this.#context)
+    const fields = requestHeaders(request, rewrittenHost, whole ? (body?.length ?? 0) : undefined)
+    this.#sentAt = monotonicNow()
+    this.#tap = tapFor(request, accounting)
     if (body !== null) this.#tap?.requestBody(body)
-    const connection = connections.take()
+    const connection = pool.take()
     this.#connection = connection
-    const head = `${method} ${upstreamPath} HTTP/1.1\r\n${lines(fields)}\r\n`
+    const head = `${method} ${upstreamPath} HTTP/1.1\r\n${fieldLines(fields)}\r\n`
     connection.send({ method, head, body, complete: whole }, this)
     if (whole) return
     this.#upload = new Upload(req, connection)
@@ -118,11 +108,14 @@ export class Exchange implements ExchangeHandler {
     this.#upload?.resume()
   }
 
-  /** Written past node, which can send only some of them. They are advice: a client that reads slowly misses them. */
+  /** Written past Node, which can send only some of them. They are advice: a client that reads slowly misses them. */
   onInformation({ status, reason, fields }: ResponseHead): void {
     const { socket } = this.#res
     if (this.#over || socket === null || socket.writableNeedDrain || this.#req.httpVersionMinor === 0) return
-    socket.write(`HTTP/1.1 ${status} ${reason}\r\n${lines(responseHeaders(fields, false))}\r\n`, 'latin1')
+    socket.write(
+      `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(responseHeaders(fields, false))}\r\n`,
+      'latin1'
+    )
   }
 
   onHead({ status, reason, fields, headers }: ResponseHead): void {
@@ -130,15 +123,15 @@ export class Exchange implements ExchangeHandler {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const { traffic, operations } = this.#context
-    traffic.answered(this.#req.method ?? '', status, this.#seconds())
+    const { traffic, operations, clients } = this.#options
+    traffic.responded(this.#req.method ?? '', status, this.#seconds())
     this.#tap?.head(status, headers)
     if (this.#tap?.operation) operations.began(this.#tap.operation)
     if (res.destroyed) return this.abort()
-    if (this.#context.closing) res.shouldKeepAlive = false
+    if (clients.closing) endConnectionAfter(res)
     res.writeHead(status, reason, responseHeaders(fields, chunked))
     this.#chunked = chunked
-    res.chunkedEncoding = false
+    takeOverFraming(res)
     this.#unsent = true
   }
 
@@ -159,10 +152,10 @@ export class Exchange implements ExchangeHandler {
     const connection = this.#connection!
     if (this.#paused) connection.resume()
     this.#upload?.cancel()
-    this.#context.connections.release(connection)
+    this.#options.pool.release(connection)
     if (this.#over) return
     this.#finish(true, true)
-    if (this.#chunked) this.#pending += `0\r\n${lines(responseHeaders(trailers, true))}\r\n`
+    if (this.#chunked) this.#pending += `0\r\n${fieldLines(responseHeaders(trailers, true))}\r\n`
     sendNow(this.#res, this.#pending)
     this.#res.end()
   }
@@ -200,19 +193,21 @@ export class Exchange implements ExchangeHandler {
     if (this.#over) return
     this.#finish(true)
     if (this.#res.destroyed) return
-    if (!this.#res.headersSent) return sendFailure(this.#res, failureOf(error, this.#req, this.#context))
-    this.#context.traffic.failed(this.#req.method ?? '', 'broken_off')
-    // Without chunks or a length only a reset tells a broken answer from a whole one.
+    if (!this.#res.headersSent)
+      return sendFailure(this.#res, failureOf(error, this.#req, this.#options.failures))
+    this.#options.traffic.failed(this.#req.method ?? '', 'broken_off')
+    // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
     if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
     else this.#res.destroy()
   }
 
   #onClientClose(): void {
     if (this.#over) return
-    const { closing, unattended, traffic } = this.#context
-    const unanswered = this.#req.complete && !this.#res.headersSent
-    // Some clients leave right after their DELETE; its answer tells whether the session ended.
-    if (this.#req.method === 'DELETE' && this.#tap && unanswered && !closing) return void unattended.add(this)
+    const { clients, traffic } = this.#options
+    const isUnanswered = this.#req.complete && !this.#res.headersSent
+    // Some clients leave right after their DELETE; its response says whether the session ended.
+    if (this.#req.method === 'DELETE' && this.#tap && isUnanswered && !clients.closing)
+      return clients.leaveUnattended(this)
     if (!this.#res.headersSent) traffic.abandoned()
     this.abort()
   }
@@ -229,37 +224,14 @@ export class Exchange implements ExchangeHandler {
 
   #finish(byUpstream: boolean, whole = false): void {
     this.#over = true
-    this.#context.unattended.delete(this)
-    this.#context.inFlight--
+    this.#options.clients.finish(this)
     this.#tap?.end(byUpstream, whole)
     const operation = this.#tap?.operation
-    if (operation) this.#context.operations.ended(operation, this.#seconds(), !byUpstream)
+    if (operation) this.#options.operations.ended(operation, this.#seconds(), !byUpstream)
   }
 
-  /** Since it was begun to be sent. */
+  /** Since its sending began. */
   #seconds(): number {
-    return (performance.now() - this.#sentAt) / 1_000
+    return (monotonicNow() - this.#sentAt) / SECOND_MS
   }
-}
-
-/**
- * Writes `text`, behind the head if that is not out yet, at once: node's `end` writes it in parts, the last one empty,
- * which took 8 % more CPU a request. What `write` of the socket returned; it is the socket that drains.
- */
-const sendNow = (res: ServerResponse, text: string): boolean =>
-  (res as unknown as { _send: (data: string, encoding: 'latin1') => boolean })._send(text, 'latin1')
-
-/**
- * Node keeps the head for as long as the answer lasts, as the tree of concatenations that it was built by: half a
- * kilobyte more than the text of it. Looking at a character makes it one string.
- */
-function flattenHead(res: ServerResponse): void {
-  ;(res as unknown as { _header: string | null })._header?.charCodeAt(0)
-}
-
-/** Header fields as lines; `fields`: name, value, name, value. */
-function lines(fields: string[]): string {
-  let text = ''
-  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]!}: ${fields[i + 1]!}\r\n`
-  return text
 }

@@ -1,15 +1,38 @@
-// Owns WebSocket upgrades, which go through http-proxy; a request for any other upgrade is answered as a plain one.
+// Owns WebSocket upgrades, which go through http-proxy. A request for any other upgrade is handled as a plain request.
 import { STATUS_CODES, type ClientRequest, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import httpProxy from 'http-proxy'
-import type { ForwardContext } from './forward.js'
-import { requestHeaders, responseHeaders } from './http/headers.js'
-import { responseInFlight } from './http/pipelining.js'
-import { failureOf, InvalidUpstreamResponse, sendRawFailure, UpstreamTimeout } from './http/proxy-errors.js'
-import { readTarget } from './http/request-target.js'
+import type { Traffic } from '../metrics/traffic.js'
+import { monotonicNow, SECOND_MS } from '../util/time.js'
+import type { ConnectedClients } from './connected-clients.js'
+import { fieldLines, requestHeaders, responseHeaders } from './http/headers.js'
+import {
+  type FailureLog,
+  failureOf,
+  InvalidUpstreamResponse,
+  sendRawFailure,
+  UpstreamTimeout
+} from './http/proxy-errors.js'
+import { refuseAmbiguousFraming } from './http/request-target.js'
+import type { RoutedRequest } from './http/routed-request.js'
 import { tlsServerName } from './upstream/upstream-socket.js'
 
-/** A GET without a body, for bytes behind its head are the client's half of the new protocol. */
+/** What upgrades are forwarded with; the same for all upgrades of a proxy. */
+export interface UpgradeOptions {
+  upstream: URL
+  /** Sent upstream as `Host` in place of the client's; undefined: the client's. */
+  rewrittenHost: string | undefined
+  /** For the head of the upstream's response, in milliseconds; 0: no limit. */
+  upstreamTimeoutMs: number
+  clients: ConnectedClients
+  traffic: Traffic
+  failures: FailureLog
+}
+
+/**
+ * Whether the request asks for a WebSocket: with a GET that has no body, for bytes behind its head are the first ones of the
+ * new protocol.
+ */
 export function isWebSocketUpgrade(req: IncomingMessage): boolean {
   const { upgrade, 'content-length': length, 'transfer-encoding': coding } = req.headers
   const hasBody = coding !== undefined || (length !== undefined && length !== '0')
@@ -19,22 +42,16 @@ export function isWebSocketUpgrade(req: IncomingMessage): boolean {
   )
 }
 
-/** Takes over the connection of a request that node took out of HTTP because it has an `Upgrade` field. */
-export function handleUpgrade(
-  context: ForwardContext,
+/**
+ * Gives a request back to Node without its `Upgrade` field, as Node took its connection out of HTTP; the body, if any, follows
+ * as it came.
+ */
+export function handleAsPlainRequest(
   server: Server,
   req: IncomingMessage,
   socket: Socket,
   head: Buffer
 ): void {
-  // Node no longer reads from this connection, so a client that leaves while an answer is under way would not be seen.
-  if (responseInFlight(socket) !== undefined) socket.destroy()
-  else if (isWebSocketUpgrade(req)) forwardUpgrade(context, req, socket, head)
-  else answerAsPlainRequest(server, req, socket, head)
-}
-
-/** Gives the request back to node without its `Upgrade` field; the body, if any, follows as it came. */
-function answerAsPlainRequest(server: Server, req: IncomingMessage, socket: Socket, head: Buffer): void {
   const { rawHeaders } = req
   let text = `${req.method ?? ''} ${req.url ?? ''} HTTP/${req.httpVersion}\r\n`
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -44,93 +61,100 @@ function answerAsPlainRequest(server: Server, req: IncomingMessage, socket: Sock
   server.emit('connection', socket)
 }
 
-function forwardUpgrade(context: ForwardContext, req: IncomingMessage, socket: Socket, head: Buffer): void {
-  const { upstream, rewriteHost, upstreamTimeoutMs, upgraded, traffic } = context
-  const startedAt = performance.now()
-  let answered = false
+/** Forwards a request for a WebSocket, and then the bytes of both sides. `head`: what the client sent behind the request. */
+export function forwardUpgrade(
+  request: RoutedRequest,
+  socket: Socket,
+  head: Buffer,
+  { upstream, rewrittenHost, upstreamTimeoutMs, clients, traffic, failures }: UpgradeOptions
+): void {
+  const { req } = request
+  const startedAt = monotonicNow()
+  let responded = false
   let switched = false
 
-  function onRequest(request: ClientRequest, path: string, headers: Record<string, string[]>): void {
-    const error = new UpstreamTimeout(`No answer to the upgrade within ${upstreamTimeoutMs} ms`)
+  function onRequest(outgoing: ClientRequest, path: string, headers: Record<string, string[]>): void {
+    const error = new UpstreamTimeout(`No response to the upgrade within ${upstreamTimeoutMs} ms`)
     const timer =
-      upstreamTimeoutMs > 0 ? setTimeout(() => request.destroy(error), upstreamTimeoutMs) : undefined
-    const onAnswer = ({ statusCode = 0 }: IncomingMessage): void => {
-      answered = true
+      upstreamTimeoutMs > 0 ? setTimeout(() => outgoing.destroy(error), upstreamTimeoutMs) : undefined
+    const onResponse = ({ statusCode = 0 }: IncomingMessage): void => {
+      responded = true
       clearTimeout(timer)
-      traffic.answered('GET', statusCode, (performance.now() - startedAt) / 1_000)
+      traffic.responded('GET', statusCode, (monotonicNow() - startedAt) / SECOND_MS)
     }
     socket.once('close', () => {
       clearTimeout(timer)
-      request.destroy()
+      outgoing.destroy()
     })
     // In place of http-proxy's own listener, which is set by then: it writes the body without its framing.
     process.nextTick(() => {
-      request.removeAllListeners('response').once('response', answer => {
-        if (answer.statusCode === 101)
+      outgoing.removeAllListeners('response').once('response', response => {
+        if (response.statusCode === 101)
           return onError(
             new InvalidUpstreamResponse('The upstream switched protocols without saying to which')
           )
-        onAnswer(answer)
-        refuse(answer, socket)
+        onResponse(response)
+        passOnRefusal(response, socket)
       })
     })
-    request.once('upgrade', (answer, upstreamSocket) => {
-      onAnswer(answer)
+    outgoing.once('upgrade', (response, upstreamSocket) => {
+      onResponse(response)
       switched = true
-      const { upgrade } = answer.headers
-      answer.headers = {
-        ...grouped(responseHeaders(answer.rawHeaders, false)),
+      const { upgrade } = response.headers
+      response.headers = {
+        ...grouped(responseHeaders(response.rawHeaders, false)),
         connection: 'Upgrade',
         upgrade
       }
       upstreamSocket.once('close', () => socket.destroySoon())
       socket.once('close', () => upstreamSocket.destroy())
     })
-    request.path = path
-    for (const [name, values] of Object.entries(headers)) request.setHeader(name, values)
+    outgoing.path = path
+    for (const [name, values] of Object.entries(headers)) outgoing.setHeader(name, values)
   }
 
   function onError(error: unknown): void {
-    if (answered || socket.destroyed) socket.destroy()
-    else sendRawFailure(socket, failureOf(error, req, context))
+    if (responded || socket.destroyed) socket.destroy()
+    else sendRawFailure(socket, failureOf(error, req, failures))
   }
 
-  upgraded.add(socket)
-  socket.once('close', () => upgraded.delete(socket))
+  clients.upgrade(socket)
   socket.on('error', () => socket.destroy())
   socket.once('end', () => {
     if (!switched) socket.destroy()
   })
   socket.setDefaultEncoding('latin1')
   try {
-    const { authority, upstreamPath } = readTarget(req, upstream)
-    const rewrittenHost = rewriteHost ? upstream.host : undefined
-    const headers = grouped(requestHeaders(req, { authority, rewrittenHost, bodyBytes: undefined }))
+    refuseAmbiguousFraming(req)
+    const { upstreamPath } = request
+    const headers = grouped(requestHeaders(request, rewrittenHost, undefined))
     // All that http-proxy is to see: it fails on `expect`, and merges repeated fields.
     req.headers = { connection: 'Upgrade', upgrade: req.headers.upgrade }
     const ssl = { servername: tlsServerName(upstream) }
-    // `toProxy`: not to parse the path, which is then set as it came.
+    // `toProxy` keeps http-proxy from parsing the path, which is then set as it came.
     const proxy = httpProxy.createProxyServer({ target: upstream.href, toProxy: true, ssl })
-    proxy.once('proxyReqWs', request => onRequest(request, upstreamPath, headers))
+    proxy.once('proxyReqWs', outgoing => onRequest(outgoing, upstreamPath, headers))
     proxy.ws(req, socket, head, {}, onError)
   } catch (error) {
     onError(error)
   }
 }
 
-/** Any answer but 101. The connection ends with it: what the client sent behind its request was never inspected. */
-function refuse(answer: IncomingMessage, socket: Socket): void {
-  const status = answer.statusCode ?? 502
-  let text = `HTTP/1.1 ${status} ${answer.statusMessage ?? STATUS_CODES[status] ?? ''}\r\n`
-  for (const [name, values] of Object.entries(grouped(responseHeaders(answer.rawHeaders, false)))) {
-    for (const value of values) text += `${name}: ${value}\r\n`
-  }
-  socket.write(`${text}Connection: close\r\n\r\n`)
+/**
+ * Passes on any response but 101. The connection ends with it, as what the client sent behind its request was never
+ * inspected.
+ */
+function passOnRefusal(response: IncomingMessage, socket: Socket): void {
+  const status = response.statusCode ?? 502
+  const statusLine = `HTTP/1.1 ${status} ${response.statusMessage ?? STATUS_CODES[status] ?? ''}\r\n`
+  const fields = fieldLines(responseHeaders(response.rawHeaders, false))
+  socket.write(`${statusLine}${fields}Connection: close\r\n\r\n`)
   socket.resume()
-  answer.pipe(socket, { end: false })
-  answer.once('close', () => (answer.complete ? socket.destroySoon() : socket.resetAndDestroy()))
+  response.pipe(socket, { end: false })
+  response.once('close', () => (response.complete ? socket.destroySoon() : socket.resetAndDestroy()))
 }
 
+/** `flat` (name, value, name, value) as http-proxy and Node take it: the values by name. */
 function grouped(flat: string[]): Record<string, string[]> {
   const groups = new Map<string, [name: string, values: string[]]>()
   for (let i = 0; i < flat.length; i += 2) {

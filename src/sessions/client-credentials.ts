@@ -1,24 +1,28 @@
-// Owns what is remembered of how clients reach their sessions, for the proxy's own requests to them. It holds secrets: they
-// stay in memory, and are never logged.
-import { storedId } from '../mcp/stored-ids.js'
+// Owns the credentials with which clients reach their sessions, for the proxy's own requests to them. They are secrets:
+// they stay in memory, and are never logged.
+import { sessionKey, storedId, type StoredId, type WireId } from '../mcp/stored-ids.js'
 
-/** What the client's last accepted request to a session said. */
+/** What the last accepted request of a client to its session looked like: whoever repeats it speaks as that client. */
 export interface SessionCredentials {
   /** Path and query. */
   target: string
   host: string | undefined
-  sessionId: string
+  sessionId: WireId
   protocolVersion: string | undefined
   authorization: string | undefined
 }
 
+/** Chosen: room for some 50,000 sessions with a token of 300 characters each; V8 takes one byte a character. */
 const MAX_CHARACTERS = 32 * 1024 * 1024
-/** What an entry takes besides its texts, about. */
+/** What an entry takes besides its texts (the object, its place in the map, the heads of the strings): an estimate. */
 const ENTRY_CHARACTERS = 200
 
 /**
- * Bounded: of two halves the older is forgotten when the other is full, or when time passed (`age`). A session in use
- * changes neither map, which would have V8 make their tables anew all the time.
+ * Remembers the credentials of each session, in bounded memory: of two halves the older one is forgotten when the other
+ * one is full, or when time has passed (`age`). A session in use changes neither map; a map that changes with each
+ * request would make V8 rebuild its table all the time.
+ *
+ * Sessions are found by their ids as they came on the wire or as they are stored: a stored id is its own stored form.
  */
 export class ClientCredentials {
   readonly #maxCharacters: number
@@ -27,66 +31,77 @@ export class ClientCredentials {
   /** Of the recent ones. */
   #characters = 0
 
+  /** `maxCharacters`: of all texts together, with an allowance for each entry. */
   constructor(maxCharacters = MAX_CHARACTERS) {
     this.#maxCharacters = maxCharacters / 2
   }
 
-  note(endpointId: string, caller: SessionCredentials): void {
-    const key = keyOf(endpointId, caller.sessionId)
+  /** Remembers the credentials of an accepted request. Those of a session whose ids cannot be stored are not kept. */
+  note(endpointId: WireId, credentials: SessionCredentials): void {
+    const key = keyOf(endpointId, credentials.sessionId)
+    if (key !== undefined) this.#note(key, credentials)
+  }
+
+  /** The session is in use, though no request of its client says so: its credentials do not age. */
+  keep(endpointId: WireId, sessionId: WireId): void {
+    const key = keyOf(endpointId, sessionId)
     if (key === undefined) return
-    const known = this.#recent.get(key)
-    if (known !== undefined && isSame(known, caller)) return
-    this.#delete(key)
-    const characters = charactersOf(key, caller)
-    if (characters > this.#maxCharacters) return
-    if (this.#characters + characters > this.#maxCharacters) this.age()
-    this.#recent.set(key, caller)
-    this.#characters += characters
+    const known = this.#older.get(key)
+    if (known) this.#note(key, known)
   }
 
-  /** A session is in use, though not by a request. */
-  keep(endpointId: string, sessionId: string): void {
-    const caller = this.#older.get(keyOf(endpointId, sessionId) ?? '')
-    if (caller) this.note(endpointId, caller)
-  }
-
-  /** Those not used since the last call are forgotten at the next one. */
+  /** Credentials that are not used between two calls are forgotten. */
   age(): void {
     this.#older = this.#recent
     this.#recent = new Map()
     this.#characters = 0
   }
 
-  /** Of a session by its ids, as they came or as they are stored. */
-  of(endpointId: string, sessionId: string): SessionCredentials | undefined {
-    const key = keyOf(endpointId, sessionId) ?? ''
-    return this.#recent.get(key) ?? this.#older.get(key)
+  /** The credentials of a session; undefined where they are not known (any more). */
+  of(endpointId: WireId | StoredId, sessionId: WireId | StoredId): SessionCredentials | undefined {
+    const key = keyOf(endpointId, sessionId)
+    return key === undefined ? undefined : (this.#recent.get(key) ?? this.#older.get(key))
   }
 
-  forget(endpointId: string, sessionId: string): void {
-    this.#delete(keyOf(endpointId, sessionId) ?? '')
+  /** The session ended: nobody may speak for its client any more. */
+  forget(endpointId: WireId, sessionId: WireId): void {
+    const key = keyOf(endpointId, sessionId)
+    if (key !== undefined) this.#delete(key)
+  }
+
+  #note(key: string, credentials: SessionCredentials): void {
+    const known = this.#recent.get(key)
+    if (known !== undefined && isSame(known, credentials)) return
+    this.#delete(key)
+    const characters = charactersOf(key, credentials)
+    if (characters > this.#maxCharacters) return
+    if (this.#characters + characters > this.#maxCharacters) this.age()
+    this.#recent.set(key, credentials)
+    this.#characters += characters
   }
 
   #delete(key: string): void {
     this.#older.delete(key)
-    const caller = this.#recent.get(key)
-    if (caller === undefined) return
+    const known = this.#recent.get(key)
+    if (known === undefined) return
     this.#recent.delete(key)
-    this.#characters -= charactersOf(key, caller)
+    this.#characters -= charactersOf(key, known)
   }
 }
 
-function keyOf(endpointId: string, sessionId: string): string | undefined {
-  const [endpoint, session] = [storedId(endpointId), storedId(sessionId)]
-  return endpoint === undefined || session === undefined ? undefined : `${endpoint} ${session}`
+function keyOf(rawEndpointId: WireId | StoredId, rawSessionId: WireId | StoredId): string | undefined {
+  const [endpointId, sessionId] = [storedId(rawEndpointId), storedId(rawSessionId)]
+  return endpointId === undefined || sessionId === undefined
+    ? undefined
+    : sessionKey({ endpointId, sessionId })
 }
 
-const isSame = (known: SessionCredentials, caller: SessionCredentials): boolean =>
-  known.target === caller.target &&
-  known.host === caller.host &&
-  known.sessionId === caller.sessionId &&
-  known.protocolVersion === caller.protocolVersion &&
-  known.authorization === caller.authorization
+const isSame = (a: SessionCredentials, b: SessionCredentials): boolean =>
+  a.target === b.target &&
+  a.host === b.host &&
+  a.sessionId === b.sessionId &&
+  a.protocolVersion === b.protocolVersion &&
+  a.authorization === b.authorization
 
 function charactersOf(key: string, { target, host, sessionId, authorization }: SessionCredentials): number {
   const texts = key.length + target.length + sessionId.length

@@ -1,20 +1,32 @@
 // Owns the ledger's events: what is known of a session, in facts that can be merged in any order.
+//
+// Events wait as JSON in the outbox, also across an upgrade of the program: fields may be added, never renamed.
 import type { ClientInfo } from '../mcp/client-info.js'
+import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
+import type { EpochMs } from '../util/time.js'
 
-/** Ends seen on the wire or ordered by an operator: a session that has one never comes back. */
+/**
+ * Ends seen on the wire or ordered by an operator: a session that has one never comes back. `delete`: the upstream
+ * accepted the client's DELETE; `stream_end`: its legacy stream ended; `gone`: the upstream does not know it any more
+ * (`404`); `killed`: an operator ended it.
+ */
 export type FinalReason = 'delete' | 'stream_end' | 'gone' | 'killed'
-/** Ends concluded from silence: later evidence takes them back. */
+/**
+ * Ends concluded from silence: later evidence takes them back. `idle`: not used for the idle timeout; `lost`: the proxy
+ * that held its legacy stream died.
+ */
 export type PresumedReason = 'idle' | 'lost'
+/** Why a session ended; the column `reason`. */
 export type CloseReason = FinalReason | PresumedReason
 
-/** The session was open at `at` (epoch ms): the first proof of it that this process saw. */
+/** The session was open at `at`: the first proof of it that this process saw. */
 export interface OpenEvent {
   type: 'open'
-  endpointId: string
-  sessionId: string
+  endpointId: StoredId
+  sessionId: StoredId
   transport: Transport
-  at: number
+  at: EpochMs
   clientAddress: string
   userAgent: string | null
   /** Requests since the last event of this session, this one included. */
@@ -23,53 +35,54 @@ export interface OpenEvent {
   held: boolean
 }
 
-/** The session was used: last at `at` (epoch ms), by `requests` requests since its last event. */
+/** The session was used: last at `at`, by `requests` requests since its last event. */
 export interface UseEvent {
   type: 'use'
-  endpointId: string
-  sessionId: string
+  endpointId: StoredId
+  sessionId: StoredId
   transport: Transport
-  at: number
+  at: EpochMs
   requests: number
-  /** What was just learned of the client. */
+  /** The client's name and version, where they were just learned. */
   who?: ClientInfo
 }
 
-/** A session-less client was there from `from` to `at` (epoch ms). */
+/** A session-less client was there from `from` to `at`. */
 export interface VisitEvent {
   type: 'visit'
-  endpointId: string
-  /** The id of the visit, should this be the first that is told of it. */
-  sessionId: string
-  /** Digest of the client's identity. */
+  endpointId: StoredId
+  /** The id that the visit gets if this event is the first one of it that the store sees. */
+  sessionId: StoredId
+  /** Digest of the client's identity (`visitorOf`). */
   visitor: string
-  from: number
-  at: number
+  from: EpochMs
+  at: EpochMs
   clientAddress: string
   userAgent: string | null
   requests: number
+  /** The client's name and version. */
   who: ClientInfo
 }
 
-/**
- * The session ended at `at` (epoch ms). Of a session that nobody saw open it creates nothing. `transport`: on which that
- * was seen, as an id of the other one is unknown there; an operator's end has none.
- */
+/** The session ended at `at`. For a session that nobody saw open it creates nothing. */
 export interface CloseEvent {
   type: 'close'
-  endpointId: string
-  sessionId: string
+  endpointId: StoredId
+  sessionId: StoredId
+  /** On which transport the end was seen: an id of the other one is unknown there. An operator's end has none. */
   transport?: Transport
-  at: number
+  at: EpochMs
   reason: FinalReason
 }
 
 /** A new process of this proxy took over: the legacy streams of earlier ones ended, at the latest at `at`. */
 export interface RestartEvent {
   type: 'restart'
-  /** Last sign of life of the process before, in epoch ms. */
-  at: number
+  /** Last sign of life of the process before. */
+  at: EpochMs
 }
 
+/** An event of one session or visit. */
 export type SessionEvent = OpenEvent | UseEvent | CloseEvent | VisitEvent
+/** What an outbox entry holds. */
 export type LedgerEvent = SessionEvent | RestartEvent

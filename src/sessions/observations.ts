@@ -1,14 +1,16 @@
 // Owns what the proxy reports of one exchange: small plain data, taken before the client can know of it.
 import type { ClientInfo } from '../mcp/client-info.js'
+import type { StoredId, WireId } from '../mcp/stored-ids.js'
+import type { EpochMs } from '../util/time.js'
 
-/** Who sent a request, as far as its connection and headers tell. */
+/** Who sent a request, as far as its connection and headers say. */
 export interface Client {
-  /** IP address of the peer, or what trusted proxies between tell of it. */
+  /** IP address of the peer, or the one that trusted proxies in between name. */
   address: string
   userAgent: string | undefined
 }
 
-/** What a request asks for: headers of MCP 2026-07-28, or the start of its body. */
+/** What a request asks for: from the headers of MCP 2026-07-28, or from the start of its body. */
 export interface RpcCall {
   /** The JSON-RPC method. */
   rpcMethod?: string | undefined
@@ -16,93 +18,95 @@ export interface RpcCall {
   rpcName?: string | undefined
 }
 
-/** Reads the body of a request, as far as it is kept. */
+/** The body of a request, as far as it is kept; it is parsed only when it is asked. */
 export interface IdentifiableBody {
   /** The client's name and version. */
-  who(): ClientInfo
+  clientInfo(): ClientInfo
 }
 
-/** An answered request of the Streamable HTTP transport: `/stream/{endpoint_id}`. */
+/** The response to a request of the Streamable HTTP transport: `/stream/{endpoint_id}`. */
 export interface StreamableResponse extends RpcCall {
   kind: 'streamable'
-  endpointId: string
+  endpointId: WireId
   method: string
   status: number
   /** `mcp-session-id` of the request. */
-  sessionId: string | undefined
-  /** `mcp-session-id` of the answer. */
-  issuedSessionId: string | undefined
+  sessionId: WireId | undefined
+  /** `mcp-session-id` of the response. */
+  issuedSessionId: WireId | undefined
   /** `mcp-protocol-version` of the request. */
   protocolVersion: string | undefined
-  /** The answer is rmcp 0.x's `401` with the body `Unauthorized: Session not found` and no `WWW-Authenticate`. */
+  /** The response is the `401` with which rmcp 0.x says that the session is gone (`SESSION_NOT_FOUND`). */
   sessionNotFound: boolean
   client: Client
-  /** Set where the request is a POST that names no session: which session-less client it may be from, and its body. */
+  /** Set for a POST that names no session: the session-less client that may have sent it (`visitorOf`), and its body. */
   visitor?: string | undefined
   body?: IdentifiableBody | undefined
-  /** When the answer's headers came, in epoch milliseconds. */
-  at: number
+  /** When the response's headers came. */
+  at: EpochMs
 }
 
-/** An answered `POST /message?sessionId=S&endpointId=E` of the legacy HTTP+SSE transport. */
+/** The response to a `POST /message?sessionId=S&endpointId=E` of the legacy HTTP+SSE transport. */
 export interface MessageResponse extends RpcCall {
   kind: 'message'
   /** Undefined where the message path does not name it; then the session is found by its id alone. */
-  endpointId: string | undefined
-  sessionId: string
+  endpointId: WireId | undefined
+  sessionId: WireId
   status: number
   client: Client
-  at: number
+  at: EpochMs
 }
 
 /** A legacy stream's `endpoint` event is about to reach the client (`opened`), or such a stream ended (`ended`). */
 export interface LegacyStream {
   kind: 'legacy-opened' | 'legacy-ended'
-  endpointId: string
-  sessionId: string
+  endpointId: WireId
+  sessionId: WireId
   client: Client
-  at: number
+  at: EpochMs
 }
 
 /**
- * Of a Streamable HTTP session: a server message passed on one of its streams (`server-message`; comments, which only
- * keep a stream alive, are none), the upstream ended its standalone GET stream by itself (`upstream-ended`), or a client
- * sent a whole request at `at` and left before its answer (`unanswered`).
+ * Something happened to a Streamable HTTP session beside the heads of its responses. `server-message`: a message of the
+ * server passed on one of its streams (comments, which only keep a stream alive, are none). `upstream-ended`: the upstream
+ * ended its standalone GET stream by itself. `unanswered`: a client sent a whole request at `at` and left before the
+ * response.
  */
 export interface SessionNews {
   kind: 'server-message' | 'upstream-ended' | 'unanswered'
-  endpointId: string
-  sessionId: string
+  endpointId: WireId
+  sessionId: WireId
   client: Client
-  at: number
+  at: EpochMs
 }
 
-/** The answer to the proxy's own `ping` on a Streamable HTTP session; the fields are those of `StreamableAnswer`. */
+/** The response to the proxy's own `ping` on a Streamable HTTP session; the fields are those of `StreamableResponse`. */
 export interface PingResponse {
-  kind: 'ping-answer'
-  endpointId: string
-  sessionId: string
+  kind: 'ping-response'
+  endpointId: StoredId
+  sessionId: StoredId
   status: number
   sessionNotFound: boolean
-  at: number
+  at: EpochMs
 }
 
-/** On the answer to a session-less client: a server message passed, or its listen stream ended. */
+/** On a response to a session-less client: a server message passed, or its listen stream ended. */
 export interface VisitStream {
   kind: 'visit-message' | 'listen-ended'
   visitor: string
-  at: number
+  at: EpochMs
 }
 
-/** What the `initialize` exchange of a session tells, once it is read. */
+/** What the `initialize` exchange of a session says of its client, once it is read. */
 export interface Identity {
   kind: 'identity'
-  /** Undefined as in `MessageAnswer`. */
-  endpointId: string | undefined
-  sessionId: string
-  who: ClientInfo
+  /** Undefined as in `MessageResponse`. */
+  endpointId: WireId | undefined
+  sessionId: WireId
+  clientInfo: ClientInfo
 }
 
+/** One thing that was seen of one session or session-less client. Ids are as they were on the wire, but for a ping's. */
 export type Observation =
   StreamableResponse | SessionNews | PingResponse | MessageResponse | LegacyStream | VisitStream | Identity
 

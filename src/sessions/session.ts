@@ -1,60 +1,64 @@
-// Owns a session as this process knows it, and the ledger events that are told of it.
+// Owns a session as this process knows it, and the ledger events that report on it.
 import { storedUserAgent, type ClientInfo } from '../mcp/client-info.js'
+import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
-import type { FinalReason, SessionEvent } from './events.js'
+import type { EpochMs } from '../util/time.js'
+import type { CloseEvent, FinalReason, OpenEvent, UseEvent } from './events.js'
 import type { Client } from './observations.js'
 
 /** A session that this process has seen open. */
 export interface TrackedSession {
-  readonly endpointId: string
-  readonly sessionId: string
+  readonly endpointId: StoredId
+  readonly sessionId: StoredId
   readonly transport: Transport
-  /** Last use, in epoch ms. */
-  lastSeenAt: number
+  /** Last use. */
+  lastSeenAt: EpochMs
   /** When it was last put behind those used before it. */
-  orderedAt: number
-  /** The last use that the ledger was told of. */
-  toldAt: number
-  /** Uses not yet told to the ledger. */
+  orderedAt: EpochMs
+  /** The last use that was reported to the ledger. */
+  reportedAt: EpochMs
+  /** Requests that were not yet reported to the ledger. */
   pendingRequests: number
 }
 
-/** What one observation says of a session, by its stored ids. */
-export interface Subject {
-  endpointId: string
-  sessionId: string
+/** What one observation says of its session, by its stored ids. */
+export interface Sighting {
+  endpointId: StoredId
+  sessionId: StoredId
   transport: Transport
   client: Client
-  at: number
+  at: EpochMs
 }
 
-export const newSession = ({ endpointId, sessionId, transport, at }: Subject): TrackedSession => ({
+/** A session seen for the first time; the event that comes with it reports that. */
+export const newSession = ({ endpointId, sessionId, transport, at }: Sighting): TrackedSession => ({
   endpointId,
   sessionId,
   transport,
   lastSeenAt: at,
   orderedAt: at,
-  toldAt: at,
+  reportedAt: at,
   pendingRequests: 0
 })
 
-export const openEvent = ({ client, ...subject }: Subject, held: boolean): SessionEvent => ({
+/** Reports that the session was seen open, by one request; `held`: its legacy stream runs through this process. */
+export const openEvent = (sighting: Sighting, held: boolean): OpenEvent => ({
   type: 'open',
-  endpointId: subject.endpointId,
-  sessionId: subject.sessionId,
-  transport: subject.transport,
-  at: subject.at,
-  clientAddress: client.address,
-  userAgent: storedUserAgent(client.userAgent),
+  endpointId: sighting.endpointId,
+  sessionId: sighting.sessionId,
+  transport: sighting.transport,
+  at: sighting.at,
+  clientAddress: sighting.client.address,
+  userAgent: storedUserAgent(sighting.client.userAgent),
   requests: 1,
   held
 })
 
-/** Takes a session's pending uses out of it; `who`: what was just learned of its client. */
-export function useEvent(session: TrackedSession, who?: ClientInfo): SessionEvent {
+/** Reports a session's pending uses, and takes them out of it; `who`: what was just learned of its client. */
+export function useEvent(session: TrackedSession, who?: ClientInfo): UseEvent {
   const { endpointId, sessionId, transport, lastSeenAt, pendingRequests } = session
   session.pendingRequests = 0
-  session.toldAt = lastSeenAt
+  session.reportedAt = lastSeenAt
   return {
     type: 'use',
     endpointId,
@@ -66,10 +70,11 @@ export function useEvent(session: TrackedSession, who?: ClientInfo): SessionEven
   }
 }
 
+/** Reports the end of the session. */
 export const closeEvent = (
-  { endpointId, sessionId, transport, at }: Subject,
+  { endpointId, sessionId, transport, at }: Sighting,
   reason: FinalReason
-): SessionEvent => ({
+): CloseEvent => ({
   type: 'close',
   endpointId,
   sessionId,

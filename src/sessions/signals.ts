@@ -1,63 +1,75 @@
-// Owns what one observation says about its session, as tables: the wire's signals, nothing remembered.
+// Owns what one response says about its session, as tables: the signals of the wire (such as 404 → gone), nothing remembered.
 import { isSessionless } from '../mcp/revisions.js'
 import { isSuccessful } from '../util/http-status.js'
 import type { MessageResponse, PingResponse, StreamableResponse } from './observations.js'
 
 /**
- * `open`: the answer issued this id. `use`: the gateway accepted a request of this session. `delete`: it accepted
- * the client's DELETE. `gone`: it does not know the session any more. `living`: it does, asked by the proxy itself.
- * `visit`: it accepted a request of a client that has no session. `claim`: it accepted one that names a session, of a
- * revision without sessions. `none`: nothing is proved.
+ * What a response proves.
+ * - `open`: it issued this session id.
+ * - `use`: the upstream accepted a request of this session.
+ * - `claim`: it accepted a request that names a session, but is of a revision without sessions.
+ * - `delete`: it accepted the client's DELETE.
+ * - `gone`: it does not know the session any more (`404`, or the `401` of rmcp 0.x).
+ * - `living`: it knows the session, and the proxy itself asked.
+ * - `visit`: it accepted a request of a client that has no session.
+ * - `none`: nothing.
  */
 export type Signal = 'open' | 'use' | 'claim' | 'delete' | 'gone' | 'living' | 'visit' | 'none'
-type Applies<Answer> = (answer: Answer) => boolean
-type Rule<Answer, S = Signal> = readonly [signal: S, applies: Applies<Answer>]
-const refusedAsUnknown: Applies<{ status: number; sessionNotFound: boolean }> = a =>
-  a.status === 401 && a.sessionNotFound
 
-const gone: Applies<{ status: number; sessionNotFound: boolean }> = a =>
-  a.status === 404 || refusedAsUnknown(a)
+type Applies<Response> = (response: Response) => boolean
+type Rule<Response, S = Signal> = readonly [signal: S, applies: Applies<Response>]
 
-const isUse: Applies<StreamableResponse> = a =>
-  (a.method === 'POST' || a.method === 'GET') && isSuccessful(a.status)
+const refusedAsUnknown: Applies<{ status: number; sessionNotFound: boolean }> = r =>
+  r.status === 401 && r.sessionNotFound
 
+// MCP 2025-11-25, Streamable HTTP, "Session Management": a server answers requests of a terminated session with 404.
+const gone: Applies<{ status: number; sessionNotFound: boolean }> = r =>
+  r.status === 404 || refusedAsUnknown(r)
+
+const isUse: Applies<StreamableResponse> = r =>
+  (r.method === 'POST' || r.method === 'GET') && isSuccessful(r.status)
+
+/** The first rule that applies counts. */
 const streamableRules: readonly Rule<StreamableResponse>[] = [
   [
     'open',
-    a => isSuccessful(a.status) && a.issuedSessionId !== undefined && a.issuedSessionId !== a.sessionId
+    r => isSuccessful(r.status) && r.issuedSessionId !== undefined && r.issuedSessionId !== r.sessionId
   ],
-  ['visit', a => a.method === 'POST' && isSuccessful(a.status) && a.sessionId === undefined],
-  ['none', a => a.sessionId === undefined],
-  // Gateways that know revisions without sessions do not accept it from them, and older ones do not look at the revision.
-  ['delete', a => a.method === 'DELETE' && isSuccessful(a.status)],
+  ['visit', r => r.method === 'POST' && isSuccessful(r.status) && r.sessionId === undefined],
+  ['none', r => r.sessionId === undefined],
+  // Servers that know revisions without sessions accept no DELETE from them; older servers do not look at the revision.
+  ['delete', r => r.method === 'DELETE' && isSuccessful(r.status)],
   ['gone', refusedAsUnknown],
-  ['claim', a => isSessionless(a.protocolVersion) && isUse(a)],
-  ['none', a => isSessionless(a.protocolVersion)],
+  ['claim', r => isSessionless(r.protocolVersion) && isUse(r)],
+  // From MCP 2026-07-28 on, 404 means "method not found".
+  ['none', r => isSessionless(r.protocolVersion)],
   ['gone', gone],
   ['use', isUse]
 ]
 
 const pingRules: readonly Rule<PingResponse, 'gone' | 'living'>[] = [
   ['gone', gone],
-  ['living', a => isSuccessful(a.status)]
+  ['living', r => isSuccessful(r.status)]
 ]
 
 // 410 proves nothing: rmcp answers it when the service behind the session ended, with the stream still open.
 const messageRules: readonly Rule<MessageResponse, 'use' | 'gone'>[] = [
-  ['use', a => isSuccessful(a.status)],
-  ['gone', a => a.status === 404]
+  ['use', r => isSuccessful(r.status)],
+  ['gone', r => r.status === 404]
 ]
 
-function firstMatch<Answer, S>(rules: readonly Rule<Answer, S>[], answer: Answer): S | 'none' {
-  return rules.find(([, applies]) => applies(answer))?.[0] ?? 'none'
+function firstMatch<Response, S>(rules: readonly Rule<Response, S>[], response: Response): S | 'none' {
+  return rules.find(([, applies]) => applies(response))?.[0] ?? 'none'
 }
 
-/** Reads an answer of `/stream/{endpoint_id}`. */
-export const streamableSignal = (answer: StreamableResponse): Signal => firstMatch(streamableRules, answer)
+/** Reads a response of `/stream/{endpoint_id}`. */
+export const streamableSignal = (response: StreamableResponse): Signal =>
+  firstMatch(streamableRules, response)
 
-/** Reads the answer to a ping of the proxy. */
-export const pingSignal = (answer: PingResponse): 'gone' | 'living' | 'none' => firstMatch(pingRules, answer)
+/** Reads the response to a ping of the proxy. */
+export const pingSignal = (response: PingResponse): 'gone' | 'living' | 'none' =>
+  firstMatch(pingRules, response)
 
-/** Reads an answer of `POST /message`. */
-export const messageSignal = (answer: MessageResponse): 'use' | 'gone' | 'none' =>
-  firstMatch(messageRules, answer)
+/** Reads a response of `POST /message`. */
+export const messageSignal = (response: MessageResponse): 'use' | 'gone' | 'none' =>
+  firstMatch(messageRules, response)

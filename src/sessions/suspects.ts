@@ -1,43 +1,46 @@
-// Owns the queue of suspects: sessions that may be gone, until somebody asks or their client answers the question.
+// Owns the queue of suspects: sessions that may be gone, until they are pinged or a sign of life clears them.
+import { sessionKey, type SessionIds } from '../mcp/stored-ids.js'
 
-export interface Suspect {
-  endpointId: string
-  sessionId: string
-}
-
-/** Each suspicion comes out once, after a full tick in which nothing was heard of the session. Bounded. */
+/**
+ * Each suspect comes out of the queue once, after a full tick (a turn of whoever pings them) in which nothing was heard
+ * of its session. When the queue is full, further suspects are left out.
+ */
 export class Suspects {
-  readonly #waiting = new Map<string, Suspect>()
-  /** Keys by how many ticks they have waited. */
-  #young: string[] = []
-  #older: string[] = []
-  readonly #ripe: string[] = []
+  readonly #waiting = new Map<string, SessionIds>()
+  /** Keys of those that came in since the last tick, and of those that came in before it. */
+  #sinceLastTick: string[] = []
+  #beforeLastTick: string[] = []
+  readonly #due: string[] = []
   readonly #maxWaiting: number
 
   constructor(maxWaiting: number) {
     this.#maxWaiting = maxWaiting
   }
 
-  add(key: string, suspect: Suspect): void {
+  /** The session may be gone. */
+  add({ endpointId, sessionId }: Readonly<SessionIds>): void {
+    const suspect = { endpointId, sessionId }
+    const key = sessionKey(suspect)
     if (this.#waiting.has(key) || this.#waiting.size >= this.#maxWaiting) return
     this.#waiting.set(key, suspect)
-    this.#young.push(key)
+    this.#sinceLastTick.push(key)
   }
 
-  /** Something was heard of the session. */
+  /** Something was heard of the session with this `sessionKey`. */
   clear(key: string): void {
     this.#waiting.delete(key)
   }
 
+  /** To be called at regular intervals: those that waited for a whole interval are due. */
   tick(): void {
-    for (const key of this.#older) this.#ripe.push(key)
-    this.#older = this.#young
-    this.#young = []
+    for (const key of this.#beforeLastTick) this.#due.push(key)
+    this.#beforeLastTick = this.#sinceLastTick
+    this.#sinceLastTick = []
   }
 
-  /** A session to be asked now. */
-  next(): Suspect | undefined {
-    for (let key = this.#ripe.pop(); key !== undefined; key = this.#ripe.pop()) {
+  /** Takes out a session that is to be pinged now; undefined where none is due. */
+  next(): SessionIds | undefined {
+    for (let key = this.#due.pop(); key !== undefined; key = this.#due.pop()) {
       const suspect = this.#waiting.get(key)
       if (!suspect) continue
       this.#waiting.delete(key)

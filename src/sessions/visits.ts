@@ -2,95 +2,106 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { unknownClient, revisionOf, storedUserAgent, type ClientInfo } from '../mcp/client-info.js'
 import { LISTEN_METHOD } from '../mcp/methods.js'
+import type { StoredId, WireId } from '../mcp/stored-ids.js'
+import type { EpochMs } from '../util/time.js'
 import type { VisitEvent } from './events.js'
 import type { Client, StreamableResponse } from './observations.js'
 import { UseBatching } from './use-batching.js'
 
-/** Who is the same session-less client: a digest of all that its requests have in common. Ids hold no line ends. */
-export function visitorOf(endpointId: string, client: Client, authorization: string | undefined): string {
+/**
+ * The identity of a session-less client: a digest of all that its requests have in common (endpoint, address, user agent,
+ * Authorization), so that no secret is kept. MCP 2026-07-28 has no sessions: clients that share all four are one client.
+ * The parts are separated by line ends, which none of them can hold.
+ */
+export function visitorOf(endpointId: WireId, client: Client, authorization: string | undefined): string {
   const identity = `${endpointId}\n${client.address}\n${client.userAgent ?? ''}\n${authorization ?? ''}`
   return createHash('sha256').update(identity).digest('base64url')
 }
 
 /** A client that this process has seen, from its first request until it was idle. */
 interface Visit {
-  readonly endpointId: string
+  readonly endpointId: StoredId
   readonly visitor: string
   readonly clientAddress: string
   readonly userAgent: string | null
-  who: ClientInfo
-  /** Presence not yet told begins here, in epoch ms; undefined: all is told. */
-  from: number | undefined
-  lastSeenAt: number
-  /** The last presence that the ledger was told of. */
-  toldAt: number
+  clientInfo: ClientInfo
+  /** Where presence begins that was not yet reported; undefined: all of it was. */
+  from: EpochMs | undefined
+  lastSeenAt: EpochMs
+  /** The last presence that was reported to the ledger. */
+  reportedAt: EpochMs
   pendingRequests: number
   /** Listen streams that are open. */
   streams: number
 }
 
-/** How often a client that only listens is told to be there: several times within the idle timeout. */
-const MAX_LISTENING_UNTOLD_MS = 30_000
-const TOLD_PER_TIMEOUT = 4
+/** How often a client that only listens is reported as present: several times within the idle timeout. Both chosen. */
+const MAX_LISTENING_REPORT_MS = 30_000
+const REPORTS_PER_IDLE_TIMEOUT = 4
 
 /**
- * The first request of a visit comes out at once; presence after it is coalesced until `flush`. What it remembers is
- * bounded: a client forgotten and seen again is told at once, and the ledger knows that it was there.
+ * Turns what is seen of session-less clients into visits. The first request of a visit is reported at once; presence
+ * after it is batched until a `flush` reports it. What it remembers is bounded: a client that was forgotten and is seen
+ * again is reported at once, and the ledger merges that with the visit that it knows.
  */
 export class VisitTracker {
   /** Clients without a listen stream, least recently seen first. */
   readonly #resting = new Map<string, Visit>()
   readonly #listening = new Map<string, Visit>()
-  readonly #untold: UseBatching<Visit>
+  readonly #unreported: UseBatching<Visit>
   readonly #idleTimeoutMs: number
-  readonly #untoldMs: number
+  readonly #listeningReportMs: number
   readonly #maxRemembered: number
 
   /** `idleTimeoutMs` 0: visits never end. */
   constructor(idleTimeoutMs: number, maxRemembered: number) {
     this.#idleTimeoutMs = idleTimeoutMs
-    this.#untoldMs = Math.min((idleTimeoutMs || Infinity) / TOLD_PER_TIMEOUT, MAX_LISTENING_UNTOLD_MS)
-    this.#untold = new UseBatching(idleTimeoutMs)
+    this.#listeningReportMs = Math.min(
+      (idleTimeoutMs || Infinity) / REPORTS_PER_IDLE_TIMEOUT,
+      MAX_LISTENING_REPORT_MS
+    )
+    this.#unreported = new UseBatching(idleTimeoutMs)
     this.#maxRemembered = maxRemembered
   }
 
-  /** An accepted request without a session; ids in their stored form. */
-  request(endpointId: string, visitor: string, answer: StreamableResponse): VisitEvent[] {
-    const { at } = answer
-    const protocolVersion = revisionOf(answer.protocolVersion)
+  /** The upstream accepted a request without a session. */
+  request(endpointId: StoredId, visitor: string, response: StreamableResponse): VisitEvent[] {
+    const { at } = response
+    const protocolVersion = revisionOf(response.protocolVersion)
     let visit = this.#current(visitor, at)
     const events: VisitEvent[] = []
     if (visit) {
       this.#touch(visit, at, 1)
-      if (visit.who.protocolVersion === null && protocolVersion !== null)
-        visit.who = { ...visit.who, protocolVersion }
+      if (visit.clientInfo.protocolVersion === null && protocolVersion !== null)
+        visit.clientInfo = { ...visit.clientInfo, protocolVersion }
     } else {
       visit = {
         endpointId,
         visitor,
-        clientAddress: answer.client.address,
-        userAgent: storedUserAgent(answer.client.userAgent),
+        clientAddress: response.client.address,
+        userAgent: storedUserAgent(response.client.userAgent),
         // Asked once a visit: it parses the body.
-        who: { ...(answer.body?.who() ?? unknownClient), protocolVersion },
+        clientInfo: { ...(response.body?.clientInfo() ?? unknownClient), protocolVersion },
         from: at,
         lastSeenAt: at,
-        toldAt: at,
+        reportedAt: at,
         pendingRequests: 1,
         streams: 0
       }
-      events.push(...this.#rest(visit), this.#tell(visit))
+      events.push(...this.#rest(visit), this.#report(visit))
     }
-    if (answer.rpcMethod === LISTEN_METHOD) this.#listen(visit, at)
+    if (response.rpcMethod === LISTEN_METHOD) this.#listen(visit, at)
     return events
   }
 
-  /** A server message to a client: activity of a visit, but it begins none. */
-  message(visitor: string, at: number): void {
+  /** A message of the server passed to a client: activity of a visit, but it begins none. */
+  message(visitor: string, at: EpochMs): void {
     const visit = this.#current(visitor, at)
     if (visit) this.#touch(visit, at, 0)
   }
 
-  listenEnded(visitor: string, at: number): VisitEvent[] {
+  /** A listen stream of the client ended. */
+  listenEnded(visitor: string, at: EpochMs): VisitEvent[] {
     const visit = this.#listening.get(visitor)
     if (!visit) return []
     this.#touch(visit, at, 0)
@@ -99,14 +110,14 @@ export class VisitTracker {
     return this.#rest(visit)
   }
 
-  /** Presence that is due, one event a client; those that listen are there at `now` (epoch ms). */
-  flush(now: number, atLeast?: number): VisitEvent[] {
+  /** Reports the presence that is due, with one event a client; clients that listen are present at `now`. */
+  flush(now: EpochMs, atLeast?: number): VisitEvent[] {
     for (const visit of this.#listening.values()) {
-      // A clock that was put back is no reason to be silent until it comes by again.
-      const due = Math.abs(now - visit.lastSeenAt) >= this.#untoldMs
-      if (due || this.#untold.has(visit)) this.#touch(visit, now, 0)
+      // If the clock was put back, presence is reported all the same.
+      const due = Math.abs(now - visit.lastSeenAt) >= this.#listeningReportMs
+      if (due || this.#unreported.has(visit)) this.#touch(visit, now, 0)
     }
-    const events = this.#untold.take(now, atLeast).map(visit => this.#tell(visit))
+    const events = this.#unreported.flush(now, atLeast).map(visit => this.#report(visit))
     for (const visitor of this.#resting.keys()) {
       if (this.#current(visitor, now)) break
       this.#resting.delete(visitor)
@@ -115,28 +126,28 @@ export class VisitTracker {
   }
 
   /** The visit that the client is on at `at`; one that idled before is over. */
-  #current(visitor: string, at: number): Visit | undefined {
+  #current(visitor: string, at: EpochMs): Visit | undefined {
     const visit = this.#listening.get(visitor) ?? this.#resting.get(visitor)
     if (!visit || visit.streams > 0 || this.#idleTimeoutMs === 0) return visit
     return at - visit.lastSeenAt < this.#idleTimeoutMs ? visit : undefined
   }
 
-  #touch(visit: Visit, at: number, requests: 0 | 1): void {
+  #touch(visit: Visit, at: EpochMs, requests: 0 | 1): void {
     visit.pendingRequests += requests
     visit.from = Math.min(visit.from ?? at, at)
     visit.lastSeenAt = Math.max(visit.lastSeenAt, at)
-    this.#untold.add(visit)
+    this.#unreported.add(visit)
     if (this.#resting.delete(visit.visitor)) this.#resting.set(visit.visitor, visit)
   }
 
-  #listen(visit: Visit, at: number): void {
+  #listen(visit: Visit, at: EpochMs): void {
     visit.streams++
     visit.from ??= at
     this.#resting.delete(visit.visitor)
     this.#listening.set(visit.visitor, visit)
   }
 
-  /** Remembers a client without a stream; what was pending of one that it replaces, or that makes room, comes out. */
+  /** Remembers a client without a stream. If another visit is replaced or makes room, its unreported presence comes out. */
   #rest(visit: Visit): VisitEvent[] {
     const events = this.#forget(this.#resting.get(visit.visitor))
     this.#resting.set(visit.visitor, visit)
@@ -148,15 +159,15 @@ export class VisitTracker {
   #forget(visit: Visit | undefined): VisitEvent[] {
     if (!visit) return []
     this.#resting.delete(visit.visitor)
-    return this.#untold.delete(visit) ? [this.#tell(visit)] : []
+    return this.#unreported.delete(visit) ? [this.#report(visit)] : []
   }
 
-  /** Takes what is pending of a visit out of it. */
-  #tell(visit: Visit): VisitEvent {
-    const { endpointId, visitor, clientAddress, userAgent, who, lastSeenAt, pendingRequests } = visit
+  /** Reports what is pending of a visit, and takes it out of it. */
+  #report(visit: Visit): VisitEvent {
+    const { endpointId, visitor, clientAddress, userAgent, clientInfo, lastSeenAt, pendingRequests } = visit
     const from = visit.from ?? lastSeenAt
     visit.pendingRequests = 0
-    visit.toldAt = lastSeenAt
+    visit.reportedAt = lastSeenAt
     visit.from = visit.streams > 0 ? lastSeenAt : undefined
     return {
       type: 'visit',
@@ -168,7 +179,7 @@ export class VisitTracker {
       clientAddress,
       userAgent,
       requests: pendingRequests,
-      who
+      who: clientInfo
     }
   }
 }

@@ -1,48 +1,59 @@
-// Owns ending idle sessions in the gateway: the DELETE that their clients forgot.
+// Owns ending idle sessions in the upstream (`--end-idle-sessions`): the DELETE that their clients did not send.
 import type { IdleSession } from '../ledger/store-port.js'
 import { Transport } from '../mcp/transports.js'
 import { reasonOf } from '../util/errors.js'
+import { isSuccessful } from '../util/http-status.js'
 import { JobPool } from '../util/job-pool.js'
 import { type Log, ThrottledWarning } from '../util/log.js'
+import type { Closable } from '../util/startup.js'
 
-const DELETES_AT_ONCE = 8
+/** DELETE requests under way at once. Chosen: they are not urgent, and clients are to keep the upstream's attention. */
+const MAX_CONCURRENT_DELETES = 8
+/** Sessions that wait for their DELETE; of more, the upstream is not told. Chosen: some 10 MB. */
 const MAX_WAITING = 50_000
 
-/** A session ends when the gateway accepts that, or does not know it; a gateway that allows no DELETE (405) keeps it. */
-const isSettled = (status: number): boolean => (status >= 200 && status < 300) || status === 404
+export interface IdleEnderOptions {
+  /** Sends the DELETE of a session; the status of the response. Rejects when there is none. */
+  end: (session: IdleSession) => Promise<number>
+  log: Log
+}
 
-export class IdleEnder {
-  readonly #waiting: IdleSession[] = []
-  readonly #crew: JobPool<IdleSession>
-  readonly #warning: ThrottledWarning
+/** Sends one DELETE for each session that it is given, a few at a time, the last one given first. */
+export interface IdleEnder extends Closable {
+  /** These sessions were just closed as idle. */
+  add(sessions: readonly IdleSession[]): void
+}
 
-  /** `end` sends the DELETE of a session and gives the status of the answer. */
-  constructor(end: (session: IdleSession) => Promise<number>, log: Log) {
-    this.#warning = new ThrottledWarning(log)
-    this.#crew = new JobPool(
-      DELETES_AT_ONCE,
-      () => this.#waiting.pop(),
-      session =>
-        end(session).then(
-          status => {
-            if (!isSettled(status)) this.#warn(session, `the gateway answered ${status}`)
-          },
-          (error: unknown) => this.#warn(session, reasonOf(error))
-        )
-    )
-  }
-
-  /** Sessions that were just closed as idle. */
-  add(sessions: readonly IdleSession[]): void {
-    for (const session of sessions) {
-      if (session.transport !== Transport.streamable) continue
-      if (this.#waiting.length < MAX_WAITING) this.#waiting.push(session)
-      else this.#warn(session, 'too many are waiting')
+/** `close` forgets the sessions that still wait. */
+export function startIdleEnder({ end, log }: IdleEnderOptions): IdleEnder {
+  const waiting: IdleSession[] = []
+  const warning = new ThrottledWarning(log)
+  const warn = ({ endpointId }: IdleSession, reason: string): void =>
+    warning.warn({ endpointId, reason }, 'an idle session could not be ended in the gateway')
+  const pool = new JobPool(
+    MAX_CONCURRENT_DELETES,
+    () => waiting.pop(),
+    session =>
+      end(session).then(
+        status => {
+          // One that the upstream does not know has ended; one that allows no DELETE (405) keeps it.
+          if (!isSuccessful(status) && status !== 404) warn(session, `the gateway answered ${status}`)
+        },
+        (error: unknown) => warn(session, reasonOf(error))
+      )
+  )
+  return {
+    add(sessions) {
+      for (const session of sessions) {
+        if (session.transport !== Transport.streamable) continue
+        if (waiting.length < MAX_WAITING) waiting.push(session)
+        else warn(session, 'too many are waiting')
+      }
+      pool.call()
+    },
+    close() {
+      waiting.length = 0
+      return Promise.resolve()
     }
-    this.#crew.call()
-  }
-
-  #warn({ endpointId }: IdleSession, reason: string): void {
-    this.#warning.warn({ endpointId, reason }, 'an idle session could not be ended in the gateway')
   }
 }

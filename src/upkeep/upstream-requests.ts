@@ -1,32 +1,48 @@
-// Owns the requests that the proxy itself sends to the upstream: asking whether a session lives, and ending one.
+// Owns the requests that the proxy itself sends to the upstream: the `ping` of a session that may be gone, and the DELETE
+// for idle sessions and for those that an operator ends.
 import { randomUUID } from 'node:crypto'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { hasDotSegment, type Routes } from '../mcp/routes.js'
 import { SESSION_NOT_FOUND } from '../mcp/session-not-found.js'
-import { isDigest } from '../mcp/stored-ids.js'
+import { isDigest, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { tlsServerName } from '../proxy/upstream/upstream-socket.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { PingResponse } from '../sessions/observations.js'
-import type { Suspect } from '../sessions/suspects.js'
+import { TurnstileError } from '../util/errors.js'
+import { epochNow } from '../util/time.js'
 
+/** Chosen: requests of the proxy are few, and a slow upstream must not be filled with them. */
 const MAX_CONNECTIONS = 64
+/** For a whole exchange. Chosen: an upstream that is slower than this is in trouble, and the question can wait. */
 const TIMEOUT_MS = 5_000
-const MAX_ANSWER_BYTES = 64 * 1024
+/** Responses to a ping have some 50 bytes; what is larger is not read. */
+const MAX_RESPONSE_BYTES = 64 * 1024
 
 export interface UpstreamRequestsOptions {
   upstream: URL
+  /** Send the upstream's authority as `Host` instead of the one that the client sent. */
   rewriteHost: boolean
   connectTimeoutMs: number
   routes: Routes
-  callers: ClientCredentials
+  /** How clients reach their sessions: requests for a session are sent with the credentials of its client. */
+  credentials: ClientCredentials
 }
 
-/** Nobody knows how to ask for this session: its client's last request is forgotten, and its stored ids do not tell. */
-export class UnreachableSession extends Error {
+/**
+ * No request can be sent for this session: the credentials of its client are forgotten, and its stored ids do not tell
+ * how to reach it.
+ */
+export class UnreachableSession extends TurnstileError {
   readonly code = 'UNREACHABLE_SESSION'
 }
 
-/** All reject when there is no answer within 5 s. */
+/** A session, by its id as on the wire where that is known. */
+interface Target {
+  endpointId: StoredId
+  sessionId: WireId | StoredId
+}
+
+/** Every request rejects when there is no response within 5 s, and with `UnreachableSession`. */
 export class UpstreamRequests {
   readonly #options: UpstreamRequestsOptions
   readonly #pool: Pool
@@ -41,30 +57,30 @@ export class UpstreamRequests {
       connect: (target, callback) => connect({ ...target, servername }, callback),
       headersTimeout: TIMEOUT_MS,
       bodyTimeout: TIMEOUT_MS,
-      maxResponseSize: MAX_ANSWER_BYTES
+      maxResponseSize: MAX_RESPONSE_BYTES
     })
   }
 
-  /** Whether it can speak as the session's client. */
-  knows({ endpointId, sessionId }: Suspect): boolean {
-    return this.#options.callers.of(endpointId, sessionId) !== undefined
+  /** Whether it has the credentials of the session's client. */
+  knows({ endpointId, sessionId }: SessionIds): boolean {
+    return this.#options.credentials.of(endpointId, sessionId) !== undefined
   }
 
-  /** Sends a JSON-RPC `ping` as the session's client would. Its id is no client's. */
-  async ping(session: Suspect): Promise<PingResponse> {
+  /** Sends a JSON-RPC `ping` (MCP 2025-11-25, "Ping") as the session's client would; no client uses its request id. */
+  async ping(session: SessionIds): Promise<PingResponse> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: `mcp-turnstile-${randomUUID()}`, method: 'ping' })
-    const { statusCode: status, headers, ...answer } = await this.#send('POST', session, body)
-    const at = Date.now()
+    const { statusCode: status, headers, body: responseBody } = await this.#send('POST', session, body)
+    const at = epochNow()
     let text = ''
-    if (status === 401 && headers['www-authenticate'] === undefined) text = await answer.body.text()
-    // The head has told; a body that breaks off takes nothing back.
-    else await answer.body.dump().catch(() => undefined)
+    if (status === 401 && headers['www-authenticate'] === undefined) text = await responseBody.text()
+    // The head says it all, also when the body breaks off.
+    else await responseBody.dump().catch(() => undefined)
     const sessionNotFound = text === SESSION_NOT_FOUND
-    return { kind: 'ping-answer', ...session, status, sessionNotFound, at }
+    return { kind: 'ping-response', ...session, status, sessionNotFound, at }
   }
 
-  /** Sends the DELETE of a session; the status of the answer. */
-  async end(session: Suspect): Promise<number> {
+  /** Sends the DELETE of a session; the status of the response. */
+  async end(session: Target): Promise<number> {
     const { statusCode, body } = await this.#send('DELETE', session)
     await body.dump().catch(() => undefined)
     return statusCode
@@ -76,28 +92,28 @@ export class UpstreamRequests {
 
   async #send(
     method: 'POST' | 'DELETE',
-    { endpointId, sessionId }: Suspect,
+    { endpointId, sessionId }: Target,
     body?: string
   ): Promise<Dispatcher.ResponseData> {
-    const { upstream, rewriteHost, routes, callers } = this.#options
-    const caller = callers.of(endpointId, sessionId)
-    if (!caller && (isDigest(endpointId) || isDigest(sessionId)))
+    const { upstream, rewriteHost, routes, credentials } = this.#options
+    const client = credentials.of(endpointId, sessionId)
+    if (!client && (isDigest(endpointId) || isDigest(sessionId)))
       throw new UnreachableSession('the session is known by the digest of its id only')
-    const target = caller?.target ?? routes.streamPath(endpointId)
-    if (!caller && hasDotSegment(target))
+    const target = client?.target ?? routes.streamPath(endpointId)
+    if (!client && hasDotSegment(target))
       throw new UnreachableSession(`no URL leads to an endpoint with the id "${endpointId}"`)
     const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
     const options: Dispatcher.RequestOptions & { servername: string } = {
       method,
       path: base + target,
       headers: {
-        host: (rewriteHost ? undefined : caller?.host) ?? upstream.host,
+        host: (rewriteHost ? undefined : client?.host) ?? upstream.host,
         'user-agent': 'mcp-turnstile',
         accept: 'application/json, text/event-stream',
-        'mcp-session-id': caller?.sessionId ?? sessionId,
+        'mcp-session-id': client?.sessionId ?? sessionId,
         ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...(caller?.protocolVersion !== undefined && { 'mcp-protocol-version': caller.protocolVersion }),
-        ...(caller?.authorization !== undefined && { authorization: caller.authorization })
+        ...(client?.protocolVersion !== undefined && { 'mcp-protocol-version': client.protocolVersion }),
+        ...(client?.authorization !== undefined && { authorization: client.authorization })
       },
       body: body ?? null,
       signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -2,11 +2,13 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from '../proxy/upstream/upstream-socket.js'
+import type { Closable } from '../util/startup.js'
+import { type EpochMs, epochNow, monotonicNow } from '../util/time.js'
 
-/** Between attempts to connect, at least. */
+/** Between two attempts to connect, at least. Chosen: a restart is noticed at once, and attempts cost nothing. */
 const RETRY_MS = 250
-/** Timeouts of a server vary by the interval in which it looks for them. */
-const HABIT_TOLERANCE = 0.9
+/** Servers look for silent connections at intervals, so that the time for which they leave them open varies. Chosen. */
+const SILENCE_TOLERANCE = 0.9
 
 export interface UpstreamWatchOptions {
   upstream: URL
@@ -14,49 +16,52 @@ export interface UpstreamWatchOptions {
   /** The upstream takes connections again after it took none. */
   onReturn: () => void
   /**
-   * It ended the connection at `lostAt` (epoch ms) and took another one at once: it restarted in no time, or closes what
-   * is silent. Resolves with true when sessions were seen to live on.
+   * The upstream ended the connection at `lostAt` and took another one at once: either it restarted quickly, or it closes
+   * connections that are silent. Resolves with true when its sessions were seen to live on.
    */
-  onLoss: (lostAt: number) => Promise<boolean>
+  onLoss: (lostAt: EpochMs) => Promise<boolean>
 }
 
 /** The end of a connection. */
 interface Loss {
-  at: number
+  at: EpochMs
   livedMs: number
 }
 
-export class UpstreamWatch {
+/** Keeps one connection to the upstream until it is closed. */
+export class UpstreamWatch implements Closable {
   readonly #options: UpstreamWatchOptions
-  readonly #stopping = new AbortController()
+  readonly #closing = new AbortController()
+  readonly #running: Promise<void>
   #socket: Socket | undefined
-  /** How long the upstream leaves a silent connection open, as far as it is known. */
-  #habitMs = Infinity
-  /** It takes no connections. */
+  /** How long the upstream leaves a silent connection open, as far as that is known. */
+  #silenceLimitMs = Infinity
+  /** The upstream takes no connections. */
   away = false
 
   constructor(options: UpstreamWatchOptions) {
     this.#options = options
-    void this.#run(this.#stopping.signal)
+    this.#running = this.#run(this.#closing.signal)
   }
 
-  stop(): void {
-    this.#stopping.abort()
+  async close(): Promise<void> {
+    this.#closing.abort()
     this.#socket?.destroy()
+    await this.#running
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     let lost: Loss | undefined
     while (!signal.aborted) {
-      const startedMs = performance.now()
+      const startedMs = monotonicNow()
       await this.#hold(lost)
-      const livedMs = performance.now() - startedMs
-      lost = { at: Date.now(), livedMs }
+      const livedMs = monotonicNow() - startedMs
+      lost = { at: epochNow(), livedMs }
       if (livedMs < RETRY_MS) await sleep(RETRY_MS - livedMs, undefined, { signal }).catch(() => undefined)
     }
   }
 
-  /** Resolves when there is no connection any more. */
+  /** Connects; resolves when that failed, or when the connection is over. */
   #hold(lost: Loss | undefined): Promise<void> {
     const { upstream, connectTimeoutMs } = this.#options
     return new Promise(resolve => {
@@ -83,10 +88,12 @@ export class UpstreamWatch {
     if (this.away) {
       this.away = false
       onReturn()
-    } else if (lost && lost.livedMs < this.#habitMs * HABIT_TOLERANCE) {
+    } else if (lost && lost.livedMs < this.#silenceLimitMs * SILENCE_TOLERANCE) {
       void onLoss(lost.at).then(livesOn => {
-        if (livesOn) this.#habitMs = Math.min(this.#habitMs, lost.livedMs)
+        if (livesOn) this.#silenceLimitMs = Math.min(this.#silenceLimitMs, lost.livedMs)
       })
     }
   }
 }
+
+export const startUpstreamWatch = (options: UpstreamWatchOptions): UpstreamWatch => new UpstreamWatch(options)

@@ -54,7 +54,7 @@ void t.test('the proxy, session tracking and upkeep hold neither tokens nor the 
   })
   const ofProxy = proxyOptions(config, {
     routes,
-    callers: new ClientCredentials(),
+    credentials: new ClientCredentials(),
     observe: () => undefined,
     liveSessions: () => 0,
     operations: new Operations(),

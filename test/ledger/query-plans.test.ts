@@ -102,6 +102,8 @@ async function exercise(
     await store.counts(transport)
     await store.counts({ endpointId: busy, ...transport })
   }
+  as('liveCounts')
+  await store.liveCounts({ instanceId: 'proxy-of-this-test' })
   as('series')
   for (const day of [0, 5, DAYS - 1]) {
     const morning = floorTo(START + day * DAY_MS, DAY_MS)
@@ -183,11 +185,12 @@ const everyMethod = [
   'counts',
   'deleteEnded',
   'deleteRollups',
+  'liveCounts',
   'series',
   'session'
 ]
 /** Readers that may meet many more sessions than they answer. */
-const indexOnly = ['check', 'connections', 'counts', 'series']
+const indexOnly = ['check', 'connections', 'counts', 'liveCounts', 'series']
 
 /** Checks every recorded statement that reads a big table. */
 async function checkPlans(t: Test, { statements }: Recorder, plans: Plans): Promise<void> {

@@ -1,21 +1,27 @@
 // Owns what happens when one side leaves: the other side learns of it at once, at every stage of an exchange.
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'tap'
-import { askForStream, answer, proxyTo, request, upstreamFor } from '../support/proxy-under-test.js'
-import { connectTo, type Wire } from '../support/raw-http.js'
+import {
+  startExchange,
+  responseHead,
+  startProxyTo,
+  requestHead,
+  startUpstream
+} from '../support/proxy-under-test.js'
+import { connectTo, type RawConnection } from '../support/raw-http.js'
 
-const stages: Record<string, (upstream: Wire, client: Wire) => Promise<void>> = {
-  'before the head of the answer': () => Promise.resolve(),
+const stages: Record<string, (upstream: RawConnection, client: RawConnection) => Promise<void>> = {
+  'before the head of the response': () => Promise.resolve(),
   'after the head': async (upstream, client) => {
-    await upstream.send(answer('200 OK', 'Transfer-Encoding: chunked'))
+    await upstream.send(responseHead('200 OK', 'Transfer-Encoding: chunked'))
     await client.head()
   },
   'in the body': async (upstream, client) => {
-    await upstream.send(answer('200 OK', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
+    await upstream.send(responseHead('200 OK', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
     await client.bodyText('abc')
   },
   'while the client does not read': async (upstream, client) => {
-    await upstream.send(answer('200 OK', 'Connection: close'))
+    await upstream.send(responseHead('200 OK', 'Connection: close'))
     await client.head()
     client.socket.pause()
     for (let sent = 0; sent < 16 && !upstream.socket.writableNeedDrain; sent++) {
@@ -27,7 +33,7 @@ const stages: Record<string, (upstream: Wire, client: Wire) => Promise<void>> = 
 for (const [stage, reach] of Object.entries(stages)) {
   for (const how of ['closes', 'resets']) {
     await test(`a client that ${how} ${stage} ends the request upstream`, async t => {
-      const { client, upstream } = await askForStream(t)
+      const { client, upstream } = await startExchange(t)
       await reach(upstream, client)
       if (how === 'closes') client.socket.destroy()
       else client.socket.resetAndDestroy()
@@ -35,15 +41,15 @@ for (const [stage, reach] of Object.entries(stages)) {
       t.pass('closed')
     })
 
-    await test(`an upstream that ${how} ${stage} breaks off the answer`, async t => {
-      const { client, upstream } = await askForStream(t)
+    await test(`an upstream that ${how} ${stage} breaks off the response`, async t => {
+      const { client, upstream } = await startExchange(t)
       await reach(upstream, client)
       const untilClose = stage === 'while the client does not read'
       if (how === 'closes' && !untilClose) upstream.socket.destroy()
       else upstream.socket.resetAndDestroy()
       client.socket.resume()
       await client.done()
-      if (stage === 'before the head of the answer') {
+      if (stage === 'before the head of the response') {
         t.equal(client.reader.head?.startLine, 'HTTP/1.1 502 Bad Gateway')
       } else {
         t.equal(client.reader.complete, false)
@@ -53,19 +59,19 @@ for (const [stage, reach] of Object.entries(stages)) {
   }
 }
 
-await test('an upstream that resets an answer that waits for the client does not end the process', async t => {
+await test('an upstream that resets a response that waits for the client does not end the process', async t => {
   // undici 7.30 fails an assertion here, in an event handler: see connections.ts.
-  let arrived: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (arrived = resolve))
-  const server = await upstreamFor(t, wire => arrived(wire))
-  const { port } = await proxyTo(t, server.url)
+  let arrived: (connection: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (arrived = resolve))
+  const server = await startUpstream(t, connection => arrived(connection))
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   client.socket.pause()
-  await client.send(request('GET /x HTTP/1.1'))
+  await client.send(requestHead('GET /x HTTP/1.1'))
   const upstream = await connected
   await upstream.done()
   // Fills the sockets to the client, and then stays below what the proxy reads ahead, so that it sees the reset.
-  await upstream.send(answer('200 OK', 'Connection: close', 'Content-Length: 100000000'))
+  await upstream.send(responseHead('200 OK', 'Connection: close', 'Content-Length: 100000000'))
   for (let sent = 0; sent < 100; sent++) {
     const taken = upstream.send(Buffer.alloc(65_536))
     if (!(await Promise.race([taken.then(() => true), setTimeout(100, false)]))) break
@@ -79,7 +85,7 @@ await test('an upstream that resets an answer that waits for the client does not
 
 await test('a DELETE goes on without its client: the session may end upstream', async t => {
   for (const how of ['closes', 'resets'] as const) {
-    const { client, upstream, observations } = await askForStream(t, {
+    const { client, upstream, observations } = await startExchange(t, {
       line: 'DELETE /stream/a HTTP/1.1',
       fields: ['Mcp-Session-Id: s']
     })
@@ -88,7 +94,7 @@ await test('a DELETE goes on without its client: the session may end upstream', 
     await client.closed()
     await setTimeout(50)
     t.same(observations, [])
-    await upstream.send(answer('202 Accepted', 'Content-Length: 8') + 'Accepted')
+    await upstream.send(responseHead('202 Accepted', 'Content-Length: 8') + 'Accepted')
     while (observations.length === 0) await setTimeout(1)
     t.match(observations, [{ method: 'DELETE', status: 202, sessionId: 's' }])
   }
@@ -97,7 +103,7 @@ await test('a DELETE goes on without its client: the session may end upstream', 
 await test('a DELETE without its client lasts no longer than the upstream timeout, nor than the proxy', async t => {
   for (const end of ['timeout', 'close'] as const) {
     const upstreamTimeoutMs = end === 'timeout' ? 100 : 0
-    const { client, upstream, proxy } = await askForStream(t, {
+    const { client, upstream, proxy } = await startExchange(t, {
       line: 'DELETE /stream/a HTTP/1.1',
       fields: ['Mcp-Session-Id: s'],
       options: { upstreamTimeoutMs }
@@ -111,36 +117,36 @@ await test('a DELETE without its client lasts no longer than the upstream timeou
 })
 
 await test('a client that leaves while the upstream is being connected to', async t => {
-  const server = await upstreamFor(t, () => undefined)
-  const { port, logs } = await proxyTo(t, server.url)
+  const server = await startUpstream(t, () => undefined)
+  const { port, logs } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
-  client.socket.write(request('GET /x HTTP/1.1'))
+  client.socket.write(requestHead('GET /x HTTP/1.1'))
   client.socket.destroy()
   const next = await connectTo(port)
-  await next.send(request('GET /y HTTP/1.1'))
-  await Promise.all(server.connections.slice(0, -1).map(wire => wire.closed()))
+  await next.send(requestHead('GET /y HTTP/1.1'))
+  await Promise.all(server.connections.slice(0, -1).map(connection => connection.closed()))
   t.same(logs, [])
   next.socket.destroy()
 })
 
 await test('closing lets requests in flight finish and cuts streams after the grace time', async t => {
-  const server = await upstreamFor(t, async wire => {
-    await wire.done()
-    if (wire.reader.head?.startLine.includes('/stream')) {
-      await wire.send(answer('200 OK', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
+    if (connection.reader.head?.startLine.includes('/stream')) {
+      await connection.send(responseHead('200 OK', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
     } else {
-      pending.push(wire)
+      pending.push(connection)
     }
   })
-  const pending: Wire[] = []
-  const { port, proxy } = await proxyTo(t, server.url)
+  const pending: RawConnection[] = []
+  const { port, proxy } = await startProxyTo(t, server.url)
   const [stream, slow, idle] = await Promise.all([connectTo(port), connectTo(port), connectTo(port)])
-  await stream.send(request('GET /stream/a HTTP/1.1'))
+  await stream.send(requestHead('GET /stream/a HTTP/1.1'))
   await stream.bodyText('abc')
-  await slow.send(request('POST /x HTTP/1.1', 'Content-Length: 0'))
+  await slow.send(requestHead('POST /x HTTP/1.1', 'Content-Length: 0'))
   while (pending.length === 0) await new Promise(setImmediate)
   const closed = proxy.close(200)
-  await pending[0]?.send(answer('200 OK', 'Content-Length: 2') + 'ok')
+  await pending[0]?.send(responseHead('200 OK', 'Content-Length: 2') + 'ok')
   await slow.done()
   t.equal(slow.reader.text(), 'ok')
   t.equal(slow.reader.value('connection'), 'close')

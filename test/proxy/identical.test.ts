@@ -1,14 +1,14 @@
 // Owns the claim that the proxy changes nothing: each case runs as raw bytes directly against a scripted upstream and
 // through the proxy, and what each side received must be the same, but for the fields that are documented to differ.
 import { test } from 'tap'
-import { proxyTo } from '../support/proxy-under-test.js'
+import { startProxyTo } from '../support/proxy-under-test.js'
 import {
   connectTo,
   serveRaw,
   type Field,
   type Head,
   type MessageReader,
-  type Wire
+  type RawConnection
 } from '../support/raw-http.js'
 import { identicalCases, type Case } from './identical-cases.js'
 
@@ -52,14 +52,14 @@ function seen(reader: MessageReader): Seen {
 async function run(
   each: Case,
   port: number,
-  upstreamOf: () => Promise<Wire>
+  upstreamOf: () => Promise<RawConnection>
 ): Promise<{ upstream: Seen; client: Seen }> {
   const client = await connectTo(port, /^(\w+)/.exec(String(each.request))?.[1])
   const sending = typeof each.request === 'function' ? each.request(client) : client.send(each.request)
   const upstream = await upstreamOf()
   await Promise.all([
     sending,
-    typeof each.answer === 'function' ? each.answer(upstream) : answerWhenDone(upstream, each.answer),
+    typeof each.response === 'function' ? each.response(upstream) : respondWhenDone(upstream, each.response),
     each.client?.(client) ?? client.done()
   ])
   const result = { upstream: seen(upstream.reader), client: seen(client.reader) }
@@ -68,20 +68,20 @@ async function run(
   return result
 }
 
-async function answerWhenDone(upstream: Wire, bytes: string | Buffer): Promise<void> {
+async function respondWhenDone(upstream: RawConnection, bytes: string | Buffer): Promise<void> {
   await upstream.done()
   await upstream.send(bytes)
 }
 
 for (const each of identicalCases) {
   await test(each.name, async t => {
-    let arrived: (wire: Wire) => void
-    const server = await serveRaw(wire => arrived(wire))
+    let arrived: (connection: RawConnection) => void
+    const server = await serveRaw(connection => arrived(connection))
     t.teardown(() => server.close())
-    const { port } = await proxyTo(t, server.url)
-    const next = (): (() => Promise<Wire>) => {
-      const wire = new Promise<Wire>(resolve => (arrived = resolve))
-      return () => wire
+    const { port } = await startProxyTo(t, server.url)
+    const next = (): (() => Promise<RawConnection>) => {
+      const connection = new Promise<RawConnection>(resolve => (arrived = resolve))
+      return () => connection
     }
     const direct = await run(each, server.port, next())
     const proxied = await run(each, port, next())

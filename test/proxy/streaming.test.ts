@@ -1,28 +1,37 @@
 // Owns the flow of bodies: each part is passed on at once, and who reads slowly slows down who sends.
 import { setTimeout as delay } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { answer, proxyTo, request, upstreamFor, askForStream } from '../support/proxy-under-test.js'
-import { connectTo, type Wire } from '../support/raw-http.js'
+import {
+  responseHead,
+  startProxyTo,
+  requestHead,
+  startUpstream,
+  startExchange
+} from '../support/proxy-under-test.js'
+import { connectTo, type RawConnection } from '../support/raw-http.js'
 
-const streamHead = answer('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked')
+const streamHead = responseHead('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked')
 
 function chunk(data: string | Buffer): string {
   return `${data.length.toString(16)}\r\n${data.toString('latin1')}\r\n`
 }
 
-/** A client and the upstream's end of its connection, after the request and the answer's head. */
-async function openStream(t: Test, fields: string[] = []): Promise<{ client: Wire; upstream: Wire }> {
-  const { client, upstream } = await askForStream(t, { fields })
+/** A client and the upstream's end of its connection, after the request and the response's head. */
+async function openStream(
+  t: Test,
+  fields: string[] = []
+): Promise<{ client: RawConnection; upstream: RawConnection }> {
+  const { client, upstream } = await startExchange(t, { fields })
   await upstream.send(streamHead)
   await client.head()
   return { client, upstream }
 }
 
 /** Writes until nothing more is taken for a while; resolves to the number of bytes written. */
-async function fill(wire: Wire, part: string, limit: number): Promise<number> {
+async function fill(connection: RawConnection, part: string, limit: number): Promise<number> {
   let written = 0
   while (written < limit) {
-    const sent = wire.send(part).then(() => true)
+    const sent = connection.send(part).then(() => true)
     if (!(await Promise.race([sent, delay(500, false)]))) break
     written += part.length
   }
@@ -68,16 +77,16 @@ await test('a client that reads slowly slows down the upstream, and gets everyth
 })
 
 await test('an upstream that reads slowly slows down the client, and gets everything', async t => {
-  let arrived: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (arrived = resolve))
-  const server = await upstreamFor(t, wire => {
-    wire.socket.pause()
-    arrived(wire)
+  let arrived: (connection: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (arrived = resolve))
+  const server = await startUpstream(t, connection => {
+    connection.socket.pause()
+    arrived(connection)
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   const part = chunk(Buffer.alloc(65_536, 'x'))
-  await client.send(request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + chunk('first'))
+  await client.send(requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + chunk('first'))
   const upstream = await connected
   const written = await fill(client, part, 256 * 1024 * 1024)
   t.ok(written < 64 * 1024 * 1024, `${written} bytes were taken`)
@@ -85,29 +94,29 @@ await test('an upstream that reads slowly slows down the client, and gets everyt
   await client.send('0\r\n\r\n')
   await upstream.done()
   t.equal(upstream.reader.complete, true)
-  await upstream.send(answer('204 No Content'))
+  await upstream.send(responseHead('204 No Content'))
   await client.done()
   t.equal(client.reader.head?.startLine, 'HTTP/1.1 204 No Content')
 })
 
 await test('pipelined requests are forwarded one after the other, and answered in order', async t => {
   const targets: string[] = []
-  const server = await upstreamFor(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      const target = wire.reader.head?.startLine.split(' ')[1] ?? ''
+      await connection.done()
+      if (!connection.reader.complete) return
+      const target = connection.reader.head?.startLine.split(' ')[1] ?? ''
       targets.push(target)
-      wire.next()
+      connection.next()
       if (target === '/first') await delay(50)
-      await wire.send(answer('200 OK', `Content-Length: ${target.length}`) + target)
+      await connection.send(responseHead('200 OK', `Content-Length: ${target.length}`) + target)
     }
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   const all = ['/first', '/second', '/third']
-  await client.send(all.map(target => request(`GET ${target} HTTP/1.1`)).join(''))
+  await client.send(all.map(target => requestHead(`GET ${target} HTTP/1.1`)).join(''))
   for (const target of all) {
     await client.done()
     t.equal(client.reader.text(), target)
@@ -116,29 +125,29 @@ await test('pipelined requests are forwarded one after the other, and answered i
   t.same(targets, all)
 })
 
-await test('no more than a few requests wait behind an answer that does not end', async t => {
+await test('no more than a few requests wait behind a response that does not end', async t => {
   const { client, upstream } = await openStream(t)
-  await client.send(request('GET /x HTTP/1.1').repeat(1000))
+  await client.send(requestHead('GET /x HTTP/1.1').repeat(1000))
   await client.closed()
   await upstream.closed()
   t.pass('the connection is cut, and with it the stream')
 })
 
 await test('connections to the upstream are used again, the last one first', async t => {
-  const server = await upstreamFor(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
-      await wire.send(answer('200 OK', 'Content-Length: 0'))
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
+      await connection.send(responseHead('200 OK', 'Content-Length: 0'))
     }
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const clients = await Promise.all([1, 2, 3].map(() => connectTo(port)))
   t.teardown(() => clients.forEach(client => client.socket.destroy()))
   for (let round = 0; round < 5; round++) {
     for (const client of clients) {
-      await client.send(request('GET /x HTTP/1.1'))
+      await client.send(requestHead('GET /x HTTP/1.1'))
       await client.done()
       client.next()
     }

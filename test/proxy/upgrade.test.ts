@@ -1,12 +1,12 @@
 // Owns upgrades: WebSocket passes through, everything else that asks for an upgrade is answered as a plain request.
 import { test, type Test } from 'tap'
-import { answer, proxyTo, request, upstreamFor, type Rig } from '../support/proxy-under-test.js'
-import { connectTo, serveAnswers, type RawServer, type Wire } from '../support/raw-http.js'
+import { responseHead, startProxyTo, requestHead, startUpstream } from '../support/proxy-under-test.js'
+import { connectTo, serveResponses, type RawServer, type RawConnection } from '../support/raw-http.js'
 
-const ok = answer('200 OK', 'Content-Length: 2') + 'ok'
+const ok = responseHead('200 OK', 'Content-Length: 2') + 'ok'
 
 function handshake(...fields: string[]): string {
-  return request(
+  return requestHead(
     'GET /chat//a?x=|y HTTP/1.1',
     'Connection: keep-alive, Upgrade',
     'Upgrade: WebSocket',
@@ -16,7 +16,7 @@ function handshake(...fields: string[]): string {
   )
 }
 
-const switching = answer(
+const switching = responseHead(
   '101 Switching Protocols',
   'Connection: Upgrade',
   'Upgrade: websocket',
@@ -27,16 +27,16 @@ const switching = answer(
 
 /** An upstream that switches and then echoes. */
 function echo(t: Test): Promise<RawServer> {
-  return upstreamFor(t, async wire => {
-    await wire.done()
-    wire.socket.on('data', data => wire.socket.write(data))
-    await wire.send(switching)
-    if (wire.reader.rest.length > 0) await wire.send(wire.reader.rest)
+  return startUpstream(t, async connection => {
+    await connection.done()
+    connection.socket.on('data', data => connection.socket.write(data))
+    await connection.send(switching)
+    if (connection.reader.rest.length > 0) await connection.send(connection.reader.rest)
   })
 }
 
 /** A client whose upgrade was accepted; what it receives afterwards is the rest of its reader. */
-async function upgraded(t: Test, { port }: Rig, bytes = handshake()): Promise<Wire> {
+async function upgraded(t: Test, { port }: { port: number }, bytes = handshake()): Promise<RawConnection> {
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   await client.send(bytes)
@@ -44,14 +44,14 @@ async function upgraded(t: Test, { port }: Rig, bytes = handshake()): Promise<Wi
   return client
 }
 
-function received(client: Wire): string {
+function received(client: RawConnection): string {
   return client.reader.rest.toString('latin1')
 }
 
 await test('a WebSocket passes through in both directions', async t => {
   const server = await echo(t)
-  const rig = await proxyTo(t, server.url)
-  const client = await upgraded(t, rig)
+  const proxy = await startProxyTo(t, server.url)
+  const client = await upgraded(t, proxy)
   const [head] = client.reader.interim
   t.equal(head?.startLine, 'HTTP/1.1 101 Switching Protocols')
   const fields = (head?.fields ?? []).map(field => field.join(': '))
@@ -74,10 +74,10 @@ await test('a WebSocket passes through in both directions', async t => {
 
 await test('the request arrives as it came, with the forwarding headers', async t => {
   const server = await echo(t)
-  const rig = await proxyTo(t, server.url)
+  const proxy = await startProxyTo(t, server.url)
   await upgraded(
     t,
-    rig,
+    proxy,
     handshake('Cookie: a', 'Cookie: b', 'X-Hop: 1', 'Connection: x-hop', 'Expect: 100-continue')
   )
   const { reader } = server.connections[0]!
@@ -100,8 +100,8 @@ await test('the request arrives as it came, with the forwarding headers', async 
 
 await test('rewriteHost and a base path hold for upgrades too', async t => {
   const server = await echo(t)
-  const rig = await proxyTo(t, new URL('/base/', server.url), { rewriteHost: true })
-  await upgraded(t, rig)
+  const proxy = await startProxyTo(t, new URL('/base/', server.url), { rewriteHost: true })
+  await upgraded(t, proxy)
   const { reader } = server.connections[0]!
   t.equal(reader.head?.startLine, 'GET /base/chat//a?x=|y HTTP/1.1')
   t.equal(reader.value('host'), server.url.host)
@@ -109,14 +109,14 @@ await test('rewriteHost and a base path hold for upgrades too', async t => {
 })
 
 await test('bytes sent together with either head are not lost', async t => {
-  const server = await upstreamFor(t, async wire => {
-    await wire.done()
-    await wire.send(switching + 'hello')
-    await wire.until(({ reader }) => reader.rest.toString() === 'early')
-    await wire.send('seen')
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
+    await connection.send(switching + 'hello')
+    await connection.until(({ reader }) => reader.rest.toString() === 'early')
+    await connection.send('seen')
   })
-  const rig = await proxyTo(t, server.url)
-  const client = await upgraded(t, rig, handshake() + 'early')
+  const proxy = await startProxyTo(t, server.url)
+  const client = await upgraded(t, proxy, handshake() + 'early')
   await client.until(() => received(client) === 'helloseen')
   t.pass('both arrived')
 })
@@ -124,11 +124,11 @@ await test('bytes sent together with either head are not lost', async t => {
 for (const how of ['end', 'resetAndDestroy'] as const) {
   await test(`one side leaves (${how}), the other is told`, async t => {
     const server = await echo(t)
-    const rig = await proxyTo(t, server.url)
-    const first = await upgraded(t, rig)
+    const proxy = await startProxyTo(t, server.url)
+    const first = await upgraded(t, proxy)
     first.socket[how]()
     await server.connections[0]!.closed()
-    const second = await upgraded(t, rig)
+    const second = await upgraded(t, proxy)
     server.connections[1]!.socket[how]()
     await second.closed()
     t.pass('both closed')
@@ -137,14 +137,15 @@ for (const how of ['end', 'resetAndDestroy'] as const) {
 
 await test('an upstream that refuses is heard in full, and the connection ends', async t => {
   for (const refusal of [
-    answer('426 Upgrade Required', 'X-A: b', 'Content-Length: 2') + 'no',
-    answer('426 Upgrade Required', 'X-A: b', 'Transfer-Encoding: chunked') + '1\r\nn\r\n1\r\no\r\n0\r\n\r\n',
-    answer('200 OK', 'X-A: b', 'Connection: keep-alive', 'Content-Length: 2') + 'no'
+    responseHead('426 Upgrade Required', 'X-A: b', 'Content-Length: 2') + 'no',
+    responseHead('426 Upgrade Required', 'X-A: b', 'Transfer-Encoding: chunked') +
+      '1\r\nn\r\n1\r\no\r\n0\r\n\r\n',
+    responseHead('200 OK', 'X-A: b', 'Connection: keep-alive', 'Content-Length: 2') + 'no'
   ]) {
-    const server = await serveAnswers(() => refusal)
-    const { port } = await proxyTo(t, server.url)
+    const server = await serveResponses(() => refusal)
+    const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
-    await client.send(handshake() + request('GET /hidden HTTP/1.1'))
+    await client.send(handshake() + requestHead('GET /hidden HTTP/1.1'))
     await client.closed()
     t.equal(client.reader.head?.startLine, refusal.slice(0, refusal.indexOf('\r\n')))
     t.equal(client.reader.value('x-a'), 'b')
@@ -156,32 +157,32 @@ await test('an upstream that refuses is heard in full, and the connection ends',
 })
 
 await test('502, 504 and 400 for upgrades', async t => {
-  const server = await upstreamFor(t, wire => {
-    if (server.connections.length === 1) wire.socket.destroy()
+  const server = await startUpstream(t, connection => {
+    if (server.connections.length === 1) connection.socket.destroy()
   })
-  const rig = await proxyTo(t, server.url, { upstreamTimeoutMs: 100 })
+  const proxy = await startProxyTo(t, server.url, { upstreamTimeoutMs: 100 })
   for (const [bytes, status] of [
     [handshake(), '502 Bad Gateway'],
     [handshake(), '504 Gateway Timeout'],
     [handshake('Host: b'), '400 Bad Request']
   ] as const) {
-    const client = await connectTo(rig.port)
+    const client = await connectTo(proxy.port)
     await client.send(bytes)
     await client.closed()
     t.equal(client.reader.head?.startLine, `HTTP/1.1 ${status}`)
     t.match(JSON.parse(client.reader.text()), { jsonrpc: '2.0', error: { data: { requestId: String } } })
   }
   t.same(
-    rig.logs.map(line => line['status']),
+    proxy.logs.map(line => line['status']),
     [502, 504, 400]
   )
 })
 
-await test('a client that leaves before the answer to its upgrade', async t => {
-  let began: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (began = resolve))
-  const server = await upstreamFor(t, wire => began(wire))
-  const { port, logs } = await proxyTo(t, server.url)
+await test('a client that leaves before the response to its upgrade', async t => {
+  let began: (connection: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (began = resolve))
+  const server = await startUpstream(t, connection => began(connection))
+  const { port, logs } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   await client.send(handshake())
   const upstream = await connected
@@ -193,16 +194,16 @@ await test('a client that leaves before the answer to its upgrade', async t => {
 
 await test('a client that leaves while its upgrade is refused', async t => {
   for (const moment of ['before', 'after'] as const) {
-    let began: (wire: Wire) => void
-    const connected = new Promise<Wire>(resolve => (began = resolve))
-    const server = await upstreamFor(t, wire => began(wire))
-    const { port } = await proxyTo(t, server.url)
+    let began: (connection: RawConnection) => void
+    const connected = new Promise<RawConnection>(resolve => (began = resolve))
+    const server = await startUpstream(t, connection => began(connection))
+    const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
     await client.send(handshake())
     const upstream = await connected
     await upstream.done()
     if (moment === 'before') client.socket.end()
-    await upstream.send(answer('200 OK', 'Content-Length: 100'))
+    await upstream.send(responseHead('200 OK', 'Content-Length: 100'))
     if (moment === 'after') await client.head().then(() => client.socket.end())
     await upstream.closed()
     t.pass(moment)
@@ -211,9 +212,9 @@ await test('a client that leaves while its upgrade is refused', async t => {
 
 await test('closing the proxy ends WebSockets after the grace time', async t => {
   const server = await echo(t)
-  const rig = await proxyTo(t, server.url)
-  const client = await upgraded(t, rig)
-  await rig.proxy.close(10)
+  const { proxy } = await startProxyTo(t, server.url)
+  const client = await upgraded(t, proxy)
+  await proxy.close(10)
   await client.closed()
   await server.connections[0]!.closed()
   t.pass('both closed')
@@ -221,7 +222,7 @@ await test('closing the proxy ends WebSockets after the grace time', async t => 
 
 const plain: Record<string, string> = {
   'a POST with h2c':
-    request(
+    requestHead(
       'POST /stream/a HTTP/1.1',
       'Connection: Upgrade, HTTP2-Settings',
       'Upgrade: h2c',
@@ -229,31 +230,36 @@ const plain: Record<string, string> = {
       'Content-Length: 2'
     ) + '{}',
   'a chunked POST with h2c':
-    request('POST /stream/a HTTP/1.1', 'Connection: Upgrade', 'Upgrade: h2c', 'Transfer-Encoding: chunked') +
-    '2\r\n{}\r\n0\r\n\r\n',
+    requestHead(
+      'POST /stream/a HTTP/1.1',
+      'Connection: Upgrade',
+      'Upgrade: h2c',
+      'Transfer-Encoding: chunked'
+    ) + '2\r\n{}\r\n0\r\n\r\n',
   'a POST with websocket':
-    request('POST /stream/a HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 2') +
+    requestHead('POST /stream/a HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 2') +
     '{}',
-  'a GET with websocket in HTTP/1.0': request(
+  'a GET with websocket in HTTP/1.0': requestHead(
     'GET /stream/a HTTP/1.0',
     'Connection: Upgrade, keep-alive',
     'Upgrade: websocket'
   ),
   'a GET with websocket and a body':
-    request('GET /stream/a HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 2') + '{}'
+    requestHead('GET /stream/a HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 2') +
+    '{}'
 }
 
 for (const [name, bytes] of Object.entries(plain)) {
   await test(`${name} is answered as a plain request, again and again`, async t => {
     const bodies: string[] = []
-    const server = await serveAnswers(reader => {
+    const server = await serveResponses(reader => {
       bodies.push(reader.text())
       t.equal(reader.value('upgrade'), undefined)
       t.equal(reader.value('http2-settings'), undefined)
       return ok
     })
     t.teardown(() => server.close())
-    const { port, observations } = await proxyTo(t, server.url)
+    const { port, observations } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
     t.teardown(() => client.socket.destroy())
     const warnings: Error[] = []
@@ -274,13 +280,13 @@ for (const [name, bytes] of Object.entries(plain)) {
 }
 
 await test('such a request whose body comes later', async t => {
-  const server = await serveAnswers(() => ok)
+  const server = await serveResponses(() => ok)
   t.teardown(() => server.close())
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   await client.send(
-    request('POST /x HTTP/1.1', 'Connection: Upgrade', 'Upgrade: h2c', 'Content-Length: 4') + 'ab'
+    requestHead('POST /x HTTP/1.1', 'Connection: Upgrade', 'Upgrade: h2c', 'Content-Length: 4') + 'ab'
   )
   await server.connections[0]?.bodyText('ab')
   await client.send('cd')
@@ -291,13 +297,13 @@ await test('such a request whose body comes later', async t => {
 
 for (const [name, bytes] of Object.entries({
   'an upgrade': handshake(),
-  CONNECT: request('CONNECT gateway.example:80 HTTP/1.1')
+  CONNECT: requestHead('CONNECT gateway.example:80 HTTP/1.1')
 })) {
   await test(`${name} sent behind a request that is not answered yet ends the connection`, async t => {
-    const server = await upstreamFor(t, () => undefined)
-    const { port } = await proxyTo(t, server.url)
+    const server = await startUpstream(t, () => undefined)
+    const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
-    await client.send(request('GET /first HTTP/1.1') + bytes)
+    await client.send(requestHead('GET /first HTTP/1.1') + bytes)
     await client.closed()
     t.equal(client.received, 0)
   })
@@ -305,24 +311,24 @@ for (const [name, bytes] of Object.entries({
 
 for (const [name, bytes] of Object.entries({
   'that is no HTTP': 'SSH-2.0-OpenSSH_9.2\r\n\r\n',
-  'with a length and chunks': answer('200 OK', 'Content-Length: 1', 'Transfer-Encoding: chunked'),
-  'that switches to nothing': answer('101 Switching Protocols', 'Connection: close')
+  'with a length and chunks': responseHead('200 OK', 'Content-Length: 1', 'Transfer-Encoding: chunked'),
+  'that switches to nothing': responseHead('101 Switching Protocols', 'Connection: close')
 })) {
-  await test(`an answer to an upgrade ${name} is a 502`, async t => {
-    const server = await serveAnswers(() => bytes)
+  await test(`a response to an upgrade ${name} is a 502`, async t => {
+    const server = await serveResponses(() => bytes)
     t.teardown(() => server.close())
-    const { port } = await proxyTo(t, server.url)
+    const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
     await client.send(handshake())
     await client.closed()
     t.equal(client.reader.head?.startLine, 'HTTP/1.1 502 Bad Gateway')
-    t.match(client.reader.text(), 'no valid answer')
+    t.match(client.reader.text(), 'no valid response')
   })
 }
 
 await test('without a time limit an upgrade may take its time', async t => {
   const server = await echo(t)
-  const rig = await proxyTo(t, server.url, { upstreamTimeoutMs: 0 })
-  const client = await upgraded(t, rig)
+  const proxy = await startProxyTo(t, server.url, { upstreamTimeoutMs: 0 })
+  const client = await upgraded(t, proxy)
   t.equal(client.reader.interim[0]?.startLine, 'HTTP/1.1 101 Switching Protocols')
 })

@@ -210,7 +210,7 @@ class StreamableWorld implements World<Happening> {
     this.#ship(proxy, Infinity)
     for (const [id, record] of this.store.records) {
       if (record.reason !== null || record.seenBy !== String(proxy)) continue
-      this.#trackers[proxy]!.suspect({ endpointId: 'e', sessionId: id })
+      this.#trackers[proxy]!.suspects.add({ endpointId: 'e', sessionId: id })
       this.suspicions++
       this.truth[id as Id].suspectedBy = proxy
     }
@@ -225,7 +225,7 @@ class StreamableWorld implements World<Happening> {
       if (truth.living) this.#proved(truth, 0)
       else truth.ends.push({ at: this.now, reason: 'gone' })
       const answer = truth.living ? { status: 200, sessionNotFound: false } : this.#gone()
-      this.#observe(proxy, { kind: 'ping-answer', ...suspect, ...answer, at: this.now })
+      this.#observe(proxy, { kind: 'ping-response', ...suspect, ...answer, at: this.now })
     }
   }
 

@@ -141,7 +141,7 @@ void t.test('an id sent with a revision without sessions keeps a session that is
 void t.test('who the client is comes out at once, with the uses until then', t => {
   const tracker = new SessionTracker()
   const who = { clientName: 'n', clientVersion: '1', protocolVersion: '2025-11-25' }
-  const identity: Observation = { kind: 'identity', endpointId: 'e', sessionId: 's', who }
+  const identity: Observation = { kind: 'identity', endpointId: 'e', sessionId: 's', clientInfo: who }
   t.same(tracker.observe(identity), [], 'nobody has that session')
   tracker.observe(streamable('POST', 200, { issued: 's' }, 1))
   tracker.observe(streamable('POST', 202, { sent: 's' }, 2))
@@ -229,7 +229,7 @@ void t.test('a request without an answer uses a session known to be open, and pr
   t.same(tracker.observe(unanswered(1)), [])
   t.same(tracker.flush(2), [], 'nobody saw it open')
   tracker.observe(streamable('POST', 200, { issued: 's' }, 10))
-  tracker.suspect({ endpointId: 'e', sessionId: 's' })
+  tracker.suspects.add({ endpointId: 'e', sessionId: 's' })
   t.same(tracker.observe(unanswered(60)), [])
   t.same(brief(tracker.flush(70)), [['use', 's', 60, 0]])
   for (let i = 0; i < 2; i++) tracker.suspects.tick()

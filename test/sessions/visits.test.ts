@@ -24,7 +24,7 @@ function post(
     sessionNotFound: false,
     client: { address: '192.0.2.1', userAgent: 'agent' },
     visitor,
-    body: { who: () => ({ clientName: visitor, clientVersion: '1', protocolVersion: null }) },
+    body: { clientInfo: () => ({ clientName: visitor, clientVersion: '1', protocolVersion: null }) },
     at,
     ...rest
   }
@@ -51,7 +51,7 @@ void t.test('the first request is told at once, with who it is; those after it t
     requests: 1,
     who: { clientName: 'a', clientVersion: '1', protocolVersion: '2026-07-28' }
   })
-  const asked = { who: () => t.fail('asked once more') as never }
+  const asked = { clientInfo: () => t.fail('asked once more') as never }
   t.same(clients.observe(post('a', 5, { body: asked })), [])
   t.same(clients.observe(post('a', 7, { body: asked })), [])
   t.same(brief(clients.flush(10)), [['a', 5, 7, 2]])

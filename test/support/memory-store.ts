@@ -45,6 +45,10 @@ export class MemoryStore implements StoreReader {
     )
   }
 
+  async liveCounts() {
+    return { appliedOffset: 0, counts: await this.counts({}) }
+  }
+
   totals(query: { endpointId?: string }): Promise<Totals> {
     const rows = this.rows.filter(
       row => query.endpointId === undefined || row.endpointId === query.endpointId

@@ -8,22 +8,26 @@ import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/proxy
 import type { Connection, ExchangeHandler } from '../../src/proxy/upstream/connection.js'
 import { ClientCredentials } from '../../src/sessions/client-credentials.js'
 import type { Observation } from '../../src/sessions/observations.js'
-import { connectTo, serveRaw, type RawServer, type Wire } from './raw-http.js'
+import { connectTo, serveRaw, type RawServer, type RawConnection } from './raw-http.js'
 
-export interface Rig {
+export interface ProxyUnderTest {
   proxy: Proxy
   port: number
   observations: Observation[]
   logs: Record<string, unknown>[]
 }
 
-export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOptions> = {}): Promise<Rig> {
+export async function startProxyTo(
+  t: Test,
+  upstream: URL,
+  options: Partial<ProxyOptions> = {}
+): Promise<ProxyUnderTest> {
   const observations: Observation[] = []
   const logs: Record<string, unknown>[] = []
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
   const proxy = await startProxy({
     routes: new Routes({ stream: '/stream/{endpoint_id}', sse: '/{endpoint_id}/sse', message: '/message' }),
-    callers: new ClientCredentials(),
+    credentials: new ClientCredentials(),
     upstream,
     host: '127.0.0.1',
     port: 0,
@@ -50,27 +54,30 @@ export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOpti
   return { proxy, port: proxy.port, observations, logs }
 }
 
-export async function upstreamFor(t: Test, script: (wire: Wire) => Promise<void> | void): Promise<RawServer> {
+export async function startUpstream(
+  t: Test,
+  script: (connection: RawConnection) => Promise<void> | void
+): Promise<RawServer> {
   const upstream = await serveRaw(script)
   t.teardown(() => upstream.close())
   return upstream
 }
 
 /** A client with a request through the proxy under way, and the upstream's end, where the request has arrived. */
-export async function askForStream(
+export async function startExchange(
   t: Test,
   { line = 'GET /stream/a HTTP/1.1', fields = [], options = {} }: Ask = {}
-): Promise<Rig & { client: Wire; upstream: Wire }> {
-  let arrived: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (arrived = resolve))
-  const server = await upstreamFor(t, wire => arrived(wire))
-  const rig = await proxyTo(t, server.url, options)
-  const client = await connectTo(rig.port)
+): Promise<ProxyUnderTest & { client: RawConnection; upstream: RawConnection }> {
+  let arrived: (connection: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (arrived = resolve))
+  const server = await startUpstream(t, connection => arrived(connection))
+  const proxy = await startProxyTo(t, server.url, options)
+  const client = await connectTo(proxy.port)
   t.teardown(() => client.socket.destroy())
-  await client.send(request(line, ...fields))
+  await client.send(requestHead(line, ...fields))
   const upstream = await connected
   await upstream.done()
-  return { ...rig, client, upstream }
+  return { ...proxy, client, upstream }
 }
 
 interface Ask {
@@ -80,16 +87,16 @@ interface Ask {
 }
 
 /** A head from its lines, with `Host` as the second one. */
-export function request(startLine: string, ...fields: string[]): string {
+export function requestHead(startLine: string, ...fields: string[]): string {
   return [startLine, 'Host: gateway.example:8080', ...fields, '', ''].join('\r\n')
 }
 
-export function answer(startLine: string, ...fields: string[]): string {
+export function responseHead(startLine: string, ...fields: string[]): string {
   return [`HTTP/1.1 ${startLine}`, ...fields, '', ''].join('\r\n')
 }
 
 /** A whole exchange on a connection of the proxy's own. */
-export function ask(connection: Connection): Promise<void> {
+export function exchangeOn(connection: Connection): Promise<void> {
   const ignore = (): void => undefined
   return new Promise((resolve, reject) => {
     const handler: ExchangeHandler = {
@@ -101,6 +108,9 @@ export function ask(connection: Connection): Promise<void> {
       onEnd: () => resolve(),
       onError: reject
     }
-    connection.send({ method: 'GET', head: request('GET / HTTP/1.1'), body: null, complete: true }, handler)
+    connection.send(
+      { method: 'GET', head: requestHead('GET / HTTP/1.1'), body: null, complete: true },
+      handler
+    )
   })
 }

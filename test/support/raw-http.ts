@@ -10,7 +10,7 @@ export interface Head {
   fields: Field[]
 }
 
-/** Reads one message (a request, or 1xx answers and the final one) from bytes as they come. */
+/** Reads one message (a request, or 1xx responses and the final one) from bytes as they come. */
 export class MessageReader {
   readonly interim: Head[] = []
   head: Head | undefined
@@ -25,7 +25,7 @@ export class MessageReader {
   readonly #bodyless: boolean
 
   constructor(
-    readonly kind: 'request' | 'answer',
+    readonly kind: 'request' | 'response',
     method = ''
   ) {
     this.#bodyless = method === 'HEAD'
@@ -60,7 +60,7 @@ export class MessageReader {
         const block = this.#takeUntil('\r\n\r\n')
         if (block === undefined) return false
         const head = parseHead(block)
-        if (this.kind === 'answer' && / 1\d\d/.test(head.startLine.slice(0, 12))) {
+        if (this.kind === 'response' && / 1\d\d/.test(head.startLine.slice(0, 12))) {
           this.interim.push(head)
         } else {
           this.head = head
@@ -108,7 +108,7 @@ export class MessageReader {
 
   #framing(head: Head): 'length' | 'chunk-size' | 'until-close' | 'done' {
     const status = Number(head.startLine.split(' ')[1])
-    if (this.#bodyless || (this.kind === 'answer' && (status === 204 || status === 304)))
+    if (this.#bodyless || (this.kind === 'response' && (status === 204 || status === 304)))
       return this.#finish()
     if (/chunked/i.test(this.value('transfer-encoding') ?? '')) return 'chunk-size'
     const length = this.value('content-length')
@@ -150,7 +150,7 @@ function parseField(line: string): Field {
 }
 
 /** One end of a connection. */
-export class Wire {
+export class RawConnection {
   reader: MessageReader
   /** All bytes received. */
   received = 0
@@ -184,7 +184,7 @@ export class Wire {
   }
 
   /** Resolves once `condition` holds, looked at whenever something arrives. */
-  async until(condition: (wire: this) => boolean): Promise<void> {
+  async until(condition: (connection: this) => boolean): Promise<void> {
     while (!condition(this)) await new Promise<void>(resolve => this.#wake.push(resolve))
   }
 
@@ -222,26 +222,28 @@ export class Wire {
   }
 }
 
-export async function connectTo(port: number, method = 'GET'): Promise<Wire> {
+export async function connectTo(port: number, method = 'GET'): Promise<RawConnection> {
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
-  return new Wire(socket, new MessageReader('answer', method))
+  return new RawConnection(socket, new MessageReader('response', method))
 }
 
 export interface RawServer {
   port: number
   url: URL
-  connections: Wire[]
+  connections: RawConnection[]
   close(): Promise<void>
 }
 
-/** A server whose answers are a script over raw bytes, run for each connection. */
-export async function serveRaw(script: (wire: Wire) => Promise<void> | void): Promise<RawServer> {
-  const connections: Wire[] = []
+/** A server whose responses are a script over raw bytes, run for each connection. */
+export async function serveRaw(
+  script: (connection: RawConnection) => Promise<void> | void
+): Promise<RawServer> {
+  const connections: RawConnection[] = []
   const server = createServer({ allowHalfOpen: false }, socket => {
-    const wire = new Wire(socket, new MessageReader('request'))
-    connections.push(wire)
-    void script(wire)
+    const connection = new RawConnection(socket, new MessageReader('request'))
+    connections.push(connection)
+    void script(connection)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -258,15 +260,15 @@ export async function serveRaw(script: (wire: Wire) => Promise<void> | void): Pr
   }
 }
 
-/** A server that reads whole requests and answers each with what `answer` returns, keeping its connections. */
-export function serveAnswers(answer: (request: MessageReader) => string): Promise<RawServer> {
-  return serveRaw(async wire => {
+/** A server that reads whole requests and answers each with what `respond` returns, keeping its connections. */
+export function serveResponses(respond: (request: MessageReader) => string): Promise<RawServer> {
+  return serveRaw(async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      const text = answer(wire.reader)
-      wire.next()
-      await wire.send(text)
+      await connection.done()
+      if (!connection.reader.complete) return
+      const text = respond(connection.reader)
+      connection.next()
+      await connection.send(text)
     }
   })
 }

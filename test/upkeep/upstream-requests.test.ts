@@ -3,8 +3,8 @@ import { test } from 'tap'
 import { Routes } from '../../src/mcp/routes.js'
 import { ClientCredentials } from '../../src/sessions/client-credentials.js'
 import { UpstreamRequests } from '../../src/upkeep/upstream-requests.js'
-import { answer } from '../support/proxy-under-test.js'
-import { serveAnswers } from '../support/raw-http.js'
+import { responseHead } from '../support/proxy-under-test.js'
+import { serveResponses } from '../support/raw-http.js'
 
 const notFound = 'Unauthorized: Session not found'
 
@@ -14,8 +14,8 @@ for (const [title, body, gone] of [
   ['a part of it', notFound.slice(0, 20), false]
 ] as const) {
   await test(`a 401 with ${title}`, async t => {
-    const server = await serveAnswers(() =>
-      answer('401 Unauthorized', `Content-Length: ${body.length}`).concat(body)
+    const server = await serveResponses(() =>
+      responseHead('401 Unauthorized', `Content-Length: ${body.length}`).concat(body)
     )
     t.teardown(() => server.close())
     const requests = new UpstreamRequests({
@@ -23,7 +23,7 @@ for (const [title, body, gone] of [
       rewriteHost: false,
       connectTimeoutMs: 1_000,
       routes: new Routes({ stream: '/stream/{id}', sse: '/{id}/sse', message: '/message' }),
-      callers: new ClientCredentials()
+      credentials: new ClientCredentials()
     })
     t.teardown(() => requests.close())
     const told = await requests.ping({ endpointId: 'e', sessionId: 's' })

@@ -1,55 +1,113 @@
-// Owns the figure of open sessions by endpoint that is asked before a request may open another: from memory, at once.
-import { Transport } from '../../mcp/transports.js'
+// Owns the counts behind the session limit (`--max-sessions-per-endpoint`): open sessions by endpoint, in memory, so that
+// a request can be let in or refused at once.
+//
+// A count is what the store counts, and the changes that this process has seen since. What the store has already is known
+// by the offset of the outbox: the store commits it together with the entries, and answers it together with its counts.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { storedId, type StoredId, type WireId } from '../../mcp/stored-ids.js'
+import type { Closable } from '../../util/startup.js'
 import type { StoreReader } from '../store-port.js'
+import type { Outbox } from './outbox.js'
 
-const FOLLOW_INTERVAL_MS = 1_000
+/** How often the store is read. Chosen: sessions that idle make room within a second, as they are closed once a second. */
+const READ_INTERVAL_MS = 1_000
+
+export interface LiveCountsOptions {
+  store: Pick<StoreReader, 'liveCounts'>
+  /** Where this process records its events. */
+  outbox: Pick<Outbox, 'instance' | 'lastSeq'>
+}
+
+/** This process saw a session open (1), or one that it knew end (-1); or the sum of several of these. */
+interface Change {
+  readonly endpointId: StoredId
+  readonly by: number
+  /** The outbox entry that reports it; undefined until it is written. */
+  seq: number | undefined
+}
 
 /**
- * What the store counted at the last look, and what this process has seen since. It is exact for one proxy, but for
- * ends concluded from silence, which show at the next look, and so does all that other proxies of the store do. While
- * the store does not answer, what was last known holds on. Session-less clients hold no session and are not counted.
+ * Exact for one proxy at every moment, but for ends concluded from silence: those, and all that other proxies of the
+ * store do, show when the store is read the next time. While the store cannot be read, what was last known holds on.
+ * Session-less clients hold no session and are not counted.
  */
-export class LiveCounts {
-  #stored = new Map<string, number>()
-  /** Seen before the batch that is under way was read from the outbox: part of what was shipped since the last look. */
-  readonly #shipped = new Map<string, number>()
-  readonly #seen = new Map<string, number>()
-  #followAtMs = 0
+export class LiveCounts implements Closable {
+  readonly #options: LiveCountsOptions
+  readonly #closing = new AbortController()
+  readonly #running: Promise<void>
+  /** The store's counts when it was last read, and the changes since. */
+  #counts = new Map<StoredId, number>()
+  /** Changes that the store did not have then, oldest first. */
+  #changes: Change[] = []
+  #appliedOffset = 0
+  /** The last entry whose change is in a sum: what the store counted before it has that entry does not match the sums. */
+  #summedSeq = 0
 
-  of(endpointId: string): number {
-    const count = [this.#stored, this.#shipped, this.#seen].reduce(
-      (sum, counts) => sum + (counts.get(endpointId) ?? 0),
-      0
-    )
-    return Math.max(count, 0)
+  constructor(options: LiveCountsOptions) {
+    this.#options = options
+    this.#running = this.#run()
   }
 
-  /** This process saw a session open (1), or one that it knew end (-1). */
-  change(endpointId: string, by: 1 | -1): void {
-    add(this.#seen, endpointId, by)
+  /** Open sessions of an endpoint; one whose id is never stored has none. */
+  of(endpointId: WireId): number {
+    const stored = storedId(endpointId)
+    return stored === undefined ? 0 : Math.max(this.#counts.get(stored) ?? 0, 0)
   }
 
-  /** The batch about to be applied holds all that was seen so far. */
-  outboxRead(): void {
-    for (const [endpointId, by] of this.#seen) add(this.#shipped, endpointId, by)
-    this.#seen.clear()
+  /** Takes `SessionTracker`'s `onChange`. `recorded` is to be called once the event of the change is recorded. */
+  change(endpointId: StoredId, by: 1 | -1): void {
+    this.#changes.push({ endpointId, by, seq: undefined })
+    add(this.#counts, endpointId, by)
   }
 
-  /** Looks into the store, if it is time to. To be called when that batch was applied, and before the next one is read. */
-  async follow(store: StoreReader): Promise<void> {
-    if (performance.now() < this.#followAtMs) return
-    this.#followAtMs = performance.now() + FOLLOW_INTERVAL_MS
-    const stored = new Map<string, number>()
-    for (const transport of [Transport.sse, Transport.streamable]) {
-      for (const { endpointId, connectNum } of await store.counts({ transport }))
-        add(stored, endpointId, connectNum)
+  /**
+   * The event of the last change is in the outbox, as its last entry. An event that could not be written gets the number
+   * of the entry before it: it counts until the store is read again.
+   */
+  recorded(): void {
+    const last = this.#changes.at(-1)
+    if (last) last.seq ??= this.#options.outbox.lastSeq
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      const before = this.#appliedOffset
+      // A store that fails is the shipper's to report.
+      await this.#read().catch(() => undefined)
+      // While the store makes no progress, changes are summed up: memory does not grow with an outage.
+      if (this.#appliedOffset === before) this.#sumUp()
+      await sleep(READ_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
     }
-    this.#stored = stored
-    this.#shipped.clear()
+  }
+
+  async #read(): Promise<void> {
+    const { store, outbox } = this.#options
+    const { appliedOffset, counts } = await store.liveCounts({ instanceId: outbox.instance.id })
+    this.#appliedOffset = appliedOffset
+    if (appliedOffset < this.#summedSeq) return
+    this.#changes = this.#changes.filter(({ seq }) => seq === undefined || seq > appliedOffset)
+    this.#counts = new Map(counts.map(({ endpointId, connectNum }) => [endpointId, connectNum]))
+    for (const { endpointId, by } of this.#changes) add(this.#counts, endpointId, by)
+  }
+
+  #sumUp(): void {
+    if (this.#changes.length === 0) return
+    const sums = new Map<StoredId, number>()
+    for (const { endpointId, by } of this.#changes) add(sums, endpointId, by)
+    const seq = (this.#summedSeq = this.#options.outbox.lastSeq)
+    this.#changes = Array.from(sums, ([endpointId, by]) => ({ endpointId, by, seq }))
   }
 }
 
-function add(counts: Map<string, number>, endpointId: string, by: number): void {
+export const startLiveCounts = (options: LiveCountsOptions): LiveCounts => new LiveCounts(options)
+
+function add(counts: Map<StoredId, number>, endpointId: StoredId, by: number): void {
   const count = (counts.get(endpointId) ?? 0) + by
   if (count === 0) counts.delete(endpointId)
   else counts.set(endpointId, count)

@@ -1,9 +1,14 @@
 // Owns the outbox: ledger events on this machine's disk, from the moment they are observed until the store has them.
+//
+// Its offset is the number (`seq`) up to which the store has applied the entries. It is committed in the store, in the
+// transaction that applies them (`StoreWriter.apply`); entries up to it are then dropped from this file.
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type Libsql from 'libsql'
 import type { LedgerEvent } from '../../sessions/events.js'
-import { codeOf } from '../../util/errors.js'
+import { codeOf, TurnstileError } from '../../util/errors.js'
+import type { Closable } from '../../util/startup.js'
+import type { EpochMs } from '../../util/time.js'
 import { DatabaseFileError, openFile } from '../sqlite/sqlite-file.js'
 import type { InstanceIdentity, OutboxEntry } from '../store-port.js'
 
@@ -21,16 +26,23 @@ CREATE TABLE IF NOT EXISTS instance (
 );
 `
 
-/** The data directory is in use by another process. */
-export class OutboxLockedError extends Error {
+/** The data directory is in use by another process; the cause is SQLite's error. */
+export class OutboxLockedError extends TurnstileError {
   readonly code = 'TURNSTILE_OUTBOX_LOCKED'
+}
+
+export interface OutboxOptions {
+  /** The data directory; it must exist. */
+  directory: string
+  now: EpochMs
 }
 
 /**
  * An append-only queue in `<directory>/outbox.db`. Appends are synchronous and outlive the process (`kill -9`), not a
  * power cut: WAL, synchronous = NORMAL. One process at a time: the file stays locked while it is open.
  */
-export class Outbox {
+export class Outbox implements Closable {
+  /** This start of this proxy: the identity is made at the first start and lives in the file. */
   readonly instance: InstanceIdentity
   readonly #db: Libsql.Database
   readonly #insert: Libsql.Statement
@@ -38,8 +50,7 @@ export class Outbox {
   #lastSeq: number
   #discardedSeq: number
 
-  /** Opens the queue as a new start of this proxy; `now` in epoch ms. Throws `OutboxLockedError`. */
-  constructor(directory: string, now: number) {
+  constructor({ directory, now }: OutboxOptions) {
     this.#db = openLocked(join(directory, 'outbox.db'))
     this.#db.exec(schema)
     this.#insert = this.#db.prepare('INSERT INTO outbox (boot, event) VALUES (?, ?)')
@@ -54,13 +65,18 @@ export class Outbox {
     this.instance = this.#start(now)
   }
 
-  /** Entries that the store does not have yet. */
+  /** The number of the last entry. */
+  get lastSeq(): number {
+    return this.#lastSeq
+  }
+
+  /** How many entries the store does not have yet. */
   get depth(): number {
     return this.#lastSeq - this.#discardedSeq
   }
 
-  /** When the oldest of them was observed, in epoch ms. */
-  get oldestAt(): number | undefined {
+  /** When the oldest of them was observed. */
+  get oldestAt(): EpochMs | undefined {
     return this.depth === 0 ? undefined : this.read(1)[0]?.event.at
   }
 
@@ -92,13 +108,13 @@ export class Outbox {
     }))
   }
 
-  /** Drops the entries up to `seq`: the store has them. */
+  /** Drops the entries up to `seq`: the store has committed that offset. */
   discard(seq: number): void {
     this.#db.prepare('DELETE FROM outbox WHERE seq <= ?').run(seq)
     this.#discardedSeq = Math.max(this.#discardedSeq, seq)
   }
 
-  /** Makes the next entry come after `seq`, where the store is further than this file (restored from a backup). */
+  /** Makes the next entry come after `seq`, where the store's offset is ahead of this file (restored from a backup). */
   skipTo(seq: number): void {
     if (seq <= this.#lastSeq) return
     this.#db.prepare("INSERT INTO outbox (seq, boot, event) VALUES (?, 0, '')").run(seq)
@@ -106,21 +122,22 @@ export class Outbox {
     this.discard(seq)
   }
 
-  /** Notes that the process is alive at `now` (epoch ms): its streams have not ended before. */
-  alive(now: number): void {
+  /** Notes that the process is alive at `now`: the streams that it holds have not ended before. */
+  alive(now: EpochMs): void {
     this.#alive.run(now)
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.#db.close()
+    return Promise.resolve()
   }
 
   #append(event: LedgerEvent): void {
     this.#lastSeq = Number(this.#insert.run(this.instance.boot, JSON.stringify(event)).lastInsertRowid)
   }
 
-  /** A new start: tells the ledger that the streams of earlier ones are over. */
-  #start(now: number): InstanceIdentity {
+  /** Notes a new start, and reports to the ledger that the streams of earlier ones are over. */
+  #start(now: EpochMs): InstanceIdentity {
     const known = this.#db.prepare('SELECT id, boot, alive_at FROM instance').get() as
       { id: string; boot: number; alive_at: number } | undefined
     const instance = { id: known?.id ?? randomUUID(), boot: (known?.boot ?? 0) + 1 }
@@ -149,6 +166,9 @@ export class Outbox {
   }
 }
 
+/** Opens the queue as a new start of this proxy. Throws `OutboxLockedError`, or SQLite's error. */
+export const openOutbox = (options: OutboxOptions): Outbox => new Outbox(options)
+
 function openLocked(path: string): Libsql.Database {
   try {
     return openFile(path, [
@@ -160,7 +180,8 @@ function openLocked(path: string): Libsql.Database {
   } catch (error) {
     if (!(error instanceof DatabaseFileError) || codeOf(error.cause) !== 'SQLITE_BUSY') throw error
     throw new OutboxLockedError(
-      `${path} is in use by another process: give each proxy a --data-dir of its own`
+      `${path} is in use by another process: give each proxy a --data-dir of its own`,
+      { cause: error }
     )
   }
 }

@@ -1,7 +1,8 @@
-// Owns the last step on the request path: events into the outbox, whatever the disk says.
+// Owns the last step on the request path: events go into the outbox, whatever state the disk is in.
 import type { LedgerEvent } from '../../sessions/events.js'
 import { reasonOf } from '../../util/errors.js'
 import { type Log, ThrottledWarning } from '../../util/log.js'
+import type { EpochMs } from '../../util/time.js'
 import type { Outbox } from './outbox.js'
 import type { Shipper } from './shipper.js'
 
@@ -28,8 +29,8 @@ export class Recorder {
     else this.lostEvents += events.length
   }
 
-  /** Once a second: the coalesced uses, and that the process is alive at `now` (epoch ms). */
-  tick(uses: readonly LedgerEvent[], now: number): void {
+  /** Once a second: records the batch of uses that is due, and that the process is alive at `now`. */
+  tick(uses: readonly LedgerEvent[], now: EpochMs): void {
     this.record(uses)
     this.#try(() => this.#outbox.alive(now))
   }

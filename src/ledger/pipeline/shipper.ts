@@ -1,53 +1,60 @@
-// Owns the way from outbox to store: in order, in batches, for ever, exactly once.
+// Owns the way from outbox to store: in order, in batches, with retries and backoff without end, exactly once.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Histogram } from '../../metrics/histogram.js'
 import { reasonOf } from '../../util/errors.js'
 import { type Log, ThrottledWarning } from '../../util/log.js'
+import type { Closable } from '../../util/startup.js'
+import { type EpochMs, epochNow, monotonicNow } from '../../util/time.js'
 import type { OutboxEntry, Store } from '../store-port.js'
-import type { LiveCounts } from './live-counts.js'
 import type { Outbox } from './outbox.js'
 
+/** Chosen: a backlog drains in large transactions, and each still ends within a few hundred milliseconds. */
 const BATCH_ENTRIES = 2_000
+/** The backoff between two attempts: it doubles from the first to the second of these. Chosen: a store that is back is seen soon. */
 const RETRY_MIN_MS = 100
 const RETRY_MAX_MS = 2_000
-/** Seconds. */
+/** How often `drain` looks whether the outbox is empty. */
+const DRAIN_POLL_MS = 10
+/** The buckets of the lag, in seconds: from what a local store takes to an outage of an hour. */
 export const LAG_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600]
 
-/** Why the store could not be written, and since when. */
+/** Why the store cannot be written, and since when. */
 export interface ShipperFailure {
-  since: number
+  since: EpochMs
   message: string
 }
 
+export interface ShipperOptions {
+  outbox: Outbox
+  store: Pick<Store, 'migrate' | 'register' | 'apply'>
+  log: Log
+}
+
 /**
- * Ships outbox entries while it runs. The store keeps the applied position in the transaction that applies a batch, so
- * a batch whose outcome is unknown is simply sent again. Failures are retried without end; the outbox waits.
+ * Ships outbox entries until it is closed. The outbox offset is committed in the store, in the transaction that applies a
+ * batch, so a batch whose outcome is unknown is simply sent again. Failures are retried without end; the outbox waits.
  */
-export class Shipper {
+export class Shipper implements Closable {
   readonly #outbox: Outbox
-  readonly #store: Store
+  readonly #store: ShipperOptions['store']
   readonly #log: Log
-  readonly #liveCounts: LiveCounts | undefined
   readonly #warning: ThrottledWarning
-  readonly #stopping = new AbortController()
+  readonly #closing = new AbortController()
   #wake: () => void = () => undefined
   #registered = false
-  #running: Promise<void> | undefined
+  readonly #running: Promise<void>
+  /** Undefined while the store can be written. */
   failure: ShipperFailure | undefined
-  /** Since the process started: events that the store has, failed attempts, and how late it had what it was told. */
+  /** Since the process started: events that the store has, failed attempts, and how late the store had opens and closes. */
   shippedEvents = 0
   errors = 0
   readonly lag = new Histogram(LAG_BOUNDS)
 
-  constructor(outbox: Outbox, store: Store, log: Log, liveCounts?: LiveCounts) {
+  constructor({ outbox, store, log }: ShipperOptions) {
     this.#outbox = outbox
     this.#store = store
     this.#log = log
-    this.#liveCounts = liveCounts
     this.#warning = new ThrottledWarning(log)
-  }
-
-  start(): void {
     this.#running = this.#run()
   }
 
@@ -58,31 +65,32 @@ export class Shipper {
 
   /** Resolves once the outbox is empty, or after `timeoutMs`. */
   async drain(timeoutMs: number): Promise<void> {
-    const deadline = Date.now() + timeoutMs
-    while (this.#outbox.depth > 0 && Date.now() < deadline) await sleep(10)
+    const deadline = monotonicNow() + timeoutMs
+    while (this.#outbox.depth > 0 && monotonicNow() < deadline) await sleep(DRAIN_POLL_MS)
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort()
+  /** A batch under way is finished; what is left waits in the outbox for the next start. */
+  async close(): Promise<void> {
+    this.#closing.abort()
     this.#wake()
     await this.#running
   }
 
   async #run(): Promise<void> {
     let retryMs = RETRY_MIN_MS
-    while (!this.#stopping.signal.aborted) {
+    while (!this.#closing.signal.aborted) {
       try {
         const more = await this.#shipOnce()
         if (this.failure)
-          this.#log.info({ failedForMs: Date.now() - this.failure.since }, 'the store answers again')
+          this.#log.info({ failedForMs: epochNow() - this.failure.since }, 'the store answers again')
         this.failure = undefined
         retryMs = RETRY_MIN_MS
         if (!more) await this.#idle()
       } catch (error) {
-        // The store may come back as another one, empty.
+        // The store may come back empty, or as another one.
         this.#registered = false
         this.#note(error)
-        await sleep(retryMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+        await sleep(retryMs, undefined, { signal: this.#closing.signal }).catch(() => undefined)
         retryMs = Math.min(retryMs * 2, RETRY_MAX_MS)
       }
     }
@@ -90,7 +98,7 @@ export class Shipper {
 
   /** Ships one batch; whether there may be more. */
   async #shipOnce(): Promise<boolean> {
-    const now = Date.now()
+    const now = epochNow()
     if (!this.#registered) {
       await this.#store.migrate()
       const { appliedOffset } = await this.#store.register(this.#outbox.instance, now)
@@ -98,38 +106,37 @@ export class Shipper {
       this.#registered = true
     }
     const entries = this.#outbox.read(BATCH_ENTRIES)
-    const readAll = entries.length < BATCH_ENTRIES
-    if (readAll) this.#liveCounts?.outboxRead()
     const last = entries.at(-1)
     if (last) {
       await this.#store.apply(this.#outbox.instance, entries, now)
       this.#outbox.discard(last.offset)
       this.#observe(entries)
     }
-    // A store that cannot be read may be one that can still be written.
-    if (readAll) await this.#liveCounts?.follow(this.#store).catch(() => undefined)
     return this.#outbox.depth > 0
   }
 
   #observe(entries: readonly OutboxEntry[]): void {
     this.shippedEvents += entries.length
-    // Uses are told later than they were; opens and closes at once.
+    // Uses are reported in batches, some time later; opens and closes at once.
     const oldest = entries.find(({ event }) => event.type === 'open' || event.type === 'close')
-    if (oldest) this.lag.observe(Math.max(0, Date.now() - oldest.event.at) / 1_000)
+    if (oldest) this.lag.observe(Math.max(0, epochNow() - oldest.event.at) / 1_000)
   }
 
   async #idle(): Promise<void> {
-    if (this.#stopping.signal.aborted || this.#outbox.depth > 0) return
+    if (this.#closing.signal.aborted || this.#outbox.depth > 0) return
     await new Promise<void>(resolve => (this.#wake = resolve))
   }
 
   #note(error: unknown): void {
     const message = reasonOf(error)
     this.errors++
-    this.failure = { since: this.failure?.since ?? Date.now(), message }
+    this.failure = { since: this.failure?.since ?? epochNow(), message }
     this.#warning.warn(
       { reason: message, waiting: this.#outbox.depth },
       'the store cannot be written; events wait in the outbox'
     )
   }
 }
+
+/** Starts to ship; the store need not be reachable. */
+export const startShipper = (options: ShipperOptions): Shipper => new Shipper(options)

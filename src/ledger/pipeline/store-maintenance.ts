@@ -1,108 +1,117 @@
-// Owns what must happen although nobody asks: the heartbeat, and ends concluded from silence.
+// Owns what must happen in the store although nobody asks for it: the heartbeat of this instance, the loss of instances
+// whose lease ran out, idle closes, and the retention of old rows.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../util/log.js'
+import type { Closable } from '../../util/startup.js'
+import {
+  type EpochMs,
+  epochNow,
+  HOUR_MS,
+  MINUTE_MS,
+  monotonicNow,
+  type MonotonicMs,
+  SECOND_MS
+} from '../../util/time.js'
 import type { IdleSession, InstanceIdentity, StoreWriter } from '../store-port.js'
 
-const ROUND_MS = 1_000
-const TIDY_INTERVAL_MS = 60_000
-/** How long an end waits for another proxy to tell that its session was open. */
-const EARLY_CLOSE_MS = 3_600_000
-/** Whoever follows the feed asks once a second; clocks of proxies differ. */
-const FEED_KEPT_MS = 300_000
+/** How often this instance sends its heartbeat, and looks for instances that are lost and sessions that idled. */
+const ROUND_MS = SECOND_MS
+/** How often old rows are looked for. */
+const TIDY_INTERVAL_MS = MINUTE_MS
+/** How long an end waits for another instance to report that its session was open. Chosen: longer than most outages. */
+const EARLY_CLOSE_MS = HOUR_MS
+/** How long the feed is kept: followers read it once a second, and the clocks of instances differ. Chosen. */
+const FEED_KEPT_MS = 5 * MINUTE_MS
 
 export interface StoreMaintenanceOptions {
-  /** A proxy not heard of for this long is taken for lost. */
+  store: StoreWriter
+  /** This instance, which sends the heartbeat. */
+  instance: InstanceIdentity
+  /** The lease that each heartbeat renews: an instance that was not heard of for this long is lost. */
   leaseMs: number
   /** 0: sessions never idle. */
   idleTimeoutMs: number
-  /** 0: for ever. */
+  /** How long rows of sessions that ended, and roll-ups, are kept; 0: for ever. */
   retentionMs: number
   rollupRetentionMs: number
-  /** Another proxy took this one for lost: whatever streams it still holds must be told again. */
+  /** Another instance took this one for lost: whatever streams this one still holds must be reported again. */
   onLost: () => void
-  /** This proxy closed these. */
+  /** This instance closed these sessions as idle. */
   onIdle: (sessions: readonly IdleSession[]) => void
+  log: Log
 }
 
-/** What was last heard of another proxy, and its silence since: on this process's own clock, so that no two are compared. */
+/** Another instance: its last heartbeat, and its silence since, on this process's own clock: no two clocks are compared. */
 interface Heard {
-  heartbeatAt: number
+  heartbeatAt: EpochMs
   silentMs: number
 }
 
-/** Runs once a second while the store answers; after a failed round every lease starts anew. */
-export class StoreMaintenance {
-  readonly #store: StoreWriter
-  readonly #instance: InstanceIdentity
+/** Works once a second while the store can be written. After a failed round the lease of every other instance begins again. */
+export class StoreMaintenance implements Closable {
   readonly #options: StoreMaintenanceOptions
-  readonly #log: Log
-  readonly #stopping = new AbortController()
+  readonly #closing = new AbortController()
   readonly #heard = new Map<string, Heard>()
-  #lostAt: number | null = null
-  #roundMs = performance.now()
-  #tidyAtMs = 0
+  #lostAt: EpochMs | null = null
+  #roundAtMs: MonotonicMs = monotonicNow()
+  #tidyAtMs: MonotonicMs = 0
   /** Failed rounds since the process started. */
   errors = 0
-  #running: Promise<void> | undefined
+  readonly #running: Promise<void>
 
-  constructor(store: StoreWriter, instance: InstanceIdentity, options: StoreMaintenanceOptions, log: Log) {
-    this.#store = store
-    this.#instance = instance
+  constructor(options: StoreMaintenanceOptions) {
     this.#options = options
-    this.#log = log
-  }
-
-  start(): void {
     this.#running = this.#run()
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort()
+  /** The round under way is finished. */
+  async close(): Promise<void> {
+    this.#closing.abort()
     await this.#running
   }
 
   async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
+    while (!this.#closing.signal.aborted) {
       // A store that fails is the shipper's to report.
       await this.#round().catch(() => {
         this.errors++
         this.#heard.clear()
       })
-      await sleep(ROUND_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined)
+      await sleep(ROUND_MS, undefined, { signal: this.#closing.signal }).catch(() => undefined)
     }
   }
 
   async #round(): Promise<void> {
-    const { lostAt, others } = await this.#store.heartbeat(this.#instance, Date.now())
-    if (lostAt !== this.#lostAt) this.#options.onLost()
+    const { store, instance, log, onLost, idleTimeoutMs, retentionMs, rollupRetentionMs } = this.#options
+    const { lostAt, others } = await store.heartbeat(instance, epochNow())
+    if (lostAt !== this.#lostAt) onLost()
     this.#lostAt = lostAt
-    for (const other of this.#silent(others)) {
-      const streams = await this.#store.loseStreams(other.id, other.heartbeatAt, Date.now())
-      this.#log.warn({ proxy: other.id, streams }, 'another proxy is gone; its streams are closed as lost')
+    for (const other of this.#withoutLease(others)) {
+      const streams = await store.loseStreams(other.id, other.heartbeatAt, epochNow())
+      log.warn({ proxy: other.id, streams }, 'another proxy is gone; its streams are closed as lost')
     }
-    const { idleTimeoutMs, retentionMs, rollupRetentionMs } = this.#options
     if (idleTimeoutMs > 0) await untilNone(() => this.#closeIdle(idleTimeoutMs))
-    if (performance.now() < this.#tidyAtMs) return
-    this.#tidyAtMs = performance.now() + TIDY_INTERVAL_MS
-    await untilNone(() => this.#store.settleEarlyCloses(Date.now() - EARLY_CLOSE_MS, Date.now()))
-    await untilNone(() => this.#store.deleteFeed(Date.now() - FEED_KEPT_MS))
-    if (retentionMs > 0) await untilNone(() => this.#store.deleteEnded(Date.now() - retentionMs))
-    if (rollupRetentionMs > 0)
-      await untilNone(() => this.#store.deleteRollups(Date.now() - rollupRetentionMs))
+    if (monotonicNow() < this.#tidyAtMs) return
+    this.#tidyAtMs = monotonicNow() + TIDY_INTERVAL_MS
+    await untilNone(() => store.settleEarlyCloses(epochNow() - EARLY_CLOSE_MS, epochNow()))
+    await untilNone(() => store.deleteFeed(epochNow() - FEED_KEPT_MS))
+    if (retentionMs > 0) await untilNone(() => store.deleteEnded(epochNow() - retentionMs))
+    if (rollupRetentionMs > 0) await untilNone(() => store.deleteRollups(epochNow() - rollupRetentionMs))
   }
 
   async #closeIdle(idleTimeoutMs: number): Promise<number> {
-    const closed = await this.#store.closeIdle(idleTimeoutMs, Date.now())
-    this.#options.onIdle(closed)
+    const { store, onIdle } = this.#options
+    const closed = await store.closeIdle(idleTimeoutMs, epochNow())
+    onIdle(closed)
     return closed.length
   }
 
-  /** The proxies whose heartbeat has stood still for a lease of successful rounds. */
-  #silent(others: { id: string; heartbeatAt: number }[]): { id: string; heartbeatAt: number }[] {
-    const nowMs = performance.now()
-    // What holds a round up (a silent database, a suspended machine) may hold up the others' heartbeats too.
-    const passedMs = Math.min(nowMs - this.#roundMs, 2 * ROUND_MS)
-    this.#roundMs = nowMs
+  /** The instances whose lease ran out: their heartbeat has stood still for so long, over successful rounds. */
+  #withoutLease(others: { id: string; heartbeatAt: EpochMs }[]): { id: string; heartbeatAt: EpochMs }[] {
+    const nowMs = monotonicNow()
+    // What delays a round (a silent database, a suspended machine) may delay the heartbeats of the others too.
+    const passedMs = Math.min(nowMs - this.#roundAtMs, 2 * ROUND_MS)
+    this.#roundAtMs = nowMs
     return others.filter(({ id, heartbeatAt }) => {
       const heard = this.#heard.get(id)
       if (heard?.heartbeatAt !== heartbeatAt) {
@@ -119,3 +128,6 @@ export class StoreMaintenance {
 async function untilNone(batch: () => Promise<number>): Promise<void> {
   while ((await batch()) > 0);
 }
+
+export const startStoreMaintenance = (options: StoreMaintenanceOptions): StoreMaintenance =>
+  new StoreMaintenance(options)

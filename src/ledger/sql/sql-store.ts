@@ -1,7 +1,7 @@
 // Owns the store over a SQL database: ties the port's methods to their statements.
 import { SessionTally } from '../../metrics/session-tally.js'
 import type { LedgerRules, Store } from '../store-port.js'
-import { busiest, census } from './read/census.js'
+import { busiest, census, liveCounts } from './read/census.js'
 import { connections, counts, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
 import type { Database } from './sql-database.js'
@@ -31,6 +31,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     connections: query => connections(database, query),
     session: sessionId => session(database, sessionId),
     counts: query => counts(database, query),
+    liveCounts: query => liveCounts(database, query),
     totals: query => totals(database, query),
     snapshot: query => snapshot(database, query),
     busiest: query => busiest(database, query),

@@ -1,105 +1,121 @@
-// Owns whether a request is let in: for whom, how much at once, how many sessions an endpoint may have.
+// Owns whether a request is let in: for which names, how many at once, and how many sessions an endpoint may have.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
-import type { Routes } from '../../mcp/routes.js'
+import type { WireId } from '../../mcp/stored-ids.js'
 import { text } from '../http/headers.js'
+import { endConnectionAfter } from '../http/node-internals.js'
 import {
+  type FailureLog,
   failureOf,
   RefusedRequest,
   sendFailure,
-  sendRawFailure,
-  type Witnesses
+  sendRawFailure
 } from '../http/proxy-errors.js'
-import { originForm } from '../http/request-target.js'
-import { type AllowedNames, HostRefusals, refuseStranger } from './allowed-hosts.js'
+import type { RoutedRequest } from '../http/routed-request.js'
+import { type AllowedNames, type HostRefusals, refuseStranger } from './allowed-hosts.js'
 import type { DrainedEndpoints } from './drained-endpoints.js'
 
-/** Each limit: 0 is none. */
+/** What there may be at once; 0: no limit. */
 export interface Limits {
   /** Connections of clients, whatever they are used for. */
   maxConnections: number
-  /** Requests for a stream (`asksForStream`) and WebSockets. */
+  /** Requests for a stream, as `asksForStream` recognises them, and WebSockets. */
   maxStreams: number
-  /** All other requests, until their answers are out. */
+  /** All other requests, until their responses are out. */
   maxRequests: number
-  /** Open sessions of one endpoint, by `liveSessions`. */
+  /** Open sessions of one endpoint, as `liveSessions` counts them. */
   maxSessionsPerEndpoint: number
-  /** Open sessions of an endpoint (its id as on the wire), from memory: asked for each request that would open one. */
-  liveSessions: (endpointId: string) => number
 }
 
-export interface AdmissionOptions extends Limits, AllowedNames, Witnesses {
-  drains: DrainedEndpoints
-  upstream: URL
-  rewriteHost: boolean
-  routes: Routes
+/** The open sessions of an endpoint. It is asked for each request that would open one, so it must answer from memory. */
+export type LiveSessions = (endpointId: WireId) => number
+
+/** What requests are let in by. */
+export interface AdmissionOptions {
+  limits: Limits
+  liveSessions: LiveSessions
+  allowedNames: AllowedNames
+  drainedEndpoints: DrainedEndpoints
+  /** Undefined where the proxy rewrites `Host`. */
+  hostRefusals: HostRefusals | undefined
+  failures: FailureLog
 }
 
-/** Connections above the limit that still get an answer; more are closed at once. */
+/** What is under way. */
+export interface UnderWay {
+  streams: number
+  requests: number
+}
+
+/** Connections above the limit that still get a `503`; more are closed at once. Chosen: room for a burst of clients. */
 const SPARE_CONNECTIONS = 128
 
+/** Lets requests and upgrades in, or refuses them, and counts what is under way. */
 export class Admission {
   readonly #options: AdmissionOptions
+  /** Connections above the limit. */
   readonly #surplus = new WeakSet<Socket>()
-  /** By endpoint, the answers under way that will open a session there, as far as the request tells. */
-  readonly #opening = new Map<string, Set<ServerResponse>>()
-  readonly #underWay = { streams: 0, requests: 0 }
-  readonly #hostRefusals: HostRefusals
+  /** By endpoint, the responses under way that will open a session there, as far as the request shows. */
+  readonly #opening = new Map<WireId, Set<ServerResponse>>()
+  readonly #underWay: UnderWay = { streams: 0, requests: 0 }
 
   constructor(options: AdmissionOptions) {
     this.#options = options
-    this.#hostRefusals = new HostRefusals(options)
   }
 
-  get underWay(): Readonly<Record<'streams' | 'requests', number>> {
+  /** What was let in and is not over. */
+  get underWay(): Readonly<UnderWay> {
     return this.#underWay
   }
 
-  /** The most connections that node may accept. */
+  /** The most connections that Node may accept. */
   get hardMaxConnections(): number {
-    const { maxConnections } = this.#options
+    const { maxConnections } = this.#options.limits
     return maxConnections === 0 ? Infinity : maxConnections + SPARE_CONNECTIONS
   }
 
-  /** A client connected; it is one of `count` now. */
+  /** A client connected: one of `count` that are connected now. */
   connected(socket: Socket, count: number): void {
-    if (isReached(this.#options.maxConnections, count - 1)) this.#surplus.add(socket)
+    if (isReached(this.#options.limits.maxConnections, count - 1)) this.#surplus.add(socket)
   }
 
-  /** Whether the request may be forwarded; if not, it is answered. */
-  admit(req: IncomingMessage, res: ServerResponse): boolean {
+  /** Whether the request may be forwarded. If not, it gets its response here. */
+  admit(request: RoutedRequest, res: ServerResponse): boolean {
+    const { req } = request
+    const { allowedNames, hostRefusals, failures } = this.#options
     try {
       this.#refuseSurplus(req.socket)
-      refuseStranger(req, this.#options)
-      this.#refuseSession(req, res)
+      refuseStranger(request, allowedNames)
+      this.#refuseSession(request, res)
       const kind = asksForStream(req) ? 'streams' : 'requests'
       this.#begin(kind)
       // `once` would keep three more objects for each, as long as a stream lasts.
       res.on('close', () => {
         this.#underWay[kind]--
-        this.#hostRefusals.answered(req, res.statusCode)
+        hostRefusals?.responded(req, res.statusCode)
       })
       return true
     } catch (error) {
-      if (this.#surplus.has(req.socket)) res.shouldKeepAlive = false
-      sendFailure(res, failureOf(error, req, this.#options))
+      if (this.#surplus.has(req.socket)) endConnectionAfter(res)
+      sendFailure(res, failureOf(error, req, failures))
       return false
     }
   }
 
   /** The same for an upgrade, which keeps its connection for as long as it lives. */
-  admitUpgrade(req: IncomingMessage, socket: Socket): boolean {
+  admitUpgrade(request: RoutedRequest, socket: Socket): boolean {
+    const { allowedNames, failures } = this.#options
     try {
       this.#refuseSurplus(socket)
-      refuseStranger(req, this.#options)
+      refuseStranger(request, allowedNames)
       this.#begin('streams')
       socket.once('close', () => this.#underWay.streams--)
       return true
     } catch (error) {
       socket.on('error', () => socket.destroy())
-      sendRawFailure(socket, failureOf(error, req, this.#options))
+      sendRawFailure(socket, failureOf(error, request.req, failures))
       return false
     }
   }
@@ -109,28 +125,30 @@ export class Admission {
       throw new RefusedRequest('The proxy has too many connections', 503, 'connections')
   }
 
-  /** Whoever begins one ends it. */
-  #begin(kind: 'streams' | 'requests'): void {
-    const { maxStreams, maxRequests } = this.#options
+  /** Counts one more under way; the caller counts it down when it ends. */
+  #begin(kind: keyof UnderWay): void {
+    const { maxStreams, maxRequests } = this.#options.limits
     if (isReached(kind === 'streams' ? maxStreams : maxRequests, this.#underWay[kind]))
       throw new RefusedRequest(`The proxy has too many ${kind} under way`, 503, kind)
     this.#underWay[kind]++
   }
 
-  #refuseSession(req: IncomingMessage, res: ServerResponse): void {
-    const { maxSessionsPerEndpoint: most, liveSessions, routes, drains } = this.#options
-    if (most === 0 && drains.endpoints.size === 0) return
-    const endpointId = opensSessionOf(req, routes)
-    drains.check(endpointId)
-    if (most === 0 || endpointId === undefined) return
+  #refuseSession(request: RoutedRequest, res: ServerResponse): void {
+    const { limits, liveSessions, drainedEndpoints } = this.#options
+    const limit = limits.maxSessionsPerEndpoint
+    if (limit === 0 && drainedEndpoints.endpoints.size === 0) return
+    const endpointId = opensSessionOn(request)
+    if (endpointId === undefined) return
+    drainedEndpoints.check(endpointId)
+    if (limit === 0) return
     const opening = this.#opening.get(endpointId) ?? new Set()
-    for (const answer of opening) {
-      // With its head an answer tells of its session, which is then among the live ones.
-      if (answer.headersSent || answer.closed) opening.delete(answer)
+    for (const response of opening) {
+      // Once the head of a response is out, its session is among the live ones.
+      if (response.headersSent || response.closed) opening.delete(response)
     }
-    if (liveSessions(endpointId) + opening.size >= most) {
+    if (liveSessions(endpointId) + opening.size >= limit) {
       if (opening.size === 0) this.#opening.delete(endpointId)
-      throw new RefusedRequest('The endpoint has as many sessions as it may', 503, 'sessions')
+      throw new RefusedRequest('The endpoint has reached its session limit', 503, 'sessions')
     }
     this.#opening.set(endpointId, opening.add(res))
     res.once('close', () => {
@@ -141,20 +159,21 @@ export class Admission {
 
 const isReached = (limit: number, count: number): boolean => limit > 0 && count >= limit
 
-/** By its head: a client that wants events says so (MCP 2025-03-26, "Listening for Messages"; 2026-07-28, "Listen"). */
+/**
+ * Whether the head of a request asks for a stream of events (MCP 2025-03-26, Streamable HTTP, "Listening for Messages from the
+ * Server"; MCP 2026-07-28, `subscriptions/listen`).
+ */
 function asksForStream({ method, headers }: IncomingMessage): boolean {
   if (method === 'GET') return headers.accept?.includes('text/event-stream') === true
   return headers['mcp-method'] === LISTEN_METHOD
 }
 
 /**
- * The endpoint on which the request would open a session: a legacy stream, or `initialize`, which is known by what is
- * not there. Session-less clients say their revision and method in the head; older ones of a stateless gateway look
- * like `initialize`, but then nobody has sessions there, and the limit is never reached.
+ * The endpoint on which the request would open a session: with a legacy stream, or with `initialize`, which the head shows by
+ * what it lacks, a session id. Session-less clients name their revision and method in the head. Older clients of an upstream
+ * without sessions look as if they sent `initialize`, but there the limit is never reached.
  */
-function opensSessionOf(req: IncomingMessage, routes: Routes): string | undefined {
-  const { method, headers } = req
-  const route = routes.match(method, originForm(req).path)
+function opensSessionOn({ req: { method, headers }, target: { route } }: RoutedRequest): WireId | undefined {
   if (route?.kind === 'legacy-stream') return route.endpointId
   if (route?.kind !== 'streamable' || method !== 'POST' || headers['mcp-session-id'] !== undefined)
     return undefined

@@ -1,43 +1,50 @@
-// Owns for which Host and from which Origin requests are taken: what DNS rebinding cannot forge.
+// Owns for which Host and from which Origin requests are accepted: a web page that reaches the proxy by DNS rebinding can
+// forge neither.
 import type { IncomingMessage } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import { RefusedRequest } from '../http/proxy-errors.js'
-import { originForm } from '../http/request-target.js'
+import type { RoutedRequest } from '../http/routed-request.js'
 
+/** Which names are accepted. */
 export interface AllowedNames {
-  /** Names, or names with a port, in lower case. Undefined: any. */
+  /** Values of `Host`: names, or names with a port, in lower case. Undefined: any. */
   allowedHost: readonly string[] | undefined
-  /** As browsers write them (RFC 6454 §6.2). Undefined: any; requests without `Origin` come from no browser. */
+  /** Values of `Origin`, in lower case, as browsers write them (RFC 6454 §6.2). Undefined: any. */
   allowedOrigin: readonly string[] | undefined
 }
 
-/** Throws `RefusedRequest`. */
-export function refuseStranger(req: IncomingMessage, { allowedHost, allowedOrigin }: AllowedNames): void {
+/**
+ * Throws `RefusedRequest` if the request is for a `Host`, or from an `Origin`, that is not allowed. One without `Origin` does
+ * not come from a web page.
+ */
+export function refuseStranger(request: RoutedRequest, { allowedHost, allowedOrigin }: AllowedNames): void {
+  const { headers } = request.req
   if (allowedHost !== undefined) {
-    const host = (originForm(req).authority ?? req.headers.host ?? '').toLowerCase()
+    const host = (request.target.authority ?? headers.host ?? '').toLowerCase()
     if (!allowedHost.includes(host) && !allowedHost.includes(host.replace(/:\d*$/, '')))
       throw new RefusedRequest('The Host is not one of --allowed-host', 403, 'host')
   }
-  const { origin } = req.headers
+  const { origin } = headers
   if (allowedOrigin !== undefined && origin !== undefined && !allowedOrigin.includes(origin.toLowerCase()))
     throw new RefusedRequest('The Origin is not one of --allowed-origin', 403, 'origin')
 }
 
-/** Tells once when the upstream seems to refuse the clients' `Host`, and what to do. */
+/** Logs once, when the upstream seems to refuse the `Host` of clients, what can be done about it. */
 export class HostRefusals {
-  readonly #upstreamHost: string | undefined
+  readonly #upstreamHost: string
   readonly #logger: FastifyBaseLogger
-  #told = false
+  #isLogged = false
 
-  constructor(options: { upstream: URL; rewriteHost: boolean; logger: FastifyBaseLogger }) {
-    this.#upstreamHost = options.rewriteHost ? undefined : options.upstream.host
-    this.#logger = options.logger
+  /** `upstreamHost`: the `Host` that the upstream surely accepts. */
+  constructor(upstreamHost: string, logger: FastifyBaseLogger) {
+    this.#upstreamHost = upstreamHost
+    this.#logger = logger
   }
 
-  answered({ headers: { host } }: IncomingMessage, status: number): void {
-    if ((status !== 403 && status !== 421) || this.#told || this.#upstreamHost === undefined) return
-    if (host === this.#upstreamHost) return
-    this.#told = true
+  /** A request whose `Host` was passed on as it came got a response with `status`. */
+  responded({ headers: { host } }: IncomingMessage, status: number): void {
+    if ((status !== 403 && status !== 421) || this.#isLogged || host === this.#upstreamHost) return
+    this.#isLogged = true
     this.#logger.warn(
       { status, host },
       'the upstream refused a request; if it is for its Host, let the upstream allow that name, or set --rewrite-host'

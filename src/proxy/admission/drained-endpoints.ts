@@ -1,14 +1,16 @@
-// Owns which endpoints let no new sessions in.
-import { storedId } from '../../mcp/stored-ids.js'
+// Owns which endpoints are drained: they let no new sessions in, and those that they have go on.
+import { type StoredId, storedId, type WireId } from '../../mcp/stored-ids.js'
 import { RefusedRequest } from '../http/proxy-errors.js'
 
+/** The endpoints that operators have drained. */
 export class DrainedEndpoints {
-  /** Ids as they are stored. */
-  readonly endpoints = new Set<string>()
+  /** Operators add and remove endpoints here. */
+  readonly endpoints = new Set<StoredId>()
 
-  /** Throws `RefusedRequest` where a session would be opened that shall not be; the id is as on the wire. */
-  check(endpointId: string | undefined): void {
-    if (endpointId !== undefined && this.endpoints.has(storedId(endpointId) ?? ''))
+  /** Throws `RefusedRequest` if a session would be opened on a drained endpoint. */
+  check(endpointId: WireId): void {
+    const stored = storedId(endpointId)
+    if (stored !== undefined && this.endpoints.has(stored))
       throw new RefusedRequest('The endpoint takes no new sessions', 503, 'draining')
   }
 }

@@ -1,30 +1,36 @@
-// Owns the end of clients that stop in the middle: of sending a body that the proxy waits for, or of reading an answer.
+// Owns the end of clients that stop in the middle: of sending a body that the proxy waits for, or of reading a response.
 import type { Socket } from 'node:net'
+import { type MonotonicMs, monotonicNow } from '../../util/time.js'
 import { latestRequest } from '../http/pipelining.js'
 
+/** How often to look, at least. Chosen: a client is cut at most that much too late. */
 const MAX_INTERVAL_MS = 5_000
 
+/** How far a client had come, and since when. */
 interface Mark {
+  /** Bytes. */
   progress: number
-  atMs: number
+  since: MonotonicMs
 }
 
+/** Whom to look at, and how to end them. */
 export interface StallOptions {
   clients: Iterable<Socket>
+  /** 0: none is cut. */
   timeoutMs: number
-  /** `sending`: the client owes the rest of a body; otherwise it does not take its answer. */
+  /** Ends a client. `sending`: it owes the rest of a body; otherwise it does not read its response. */
   cut: (socket: Socket, sending: boolean) => void
 }
 
 /**
- * Looks at all clients, at least four times a timeout, and cuts those without progress for that long. A stream that
- * waits for an event, and an upload that waits for the upstream, are no stalls. Answers how to stop it.
+ * Looks at all clients, at least four times per timeout, and cuts those that made no progress for so long. A stream that waits
+ * for an event, and an upload that waits for the upstream, are no stalls. Returns a function that ends this.
  */
 export function cutStalled({ clients, timeoutMs, cut }: StallOptions): () => void {
   if (timeoutMs === 0) return () => undefined
   const marks = new WeakMap<Socket, Mark>()
   const look = (): void => {
-    const nowMs = performance.now()
+    const now = monotonicNow()
     for (const socket of clients) {
       const sending = owesBody(socket)
       if (!sending && socket.writableLength === 0) {
@@ -33,15 +39,15 @@ export function cutStalled({ clients, timeoutMs, cut }: StallOptions): () => voi
       }
       const progress = sending ? socket.bytesRead : socket.bytesWritten - socket.writableLength
       const mark = marks.get(socket)
-      if (mark?.progress !== progress) marks.set(socket, { progress, atMs: nowMs })
-      else if (nowMs - mark.atMs >= timeoutMs) cut(socket, sending)
+      if (mark?.progress !== progress) marks.set(socket, { progress, since: now })
+      else if (now - mark.since >= timeoutMs) cut(socket, sending)
     }
   }
   const timer = setInterval(look, Math.min(timeoutMs / 4, MAX_INTERVAL_MS)).unref()
   return () => clearInterval(timer)
 }
 
-/** The proxy has passed on all it got of a body, and it is not all. */
+/** Whether the proxy has passed on all that came of a body, and the rest is still missing. */
 function owesBody(socket: Socket): boolean {
   const req = latestRequest(socket)
   return req !== undefined && !req.complete && !req.isPaused() && req.readableLength === 0

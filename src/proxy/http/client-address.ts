@@ -1,21 +1,29 @@
-// Owns whose address a request comes from: the peer's, or what trusted proxies in between say.
-import type { IncomingMessage } from 'node:http'
-import { type BlockList, isIP } from 'node:net'
-import type { Client } from '../../sessions/observations.js'
-import { addressOf } from './headers.js'
+// Owns whose address a request comes from: the peer's, or the one that trusted proxies in between report.
+//
+// `@fastify/proxy-addr` does the same in another way: an entry with a port, or one that is no address at all,
+// becomes the client's address as it stands; the number of hops has no bound; and `ipaddr.js`, on which it is built, also takes
+// `0x7f.1` and rewrites IPv6 addresses. With `isIP` and `BlockList` of `node:net` there is little left to write here.
+import { type BlockList, isIP, type Socket } from 'node:net'
 
-/** More hops than any real chain has. */
+/** Chosen: more hops than any real chain of proxies has. It bounds the work for a header field full of addresses. */
 const MAX_HOPS = 32
 
+/** The address at the other end of a connection; an IPv4 address as such, also on an IPv6 socket. */
+export const peerAddressOf = ({ remoteAddress = '' }: Socket): string => unmapped(remoteAddress)
+
 /**
- * Each proxy appends its peer to `X-Forwarded-For`. Read from the right, an entry counts as long as a trusted proxy
- * wrote it: the first that is none of them is the client, whatever it wrote further left.
+ * The address of the client behind `peer`. Each proxy appends its own peer to `X-Forwarded-For`. So the field is read from the
+ * right, and an entry counts if a trusted proxy wrote it. The first address that is no trusted proxy is the client's: what
+ * stands further to the left may be invented.
  */
-function clientAddress(req: IncomingMessage, trusted: BlockList | undefined): string {
-  let address = addressOf(req)
-  const forwarded = req.headers['x-forwarded-for']
-  if (trusted === undefined || forwarded === undefined) return address
-  const hops = String(forwarded).split(',')
+export function clientAddress(
+  peer: string,
+  forwardedFor: string | string[] | undefined,
+  trusted: BlockList | undefined
+): string {
+  if (trusted === undefined || forwardedFor === undefined) return peer
+  const hops = String(forwardedFor).split(',')
+  let address = peer
   for (let i = 0; i < MAX_HOPS && isTrusted(trusted, address); i++) {
     const next = addressIn(hops.pop() ?? '')
     if (next === undefined) break
@@ -24,21 +32,16 @@ function clientAddress(req: IncomingMessage, trusted: BlockList | undefined): st
   return address
 }
 
-export const clientOf = (
-  req: IncomingMessage,
-  { trustedProxy }: { trustedProxy?: BlockList | undefined }
-): Client => ({
-  address: clientAddress(req, trustedProxy),
-  userAgent: req.headers['user-agent']
-})
-
 const isTrusted = (trusted: BlockList, address: string): boolean =>
   trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
-/** An entry of `X-Forwarded-For`, with or without a port. */
+/** An entry of `X-Forwarded-For`, with or without a port; undefined if it is no address, or one with a zone. */
 function addressIn(entry: string): string | undefined {
   const [, bracketed, plain] = /^\s*(?:\[([^\]]+)\](?::\d+)?|([\d.]+)(?::\d+)?)\s*$/.exec(entry) ?? []
-  const text = (bracketed ?? plain ?? entry).trim()
-  const address = text.startsWith('::ffff:') && isIP(text.slice(7)) === 4 ? text.slice(7) : text
+  const address = unmapped((bracketed ?? plain ?? entry).trim())
   return isIP(address) !== 0 && !address.includes('%') ? address : undefined
 }
+
+/** An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5.2), as such. */
+const unmapped = (address: string): string =>
+  address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address

@@ -3,19 +3,23 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { ResponseHeaders } from './header-section.js'
 import { RefusedRequest } from './proxy-errors.js'
+import type { RoutedRequest } from './routed-request.js'
 
-/** RFC 9110 §7.6.1. */
+/** Fields that concern one connection only (RFC 9110 §7.6.1). */
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade']
 
 /**
- * Of a request these end here too: `expect` is answered by node, trailers are dropped (RFC 9110 §6.5.1), and the others
- * are written anew.
+ * Fields of a request that do not pass either: Node itself answers `expect`, trailers are dropped (RFC 9110 §6.5.1), and the
+ * proxy writes `host` and `x-forwarded-for` itself.
  */
 const notForwarded = new Set([...hopByHop, 'expect', 'trailer', 'host', 'x-forwarded-for'])
 
 const notReturned = new Set(hopByHop)
 
-/** `Connection: content-length` must not strip what frames a message, says who is asking or forwards, or is accounted. */
+/**
+ * Fields that `Connection` cannot take out of a message, as `Connection: content-length` would: those that frame it, say who
+ * sends it or through which proxies it came, or are accounted. So are all that begin with `mcp-`.
+ */
 const essential = new Set([
   'authorization',
   'content-encoding',
@@ -28,25 +32,26 @@ const essential = new Set([
   'x-forwarded-proto'
 ])
 
-/** A name or an address, and a port (RFC 9110 §7.2); a request without one has it empty. */
+/** `Host` (RFC 9110 §7.2): a name or an address, and a port; empty for a request whose target has no authority. */
 const authorityForm = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\w.:%~-]+\])(?::\d*)?$/
 
-export interface ForwardedHeaders {
-  /** The authority of an absolute-form target, which replaces the `Host` field (RFC 9112 §3.2.2). */
-  authority: string | undefined
-  /** Sent as `Host` instead of the client's. */
-  rewrittenHost: string | undefined
-  /** Length of a body that is all there; the client may have sent it in chunks. */
+/**
+ * The header fields of `request` to send upstream: name, value, name, value. Throws `RefusedRequest` if its `Host` is not
+ * valid.
+ * @param rewrittenHost Sent as `Host` in place of the client's.
+ * @param bodyBytes Length of a body that is all there, which the client may have sent in chunks; undefined while it comes.
+ */
+export function requestHeaders(
+  { req, target, peerAddress }: RoutedRequest,
+  rewrittenHost: string | undefined,
   bodyBytes: number | undefined
-}
-
-/** The header fields to send upstream, as name, value, name, value. */
-export function requestHeaders(req: IncomingMessage, options: ForwardedHeaders): string[] {
+): string[] {
   const { rawHeaders, headers } = req
   const named = namedBy(headers.connection)
-  const host = options.authority ?? headers.host ?? ''
+  // The authority of a target in absolute-form replaces `Host` (RFC 9112 §3.2.2).
+  const host = target.authority ?? headers.host ?? ''
   if (!authorityForm.test(host)) throw new RefusedRequest('The Host of the request is not valid')
-  const forwarded = ['Host', options.rewrittenHost ?? host]
+  const forwarded = ['Host', rewrittenHost ?? host]
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!
@@ -59,20 +64,22 @@ export function requestHeaders(req: IncomingMessage, options: ForwardedHeaders):
     }
   }
   if (headers['transfer-encoding'] !== undefined) {
-    if (options.bodyBytes === undefined) forwarded.push('Transfer-Encoding', 'chunked')
-    else forwarded.push('Content-Length', String(options.bodyBytes))
+    if (bodyBytes === undefined) forwarded.push('Transfer-Encoding', 'chunked')
+    else forwarded.push('Content-Length', String(bodyBytes))
   }
   if (/\btrailers\b/i.test(String(headers.te))) forwarded.push('TE', 'trailers')
   const before = headers['x-forwarded-for']
-  const address = addressOf(req)
-  forwarded.push('X-Forwarded-For', before === undefined ? address : `${String(before)}, ${address}`)
+  forwarded.push('X-Forwarded-For', before === undefined ? peerAddress : `${String(before)}, ${peerAddress}`)
   if (headers['x-forwarded-proto'] === undefined) forwarded.push('X-Forwarded-Proto', 'http')
   if (headers['x-forwarded-host'] === undefined) forwarded.push('X-Forwarded-Host', host)
   forwarded.push('Via', `${req.httpVersion} mcp-turnstile`)
   return forwarded
 }
 
-/** The header fields of an answer to send to the client; `trailer` only where the answer will be chunked. */
+/**
+ * The header fields of a response to send to the client: name, value, name, value. Without chunks (`chunked`: the body will have
+ * them) there are no trailers, and no `Trailer` field that announces them.
+ */
 export function responseHeaders(fields: readonly string[], chunked: boolean): string[] {
   const returned: string[] = []
   let connection: string | undefined
@@ -90,30 +97,31 @@ export function responseHeaders(fields: readonly string[], chunked: boolean): st
   return named === undefined ? returned : without(returned, named)
 }
 
-/** The address of the peer; an IPv4 one as such, also on an IPv6 socket. */
-export function addressOf(req: IncomingMessage): string {
-  const address = req.socket.remoteAddress ?? ''
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+/** Header fields as lines; `fields`: name, value, name, value. */
+export function fieldLines(fields: readonly string[]): string {
+  let text = ''
+  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]!}: ${fields[i + 1]!}\r\n`
+  return text
 }
 
-/** An event stream that can be read as it is. */
+/** Whether the body is an event stream that can be read as it comes, without a content coding. */
 export function isEventStream(headers: ResponseHeaders): boolean {
   const type = text(headers['content-type']) ?? ''
   return headers['content-encoding'] === undefined && /^text\/event-stream\b/i.test(type)
 }
 
-/** A field that should be there once. */
+/** The value of a field that should be there once; the first if it is there more often. */
 export function text(value: IncomingHttpHeaders[string]): string | undefined {
   return typeof value === 'string' ? value : value?.[0]
 }
 
-/** Of a field sent twice the first counts, as for the gateways; node joins them. */
+/** `mcp-session-id` of a request. If it was sent twice, Node joins the values; here the first one counts, as in rmcp. */
 export function sessionIdIn(req: IncomingMessage): string | undefined {
   const joined = text(req.headers['mcp-session-id'])
   return joined?.includes(', ') ? req.headersDistinct['mcp-session-id']?.[0] : joined
 }
 
-/** The fields that a `Connection` field takes out of the message. */
+/** The fields that `Connection` takes out of a message, in lower case. */
 function namedBy(connection: string | undefined): Set<string> | undefined {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return undefined
   const named = connection

@@ -2,11 +2,18 @@
 // as the upstream would take them, so that a DELETE cannot overtake the request before it.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { keepsConnection } from './node-internals.js'
 
-/** Enough for any client that pipelines at all; a stranger cannot pile up requests behind an endless stream. */
+/**
+ * The most requests that wait on one connection. Chosen: enough for any client that pipelines at all, while nobody can
+ * pile up requests behind an endless stream.
+ */
 const maxWaiting = 128
 
-/** Node reads on behind a body of this size, and so sees a client that leaves. */
+/**
+ * The longest body of a request that waits, in bytes: Node's default buffer. While a body fits into it, Node reads on behind
+ * the body, and so notices a client that leaves.
+ */
 const maxWaitingBody = 16_384
 
 interface Conversation {
@@ -17,8 +24,8 @@ interface Conversation {
 const conversations = new WeakMap<Duplex, Conversation>()
 
 /**
- * Calls `start` when all earlier answers on this connection are out; never, if the client leaves before, or one of them
- * ends the connection: what follows a request that was refused is not to be understood, let alone done.
+ * Calls `start` when all earlier responses on this connection are out. It is never called if the client leaves before, or if
+ * one of those responses ends the connection: bytes behind a request that was refused may not be a request at all.
  */
 export function inTurn(res: ServerResponse, start: () => void): void {
   const { socket } = res.req
@@ -31,7 +38,7 @@ export function inTurn(res: ServerResponse, start: () => void): void {
   const { last } = conversation
   conversation.last = res
   const follow = (): void => {
-    if (last.shouldKeepAlive && !socket.destroyed) start()
+    if (keepsConnection(last) && !socket.destroyed) start()
   }
   if (last.closed) {
     follow()
@@ -51,12 +58,12 @@ function hasSmallBody({ headers }: IncomingMessage): boolean {
   )
 }
 
-/** The request that came last on this connection; what is read from it now belongs to it. */
+/** The request that came last on this connection: what is read from the connection now belongs to it. */
 export function latestRequest(socket: Duplex): IncomingMessage | undefined {
   return conversations.get(socket)?.last.req
 }
 
-/** The answer that comes last of those not yet out on this connection. */
+/** The last of the responses on this connection that are not yet out; undefined if all are. */
 export function responseInFlight(socket: Duplex): ServerResponse | undefined {
   const last = conversations.get(socket)?.last
   return last === undefined || last.closed ? undefined : last

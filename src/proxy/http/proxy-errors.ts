@@ -1,17 +1,23 @@
-// Owns the answers the proxy gives itself: why a request was not forwarded, or not answered by the upstream.
+// Owns the responses that the proxy makes itself: to a request that it does not forward, or that the upstream failed.
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import type { RefusalReason, Traffic, UpstreamFailure } from '../../metrics/traffic.js'
-import { codeOf, reasonOf } from '../../util/errors.js'
+import { codeOf, reasonOf, TurnstileError } from '../../util/errors.js'
+import { endConnectionAfter } from './node-internals.js'
 
-/** When a client that was refused for the load may come again, in seconds. */
+/** `Retry-After` of a 503. Chosen: the shortest that the field can say, as a limit is free again with the next response. */
 const RETRY_AFTER_S = 1
 
-/** The request is not forwarded: it is no unambiguous one, not meant for the proxy, or one too many. */
-export class RefusedRequest extends Error {
+/** The JSON-RPC error code of these responses: the first that JSON-RPC 2.0 §5.1 leaves to servers. */
+const SERVER_ERROR = -32000
+
+/** The request is not forwarded: it is ambiguous, not meant for this proxy, or over a limit. Clients read the message. */
+export class RefusedRequest extends TurnstileError {
   readonly code = 'REFUSED_REQUEST'
+
+  /** `status` is that of the response; `reason` is how the refusal is counted. */
   constructor(
     message: string,
     readonly status: 400 | 403 | 501 | 503 = 400,
@@ -21,31 +27,40 @@ export class RefusedRequest extends Error {
   }
 }
 
-/** The upstream's answer cannot be passed on without changing what it means. */
-export class InvalidUpstreamResponse extends Error {
-  readonly code = 'INVALID_ANSWER'
+/** The upstream's response is invalid, or incomplete: to pass it on would change what it means. */
+export class InvalidUpstreamResponse extends TurnstileError {
+  readonly code = 'INVALID_UPSTREAM_RESPONSE'
 }
 
-/** The upstream did not begin its answer in time. */
-export class UpstreamTimeout extends Error {
+/** The head of the upstream's response did not come in time. */
+export class UpstreamTimeout extends TurnstileError {
   readonly code = 'UPSTREAM_TIMEOUT'
 }
 
-export interface Failure {
+/** The response of the proxy to a request that failed. */
+export interface FailureResponse {
   status: number
-  /** The header fields and the body of the answer. */
+  /** Name, value, name, value. */
   headers: string[]
+  /** A JSON-RPC error, which MCP clients can show. */
   body: string
 }
 
-/** Where it is told that a request failed. */
-export interface Witnesses {
+/** Where failures are logged and counted. */
+export interface FailureLog {
   logger: FastifyBaseLogger
   traffic: Traffic
 }
 
-/** What to answer for `error`, which is counted, and one line in the log with the same request id. */
-export function failureOf(error: unknown, req: IncomingMessage, { logger, traffic }: Witnesses): Failure {
+/**
+ * The response for `error`. The failure is counted, and logged in one line with the request id that the response names. What
+ * is neither a refusal nor an error of ours counts as an upstream that cannot be reached.
+ */
+export function failureOf(
+  error: unknown,
+  req: IncomingMessage,
+  { logger, traffic }: FailureLog
+): FailureResponse {
   const requestId = randomUUID()
   const { status, message } = describe(error)
   if (error instanceof RefusedRequest) traffic.refused(error.reason)
@@ -56,22 +71,23 @@ export function failureOf(error: unknown, req: IncomingMessage, { logger, traffi
   const body = JSON.stringify({
     jsonrpc: '2.0',
     id: null,
-    error: { code: -32000, message: `${message} (request id ${requestId})`, data: { requestId } }
+    error: { code: SERVER_ERROR, message: `${message} (request id ${requestId})`, data: { requestId } }
   })
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))]
   if (status === 503) headers.push('Retry-After', String(RETRY_AFTER_S))
   return { status, headers, body }
 }
 
-export function sendFailure(res: ServerResponse, { status, headers, body }: Failure): void {
-  // What follows a request that was not understood is not to be understood either.
-  if (status === 400 || status === 501) res.shouldKeepAlive = false
+/** Sends the response of a failed request, whose head has not been written yet. */
+export function sendFailure(res: ServerResponse, { status, headers, body }: FailureResponse): void {
+  // Nobody knows where a request ends that was not understood, nor where the next one begins.
+  if (status === 400 || status === 501) endConnectionAfter(res)
   res.writeHead(status, STATUS_CODES[status], headers)
   res.end(body)
 }
 
-/** The same on a connection that left HTTP; it ends with this answer. */
-export function sendRawFailure(socket: Socket, { status, headers, body }: Failure): void {
+/** The same on a connection that Node took out of HTTP for an upgrade; it ends with this response. */
+export function sendRawFailure(socket: Socket, { status, headers, body }: FailureResponse): void {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]!}: ${headers[i + 1]!}\r\n`
   socket.write(`${head}Connection: close\r\n\r\n${body}`)
@@ -84,7 +100,7 @@ function describe(error: unknown): { status: number; message: string } {
     case 'timeout':
       return { status: 504, message: 'The upstream did not answer in time' }
     case 'invalid_answer':
-      return { status: 502, message: 'The upstream gave no valid answer' }
+      return { status: 502, message: 'The upstream gave no valid response' }
     case 'unreachable':
       return { status: 502, message: 'The upstream cannot be reached' }
   }
@@ -92,12 +108,12 @@ function describe(error: unknown): { status: number; message: string } {
 
 function upstreamFailureOf(error: unknown): Exclude<UpstreamFailure, 'broken_off'> {
   const code = codeOf(error)
-  // Of node's parser, which reads the answers to upgrades.
+  // From Node's parser, which reads the responses to upgrades.
   if (code?.startsWith('HPE_')) return 'invalid_answer'
   switch (code) {
     case 'UPSTREAM_TIMEOUT':
       return 'timeout'
-    case 'INVALID_ANSWER':
+    case 'INVALID_UPSTREAM_RESPONSE':
     case 'ECONNRESET':
     case 'EPIPE':
       return 'invalid_answer'

@@ -1,34 +1,23 @@
-// Owns what a request asks for: that it is one unambiguous request, and where it goes on the upstream.
+// Owns reading a request's target and framing: that it is one unambiguous request, and which path it asks for.
 import type { IncomingMessage } from 'node:http'
 import { RefusedRequest } from './proxy-errors.js'
 
+/** The target of a request (RFC 9112 §3.2). */
 export interface Target {
-  /** Path and query as the client wrote them, byte for byte. */
+  /** In origin-form: path and query as the client wrote them, byte for byte. */
   path: string
   /** The authority of a target in absolute-form. */
   authority: string | undefined
-  /** The same path behind the base path of the upstream's URL. */
-  upstreamPath: string
 }
 
 const absoluteForm = /^https?:\/\/([^/?@]+)([/?].*)?$/i
 
 /** A segment of two dots, also as servers see one that decode before they split, or cut at `;`. */
-const climbs = /([/\\]|%2f|%5c)(\.|%2e){2}([/\\;]|%2f|%5c|$)/i
+const parentSegment = /([/\\]|%2f|%5c)(\.|%2e){2}([/\\;]|%2f|%5c|$)/i
 
-/** Throws `RefusedRequest` for what cannot be forwarded. */
-export function readTarget(req: IncomingMessage, upstream: URL): Target {
-  refuseAmbiguous(req)
-  const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
-  const { path, authority } = originForm(req)
-  if (base !== '' && climbs.test(path.split('?', 1)[0]!))
-    throw new RefusedRequest("The request target may leave the upstream's base path")
-  return { path, authority, upstreamPath: base + path }
-}
-
-/** The target as a path. Throws `RefusedRequest` for one that has none. */
-export function originForm({ url: target = '' }: IncomingMessage): Pick<Target, 'path' | 'authority'> {
-  // No target has one (RFC 9112 §3.2); hyper cuts it there, others do not.
+/** Reads a target in origin-form or absolute-form. Throws `RefusedRequest` for any other. */
+export function readTarget(target: string): Target {
+  // No target has a fragment (RFC 9112 §3.2); hyper cuts it off, other servers do not.
   if (target.includes('#')) throw new RefusedRequest('The request target has a fragment')
   if (target.startsWith('/')) return { path: target, authority: undefined }
   const [, authority, rest = ''] = absoluteForm.exec(target) ?? []
@@ -36,8 +25,18 @@ export function originForm({ url: target = '' }: IncomingMessage): Pick<Target, 
   return { path: rest.startsWith('/') ? rest : `/${rest}`, authority }
 }
 
-/** Framing that node's parser takes and the upstream may read in another way. */
-function refuseAmbiguous(req: IncomingMessage): void {
+/** The path of the upstream's URL, which goes before the path of each request; empty if it is `/`. */
+export const basePathOf = ({ pathname }: URL): string => (pathname === '/' ? '' : pathname.replace(/\/$/, ''))
+
+/** `path` behind the upstream's base path. Throws `RefusedRequest` where the upstream may resolve it to a path outside. */
+export function upstreamPathOf(path: string, basePath: string): string {
+  if (basePath !== '' && parentSegment.test(path.split('?', 1)[0]!))
+    throw new RefusedRequest("The request target may leave the upstream's base path")
+  return basePath + path
+}
+
+/** Throws `RefusedRequest` for framing that Node's parser takes and the upstream may read in another way. */
+export function refuseAmbiguousFraming(req: IncomingMessage): void {
   if (req.httpVersionMajor !== 1) throw new RefusedRequest('The request is not HTTP/1')
   const coding = req.headers['transfer-encoding']
   if (coding === undefined) return

@@ -1,16 +1,16 @@
-// Owns finding the first event of a stream that tells something, wherever the chunks split it.
+// Owns finding the first event of a stream that says what is looked for, wherever the chunks split it.
 import { revisionOf } from '../../mcp/client-info.js'
 import { sessionIdOf } from '../../mcp/routes.js'
+import type { WireId } from '../../mcp/stored-ids.js'
 import { memberOf, parseJson } from '../../util/json.js'
 import { maxHeaderBytes } from '../http/header-section.js'
 
-/** `read` tells what an event says; undefined where the next one is to be looked at. */
+/** Reads a stream up to the event of which `read` returns a value, and no further than `maxBytes`. */
 export class FirstEvent<T> {
-  /** It is found, or is not going to come. */
+  /** The event is found, or will not come within `maxBytes`. */
   done = false
   value: T | undefined
   readonly #read: (type: string, data: string) => T | undefined
-  /** What follows is never looked at. */
   readonly #maxBytes: number
   #bytes = 0
   #line = ''
@@ -18,11 +18,13 @@ export class FirstEvent<T> {
   #type = ''
   #data: string[] = []
 
+  /** `read` returns undefined for an event that is not the one. */
   constructor(maxBytes: number, read: (type: string, data: string) => T | undefined) {
     this.#maxBytes = maxBytes
     this.#read = read
   }
 
+  /** The next bytes of the stream. */
   feed(chunk: Buffer): void {
     // Latin-1 keeps bytes and characters in step; what is looked for is ASCII.
     for (const character of chunk.toString('latin1', 0, this.#maxBytes - this.#bytes)) {
@@ -54,23 +56,26 @@ export class FirstEvent<T> {
   }
 }
 
-/** The `endpoint` event of a legacy stream: the first of it. A longer one would fit in no request. */
-export const endpointEvent = (): FirstEvent<{ sessionId: string | undefined }> =>
+/**
+ * Finds the `endpoint` event of a legacy stream, its first one (MCP 2024-11-05, "HTTP with SSE"): the URL for messages, which
+ * names the session. A URL longer than a header section would fit in no request.
+ */
+export const endpointEvent = (): FirstEvent<{ sessionId: WireId | undefined }> =>
   new FirstEvent(maxHeaderBytes, (type, data) => {
     if (type !== 'endpoint') return undefined
-    // Parsers of URLs take line ends out.
+    // Parsers of URLs remove line ends (WHATWG URL, "basic URL parser").
     const url = data.replaceAll('\n', '').split('#', 1)[0]!
     return { sessionId: sessionIdOf(url.slice(url.indexOf('?') + 1)) }
   })
 
-/** The longest answer to `initialize` that is read. */
+/** The longest response to `initialize` that is read, in bytes. Chosen: far more than servers send. */
 export const maxResultBytes = 64 * 1024
 
-/** The event that answers `initialize`. */
+/** Finds the response to `initialize` in an event stream: the revision that was negotiated. */
 export const initializeResult = (): FirstEvent<string> =>
   new FirstEvent(maxResultBytes, (_type, data) => negotiatedRevision(data) ?? undefined)
 
-/** `result.protocolVersion` of a JSON-RPC answer. */
+/** `result.protocolVersion` of a JSON-RPC response; null where there is none. */
 export function negotiatedRevision(json: string): string | null {
   return revisionOf(memberOf(memberOf(parseJson(json), 'result'), 'protocolVersion'))
 }

@@ -1,29 +1,31 @@
 // Owns what is accounted of the legacy HTTP+SSE transport: its streams, and the messages posted for them.
-import type { IncomingMessage } from 'node:http'
 import { unknownClient } from '../../mcp/client-info.js'
 import type { Route } from '../../mcp/routes.js'
+import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { Client, Observe } from '../../sessions/observations.js'
 import { isSuccessful } from '../../util/http-status.js'
-import { clientOf } from '../http/client-address.js'
+import { epochNow } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 import { isEventStream, text } from '../http/headers.js'
+import type { RoutedRequest } from '../http/routed-request.js'
 import { endpointEvent, initializeResult } from './first-event.js'
 import { callOf, RequestBody } from './request-body.js'
 import type { Accounting, StreamSession, Tap } from './tap.js'
 
+/** Reads a message that a client posts for its legacy stream. */
 export class MessageTap implements Tap {
   readonly streamOf = undefined
   readonly #route: Route & { kind: 'message' }
-  readonly #req: IncomingMessage
-  readonly #accounting: Accounting
+  readonly #request: RoutedRequest
+  readonly #observe: Observe
   readonly #body = new RequestBody(true)
   operation: Operation | undefined
 
-  constructor(route: Route & { kind: 'message' }, req: IncomingMessage, accounting: Accounting) {
+  constructor(route: Route & { kind: 'message' }, request: RoutedRequest, { observe }: Accounting) {
     this.#route = route
-    this.#req = req
-    this.#accounting = accounting
+    this.#request = request
+    this.#observe = observe
   }
 
   requestBody(chunk: Buffer): void {
@@ -32,28 +34,19 @@ export class MessageTap implements Tap {
 
   head(status: number): void {
     const { endpointId, sessionId } = this.#route
-    const { observe } = this.#accounting
-    const { rpcMethod, rpcName } = callOf(this.#req, this.#body)
-    const protocolVersion = text(this.#req.headers['mcp-protocol-version'])
-    const client = clientOf(this.#req, this.#accounting)
-    observe({
-      kind: 'message',
-      endpointId,
-      sessionId,
-      status,
-      client,
-      rpcMethod,
-      rpcName,
-      at: Date.now()
-    })
+    const { req, client } = this.#request
+    const { rpcMethod, rpcName } = callOf(req, this.#body)
+    const protocolVersion = text(req.headers['mcp-protocol-version'])
+    const at = epochNow()
+    this.#observe({ kind: 'message', endpointId, sessionId, status, client, rpcMethod, rpcName, at })
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (rpcMethod === 'initialize' && isSuccessful(status))
-      observe({ kind: 'identity', endpointId, sessionId, who: this.#body.who() })
+      this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
   chunk(): void {
-    // The body tells nothing.
+    // The body of the response tells nothing.
   }
 
   end(): void {
@@ -61,19 +54,22 @@ export class MessageTap implements Tap {
   }
 }
 
+/** Reads a legacy stream: its first event names the session, which ends with the stream. */
 export class LegacyStreamTap implements Tap {
   readonly operation = undefined
-  readonly #endpointId: string
+  readonly #endpointId: WireId
   readonly #client: Client
   readonly #observe: Observe
+  /** Set until the session is known. */
   #opening: ReturnType<typeof endpointEvent> | undefined
+  /** Set until the negotiated revision is known. */
   #result: ReturnType<typeof initializeResult> | undefined
-  #sessionId: string | undefined
+  #sessionId: WireId | undefined
 
-  constructor(endpointId: string, req: IncomingMessage, accounting: Accounting) {
+  constructor(endpointId: WireId, { client }: RoutedRequest, { observe }: Accounting) {
     this.#endpointId = endpointId
-    this.#client = clientOf(req, accounting)
-    this.#observe = accounting.observe
+    this.#client = client
+    this.#observe = observe
   }
 
   requestBody(): void {
@@ -112,14 +108,14 @@ export class LegacyStreamTap implements Tap {
     if (!result.done) return
     this.#result = undefined
     if (result.value === undefined) return
-    const who = { ...unknownClient, protocolVersion: result.value }
-    this.#observe({ kind: 'identity', endpointId: this.#endpointId, sessionId: this.#sessionId!, who })
+    const clientInfo = { ...unknownClient, protocolVersion: result.value }
+    this.#observe({ kind: 'identity', endpointId: this.#endpointId, sessionId: this.#sessionId!, clientInfo })
   }
 
   #emit(kind: 'legacy-opened' | 'legacy-ended'): void {
     const sessionId = this.#sessionId
     if (sessionId === undefined) return
     const endpointId = this.#endpointId
-    this.#observe({ kind, endpointId, sessionId, client: this.#client, at: Date.now() })
+    this.#observe({ kind, endpointId, sessionId, client: this.#client, at: epochNow() })
   }
 }

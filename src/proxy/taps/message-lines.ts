@@ -2,14 +2,15 @@
 
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
-/** No field but `data` begins so. */
+/** `d`: no other field of an event begins so. */
 const DATA = 0x64
 
+/** Distinguishes the chunks of an event stream that carry data from those that only keep the stream alive. */
 export class MessageLines {
-  /** The first byte of the line that the last chunk ended in; a line end if it ended with one. */
+  /** The first byte of the line in which the last chunk ended; a line end if the chunk ended with one. */
   #first = LINE_FEED
 
-  /** Takes a chunk; whether it has data, unlike the comments and bare line ends that keep a stream alive. */
+  /** The next chunk. Returns whether it has a part of a `data` line: comments and empty lines carry no message. */
   feed(chunk: Buffer): boolean {
     let first = this.#first
     for (let at = 0; first !== DATA && at < chunk.length; at++) {
@@ -22,7 +23,7 @@ export class MessageLines {
   }
 }
 
-/** Of a chunk with data. */
+/** The first byte of the line in which a chunk with data ends. */
 function firstOfLastLine(chunk: Buffer): number {
   const last = chunk[chunk.length - 1]!
   if (isLineEnd(last)) return last

@@ -5,39 +5,43 @@ import type { RpcCall } from '../../sessions/observations.js'
 import { memberOf, parseJson } from '../../util/json.js'
 import { text } from '../http/headers.js'
 
+/** The most that is kept of a body that may name the client. Chosen: far more than clients send. */
 const MAX_COPY_BYTES = 64 * 1024
+/** So much of a body is searched for its method and name. Chosen: ample for the short members that SDKs write before them. */
 const START_BYTES = 512
 
 /**
- * The method of a JSON-RPC request, and `params.name`, where nothing but short members comes before them, as all SDKs
- * write it: a tenth of what parsing costs, and the same for bodies of all lengths.
+ * The method of a JSON-RPC request, and `params.name`, where only short members come before them, as all SDKs write it. This
+ * costs a tenth of parsing the body, and the same for bodies of all lengths.
  */
 const START =
   /^\s*\{\s*(?:"(?:jsonrpc|id)"\s*:\s*(?:"[^"\\]*"|-?\d+|null)\s*,\s*)*"method"\s*:\s*"([^"\\]*)"(?:\s*,\s*"params"\s*:\s*\{\s*(?:"_meta"\s*:\s*\{[^{}]*\}\s*,\s*)?"name"\s*:\s*"([^"\\]*)")?/
 
+/** What is kept of a request's body. */
 export class RequestBody {
   readonly #maxBytes: number
   #chunks: Buffer[] = []
   #bytes = 0
 
-  /** `mayIdentify`: as much is kept as `who` needs. */
+  /** `mayIdentify`: as much is kept as `clientInfo` needs; otherwise only what `call` needs. */
   constructor(mayIdentify: boolean) {
     this.#maxBytes = mayIdentify ? MAX_COPY_BYTES : START_BYTES
   }
 
+  /** The next bytes of the body. */
   add(chunk: Buffer): void {
     if (this.#bytes < this.#maxBytes) this.#chunks.push(chunk)
     this.#bytes += chunk.length
   }
 
-  /** Undefined where the start of the body does not tell. */
+  /** What the start of the body asks for; empty where it does not say. */
   call(): RpcCall {
     const [, rpcMethod, rpcName] = START.exec(this.#chunks[0]?.toString('utf8', 0, START_BYTES) ?? '') ?? []
     return { rpcMethod, rpcName }
   }
 
   /** `clientInfo` of an `initialize` request, or of the `_meta` of MCP 2026-07-28. */
-  who(): ClientInfo {
+  clientInfo(): ClientInfo {
     if (this.#bytes > this.#maxBytes) return unknownClient
     const params = memberOf(parseJson(Buffer.concat(this.#chunks).toString()), 'params')
     const meta = memberOf(memberOf(params, '_meta'), 'io.modelcontextprotocol/clientInfo')
@@ -45,7 +49,7 @@ export class RequestBody {
   }
 }
 
-/** What a request asks for: its headers tell from MCP 2026-07-28 on, before that its body. */
+/** What a request asks for. From MCP 2026-07-28 on its headers say it, before that only its body. */
 export function callOf(req: IncomingMessage, body: RequestBody | undefined): RpcCall {
   const rpcMethod = text(req.headers['mcp-method'])
   if (rpcMethod !== undefined) return { rpcMethod, rpcName: text(req.headers['mcp-name']) }

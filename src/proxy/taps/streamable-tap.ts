@@ -1,16 +1,18 @@
-// Owns what is accounted of an exchange: taps that read request and answer on their way and never change or delay them.
+// Owns what is accounted of the Streamable HTTP transport: of each request of a session or of a session-less client, and of
+// the events that its response carries.
 import type { IncomingMessage } from 'node:http'
 import { unknownClient, type ClientInfo } from '../../mcp/client-info.js'
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import { SESSION_NOT_FOUND } from '../../mcp/session-not-found.js'
+import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
-import type { Client } from '../../sessions/observations.js'
 import { visitorOf } from '../../sessions/visits.js'
 import { isSuccessful } from '../../util/http-status.js'
-import { clientOf } from '../http/client-address.js'
+import { type EpochMs, epochNow } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 import { isEventStream, sessionIdIn, text } from '../http/headers.js'
+import type { RoutedRequest } from '../http/routed-request.js'
 import { InitializeResponse } from './initialize-response.js'
 import { MessageLines } from './message-lines.js'
 import { callOf, RequestBody } from './request-body.js'
@@ -18,31 +20,35 @@ import type { StreamSession, Tap, Accounting } from './tap.js'
 
 const sessionNotFound = Buffer.from(SESSION_NOT_FOUND)
 
+/** Reads one request to `/stream/{endpoint_id}`, with any method, and its response. */
 export class StreamableTap implements Tap {
-  readonly #endpointId: string
+  readonly #endpointId: WireId
+  readonly #request: RoutedRequest
   readonly #req: IncomingMessage
-  readonly #target: string
   readonly #accounting: Accounting
-  readonly #sessionId: string | undefined
-  /** When it was sent to the upstream, in epoch ms; undefined once it is answered. */
-  #sentAt: number | undefined = Date.now()
-  /** Of a POST, until it is answered. */
+  /** That the request names. */
+  readonly #sessionId: WireId | undefined
+  /** When the request was sent upstream; undefined once its response began. */
+  #sentAt: EpochMs | undefined = epochNow()
+  /** Of a POST, until its response begins. */
   #body: RequestBody | undefined
-  /** Of an accepted request without a session. */
+  /** Who sent an accepted request without a session. */
   #visitor: string | undefined
-  /** Set once the answer carries messages of the server. */
+  /** Set once the response is known to carry messages of the server. */
   #stream: MessageLines | undefined
+  /** It is the listen stream of a session-less client. */
   #isListening = false
   operation: Operation | undefined
-  /** Set while only the body can tell which kind of 401 this is. */
+  /** Set while only the body can show whether a 401 means that the session is gone; `matched`: bytes that say so. */
   #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
-  /** Set from an answer that opened a session until what it says of that is read. */
-  #opening: { sessionId: string; who: ClientInfo; answer: InitializeResponse } | undefined
+  /** Set from the head of a response that opened a session until the negotiated revision is read. */
+  #opening: { sessionId: WireId; clientInfo: ClientInfo; response: InitializeResponse } | undefined
 
-  constructor(endpointId: string, req: IncomingMessage, target: string, accounting: Accounting) {
+  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting) {
+    const { req } = request
     this.#endpointId = endpointId
+    this.#request = request
     this.#req = req
-    this.#target = target
     this.#accounting = accounting
     this.#sessionId = sessionIdIn(req)
     if (req.method === 'POST') this.#body = new RequestBody(this.#sessionId === undefined)
@@ -63,10 +69,10 @@ export class StreamableTap implements Tap {
     const issuedSessionId = text(headers['mcp-session-id'])
     const protocolVersion = text(request['mcp-protocol-version'])
     const { rpcMethod, rpcName } = callOf(this.#req, body)
-    const client = this.#client()
+    const { client } = this.#request
     const mayVisit = body !== undefined && sessionId === undefined && issuedSessionId === undefined
     const visitor = mayVisit ? visitorOf(this.#endpointId, client, request.authorization) : undefined
-    const at = Date.now()
+    const at = epochNow()
     const emit = (notFound: boolean): void =>
       this.#accounting.observe({
         kind: 'streamable',
@@ -93,10 +99,10 @@ export class StreamableTap implements Tap {
       if (sessionId === undefined && issuedSessionId !== undefined)
         this.#opening = {
           sessionId: issuedSessionId,
-          who: body?.who() ?? unknownClient,
-          answer: new InitializeResponse(this.#stream !== undefined)
+          clientInfo: body?.clientInfo() ?? unknownClient,
+          response: new InitializeResponse(this.#stream !== undefined)
         }
-      this.#noteCaller(issuedSessionId ?? sessionId, protocolVersion)
+      this.#noteCredentials(issuedSessionId ?? sessionId, protocolVersion)
     }
     this.#sentAt = undefined
     this.#body = undefined
@@ -108,8 +114,8 @@ export class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
-    if (this.#stream?.feed(chunk)) this.#tell('server-message')
-    if (this.#opening?.answer.feed(chunk)) this.#identify()
+    if (this.#stream?.feed(chunk)) this.#report('server-message')
+    if (this.#opening?.response.feed(chunk)) this.#identify()
     if (this.#undecided === undefined) return
     const { matched } = this.#undecided
     if (chunk.equals(sessionNotFound.subarray(matched, matched + chunk.length)))
@@ -120,49 +126,47 @@ export class StreamableTap implements Tap {
   end(byUpstream: boolean, whole: boolean): void {
     this.#decide(whole && this.#undecided?.matched === sessionNotFound.length)
     this.#identify()
-    if (!byUpstream) this.#leaveUnanswered()
-    else if (this.#req.method === 'GET' && this.#isKnownCaller()) this.#tell('upstream-ended')
+    if (!byUpstream) this.#reportUnanswered()
+    else if (this.#req.method === 'GET' && this.#hasCredentials()) this.#report('upstream-ended')
     if (this.#isListening && this.#visitor !== undefined)
-      this.#accounting.observe({ kind: 'listen-ended', visitor: this.#visitor, at: Date.now() })
+      this.#accounting.observe({ kind: 'listen-ended', visitor: this.#visitor, at: epochNow() })
   }
 
-  #leaveUnanswered(): void {
+  /** The client left before the response to a whole request. */
+  #reportUnanswered(): void {
     const [endpointId, sessionId, at] = [this.#endpointId, this.#sessionId, this.#sentAt]
     if (at === undefined || sessionId === undefined || !this.#req.complete || this.#req.method === 'DELETE')
       return
-    this.#accounting.observe({ kind: 'unanswered', endpointId, sessionId, client: this.#client(), at })
+    const { client } = this.#request
+    this.#accounting.observe({ kind: 'unanswered', endpointId, sessionId, client, at })
   }
 
-  /** After a DELETE there is nobody left to ask for. */
-  #isKnownCaller(): boolean {
-    const { callers } = this.#accounting
-    return this.#sessionId !== undefined && callers.of(this.#endpointId, this.#sessionId) !== undefined
+  /** Whether the proxy can ask for the session by itself; no longer after its DELETE. */
+  #hasCredentials(): boolean {
+    const { credentials } = this.#accounting
+    return this.#sessionId !== undefined && credentials.of(this.#endpointId, this.#sessionId) !== undefined
   }
 
-  /** Tells news of the stream, if this is one. */
-  #tell(kind: 'server-message' | 'upstream-ended'): void {
+  /** Reports what happened on the stream, if the response is one. */
+  #report(kind: 'server-message' | 'upstream-ended'): void {
     if (!this.#stream) return
-    const [endpointId, sessionId, visitor, at] = [
-      this.#endpointId,
-      this.#sessionId,
-      this.#visitor,
-      Date.now()
-    ]
-    const { observe, callers } = this.#accounting
+    const [endpointId, sessionId, visitor] = [this.#endpointId, this.#sessionId, this.#visitor]
+    const { observe, credentials } = this.#accounting
+    const at = epochNow()
     if (sessionId !== undefined) {
-      // A POST was noted with the head of its answer, just now.
-      if (this.#req.method === 'GET') callers.keep(endpointId, sessionId)
-      observe({ kind, endpointId, sessionId, client: this.#client(), at })
+      // Those of a POST were noted with the head of its response, just now.
+      if (this.#req.method === 'GET') credentials.keep(endpointId, sessionId)
+      observe({ kind, endpointId, sessionId, client: this.#request.client, at })
     } else if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
   }
 
-  #noteCaller(sessionId: string | undefined, protocolVersion: string | undefined): void {
+  #noteCredentials(sessionId: WireId | undefined, protocolVersion: string | undefined): void {
     if (sessionId === undefined || isSessionless(protocolVersion)) return
     const { method, headers } = this.#req
-    const { callers } = this.#accounting
-    if (method === 'DELETE') return callers.forget(this.#endpointId, sessionId)
-    callers.note(this.#endpointId, {
-      target: this.#target,
+    const { credentials } = this.#accounting
+    if (method === 'DELETE') return credentials.forget(this.#endpointId, sessionId)
+    credentials.note(this.#endpointId, {
+      target: this.#request.target.path,
       host: headers.host,
       sessionId,
       protocolVersion,
@@ -178,22 +182,18 @@ export class StreamableTap implements Tap {
 
   #identify(): void {
     if (this.#opening === undefined) return
-    const { sessionId, who, answer } = this.#opening
+    const { sessionId, clientInfo, response } = this.#opening
     this.#opening = undefined
     this.#accounting.observe({
       kind: 'identity',
       endpointId: this.#endpointId,
       sessionId,
-      who: { ...who, protocolVersion: answer.revision }
+      clientInfo: { ...clientInfo, protocolVersion: response.revision }
     })
-  }
-
-  #client(): Client {
-    return clientOf(this.#req, this.#accounting)
   }
 }
 
-/** Whether its body may tell that the session of a 401 is gone. */
+/** Whether a 401 with these headers may have the body that says that the session is gone. */
 const mayBeNotFound = (headers: ResponseHeaders): boolean =>
   headers['www-authenticate'] === undefined &&
   Number(headers['content-length'] ?? sessionNotFound.length) === sessionNotFound.length

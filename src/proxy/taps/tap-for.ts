@@ -1,20 +1,20 @@
 // Owns which tap reads a request and its response.
-import type { IncomingMessage } from 'node:http'
+import type { RoutedRequest } from '../http/routed-request.js'
 import { LegacyStreamTap, MessageTap } from './legacy-taps.js'
 import { StreamableTap } from './streamable-tap.js'
 import type { Accounting, Tap } from './tap.js'
 
-/** The tap for a request whose target, in origin-form, is `target`; undefined where nothing is accounted. */
-export function tapFor(req: IncomingMessage, target: string, accounting: Accounting): Tap | undefined {
-  const route = accounting.routes.match(req.method, target)
+/** The tap for a request; undefined where nothing is accounted. */
+export function tapFor(request: RoutedRequest, accounting: Accounting): Tap | undefined {
+  const { route } = request.target
   switch (route?.kind) {
     case undefined:
       return undefined
     case 'streamable':
-      return new StreamableTap(route.endpointId, req, target, accounting)
+      return new StreamableTap(route.endpointId, request, accounting)
     case 'legacy-stream':
-      return new LegacyStreamTap(route.endpointId, req, accounting)
+      return new LegacyStreamTap(route.endpointId, request, accounting)
     case 'message':
-      return new MessageTap(route, req, accounting)
+      return new MessageTap(route, request, accounting)
   }
 }

@@ -1,38 +1,39 @@
-// Owns what a tap is: it reads request and response on their way and never changes or delays them.
-import type { BlockList } from 'node:net'
-import type { Routes } from '../../mcp/routes.js'
+// Owns what a tap is: it reads a request and its response on their way, and never changes or delays them.
+import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { ClientCredentials } from '../../sessions/client-credentials.js'
 import type { Observe } from '../../sessions/observations.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 
-/** Its ids as on the wire. */
+/** The session whose messages a stream carries. */
 export interface StreamSession {
-  endpointId: string
-  sessionId: string
+  endpointId: WireId
+  sessionId: WireId
 }
 
-/** Each call comes before what it speaks of goes to the client. */
+/** Each method is called before the client can see what it is about: so an observation precedes what follows from it. */
 export interface Tap {
-  /** The session whose messages the answer carries, once that is known. */
+  /** The session whose messages the response carries; undefined while that is not known, and for other responses. */
   readonly streamOf: StreamSession | undefined
-  /** What the request asks for, if it tells, once its answer began. */
+  /** What the request asks for, once its response began; undefined if the request does not say. */
   readonly operation: Operation | undefined
   /** A part of the request's body came. */
   requestBody(chunk: Buffer): void
-  /** The final head of the answer came. */
+  /** The final head of the response came. */
   head(status: number, headers: ResponseHeaders): void
-  /** A part of the body came. */
+  /** A part of the response's body came. */
   chunk(chunk: Buffer): void
-  /** The answer ended (`whole`) or broke off, both `byUpstream`, or the client left; once. */
+  /**
+   * The exchange is over; called once.
+   * @param byUpstream The response ended or broke off; otherwise the client left.
+   * @param whole The response is complete.
+   */
   end(byUpstream: boolean, whole: boolean): void
 }
 
-/** What decides which requests are accounted, and to whom. */
+/** Where taps put what they read. */
 export interface Accounting {
-  routes: Routes
-  callers: ClientCredentials
-  /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
-  trustedProxy?: BlockList | undefined
+  /** How clients reach their sessions. */
+  credentials: ClientCredentials
   observe: Observe
 }

@@ -1,50 +1,68 @@
-// Owns the pool of connections to the upstream: a stack of idle ones, without a limit, as streams would use it up.
+// Owns the pool of connections to the upstream: a stack of idle ones, without a limit, for streams would use any limit up.
+//
+// It is our own because a pool with a limit hangs once streams hold all its connections, and undici's `Pool` looks through all
+// its clients for each request: 156 µs for a POST beside 9,000 open streams. The head of connection.ts says the rest.
+import { type MonotonicMs, monotonicNow } from '../../util/time.js'
 import { Connection, type ConnectionOptions } from './connection.js'
 import { restMs } from './delayed-acks.js'
 
 /** Below the 5 s after which uvicorn and Node close an idle connection: a request must not meet that close. */
 const idleTimeoutMs = 4_000
+/** How often to look for connections that were idle too long. With it they are still closed before the upstream does it. */
 const SWEEP_INTERVAL_MS = 500
-/** With as many none is opened for want of a rested one: the request gets the one that rested longest. */
+/**
+ * With so many idle connections no other one is opened because none of them has rested: the request gets the one that rested
+ * longest. Chosen: a bound for the file descriptors that resting may take.
+ */
 const maxResting = 1_024
 
+/** As for a connection, whose census is the pool's. */
+export type PoolOptions = Omit<ConnectionOptions, 'census'>
+
+/** Connections are used by one exchange at a time: taken from here, and released when it is complete. */
 export class ConnectionPool {
   readonly #options: ConnectionOptions
+  /** Connections that are open, and that were opened since the process started. */
   readonly census = { open: 0, opened: 0 }
   /** The one used last is at the end. */
   readonly #idle: Connection[] = []
   readonly #sweep = setInterval(() => this.#closeOld(), SWEEP_INTERVAL_MS).unref()
 
-  constructor(options: Omit<ConnectionOptions, 'census'>) {
-    this.#options = { ...options, census: this.census }
+  constructor({ upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks }: PoolOptions) {
+    this.#options = { upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, census: this.census }
   }
 
+  /** How many are idle. */
   get idle(): number {
     return this.#idle.length
   }
 
-  /** An idle connection, the one used last so that those not needed grow old, or a new one: for the caller alone. */
+  /**
+   * A connection for the caller alone: an idle one, or else a new one. The one used last is taken first, so that those which
+   * are not needed grow old.
+   */
   take(): Connection {
-    const now = performance.now()
-    // After a standstill of the process it comes before the sweep.
+    const now = monotonicNow()
+    // After a standstill of the process a request comes before the sweep.
     if (now - (this.#idle[0]?.idleSince ?? now) >= idleTimeoutMs) this.#closeOld()
-    const idle = this.#options.nagle.shouldRest(now) ? this.#takeRested(now) : this.#idle.pop()
+    const idle = this.#options.delayedAcks.shouldRest(now) ? this.#takeRested(now) : this.#idle.pop()
     return idle ?? new Connection(this.#options, connection => this.#remove(connection))
   }
 
-  #takeRested(now: number): Connection | undefined {
+  #takeRested(now: MonotonicMs): Connection | undefined {
     const rested = this.#idle.findLastIndex(({ idleSince }) => idleSince + restMs <= now)
     if (rested !== -1) return this.#idle.splice(rested, 1)[0]
     return this.#idle.length < maxResting ? undefined : this.#idle.shift()
   }
 
-  /** Gives back a connection whose request is sent and whose answer is complete. */
+  /** Gives back a connection whose response is complete. It is closed if it cannot be used again. */
   release(connection: Connection): void {
     if (!connection.reusable) return connection.destroy()
-    connection.idleSince = performance.now()
+    connection.idleSince = monotonicNow()
     this.#idle.push(connection)
   }
 
+  /** Closes the idle connections. */
   close(): void {
     clearInterval(this.#sweep)
     for (const connection of this.#idle.splice(0)) connection.destroy()
@@ -56,7 +74,7 @@ export class ConnectionPool {
   }
 
   #closeOld(): void {
-    const now = performance.now()
+    const now = monotonicNow()
     const old = this.#idle.findIndex(({ idleSince }) => now - idleSince < idleTimeoutMs)
     for (const connection of this.#idle.splice(0, old === -1 ? this.#idle.length : old)) connection.destroy()
   }

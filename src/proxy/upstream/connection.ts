@@ -1,44 +1,57 @@
-// Owns one connection to the upstream: requests out, their answers in, one at a time.
+// Owns one connection to the upstream: requests out, their responses in, one at a time.
+//
+// This HTTP/1.1 client is our own because the proxy does little else per request than to use it. CPU time per request behind
+// `node:http`, measured in one set-up: 20.5 µs with a lean client on `net` sockets, 28 to 31 µs with undici's `dispatch`, 42 µs with
+// `http.request`. It also passes on what those hide or change: the order, case and repetition of header fields.
 import type { Socket } from 'node:net'
+import { type MonotonicMs, monotonicNow } from '../../util/time.js'
 import { maxCopiedBytes } from '../http/chunked-coding.js'
 import { InvalidUpstreamResponse, UpstreamTimeout } from '../http/proxy-errors.js'
 import { ResponseTiming, type DelayedAckDetector } from './delayed-acks.js'
 import { type ResponseHandler, ResponseParser } from './response-parser.js'
 import { connect } from './upstream-socket.js'
 
+/** Called with what comes of a response, and with the state of its connection; no more after `onEnd` or `onError`. */
 export interface ExchangeHandler extends ResponseHandler {
-  /** All that came with one read has been told. */
+  /** All bytes of one read are handled; not called for the read that completes the response. */
   onReadEnd(): void
   /** The request's body can go on after `write` returned false. */
   onDrain(): void
-  /** The connection is gone, and what was still to come of the answer with it. */
+  /** The connection is gone, and with it what was still to come of the response. */
   onError(error: unknown): void
 }
 
+/** The same for all connections of a pool. */
 export interface ConnectionOptions {
-  nagle: DelayedAckDetector
+  delayedAcks: DelayedAckDetector
   upstream: URL
   connectTimeoutMs: number
-  /** From the last part of a request, or the last that the upstream read, to the head of its answer; 0: for ever. */
+  /**
+   * From the last part of a request that was sent, or that the upstream read if it reads slowly, to the head of the response, in
+   * milliseconds; 0: for ever.
+   */
   upstreamTimeoutMs: number
-  /** How many there are, and were since the process started. */
+  /** Connections that are open, and that were opened since the process started: counted here. */
   census: { open: number; opened: number }
 }
 
+/** A request to send. */
 export interface OutgoingRequest {
   method: string
   /** The head with its empty line, in Latin-1. */
   head: string
+  /** All of the body, or its first part. */
   body: Buffer | null
-  /** Otherwise the body follows with `write` and `end`. */
+  /** `body` is all. Otherwise the rest of the body follows with `write` and `end`. */
   complete: boolean
 }
 
 const CLOSED = 'The connection to the upstream closed'
 
-/** All connections read into it, as what one has read is used up before another reads. */
+/** All connections read into this buffer: what one has read is used up before another one reads. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
 
+/** Connects at once; requests that are sent before it is connected wait for that. */
 export class Connection {
   readonly #socket: Socket
   readonly #parser = new ResponseParser()
@@ -47,10 +60,10 @@ export class Connection {
   readonly #onClose: (connection: Connection) => void
   #handler: ExchangeHandler | undefined
   #sent = true
-  /** When its last answer was complete, as `performance.now()`. */
-  idleSince = 0
+  /** When its last response was complete. */
+  idleSince: MonotonicMs = 0
 
-  /** `onClose`: from now on it takes no request; may be called more than once. */
+  /** `onClose`: from now on the connection takes no request; may be called more than once. */
   constructor(options: ConnectionOptions, onClose: (connection: Connection) => void) {
     const { upstream, connectTimeoutMs, upstreamTimeoutMs, census } = options
     census.open++
@@ -63,9 +76,9 @@ export class Connection {
       }
     })
     this.#socket = socket
-    this.#timing = new ResponseTiming(options.nagle)
+    this.#timing = new ResponseTiming(options.delayedAcks)
     this.#onClose = onClose
-    // After a standstill of the process timers come first, though the connection may be there.
+    // After a standstill of the process timers fire first, although the connection may have been made meanwhile.
     let connectTimer: NodeJS.Timeout | undefined = setTimeout(() => setImmediate(onTimeout), connectTimeoutMs)
     const onTimeout = (): void => {
       if (connectTimer) socket.destroy(new Error(`No connection within ${connectTimeoutMs} ms`))
@@ -77,7 +90,7 @@ export class Connection {
     if (upstreamTimeoutMs > 0) {
       this.#headTimer = setTimeout(() => this.#onHeadTimeout(upstreamTimeoutMs), upstreamTimeoutMs).unref()
     }
-    // `once` would keep three more objects for each, as long as a stream lasts.
+    // `once` would keep three more objects per listener for as long as a stream lasts.
     socket.on(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', endConnecting)
     socket.on('end', () => this.#onEnd())
     socket.on('error', error => this.#fail(error))
@@ -90,19 +103,20 @@ export class Connection {
     socket.on('drain', () => this.#handler?.onDrain())
   }
 
-  /** The last request is sent, its answer is complete and allows another one, and the connection is there. */
+  /** Whether it can take another request: the last one is sent, its response is complete, and neither side closes it. */
   get reusable(): boolean {
     return this.#sent && !this.#socket.destroyed && this.#parser.state === 'idle' && this.#parser.reusable
   }
 
+  /** Sends a request; the response, or an error, goes to `handler`. */
   send({ method, head, body, complete }: OutgoingRequest, handler: ExchangeHandler): void {
-    // To write then would tell nobody.
+    // A write to a destroyed socket would report no error.
     if (this.#socket.destroyed)
       return process.nextTick(() => handler.onError(new InvalidUpstreamResponse(CLOSED)))
     this.#handler = handler
     this.#parser.begin(method, handler)
     this.#sent = complete
-    this.#timing.begin(performance.now() - this.idleSince)
+    this.#timing.begin(monotonicNow() - this.idleSince)
     this.#headTimer?.refresh()
     const socket = this.#socket
     if (body === null) {
@@ -117,7 +131,7 @@ export class Connection {
     }
   }
 
-  /** A part of the body; false: wait for `onDrain` before the next. */
+  /** Sends a part of the body. Returns false if the next part should wait for `onDrain`. */
   write(part: Buffer | string): boolean {
     this.#headTimer?.refresh()
     return this.#socket.write(part, 'latin1')
@@ -129,15 +143,17 @@ export class Connection {
     this.#headTimer?.refresh()
   }
 
+  /** Reads nothing more of the response, until `resume`. */
   pause(): void {
     this.#socket.pause()
   }
 
+  /** Reads on. */
   resume(): void {
     this.#socket.resume()
   }
 
-  /** Its exchange, if any, is told nothing more. */
+  /** Closes the connection. The handler of its exchange, if any, is not called any more. */
   destroy(): void {
     this.#handler = undefined
     this.#onClose(this)
@@ -160,7 +176,7 @@ export class Connection {
   #onEnd(): void {
     this.#onClose(this)
     try {
-      // libuv reports the end of the data before a reset as a clean end, but then there is no peer any more.
+      // libuv reports the end of the data before a reset as a clean end; but after a reset the socket has no peer.
       if (this.#socket.remoteAddress === undefined)
         throw new InvalidUpstreamResponse('The upstream reset the connection')
       this.#parser.finish()
@@ -172,7 +188,7 @@ export class Connection {
   #onHeadTimeout(timeoutMs: number): void {
     const waitsForUpstream = this.#sent || this.#socket.writableNeedDrain
     if (waitsForUpstream && this.#parser.state === 'head')
-      this.#fail(new UpstreamTimeout(`No answer within ${timeoutMs} ms`))
+      this.#fail(new UpstreamTimeout(`No response within ${timeoutMs} ms`))
   }
 
   #fail(error: unknown): void {

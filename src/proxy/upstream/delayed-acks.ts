@@ -1,36 +1,44 @@
-// Owns knowing whether the upstream leaves Nagle's algorithm on, as plain `axum::serve` does (tokio-rs/axum#2521): the second
-// part of its answers then waits for the acknowledgement of the first, which the kernel here delays by 40 ms, but not on a
-// connection that is new or has rested. What is found is used by the pool, in connections.ts.
+// Owns finding out whether delayed acknowledgements (delayed ACKs) slow the upstream's responses down, and whether it helps
+// to let its connections rest.
 //
-// Anything sent meanwhile would carry the acknowledgement along, even an empty line (RFC 9112 §2.2). But hyper, with bytes
-// unread, no longer notices a client that leaves (measured on rmcp 0.10: streams outlive their clients).
+// An upstream that leaves Nagle's algorithm on, as plain `axum::serve` does (tokio-rs/axum#2521), holds the second part of a
+// response back until the first is acknowledged. The kernel here delays that acknowledgement by 40 ms, but not on a connection
+// that is new or has rested. So once the fault is found, the pool (connection-pool.ts) gives out rested connections only.
+//
+// Anything sent meanwhile would carry the acknowledgement along, even an empty line (RFC 9112 §2.2). But hyper no longer
+// notices a client that leaves while it has bytes to read (measured on rmcp 0.10: streams outlive their clients).
+import { type MonotonicMs, monotonicNow } from '../../util/time.js'
 
-/** After a rest as long a connection acknowledges at once (20 ms is too short), and after one as short it does not. */
+/** After a rest of this length a connection acknowledges at once (measured: 20 ms is too short). */
 export const restMs = 60
+/** After a rest of at most this length it does not. Chosen: below `restMs`, and above the gaps of a busy connection. */
 const noRestMs = 30
-/** Where the kernel's delayed acknowledgement falls, with room for a busy machine. */
+/** When the second part of a response comes that waited for a delayed acknowledgement: 40 ms, with room for a busy machine. */
 const stallMs = { from: 35, to: 90 }
-/** So many stalls in so many answers are suspicious. */
+// The numbers of responses below are chosen: enough of them that chance does not decide, few enough to decide in seconds.
+/** `SUSPICIOUS` stalls in `SAMPLES` responses start a trial. */
 const SAMPLES = 16
 const SUSPICIOUS = 4
-/** So many may remain in so many answers on rested connections. */
+/** The trial succeeds with at most `TOLERATED` stalls in `TRIALS` responses on rested connections. */
 const TRIALS = 48
 const TOLERATED = 1
-/** With a tool that streams every 40 ms it looks the same; then resting changes nothing and is not tried again for a while. */
+/** After a trial that failed the next one waits: a tool that streams every 40 ms looks the same, and resting changes nothing. */
 const RETRY_MS = 60_000
-/** Once it is found, one request an interval goes without a rest; after so many that did not stall, the fault is gone. */
+/** Once the fault is found, one request per interval goes out without a rest, as a control. */
 const CONTROL_INTERVAL_MS = 5_000
+/** After so many controls that did not stall the fault is gone. */
 const CONTROLS = 8
 
-/** `trial`: does resting help? `found`: it does. */
+/** `trial`: connections rest, to see whether that helps. `found`: it does, and they rest. */
 type State = 'none' | 'trial' | 'found'
 
+/** Watches all connections to one upstream. */
 export class DelayedAckDetector {
   #state: State = 'none'
   #samples = 0
   #stalls = 0
-  #retryAt = 0
-  #controlAt = 0
+  #retryAt: MonotonicMs = 0
+  #controlAt: MonotonicMs = 0
   readonly #onFound: () => void
 
   /** `onFound` is called each time the fault is found. */
@@ -38,22 +46,23 @@ export class DelayedAckDetector {
     this.#onFound = onFound
   }
 
+  /** Whether the upstream has the fault, and its connections rest. */
   get found(): boolean {
     return this.#state === 'found'
   }
 
-  /** Whether the connection for a request must have rested. Times: `performance.now()`. */
-  shouldRest(now: number): boolean {
+  /** Whether the connection for a request must have rested. */
+  shouldRest(now: MonotonicMs): boolean {
     if (this.#state !== 'found' || now < this.#controlAt) return this.#state !== 'none'
     this.#controlAt = now + CONTROL_INTERVAL_MS
     return false
   }
 
   /**
-   * On a connection that had done nothing for `idleMs`, the second part of an answer came `gapMs` after the first; 0 where
-   * all came at once.
+   * Takes note of a response on a connection that had done nothing for `idleMs`: its second part came `gapMs` after the first; 0
+   * if all came at once.
    */
-  note(gapMs: number, idleMs: number, now: number): void {
+  note(gapMs: number, idleMs: number, now: MonotonicMs): void {
     if (this.#state === 'none' && gapMs === 0) return
     if (this.#state === 'trial' ? idleMs < restMs : idleMs > noRestMs) return
     if (now < this.#retryAt) return
@@ -88,16 +97,16 @@ export class DelayedAckDetector {
   }
 }
 
-/** The timing of the answers on one connection. */
+/** Times the parts of the responses on one connection, for a `DelayedAckDetector`. */
 export class ResponseTiming {
-  readonly #nagle: DelayedAckDetector
+  readonly #detector: DelayedAckDetector
   #idleMs = 0
-  /** Reads of the answer so far, and when the first one was. */
+  /** Reads of the response so far, and when the first one was. */
   #reads = 0
-  #firstAt = 0
+  #firstAt: MonotonicMs = 0
 
-  constructor(nagle: DelayedAckDetector) {
-    this.#nagle = nagle
+  constructor(detector: DelayedAckDetector) {
+    this.#detector = detector
   }
 
   /** A request is sent, on a connection that did nothing for `idleMs`. */
@@ -106,11 +115,11 @@ export class ResponseTiming {
     this.#reads = 0
   }
 
-  /** A part of the answer was read. */
+  /** A part of the response was read. */
   read(complete: boolean): void {
     if (++this.#reads > 2) return
-    const now = performance.now()
+    const now = monotonicNow()
     if (this.#reads === 1) this.#firstAt = now
-    if (this.#reads === 2 || complete) this.#nagle.note(now - this.#firstAt, this.#idleMs, now)
+    if (this.#reads === 2 || complete) this.#detector.note(now - this.#firstAt, this.#idleMs, now)
   }
 }

@@ -1,7 +1,8 @@
-// Owns reading the upstream's answers (RFC 9112): bytes in, strict; what is unusual is an error, never a guess.
+// Owns reading the upstream's responses (RFC 9112). It is strict: what is not valid is an error, never a guess.
 import { maxHeaderBytes, type ResponseHeaders } from '../http/header-section.js'
 import { InvalidUpstreamResponse } from '../http/proxy-errors.js'
 
+/** The head of a response. */
 export interface ResponseHead {
   status: number
   /** The reason phrase, Latin-1. */
@@ -11,17 +12,19 @@ export interface ResponseHead {
   headers: ResponseHeaders
 }
 
+/** Called with the elements of a response, in the order in which they come. */
 export interface ResponseHandler {
-  /** A 1xx answer; the final one is still to come. */
+  /** An informational response (1xx); the final one is still to come. */
   onInformation(head: ResponseHead): void
+  /** The head of the final response. */
   onHead(head: ResponseHead): void
   /** A part of the body; the bytes are overwritten after the call. */
   onData(chunk: Buffer): void
-  /** The answer is complete. `trailers`: name, value, name, value. */
+  /** The response is complete. `trailers`: name, value, name, value. */
   onEnd(trailers: string[]): void
 }
 
-/** `head`: none of the answer, or not all of its head, came yet. */
+/** What is read next. `head`: nothing of the response, or not all of its head, came yet. `unsized`: all until the end. */
 type State = 'idle' | 'head' | 'sized' | 'unsized' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailers'
 
 const crlf = Buffer.from('\r\n')
@@ -29,31 +32,32 @@ const emptyLine = Buffer.from('\r\n\r\n')
 const protocol = 'HTTP/1.'
 const statusLine = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?$/
 const fieldLines = /^(?:[!#$%&'*+\-.^_`|~\dA-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/
-/** With extensions, which a proxy drops (RFC 9112 §7.1.1). */
+/** The line with the size of a chunk, and its extensions, which a proxy drops (RFC 9112 §7.1.1). */
 const chunkSize = /^([\dA-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
-/** A chunk's size is a line of its own; nobody needs more than this for it. */
+/** The longest line with the size of a chunk, in bytes. Chosen: the size takes 16 of them, and extensions are not in use. */
 const maxChunkLineBytes = 4 * 1024
 
-/** The answers on one connection, one after the other. */
+/** Reads the responses on one connection, one after the other. */
 export class ResponseParser {
-  /** After the answer now read, the connection can take another request. */
+  /** Whether the connection can take another request after this response. */
   reusable = true
   state: State = 'idle'
   #handler: ResponseHandler | undefined
+  /** The response is to a HEAD request, and has no body. */
   #toHead = false
   /** Bytes of a line, or a section, whose end has not come yet. */
   #held: Buffer | undefined
   /** Bytes of the body, or of the chunk, still to come. */
   #rest = 0
 
-  /** The next bytes are the answer to a request with this method. */
+  /** The next bytes are the response to a request with this method. */
   begin(method: string, handler: ResponseHandler): void {
     this.#handler = handler
     this.#toHead = method === 'HEAD'
     this.state = 'head'
   }
 
-  /** Throws `InvalidAnswer`; also for bytes that no request asked for. */
+  /** Reads the next bytes. Throws `InvalidUpstreamResponse`, also for bytes that no request asked for. */
   feed(input: Buffer): void {
     let bytes = input
     if (this.#held !== undefined) {
@@ -71,11 +75,11 @@ export class ResponseParser {
     }
   }
 
-  /** The upstream sends nothing more. Throws `InvalidAnswer` where that leaves an answer incomplete. */
+  /** The upstream sends nothing more. Throws `InvalidUpstreamResponse` if the response is incomplete. */
   finish(): void {
     if (this.state === 'unsized') this.#end([])
     else if (this.state !== 'idle')
-      throw new InvalidUpstreamResponse('The upstream closed the connection before its answer was complete')
+      throw new InvalidUpstreamResponse('The upstream closed the connection before its response was complete')
   }
 
   /** Reads one element at `at`; returns where the next begins, or undefined when this one is not complete. */
@@ -96,7 +100,7 @@ export class ResponseParser {
       case 'chunk-end':
         if (bytes.length - at < 2) return undefined
         if (bytes[at] !== crlf[0] || bytes[at + 1] !== crlf[1])
-          throw new InvalidUpstreamResponse('A chunk of the answer is longer than its size')
+          throw new InvalidUpstreamResponse('A chunk of the response is longer than its size')
         this.state = 'chunk-size'
         return at + 2
       case 'trailers':
@@ -106,13 +110,14 @@ export class ResponseParser {
 
   #readHead(bytes: Buffer, at: number): number | undefined {
     if (!protocol.startsWith(bytes.toString('latin1', at, at + protocol.length)))
-      throw new InvalidUpstreamResponse('The answer is not HTTP/1')
+      throw new InvalidUpstreamResponse('The response is not HTTP/1')
     const end = sectionEnd(bytes, at)
     if (end === undefined) return undefined
     const text = bytes.toString('latin1', at, end + 2)
     const lineEnd = text.indexOf('\r\n')
     const [, minor, code, reason = ''] = statusLine.exec(text.slice(0, lineEnd)) ?? []
-    if (code === undefined) throw new InvalidUpstreamResponse('The answer does not start with a status line')
+    if (code === undefined)
+      throw new InvalidUpstreamResponse('The response does not start with a status line')
     const { fields, headers } = readFields(text.slice(lineEnd + 2))
     this.#onHead({ status: Number(code), reason, fields, headers }, minor === '1')
     return end + 4
@@ -126,9 +131,9 @@ export class ResponseParser {
     const length = headers['content-length']
     const coding = headers['transfer-encoding']
     if (length !== undefined && !/^\d{1,15}$/.test(length))
-      throw new InvalidUpstreamResponse('The answer has a bad length')
+      throw new InvalidUpstreamResponse('The response has a bad length')
     if (coding !== undefined && (length !== undefined || !persistent || coding.toLowerCase() !== 'chunked'))
-      throw new InvalidUpstreamResponse(`The answer has the transfer coding ${coding} where none can be`)
+      throw new InvalidUpstreamResponse(`The response has the transfer coding ${coding} where none can be`)
     const connection = headers['connection']
     this.reusable = persistent && (connection === undefined || !/\bclose\b/i.test(connection))
     this.#rest = Number(length)
@@ -153,10 +158,10 @@ export class ResponseParser {
   #readChunkSize(bytes: Buffer, at: number): number | undefined {
     const end = bytes.indexOf(crlf, at)
     if ((end < 0 ? bytes.length : end) - at > maxChunkLineBytes)
-      throw new InvalidUpstreamResponse('The size of a chunk of the answer is too long')
+      throw new InvalidUpstreamResponse('The size of a chunk of the response is too long')
     if (end < 0) return undefined
     const [, size] = chunkSize.exec(bytes.toString('latin1', at, end)) ?? []
-    if (size === undefined) throw new InvalidUpstreamResponse('A chunk of the answer has a bad size')
+    if (size === undefined) throw new InvalidUpstreamResponse('A chunk of the response has a bad size')
     this.#rest = Number.parseInt(size, 16)
     this.state = this.#rest === 0 ? 'trailers' : 'chunk'
     return end + 2
@@ -185,13 +190,13 @@ export class ResponseParser {
 function sectionEnd(bytes: Buffer, at: number): number | undefined {
   const end = bytes.indexOf(emptyLine, at)
   if ((end < 0 ? bytes.length : end) - at > maxHeaderBytes)
-    throw new InvalidUpstreamResponse(`The answer has more than ${maxHeaderBytes} bytes of header fields`)
+    throw new InvalidUpstreamResponse(`The response has more than ${maxHeaderBytes} bytes of header fields`)
   return end < 0 ? undefined : end
 }
 
-/** `text`: whole lines. */
+/** Reads header fields from `text`, which is whole lines. */
 function readFields(text: string): { fields: string[]; headers: ResponseHeaders } {
-  if (!fieldLines.test(text)) throw new InvalidUpstreamResponse('The answer has a bad header field')
+  if (!fieldLines.test(text)) throw new InvalidUpstreamResponse('The response has a bad header field')
   const fields: string[] = []
   const headers: Record<string, string | undefined> = Object.create(null) as Record<string, string>
   for (let at = 0; at < text.length;) {

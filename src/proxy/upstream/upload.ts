@@ -3,10 +3,11 @@ import type { IncomingMessage } from 'node:http'
 import { lastChunk, writeChunk } from '../http/chunked-coding.js'
 import type { Connection } from './connection.js'
 
+/** Passes each part of the body on as it comes, no faster than the upstream reads. */
 export class Upload {
   readonly #req: IncomingMessage
   readonly #connection: Connection
-  /** As the client does; else it gave the length before. */
+  /** The client sends chunks, and so does the proxy; otherwise the length is known. */
   readonly #chunked: boolean
   readonly #onData = (part: Buffer): void => {
     const flowing = this.#chunked ? writeChunk(this.#connection, part) : this.#connection.write(part)
@@ -24,11 +25,12 @@ export class Upload {
     req.on('data', this.#onData).once('end', this.#onEnd)
   }
 
+  /** The upstream has read what was sent; the next part may come. */
   resume(): void {
     this.#req.resume()
   }
 
-  /** What still comes is read and dropped: the client may look for the answer only after it has sent everything. */
+  /** Reads and drops what still comes: some clients look for the response only after they have sent everything. */
   cancel(): void {
     this.#req.off('data', this.#onData).off('end', this.#onEnd).resume()
   }

@@ -2,8 +2,12 @@
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
+/**
+ * Opens a socket to the upstream, with TLS for `https:`; its port is the scheme's if the URL has none. With `onread` it reads into
+ * the caller's buffer.
+ */
 export function connect(upstream: URL, onread?: OnReadOpts): Socket {
-  const host = upstream.hostname.replace(/^\[|\]$/g, '')
+  const host = hostOf(upstream)
   const reading = onread && { onread }
   if (upstream.protocol === 'http:') {
     return connectTcp({ host, port: Number(upstream.port || 80), noDelay: true, ...reading })
@@ -18,8 +22,14 @@ export function connect(upstream: URL, onread?: OnReadOpts): Socket {
   return connectTls({ ...options, servername: tlsServerName(upstream) })
 }
 
-/** The name for TLS is the upstream's, not the `Host` that is passed on; an IP address is none (RFC 6066 §3). */
+/**
+ * The server name for TLS (SNI): that of the upstream, not the `Host` that is passed on. Empty for an IP address, which cannot be
+ * one (RFC 6066 §3).
+ */
 export function tlsServerName(upstream: URL): string {
-  const hostname = upstream.hostname.replace(/^\[|\]$/g, '')
-  return isIP(hostname) ? '' : hostname
+  const host = hostOf(upstream)
+  return isIP(host) ? '' : host
 }
+
+/** Without the brackets of an IPv6 address. */
+const hostOf = ({ hostname }: URL): string => hostname.replace(/^\[|\]$/g, '')

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { Outbox } from '../../../src/ledger/pipeline/outbox.js'
-import { Shipper } from '../../../src/ledger/pipeline/shipper.js'
+import { type Outbox, openOutbox } from '../../../src/ledger/pipeline/outbox.js'
+import { type Shipper, startShipper } from '../../../src/ledger/pipeline/shipper.js'
 import type { Store } from '../../../src/ledger/store-port.js'
 import type { CloseEvent, OpenEvent } from '../../../src/sessions/events.js'
 import { Random } from '../../support/random.js'
@@ -116,12 +116,11 @@ async function visible(store: Store, event: OpenEvent | CloseEvent): Promise<num
 const directory = mkdtempSync(join(tmpdir(), 'turnstile-write-rate-'))
 const random = new Random()
 const store = storeAt(flags.store)
-const outbox = new Outbox(directory, Date.now())
+const outbox = openOutbox({ directory, now: Date.now() })
 const log = { warn: console.error, info: console.error }
-const shipper = new Shipper(outbox, store, log)
 const crowd = new Crowd(random)
 console.log(`seed ${random.seed}, node ${process.version}`)
-shipper.start()
+const shipper = startShipper({ outbox, store, log })
 const perSecond = await sustained(outbox, shipper, crowd)
 console.log(`sustained: ${Math.round(perSecond)} opens and closes a second, ${flags.events} events`)
 const tookMs = await untilVisible(store, outbox, shipper, crowd)
@@ -129,7 +128,7 @@ const at = (share: number): string => tookMs[Math.ceil(share * tookMs.length) - 
 console.log(
   `at ${flags.rate}/s for ${flags.seconds} s, event to visible: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, max ${at(1)} ms, ${tookMs.length} watched`
 )
-await shipper.stop()
+await shipper.close()
 await store.close()
-outbox.close()
+await outbox.close()
 rmSync(directory, { recursive: true })

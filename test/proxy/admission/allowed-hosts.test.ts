@@ -1,25 +1,34 @@
 // Owns `--allowed-host` and `--allowed-origin`, and the one line in the log when the upstream refuses a Host.
 import { test, type Test } from 'tap'
 import type { ProxyOptions } from '../../../src/proxy/proxy-server.js'
-import { answer, proxyTo, upstreamFor, type Rig } from '../../support/proxy-under-test.js'
-import { connectTo, serveAnswers } from '../../support/raw-http.js'
+import {
+  responseHead,
+  startProxyTo,
+  startUpstream,
+  type ProxyUnderTest
+} from '../../support/proxy-under-test.js'
+import { connectTo, serveResponses } from '../../support/raw-http.js'
 
 async function status(port: number, bytes: string): Promise<string> {
-  const wire = await connectTo(port)
-  await wire.send(bytes)
-  await wire.done()
-  wire.socket.destroy()
-  return wire.reader.head!.startLine.split(' ')[1]!
+  const connection = await connectTo(port)
+  await connection.send(bytes)
+  await connection.done()
+  connection.socket.destroy()
+  return connection.reader.head!.startLine.split(' ')[1]!
 }
 
 const get = (host: string, ...fields: string[]): string =>
   [`GET /x HTTP/1.1`, `Host: ${host}`, ...fields, '', ''].join('\r\n')
 const from = (origin: string): string => get('a', `Origin: ${origin}`)
 
-async function rigFor(t: Test, options: Partial<ProxyOptions>, startLine = '200 OK'): Promise<Rig> {
-  const server = await serveAnswers(() => answer(startLine, 'Content-Length: 0'))
+async function rigFor(
+  t: Test,
+  options: Partial<ProxyOptions>,
+  startLine = '200 OK'
+): Promise<ProxyUnderTest> {
+  const server = await serveResponses(() => responseHead(startLine, 'Content-Length: 0'))
   t.teardown(() => server.close())
-  return await proxyTo(t, server.url, options)
+  return await startProxyTo(t, server.url, options)
 }
 
 await test('any Host and Origin is taken, unless told otherwise', async t => {
@@ -58,8 +67,8 @@ await test('origins', async t => {
 })
 
 await test('WebSockets of a foreign Origin', async t => {
-  const server = await upstreamFor(t, () => void t.fail('not forwarded'))
-  const { port } = await proxyTo(t, server.url, { allowedOrigin: ['https://app.example'] })
+  const server = await startUpstream(t, () => void t.fail('not forwarded'))
+  const { port } = await startProxyTo(t, server.url, { allowedOrigin: ['https://app.example'] })
   const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Origin: http://evil.example']
   t.equal(await status(port, get('a', ...upgrade)), '403')
 })
@@ -74,11 +83,11 @@ for (const startLine of ['403 Forbidden', '421 Misdirected Request']) {
 }
 
 await test('a 403 that cannot be for the Host is not told', async t => {
-  const server = await serveAnswers(() => answer('403 Forbidden', 'Content-Length: 0'))
+  const server = await serveResponses(() => responseHead('403 Forbidden', 'Content-Length: 0'))
   t.teardown(() => server.close())
   const [kept, rewritten] = [
-    await proxyTo(t, server.url),
-    await proxyTo(t, server.url, { rewriteHost: true })
+    await startProxyTo(t, server.url),
+    await startProxyTo(t, server.url, { rewriteHost: true })
   ]
   t.equal(await status(kept.port, get(server.url.host)), '403')
   t.equal(await status(rewritten.port, get('mcp.example')), '403')

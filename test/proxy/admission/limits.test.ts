@@ -1,14 +1,14 @@
 // Owns the limits on what is under way at once: one more is a 503 that says when to come again, and room is found again.
 import { test, type Test } from 'tap'
-import { answer, proxyTo, request, upstreamFor } from '../../support/proxy-under-test.js'
-import { connectTo, type RawServer, serveAnswers, type Wire } from '../../support/raw-http.js'
+import { responseHead, startProxyTo, requestHead, startUpstream } from '../../support/proxy-under-test.js'
+import { connectTo, type RawServer, serveResponses, type RawConnection } from '../../support/raw-http.js'
 
 const post = (path: string, ...fields: string[]): string =>
-  request(`POST ${path} HTTP/1.1`, 'Content-Length: 2', ...fields) + '{}'
-const get = (path: string, ...fields: string[]): string => request(`GET ${path} HTTP/1.1`, ...fields)
+  requestHead(`POST ${path} HTTP/1.1`, 'Content-Length: 2', ...fields) + '{}'
+const get = (path: string, ...fields: string[]): string => requestHead(`GET ${path} HTTP/1.1`, ...fields)
 const events = 'Accept: text/event-stream'
 
-function isRefused(t: Test, { reader }: Wire, message: RegExp): void {
+function isRefused(t: Test, { reader }: RawConnection, message: RegExp): void {
   t.equal(reader.head?.startLine, 'HTTP/1.1 503 Service Unavailable')
   t.equal(reader.value('retry-after'), '1')
   t.match(JSON.parse(reader.text()), { jsonrpc: '2.0', id: null, error: { code: -32000, message } })
@@ -17,15 +17,15 @@ function isRefused(t: Test, { reader }: Wire, message: RegExp): void {
 /** Answers nothing, but to a request for `/ok`; counts its requests. */
 async function silentServer(t: Test): Promise<RawServer & { requests: number }> {
   let requests = 0
-  const server = await upstreamFor(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.head()
+      await connection.head()
       requests++
-      const ok = wire.reader.head!.startLine.includes('/ok')
-      await wire.done()
-      if (!ok || !wire.reader.complete) return
-      wire.next()
-      await wire.send(answer('200 OK', 'Content-Length: 0'))
+      const ok = connection.reader.head!.startLine.includes('/ok')
+      await connection.done()
+      if (!ok || !connection.reader.complete) return
+      connection.next()
+      await connection.send(responseHead('200 OK', 'Content-Length: 0'))
     }
   })
   return Object.defineProperty(server as typeof server & { requests: number }, 'requests', {
@@ -33,26 +33,26 @@ async function silentServer(t: Test): Promise<RawServer & { requests: number }> 
   })
 }
 
-async function client(t: Test, port: number, sent?: string): Promise<Wire> {
-  const wire = await connectTo(port)
-  t.teardown(() => wire.socket.destroy())
-  if (sent !== undefined) await wire.send(sent)
-  return wire
+async function client(t: Test, port: number, sent?: string): Promise<RawConnection> {
+  const connection = await connectTo(port)
+  t.teardown(() => connection.socket.destroy())
+  if (sent !== undefined) await connection.send(sent)
+  return connection
 }
 
-/** Sends until the answer is no 503: a place is free again. */
-async function untilAdmitted(wire: Wire, sent: string): Promise<void> {
+/** Sends until the response is no 503: a place is free again. */
+async function untilAdmitted(connection: RawConnection, sent: string): Promise<void> {
   for (;;) {
-    wire.next()
-    await wire.send(sent)
-    await wire.done()
-    if (!/ 503 /.test(wire.reader.head!.startLine)) return
+    connection.next()
+    await connection.send(sent)
+    await connection.done()
+    if (!/ 503 /.test(connection.reader.head!.startLine)) return
   }
 }
 
-await test('requests: the answer is for this one only, and the connection goes on', async t => {
+await test('requests: the response is for this one only, and the connection goes on', async t => {
   const server = await silentServer(t)
-  const { port, logs } = await proxyTo(t, server.url, { maxRequests: 2 })
+  const { port, logs } = await startProxyTo(t, server.url, { maxRequests: 2 })
   const waiting = [await client(t, port, post('/a')), await client(t, port, post('/b'))]
   while (server.requests < 2) await new Promise(setImmediate)
   const third = await client(t, port, post('/ok'))
@@ -71,7 +71,7 @@ for (const [name, stream] of Object.entries({
 })) {
   await test(`streams: ${name} counts as one, other requests do not`, async t => {
     const server = await silentServer(t)
-    const { port } = await proxyTo(t, server.url, { maxStreams: 1 })
+    const { port } = await startProxyTo(t, server.url, { maxStreams: 1 })
     const open = await client(t, port, stream)
     while (server.requests < 1) await new Promise(setImmediate)
     const refused = await client(t, port, stream)
@@ -91,10 +91,10 @@ for (const [name, stream] of Object.entries({
   })
 }
 
-await test('connections: those over the limit get an answer and are closed', async t => {
-  const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+await test('connections: those over the limit get a response and are closed', async t => {
+  const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
   t.teardown(() => server.close())
-  const { port } = await proxyTo(t, server.url, { maxConnections: 2 })
+  const { port } = await startProxyTo(t, server.url, { maxConnections: 2 })
   const [first, second] = [await client(t, port), await client(t, port)]
   const third = await client(t, port, post('/ok'))
   await third.closed()
@@ -113,27 +113,27 @@ await test('connections: those over the limit get an answer and are closed', asy
 
 await test('connections: far over the limit they are closed at once', async t => {
   const server = await silentServer(t)
-  const { port } = await proxyTo(t, server.url, { maxConnections: 1 })
+  const { port } = await startProxyTo(t, server.url, { maxConnections: 1 })
   const many = await Promise.all(Array.from({ length: 200 }, () => client(t, port)))
-  await Promise.any(many.slice(100).map(wire => wire.closed()))
-  t.ok(many.filter(wire => wire.ended === undefined).length >= 129)
+  await Promise.any(many.slice(100).map(connection => connection.closed()))
+  t.ok(many.filter(connection => connection.ended === undefined).length >= 129)
 })
 
 await test('sessions: what opens one is refused at the limit, all else passes', async t => {
-  const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+  const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
   t.teardown(() => server.close())
   const live = new Map([['full', 3]])
-  const { port } = await proxyTo(t, server.url, {
+  const { port } = await startProxyTo(t, server.url, {
     maxSessionsPerEndpoint: 3,
     liveSessions: endpointId => live.get(endpointId) ?? 0
   })
-  const wire = await client(t, port)
+  const connection = await client(t, port)
   const status = async (sent: string): Promise<string> => {
-    await wire.send(sent)
-    await wire.done()
-    const { startLine } = wire.reader.head!
-    if (/ 503 /.test(startLine)) isRefused(t, wire, /as many sessions as it may/)
-    wire.next()
+    await connection.send(sent)
+    await connection.done()
+    const { startLine } = connection.reader.head!
+    if (/ 503 /.test(startLine)) isRefused(t, connection, /reached its session limit/)
+    connection.next()
     return startLine.split(' ')[1]!
   }
   const era = 'Mcp-Protocol-Version: 2026-07-28'
@@ -158,7 +158,7 @@ await test('sessions: what opens one is refused at the limit, all else passes', 
     ['a session-less request that does not say its method', post('/stream/full', era), '200'],
     ['a request that says its method only', post('/stream/full', 'Mcp-Method: server/discover'), '200'],
     ['the stream of a session', get('/stream/full', events), '200'],
-    ['a DELETE', request('DELETE /stream/full HTTP/1.1', 'Mcp-Session-Id: s'), '200'],
+    ['a DELETE', requestHead('DELETE /stream/full HTTP/1.1', 'Mcp-Session-Id: s'), '200'],
     ['a message', post('/message?sessionId=s&endpointId=full'), '200']
   ] as const) {
     t.equal(await status(sent), expected, name)
@@ -168,30 +168,30 @@ await test('sessions: what opens one is refused at the limit, all else passes', 
 })
 
 await test('sessions: those that are being opened count', async t => {
-  const opening: Wire[] = []
-  const server = await upstreamFor(t, async wire => {
+  const opening: RawConnection[] = []
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
-      opening.push(wire)
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
+      opening.push(connection)
     }
   })
   let live = 1
-  const { port } = await proxyTo(t, server.url, { maxSessionsPerEndpoint: 2, liveSessions: () => live })
+  const { port } = await startProxyTo(t, server.url, { maxSessionsPerEndpoint: 2, liveSessions: () => live })
   const first = await client(t, port, post('/stream/a'))
   while (opening.length === 0) await new Promise(setImmediate)
   const second = await client(t, port, post('/stream/a'))
   await second.done()
-  isRefused(t, second, /as many sessions as it may/)
+  isRefused(t, second, /reached its session limit/)
   // Refused by the gateway: the place is free again.
-  await opening[0]!.send(answer('401 Unauthorized', 'Content-Length: 0'))
+  await opening[0]!.send(responseHead('401 Unauthorized', 'Content-Length: 0'))
   await first.done()
   second.next()
   await second.send(post('/stream/a'))
   while (opening.length === 1) await new Promise(setImmediate)
   live = 2
-  await opening[1]!.send(answer('200 OK', 'Transfer-Encoding: chunked'))
+  await opening[1]!.send(responseHead('200 OK', 'Transfer-Encoding: chunked'))
   await second.head()
   live = 1
   const third = await client(t, port, post('/stream/a'))
@@ -199,6 +199,6 @@ await test('sessions: those that are being opened count', async t => {
   t.equal(
     third.reader.head,
     undefined,
-    'an answer under way that told of its session takes one place, not two'
+    'a response under way that told of its session takes one place, not two'
   )
 })

@@ -2,27 +2,27 @@
 //
 // The rule is that of smuggling.test.ts: one unambiguous request upstream, or an error and a closed connection.
 import { test, type Test } from 'tap'
-import { answer, proxyTo, request, upstreamFor } from '../../support/proxy-under-test.js'
-import { connectTo, serveAnswers, type MessageReader, type Wire } from '../../support/raw-http.js'
+import { responseHead, startProxyTo, requestHead, startUpstream } from '../../support/proxy-under-test.js'
+import { connectTo, serveResponses, type MessageReader, type RawConnection } from '../../support/raw-http.js'
 
-const ok = answer('200 OK', 'Content-Length: 2') + 'ok'
+const ok = responseHead('200 OK', 'Content-Length: 2') + 'ok'
 const chunked = 'Transfer-Encoding: chunked'
-const hidden = request('GET /hidden HTTP/1.1')
-const post = (...fields: string[]): string => request('POST /x HTTP/1.1', ...fields)
+const hidden = requestHead('GET /hidden HTTP/1.1')
+const post = (...fields: string[]): string => requestHead('POST /x HTTP/1.1', ...fields)
 
 /** Sends bytes, then a whole request that must never be answered; what came back, and what reached the upstream. */
 async function attack(
   t: Test,
   bytes: string,
   answered: (request: MessageReader) => string = () => ok
-): Promise<{ client: Wire; requests: MessageReader[] }> {
+): Promise<{ client: RawConnection; requests: MessageReader[] }> {
   const requests: MessageReader[] = []
-  const server = await serveAnswers(reader => {
+  const server = await serveResponses(reader => {
     requests.push(reader)
     return answered(reader)
   })
   t.teardown(() => server.close())
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   client.socket.write(Buffer.from(bytes, 'latin1'))
@@ -56,7 +56,7 @@ const refused: Record<string, string> = {
     'GET /x HTTP/1.1\r\nHost: evil.example/../y\r\n\r\n',
   'GHSA-64mm-vxmg-q3vj (http-proxy-middleware): a Host with a user':
     'GET /x HTTP/1.1\r\nHost: @evil.example\r\n\r\n',
-  'CVE-2023-45539 (HAProxy): a # in the target': request('GET /admin#.png HTTP/1.1'),
+  'CVE-2023-45539 (HAProxy): a # in the target': requestHead('GET /admin#.png HTTP/1.1'),
   'CVE-2024-27982 (Node): a space before the length': post(' Content-Length: 2') + '{}',
   'CVE-2026-28369 (Undertow): a space before the first field': `POST /x HTTP/1.1\r\n Host: a\r\nContent-Length: 0\r\n\r\n`,
   'CVE-2026-1525 (undici): two lengths in different case':
@@ -85,7 +85,7 @@ const refused: Record<string, string> = {
   'a Host and an absolute target with a user': 'GET http://a@b/x HTTP/1.1\r\nHost: a\r\n\r\n',
   'a target of another scheme': 'GET ftp://a/x HTTP/1.1\r\nHost: a\r\n\r\n',
   'HTTP/2 with prior knowledge': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
-  'ten thousand fields that are too long together': request(
+  'ten thousand fields that are too long together': requestHead(
     'GET /x HTTP/1.1',
     ...Array.from({ length: 10_000 }, (_, i) => `X-${i}: value`)
   )
@@ -109,7 +109,7 @@ await test('dots and slashes, encoded or not, pass as they came', async t => {
     '/a/..;/b',
     '/\\..\\b'
   ]) {
-    const { requests } = await attack(t, request(`GET ${target} HTTP/1.1`))
+    const { requests } = await attack(t, requestHead(`GET ${target} HTTP/1.1`))
     t.equal(requests[0]?.head?.startLine, `GET ${target} HTTP/1.1`)
   }
 })
@@ -152,7 +152,7 @@ await test('strip-connection-headers (reply-from, http-proxy): fields named by C
 await test('fields that say who forwards cannot be taken away by Connection', async t => {
   const { requests } = await attack(
     t,
-    request('GET /x HTTP/1.1', 'Connection: close, x-forwarded-for, via, x-forwarded-host')
+    requestHead('GET /x HTTP/1.1', 'Connection: close, x-forwarded-for, via, x-forwarded-host')
   )
   t.equal(requests[0]?.value('x-forwarded-for'), '127.0.0.1')
   t.type(requests[0]?.value('via'), 'string')
@@ -174,7 +174,7 @@ await test('an unknown expectation is no reason to wait', async t => {
 })
 
 await test('http-proxy: a DELETE with an empty chunked body says one framing', async t => {
-  const { requests } = await attack(t, request('DELETE /x HTTP/1.1', chunked) + '0\r\n\r\n')
+  const { requests } = await attack(t, requestHead('DELETE /x HTTP/1.1', chunked) + '0\r\n\r\n')
   const framing = requests[0]?.head?.fields.filter(([name]) =>
     /^(content-length|transfer-encoding)$/i.test(name)
   )
@@ -201,12 +201,12 @@ await test('CVE-2021-40346 (HAProxy): a name so long that its length overflows h
 
 await test('GHSA-2q7r-29rg-6m5h (reply-from): the base path of the upstream cannot be left', async t => {
   const seen: (string | undefined)[] = []
-  const server = await serveAnswers(({ head }) => {
+  const server = await serveResponses(({ head }) => {
     seen.push(head?.startLine)
     return ok
   })
   t.teardown(() => server.close())
-  const { port } = await proxyTo(t, new URL('/base/', server.url))
+  const { port } = await startProxyTo(t, new URL('/base/', server.url))
   for (const target of [
     '/..',
     '/../admin',
@@ -221,13 +221,13 @@ await test('GHSA-2q7r-29rg-6m5h (reply-from): the base path of the upstream cann
     'http://a/../admin'
   ]) {
     const client = await connectTo(port)
-    await client.send(request(`GET ${target} HTTP/1.1`) + hidden)
+    await client.send(requestHead(`GET ${target} HTTP/1.1`) + hidden)
     await client.closed()
     t.equal(client.reader.head?.startLine, 'HTTP/1.1 400 Bad Request', target)
   }
   for (const target of ['/a..b/..c/d../...', '/x?y=/../z', '/./x']) {
     const client = await connectTo(port)
-    await client.send(request(`GET ${target} HTTP/1.1`))
+    await client.send(requestHead(`GET ${target} HTTP/1.1`))
     await client.done()
     client.socket.destroy()
     t.equal(seen.pop(), `GET /base${target} HTTP/1.1`)
@@ -244,7 +244,7 @@ await test('chunk extensions are not passed on', async t => {
 await test('h2_desync (HAProxy): Upgrade: h2c is not passed on', async t => {
   const { requests, client } = await attack(
     t,
-    request(
+    requestHead(
       'GET /x HTTP/1.1',
       'Connection: Upgrade, HTTP2-Settings',
       'Upgrade: h2c',
@@ -259,45 +259,45 @@ await test('h2_desync (HAProxy): Upgrade: h2c is not passed on', async t => {
 // What the upstream answers.
 
 const badAnswers: Record<string, string> = {
-  'both a length and chunks': answer('200 OK', 'Content-Length: 2', chunked) + '2\r\nok\r\n0\r\n\r\n',
-  'chunks and a length': answer('200 OK', chunked, 'Content-Length: 2') + '2\r\nok\r\n0\r\n\r\n',
-  'two lengths': answer('200 OK', 'Content-Length: 2', 'Content-Length: 3') + 'ok!',
-  'a list of lengths': answer('200 OK', 'Content-Length: 2, 3') + 'ok!',
-  'a length with a plus': answer('200 OK', 'Content-Length: +2') + 'ok',
-  'an empty length': answer('200 OK', 'Content-Length:') + 'ok',
-  'chunked twice': answer('200 OK', 'Transfer-Encoding: chunked, chunked') + '2\r\nok\r\n0\r\n\r\n',
-  'an unknown coding': answer('200 OK', 'Transfer-Encoding: xchunked') + 'ok',
+  'both a length and chunks': responseHead('200 OK', 'Content-Length: 2', chunked) + '2\r\nok\r\n0\r\n\r\n',
+  'chunks and a length': responseHead('200 OK', chunked, 'Content-Length: 2') + '2\r\nok\r\n0\r\n\r\n',
+  'two lengths': responseHead('200 OK', 'Content-Length: 2', 'Content-Length: 3') + 'ok!',
+  'a list of lengths': responseHead('200 OK', 'Content-Length: 2, 3') + 'ok!',
+  'a length with a plus': responseHead('200 OK', 'Content-Length: +2') + 'ok',
+  'an empty length': responseHead('200 OK', 'Content-Length:') + 'ok',
+  'chunked twice': responseHead('200 OK', 'Transfer-Encoding: chunked, chunked') + '2\r\nok\r\n0\r\n\r\n',
+  'an unknown coding': responseHead('200 OK', 'Transfer-Encoding: xchunked') + 'ok',
   'a folded field': 'HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n',
-  'a field without a name': answer('200 OK', ': a', 'Content-Length: 0'),
-  'a space before the colon': answer('200 OK', 'Content-Length : 2') + 'ok',
-  'a NUL in a field': answer('200 OK', 'X: a\0b', 'Content-Length: 0'),
-  'a bare CR in a field': answer('200 OK', 'X: a\rb', 'Content-Length: 0'),
-  'a status of two digits': answer('20 OK', 'Content-Length: 0'),
-  'a status of four digits': answer('2000 OK', 'Content-Length: 0'),
+  'a field without a name': responseHead('200 OK', ': a', 'Content-Length: 0'),
+  'a space before the colon': responseHead('200 OK', 'Content-Length : 2') + 'ok',
+  'a NUL in a field': responseHead('200 OK', 'X: a\0b', 'Content-Length: 0'),
+  'a bare CR in a field': responseHead('200 OK', 'X: a\rb', 'Content-Length: 0'),
+  'a status of two digits': responseHead('20 OK', 'Content-Length: 0'),
+  'a status of four digits': responseHead('2000 OK', 'Content-Length: 0'),
   'another version': 'HTTP/3.0 200 OK\r\nContent-Length: 0\r\n\r\n',
-  'a head of 80 kB': answer('200 OK', `X: ${'a'.repeat(80_000)}`, 'Content-Length: 0')
+  'a head of 80 kB': responseHead('200 OK', `X: ${'a'.repeat(80_000)}`, 'Content-Length: 0')
 }
 
 for (const [name, bytes] of Object.entries(badAnswers)) {
-  await test(`an answer with ${name} is a 502, and its connection is not used again`, async t => {
+  await test(`a response with ${name} is a 502, and its connection is not used again`, async t => {
     let connections = 0
-    const server = await upstreamFor(t, async wire => {
+    const server = await startUpstream(t, async connection => {
       const first = ++connections === 1
       for (;;) {
-        await wire.done()
-        if (!wire.reader.complete) return
-        wire.next()
-        await wire.send(first ? bytes : ok)
+        await connection.done()
+        if (!connection.reader.complete) return
+        connection.next()
+        await connection.send(first ? bytes : ok)
       }
     })
-    const { port } = await proxyTo(t, server.url)
+    const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
     t.teardown(() => client.socket.destroy())
-    await client.send(request('GET /x HTTP/1.1'))
+    await client.send(requestHead('GET /x HTTP/1.1'))
     await client.done()
     t.equal(client.reader.head?.startLine, 'HTTP/1.1 502 Bad Gateway')
     client.next()
-    await client.send(request('GET /y HTTP/1.1'))
+    await client.send(requestHead('GET /y HTTP/1.1'))
     await client.done()
     t.equal(client.reader.text(), 'ok')
     t.equal(connections, 2)
@@ -305,38 +305,38 @@ for (const [name, bytes] of Object.entries(badAnswers)) {
 }
 
 const brokenBodies: Record<string, string> = {
-  'a bad chunk size': answer('200 OK', chunked) + '2\r\nok\r\nzz\r\n',
-  'a chunk longer than its size': answer('200 OK', chunked) + '2\r\nok!!\r\n0\r\n\r\n',
-  'a chunk size that overflows': answer('200 OK', chunked) + '2\r\nok\r\nfffffffffffffffff\r\n'
+  'a bad chunk size': responseHead('200 OK', chunked) + '2\r\nok\r\nzz\r\n',
+  'a chunk longer than its size': responseHead('200 OK', chunked) + '2\r\nok!!\r\n0\r\n\r\n',
+  'a chunk size that overflows': responseHead('200 OK', chunked) + '2\r\nok\r\nfffffffffffffffff\r\n'
 }
 
 for (const [name, bytes] of Object.entries(brokenBodies)) {
-  await test(`an answer with ${name} breaks off`, async t => {
-    const { client } = await attack(t, request('GET /x HTTP/1.1'), () => bytes)
+  await test(`a response with ${name} breaks off`, async t => {
+    const { client } = await attack(t, requestHead('GET /x HTTP/1.1'), () => bytes)
     await client.closed()
     t.equal(client.reader.complete && / 200 /.test(client.reader.head!.startLine), false)
   })
 }
 
-await test('CVE-2026-48931 (Node): an answer nobody asked for is not the answer to the next request', async t => {
-  const unasked = answer('200 OK', 'X-Hidden: 1', 'Content-Length: 0')
+await test('CVE-2026-48931 (Node): a response nobody asked for is not the response to the next request', async t => {
+  const unasked = responseHead('200 OK', 'X-Hidden: 1', 'Content-Length: 0')
   let connections = 0
-  const server = await upstreamFor(t, async wire => {
+  const server = await startUpstream(t, async connection => {
     const first = ++connections === 1
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
-      await wire.send(ok)
-      // After the answer, while the connection is idle.
-      if (first) setTimeout(() => void wire.send(unasked), 20)
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
+      await connection.send(ok)
+      // After the response, while the connection is idle.
+      if (first) setTimeout(() => void connection.send(unasked), 20)
     }
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   for (let i = 0; i < 3; i++) {
-    await client.send(request('GET /x HTTP/1.1'))
+    await client.send(requestHead('GET /x HTTP/1.1'))
     await client.done()
     t.equal(client.reader.text(), 'ok')
     t.equal(client.reader.value('x-hidden'), undefined)
@@ -348,49 +348,51 @@ await test('CVE-2026-48931 (Node): an answer nobody asked for is not the answer 
 for (const status of ['204 No Content', '304 Not Modified']) {
   await test(`a body behind a ${status} does not reach the next request`, async t => {
     let connections = 0
-    const server = await upstreamFor(t, async wire => {
+    const server = await startUpstream(t, async connection => {
       const first = ++connections === 1
       for (;;) {
-        await wire.done()
-        if (!wire.reader.complete) return
-        wire.next()
-        await wire.send(
-          first ? answer(status, 'X-A: b') + answer('200 OK', 'X-Hidden: 1', 'Content-Length: 0') : ok
+        await connection.done()
+        if (!connection.reader.complete) return
+        connection.next()
+        await connection.send(
+          first
+            ? responseHead(status, 'X-A: b') + responseHead('200 OK', 'X-Hidden: 1', 'Content-Length: 0')
+            : ok
         )
       }
     })
-    const { port } = await proxyTo(t, server.url)
+    const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
     t.teardown(() => client.socket.destroy())
-    await client.send(request('GET /x HTTP/1.1'))
+    await client.send(requestHead('GET /x HTTP/1.1'))
     await client.done()
     t.equal(client.reader.head?.startLine, `HTTP/1.1 ${status}`)
     client.next()
-    await client.send(request('GET /y HTTP/1.1'))
+    await client.send(requestHead('GET /y HTTP/1.1'))
     await client.done()
     t.equal(client.reader.text(), 'ok')
     t.equal(client.reader.value('x-hidden'), undefined)
   })
 }
 
-await test('a flood of 1xx ends, in the answer or in an error, and the proxy goes on', async t => {
-  const server = await upstreamFor(t, async wire => {
-    await wire.done()
-    const flood = answer('103 Early Hints', `Link: <${'a'.repeat(1000)}>`).repeat(100)
-    if (wire.reader.head!.startLine.includes('/x'))
-      for (let i = 0; i < 100 && !wire.socket.destroyed; i++) await wire.send(flood)
-    await wire.send(ok)
+await test('a flood of 1xx ends, in the response or in an error, and the proxy goes on', async t => {
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
+    const flood = responseHead('103 Early Hints', `Link: <${'a'.repeat(1000)}>`).repeat(100)
+    if (connection.reader.head!.startLine.includes('/x'))
+      for (let i = 0; i < 100 && !connection.socket.destroyed; i++) await connection.send(flood)
+    await connection.send(ok)
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   // A client that does not read: what is advice only must not be kept for it.
   client.socket.pause()
-  await client.send(request('GET /x HTTP/1.1'))
+  await client.send(requestHead('GET /x HTTP/1.1'))
   while (server.connections[0]?.reader.complete !== true) await new Promise(setImmediate)
   const other = await connectTo(port)
   t.teardown(() => other.socket.destroy())
-  await other.send(request('GET /y HTTP/1.1'))
+  await other.send(requestHead('GET /y HTTP/1.1'))
   await other.done()
   t.equal(other.reader.text(), 'ok')
   client.socket.resume()
@@ -398,13 +400,13 @@ await test('a flood of 1xx ends, in the answer or in an error, and the proxy goe
   t.match(client.reader.head?.startLine, /^HTTP\/1\.1 (200|502) /)
 })
 
-await test('an answer that comes before the request is complete belongs to that request', async t => {
-  const server = await upstreamFor(t, async wire => {
-    await wire.head()
-    await wire.send(ok)
-    await wire.closed()
+await test('a response that comes before the request is complete belongs to that request', async t => {
+  const server = await startUpstream(t, async connection => {
+    await connection.head()
+    await connection.send(ok)
+    await connection.closed()
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const first = await connectTo(port)
   t.teardown(() => first.socket.destroy())
   await first.send(post('Content-Length: 1000') + 'a')
@@ -412,7 +414,7 @@ await test('an answer that comes before the request is complete belongs to that 
   t.equal(first.reader.text(), 'ok')
   const second = await connectTo(port)
   t.teardown(() => second.socket.destroy())
-  await second.send(request('GET /y HTTP/1.1'))
+  await second.send(requestHead('GET /y HTTP/1.1'))
   await second.done()
   t.equal(second.reader.text(), 'ok')
   t.equal(server.connections.length, 2, 'a connection with half a request on it is not used again')

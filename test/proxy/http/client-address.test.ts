@@ -1,8 +1,8 @@
 // Owns whose address a request is accounted to: spoof-proof, whatever `X-Forwarded-For` says.
 import { test } from 'tap'
 import { addressRanges } from '../../../src/config/setting-kinds.js'
-import { answer, proxyTo, request } from '../../support/proxy-under-test.js'
-import { connectTo, serveAnswers } from '../../support/raw-http.js'
+import { responseHead, startProxyTo, requestHead } from '../../support/proxy-under-test.js'
+import { connectTo, serveResponses } from '../../support/raw-http.js'
 
 const cases: [title: string, trusted: string | undefined, forwardedFor: string[], address: string][] = [
   ['nobody is trusted by default', undefined, ['203.0.113.1'], '127.0.0.1'],
@@ -31,15 +31,15 @@ const cases: [title: string, trusted: string | undefined, forwardedFor: string[]
 
 for (const [title, trusted, forwardedFor, address] of cases) {
   await test(title, async t => {
-    const server = await serveAnswers(() => answer('202 Accepted', 'Content-Length: 0'))
+    const server = await serveResponses(() => responseHead('202 Accepted', 'Content-Length: 0'))
     t.teardown(() => server.close())
     const trustedProxy = trusted === undefined ? undefined : addressRanges.parse(trusted)
-    const { port, observations } = await proxyTo(t, server.url, { trustedProxy })
-    const wire = await connectTo(port)
-    t.teardown(() => wire.socket.destroy())
+    const { port, observations } = await startProxyTo(t, server.url, { trustedProxy })
+    const connection = await connectTo(port)
+    t.teardown(() => connection.socket.destroy())
     const fields = forwardedFor.map(value => `X-Forwarded-For: ${value}`)
-    await wire.send(request('GET /stream/a HTTP/1.1', 'Mcp-Session-Id: s', ...fields))
-    await wire.done()
+    await connection.send(requestHead('GET /stream/a HTTP/1.1', 'Mcp-Session-Id: s', ...fields))
+    await connection.done()
     t.match(observations, [{ client: { address } }])
   })
 }

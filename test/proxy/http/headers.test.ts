@@ -1,8 +1,8 @@
 // Owns the documented differences: what the proxy takes out of a message, and what it adds.
 import { test, type Test } from 'tap'
 import type { ProxyOptions } from '../../../src/proxy/proxy-server.js'
-import { answer, proxyTo, request } from '../../support/proxy-under-test.js'
-import { connectTo, serveAnswers, type Field } from '../../support/raw-http.js'
+import { responseHead, startProxyTo, requestHead } from '../../support/proxy-under-test.js'
+import { connectTo, serveResponses, type Field } from '../../support/raw-http.js'
 
 /** The fields that the upstream and the client receive. */
 async function passed(
@@ -14,18 +14,18 @@ async function passed(
 ): Promise<{ target: string | undefined; upstream: Field[]; client: Field[] }> {
   let upstream: Field[] = []
   let target: string | undefined
-  const server = await serveAnswers(({ head }) => {
+  const server = await serveResponses(({ head }) => {
     upstream = head?.fields ?? []
     target = head?.startLine.split(' ')[1]
-    return answer('200 OK', ...answered, 'Content-Length: 0')
+    return responseHead('200 OK', ...answered, 'Content-Length: 0')
   })
   t.teardown(() => server.close())
-  const { port } = await proxyTo(t, new URL(base, server.url), options)
-  const wire = await connectTo(port)
-  await wire.send(request('GET /x?y HTTP/1.1', ...fields))
-  await wire.done()
-  wire.socket.destroy()
-  return { target, upstream, client: wire.reader.head?.fields ?? [] }
+  const { port } = await startProxyTo(t, new URL(base, server.url), options)
+  const connection = await connectTo(port)
+  await connection.send(requestHead('GET /x?y HTTP/1.1', ...fields))
+  await connection.done()
+  connection.socket.destroy()
+  return { target, upstream, client: connection.reader.head?.fields ?? [] }
 }
 
 const forwarding: Field[] = [
@@ -99,9 +99,9 @@ await test('Connection does not take away what proxies before this one said', as
 
 for (const host of ['', 'a_b.example', '127.0.0.1:80', '[::1]:8080', '[fe80::1%25eth0]', 'a:', '%41']) {
   await test(`the Host ${host} passes as it came`, async t => {
-    const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+    const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
     t.teardown(() => server.close())
-    const { port } = await proxyTo(t, server.url)
+    const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
     await client.send(`GET /x HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
     await client.done()

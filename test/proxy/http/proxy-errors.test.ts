@@ -1,10 +1,10 @@
-// Owns the answers the proxy gives when the upstream gives none: 502, 504 and 400, each to be found in the log.
+// Owns the responses that the proxy makes when the upstream gives none: 502, 504 and 400, each to be found in the log.
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { test, type Test } from 'tap'
 import type { ProxyOptions } from '../../../src/proxy/proxy-server.js'
-import { answer, proxyTo, request, upstreamFor } from '../../support/proxy-under-test.js'
-import { connectTo, type Wire } from '../../support/raw-http.js'
+import { responseHead, startProxyTo, requestHead, startUpstream } from '../../support/proxy-under-test.js'
+import { connectTo, type RawConnection } from '../../support/raw-http.js'
 
 interface ErrorBody {
   jsonrpc: string
@@ -22,18 +22,18 @@ async function closedPort(): Promise<URL> {
   return new URL(`http://127.0.0.1:${port}`)
 }
 
-/** Sends a POST and checks the whole error answer; the connection must serve another request after it. */
+/** Sends a POST and checks the whole error response; the connection must serve another request after it. */
 async function expectError(
   t: Test,
   upstream: URL,
   status: string,
   options: Partial<ProxyOptions> = {}
 ): Promise<void> {
-  const { port, logs, observations } = await proxyTo(t, upstream, options)
+  const { port, logs, observations } = await startProxyTo(t, upstream, options)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   for (let i = 0; i < 2; i++) {
-    await client.send(request('POST /stream/a?sessionId=secret HTTP/1.1', 'Content-Length: 2') + '{}')
+    await client.send(requestHead('POST /stream/a?sessionId=secret HTTP/1.1', 'Content-Length: 2') + '{}')
     await client.done()
     t.equal(client.reader.head?.startLine, `HTTP/1.1 ${status}`)
     t.equal(client.reader.value('content-type'), 'application/json')
@@ -64,68 +64,74 @@ await test('502 for a host that does not exist', async t => {
 })
 
 const badAnswers: Record<string, string> = {
-  'an answer that is not HTTP': 'SSH-2.0-OpenSSH_9.2\r\n',
-  'an answer with a length and chunks':
-    answer('200 OK', 'Content-Length: 3', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n0\r\n\r\n',
-  'an answer with two lengths': answer('200 OK', 'Content-Length: 3', 'Content-Length: 4') + 'abcd',
-  'an answer with a length that is none': answer('200 OK', 'Content-Length: +3') + 'abc',
-  'an answer in another transfer coding': answer('200 OK', 'Transfer-Encoding: gzip, chunked') + '0\r\n\r\n',
-  'an answer with a control character in a header': answer('200 OK', 'X-A: a\x01b', 'Content-Length: 0'),
-  'an answer with a space in a header name': answer('200 OK', 'X A: b', 'Content-Length: 0'),
-  'an answer with a header that is too long': answer(
+  'a response that is not HTTP': 'SSH-2.0-OpenSSH_9.2\r\n',
+  'a response with a length and chunks':
+    responseHead('200 OK', 'Content-Length: 3', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n0\r\n\r\n',
+  'a response with two lengths': responseHead('200 OK', 'Content-Length: 3', 'Content-Length: 4') + 'abcd',
+  'a response with a length that is none': responseHead('200 OK', 'Content-Length: +3') + 'abc',
+  'a response in another transfer coding':
+    responseHead('200 OK', 'Transfer-Encoding: gzip, chunked') + '0\r\n\r\n',
+  'a response with a control character in a header': responseHead(
+    '200 OK',
+    'X-A: a\x01b',
+    'Content-Length: 0'
+  ),
+  'a response with a space in a header name': responseHead('200 OK', 'X A: b', 'Content-Length: 0'),
+  'a response with a header that is too long': responseHead(
     '200 OK',
     `X-A: ${'a'.repeat(70_000)}`,
     'Content-Length: 0'
   ),
-  'a switch of protocols nobody asked for': answer(
+  'a switch of protocols nobody asked for': responseHead(
     '101 Switching Protocols',
     'Connection: Upgrade',
     'Upgrade: x'
   ),
-  'a bare switch of protocols': answer('101 Switching Protocols') + answer('200 OK', 'Content-Length: 0')
+  'a bare switch of protocols':
+    responseHead('101 Switching Protocols') + responseHead('200 OK', 'Content-Length: 0')
 }
 
 for (const [name, bytes] of Object.entries(badAnswers)) {
   await test(`502 for ${name}`, async t => {
-    const server = await upstreamFor(t, async wire => {
-      await wire.done()
-      await wire.send(bytes)
+    const server = await startUpstream(t, async connection => {
+      await connection.done()
+      await connection.send(bytes)
     })
     await expectError(t, server.url, '502 Bad Gateway')
   })
 }
 
 for (const how of ['end', 'resetAndDestroy'] as const) {
-  await test(`502 for an upstream that leaves before its answer (${how})`, async t => {
-    const server = await upstreamFor(t, async wire => {
-      await wire.done()
-      wire.socket[how]()
+  await test(`502 for an upstream that leaves before its response (${how})`, async t => {
+    const server = await startUpstream(t, async connection => {
+      await connection.done()
+      connection.socket[how]()
     })
     await expectError(t, server.url, '502 Bad Gateway')
   })
 }
 
-await test('504 where the headers of the answer take too long', async t => {
+await test('504 where the headers of the response take too long', async t => {
   const left: Promise<void>[] = []
-  const server = await upstreamFor(t, wire => void left.push(wire.closed()))
+  const server = await startUpstream(t, connection => void left.push(connection.closed()))
   await expectError(t, server.url, '504 Gateway Timeout', { upstreamTimeoutMs: 100 })
   await Promise.all(left)
   t.equal(left.length, 2, 'the request upstream is ended')
 })
 
 await test('no limit on a body or a stream, nor on a slow upload', async t => {
-  let began: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (began = resolve))
-  const server = await upstreamFor(t, wire => began(wire))
-  const { port } = await proxyTo(t, server.url, { upstreamTimeoutMs: 100 })
+  let began: (connection: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (began = resolve))
+  const server = await startUpstream(t, connection => began(connection))
+  const { port } = await startProxyTo(t, server.url, { upstreamTimeoutMs: 100 })
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
-  await client.send(request('POST /x HTTP/1.1', 'Content-Length: 2') + 'a')
+  await client.send(requestHead('POST /x HTTP/1.1', 'Content-Length: 2') + 'a')
   const upstream = await connected
   await new Promise(resolve => setTimeout(resolve, 400))
   await client.send('b')
   await upstream.done()
-  await upstream.send(answer('200 OK', 'Content-Length: 2') + 'a')
+  await upstream.send(responseHead('200 OK', 'Content-Length: 2') + 'a')
   await client.bodyText('a')
   await new Promise(resolve => setTimeout(resolve, 400))
   await upstream.send('b')
@@ -133,36 +139,37 @@ await test('no limit on a body or a stream, nor on a slow upload', async t => {
   t.equal(client.reader.text(), 'ab')
 })
 
-await test('an error answer to HEAD has no body, and one to an unfinished upload arrives', async t => {
-  const { port } = await proxyTo(t, await closedPort())
+await test('an error response to HEAD has no body, and one to an unfinished upload arrives', async t => {
+  const { port } = await startProxyTo(t, await closedPort())
   const head = await connectTo(port, 'HEAD')
-  await head.send(request('HEAD /x HTTP/1.1'))
+  await head.send(requestHead('HEAD /x HTTP/1.1'))
   await head.done()
   t.equal(head.reader.head?.startLine, 'HTTP/1.1 502 Bad Gateway')
   head.next()
-  await head.send(request('GET /x HTTP/1.1'))
+  await head.send(requestHead('GET /x HTTP/1.1'))
   await head.done()
   t.equal(head.reader.head?.startLine, 'HTTP/1.1 502 Bad Gateway')
   head.socket.destroy()
   const upload = await connectTo(port)
-  await upload.send(request('POST /x HTTP/1.1', 'Content-Length: 1000000') + 'abc')
+  await upload.send(requestHead('POST /x HTTP/1.1', 'Content-Length: 1000000') + 'abc')
   await upload.done()
   t.equal(upload.reader.head?.startLine, 'HTTP/1.1 502 Bad Gateway')
   upload.socket.destroy()
 })
 
 await test('an upstream that comes back is used at once', async t => {
-  let script = (wire: Wire): void => void wire.socket.destroy()
-  const server = await upstreamFor(t, wire => script(wire))
-  const { port } = await proxyTo(t, server.url)
+  let script = (connection: RawConnection): void => void connection.socket.destroy()
+  const server = await startUpstream(t, connection => script(connection))
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
-  await client.send(request('GET /x HTTP/1.1'))
+  await client.send(requestHead('GET /x HTTP/1.1'))
   await client.done()
   t.equal(client.reader.head?.startLine, 'HTTP/1.1 502 Bad Gateway')
-  script = wire => void wire.done().then(() => wire.send(answer('200 OK', 'Content-Length: 0')))
+  script = connection =>
+    void connection.done().then(() => connection.send(responseHead('200 OK', 'Content-Length: 0')))
   client.next()
-  await client.send(request('GET /x HTTP/1.1'))
+  await client.send(requestHead('GET /x HTTP/1.1'))
   await client.done()
   t.equal(client.reader.head?.startLine, 'HTTP/1.1 200 OK')
 })

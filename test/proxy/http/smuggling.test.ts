@@ -1,49 +1,53 @@
 // Owns the rule that what is forwarded is one unambiguous request, or else a 400 and a closed connection.
 import { test } from 'tap'
-import { answer, proxyTo, request, upstreamFor } from '../../support/proxy-under-test.js'
-import { connectTo, serveAnswers, type Wire } from '../../support/raw-http.js'
+import { responseHead, startProxyTo, requestHead, startUpstream } from '../../support/proxy-under-test.js'
+import { connectTo, serveResponses, type RawConnection } from '../../support/raw-http.js'
 
-const ok = answer('200 OK', 'Content-Length: 2') + 'ok'
+const ok = responseHead('200 OK', 'Content-Length: 2') + 'ok'
 
 const refused: Record<string, string> = {
   'a length and a transfer coding':
-    request('POST /x HTTP/1.1', 'Content-Length: 5', 'Transfer-Encoding: chunked') + '0\r\n\r\n',
+    requestHead('POST /x HTTP/1.1', 'Content-Length: 5', 'Transfer-Encoding: chunked') + '0\r\n\r\n',
   'a transfer coding and a length':
-    request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked', 'Content-Length: 5') + '0\r\n\r\n',
-  'two lengths': request('POST /x HTTP/1.1', 'Content-Length: 2', 'Content-Length: 3') + 'abc',
-  'the same length twice': request('POST /x HTTP/1.1', 'Content-Length: 2', 'Content-Length: 2') + 'ab',
-  'a list of lengths': request('POST /x HTTP/1.1', 'Content-Length: 2, 2') + 'ab',
-  'a length with a sign': request('POST /x HTTP/1.1', 'Content-Length: +2') + 'ab',
-  'a length in hex': request('POST /x HTTP/1.1', 'Content-Length: 0x2') + 'ab',
-  'a length that is too long for a number': request('POST /x HTTP/1.1', `Content-Length: ${'9'.repeat(30)}`),
-  'a space before the colon': request('POST /x HTTP/1.1', 'Content-Length : 2') + 'ab',
-  'a folded header': request('POST /x HTTP/1.1', 'X-A: b\r\n c', 'Content-Length: 0'),
-  'a folded transfer coding': request('POST /x HTTP/1.1', 'Transfer-Encoding:\r\n chunked') + '0\r\n\r\n',
-  'an unknown transfer coding': request('POST /x HTTP/1.1', 'Transfer-Encoding: xchunked') + '0\r\n\r\n',
-  'chunked, but not last': request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked, gzip') + '0\r\n\r\n',
-  'chunked twice': request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked, chunked') + '0\r\n\r\n',
+    requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked', 'Content-Length: 5') + '0\r\n\r\n',
+  'two lengths': requestHead('POST /x HTTP/1.1', 'Content-Length: 2', 'Content-Length: 3') + 'abc',
+  'the same length twice': requestHead('POST /x HTTP/1.1', 'Content-Length: 2', 'Content-Length: 2') + 'ab',
+  'a list of lengths': requestHead('POST /x HTTP/1.1', 'Content-Length: 2, 2') + 'ab',
+  'a length with a sign': requestHead('POST /x HTTP/1.1', 'Content-Length: +2') + 'ab',
+  'a length in hex': requestHead('POST /x HTTP/1.1', 'Content-Length: 0x2') + 'ab',
+  'a length that is too long for a number': requestHead(
+    'POST /x HTTP/1.1',
+    `Content-Length: ${'9'.repeat(30)}`
+  ),
+  'a space before the colon': requestHead('POST /x HTTP/1.1', 'Content-Length : 2') + 'ab',
+  'a folded header': requestHead('POST /x HTTP/1.1', 'X-A: b\r\n c', 'Content-Length: 0'),
+  'a folded transfer coding': requestHead('POST /x HTTP/1.1', 'Transfer-Encoding:\r\n chunked') + '0\r\n\r\n',
+  'an unknown transfer coding': requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: xchunked') + '0\r\n\r\n',
+  'chunked, but not last': requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked, gzip') + '0\r\n\r\n',
+  'chunked twice': requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked, chunked') + '0\r\n\r\n',
   'chunked behind another coding':
-    request('POST /x HTTP/1.1', 'Transfer-Encoding: gzip, chunked') + '0\r\n\r\n',
-  'a transfer coding in HTTP/1.0': request('POST /x HTTP/1.0', 'Transfer-Encoding: chunked') + '0\r\n\r\n',
-  'a bad chunk size': request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + 'zz\r\nab\r\n0\r\n\r\n',
+    requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: gzip, chunked') + '0\r\n\r\n',
+  'a transfer coding in HTTP/1.0':
+    requestHead('POST /x HTTP/1.0', 'Transfer-Encoding: chunked') + '0\r\n\r\n',
+  'a bad chunk size': requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + 'zz\r\nab\r\n0\r\n\r\n',
   'a chunk size with a sign':
-    request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + '+2\r\nab\r\n0\r\n\r\n',
+    requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + '+2\r\nab\r\n0\r\n\r\n',
   'a chunk longer than its size':
-    request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + '2\r\nabc\r\n0\r\n\r\n',
+    requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + '2\r\nabc\r\n0\r\n\r\n',
   'a bare LF behind a header': 'GET /x HTTP/1.1\r\nHost: a\nX-A: b\r\n\r\n',
-  'a bare CR in a header': request('GET /x HTTP/1.1', 'X-A: b\rX-C: d'),
-  'a NUL in a header': request('GET /x HTTP/1.1', 'X-A: b\0c'),
-  'a NUL in the target': request('GET /x\0y HTTP/1.1'),
-  'a space in the target': request('GET /x y HTTP/1.1'),
+  'a bare CR in a header': requestHead('GET /x HTTP/1.1', 'X-A: b\rX-C: d'),
+  'a NUL in a header': requestHead('GET /x HTTP/1.1', 'X-A: b\0c'),
+  'a NUL in the target': requestHead('GET /x\0y HTTP/1.1'),
+  'a space in the target': requestHead('GET /x y HTTP/1.1'),
   'no Host': 'GET /x HTTP/1.1\r\n\r\n',
-  'two Hosts': request('GET /x HTTP/1.1', 'Host: other.example'),
-  'a header without a name': request('GET /x HTTP/1.1', ': b'),
-  'a target that is no path': request('GET x HTTP/1.1'),
-  'an authority as the target': request('GET gateway.example:80 HTTP/1.1'),
-  'the asterisk': request('OPTIONS * HTTP/1.1'),
-  'a fragment in the target': request('GET /x#y HTTP/1.1'),
-  'a fragment in the query': request('GET /x?y#z HTTP/1.1'),
-  'a fragment in absolute-form': request('GET http://gateway.example#x HTTP/1.1'),
+  'two Hosts': requestHead('GET /x HTTP/1.1', 'Host: other.example'),
+  'a header without a name': requestHead('GET /x HTTP/1.1', ': b'),
+  'a target that is no path': requestHead('GET x HTTP/1.1'),
+  'an authority as the target': requestHead('GET gateway.example:80 HTTP/1.1'),
+  'the asterisk': requestHead('OPTIONS * HTTP/1.1'),
+  'a fragment in the target': requestHead('GET /x#y HTTP/1.1'),
+  'a fragment in the query': requestHead('GET /x?y#z HTTP/1.1'),
+  'a fragment in absolute-form': requestHead('GET http://gateway.example#x HTTP/1.1'),
   'a space in the Host': 'GET /x HTTP/1.1\r\nHost: a b\r\n\r\n',
   'a list in the Host': 'GET /x HTTP/1.1\r\nHost: a, b\r\n\r\n',
   'a path in the Host': 'GET /x HTTP/1.1\r\nHost: a/b\r\n\r\n',
@@ -51,24 +55,24 @@ const refused: Record<string, string> = {
   'a port that is none': 'GET /x HTTP/1.1\r\nHost: a:b\r\n\r\n',
   'a Host that is not ASCII': 'GET /x HTTP/1.1\r\nHost: caf\xe9\r\n\r\n',
   'a user in the authority': 'GET http://user@gateway.example/ HTTP/1.1\r\nHost: gateway.example\r\n\r\n',
-  CONNECT: request('CONNECT gateway.example:80 HTTP/1.1'),
-  'another version': request('GET /x HTTP/2.0'),
-  'a method in lower case': request('get /x HTTP/1.1'),
+  CONNECT: requestHead('CONNECT gateway.example:80 HTTP/1.1'),
+  'another version': requestHead('GET /x HTTP/2.0'),
+  'a method in lower case': requestHead('get /x HTTP/1.1'),
   'no HTTP at all': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
-  'a head of 80 kB': request('GET /x HTTP/1.1', `X-A: ${'a'.repeat(80_000)}`)
+  'a head of 80 kB': requestHead('GET /x HTTP/1.1', `X-A: ${'a'.repeat(80_000)}`)
 }
 
 for (const [name, bytes] of Object.entries(refused)) {
   await test(`refused: ${name}`, async t => {
     const targets: (string | undefined)[] = []
-    const server = await serveAnswers(({ head }) => {
+    const server = await serveResponses(({ head }) => {
       targets.push(head?.startLine)
       return ok
     })
     t.teardown(() => server.close())
-    const { port, observations } = await proxyTo(t, server.url)
+    const { port, observations } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
-    const hidden = request('GET /hidden HTTP/1.1')
+    const hidden = requestHead('GET /hidden HTTP/1.1')
     client.socket.write(Buffer.from(bytes + hidden, 'latin1'))
     await client.closed()
     t.match(client.reader.head?.startLine, /^HTTP\/1\.1 (400|405|413|431|501) /)
@@ -80,12 +84,12 @@ for (const [name, bytes] of Object.entries(refused)) {
 }
 
 await test('a broken chunk late in an upload ends the request upstream', async t => {
-  let began: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (began = resolve))
-  const server = await upstreamFor(t, wire => began(wire))
-  const { port } = await proxyTo(t, server.url)
+  let began: (connection: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (began = resolve))
+  const server = await startUpstream(t, connection => began(connection))
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
-  await client.send(request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
+  await client.send(requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
   const upstream = await connected
   await upstream.bodyText('abc')
   await client.send('zz\r\n')
@@ -97,19 +101,21 @@ await test('a broken chunk late in an upload ends the request upstream', async t
 
 for (const [name, garbage] of Object.entries({
   'that is no request': 'garbage\r\n\r\n',
-  'after Connection: close': request('GET /y HTTP/1.1')
+  'after Connection: close': requestHead('GET /y HTTP/1.1')
 })) {
-  await test(`bytes behind a good request, ${name}, do not replace its answer`, async t => {
-    let began: (wire: Wire) => void
-    const connected = new Promise<Wire>(resolve => (began = resolve))
-    const server = await upstreamFor(t, wire => began(wire))
-    const { port } = await proxyTo(t, server.url)
+  await test(`bytes behind a good request, ${name}, do not replace its response`, async t => {
+    let began: (connection: RawConnection) => void
+    const connected = new Promise<RawConnection>(resolve => (began = resolve))
+    const server = await startUpstream(t, connection => began(connection))
+    const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
-    await client.send(request('POST /x HTTP/1.1', 'Connection: close', 'Content-Length: 2') + '{}' + garbage)
+    await client.send(
+      requestHead('POST /x HTTP/1.1', 'Connection: close', 'Content-Length: 2') + '{}' + garbage
+    )
     const upstream = await connected
     await upstream.done()
     await client.send(garbage)
-    await upstream.send(answer('200 OK', 'Content-Length: 4'))
+    await upstream.send(responseHead('200 OK', 'Content-Length: 4'))
     await client.head()
     await client.send(garbage)
     await upstream.send('good')
@@ -121,12 +127,12 @@ for (const [name, garbage] of Object.entries({
 }
 
 await test('a client that leaves behind such bytes ends the request upstream', async t => {
-  let began: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (began = resolve))
-  const server = await upstreamFor(t, wire => began(wire))
-  const { port } = await proxyTo(t, server.url)
+  let began: (connection: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (began = resolve))
+  const server = await startUpstream(t, connection => began(connection))
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
-  await client.send(request('GET /x HTTP/1.1') + 'garbage\r\n\r\n')
+  await client.send(requestHead('GET /x HTTP/1.1') + 'garbage\r\n\r\n')
   const upstream = await connected
   await upstream.done()
   client.socket.end()
@@ -135,21 +141,21 @@ await test('a client that leaves behind such bytes ends the request upstream', a
 })
 
 await test('a second request inside a body stays a body', async t => {
-  const hidden = request('GET /hidden HTTP/1.1')
+  const hidden = requestHead('GET /hidden HTTP/1.1')
   const targets: (string | undefined)[] = []
-  const server = await serveAnswers(({ head }) => {
+  const server = await serveResponses(({ head }) => {
     targets.push(head?.startLine)
     return ok
   })
   t.teardown(() => server.close())
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   for (const bytes of [
-    request('GET /a HTTP/1.1', `Content-Length: ${hidden.length}`) + hidden,
-    request('DELETE /b HTTP/1.1', 'Transfer-Encoding: chunked') +
+    requestHead('GET /a HTTP/1.1', `Content-Length: ${hidden.length}`) + hidden,
+    requestHead('DELETE /b HTTP/1.1', 'Transfer-Encoding: chunked') +
       `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`,
-    request('POST /c HTTP/1.1', 'Content-Length: 0')
+    requestHead('POST /c HTTP/1.1', 'Content-Length: 0')
   ]) {
     await client.send(bytes)
     await client.done()
@@ -158,22 +164,24 @@ await test('a second request inside a body stays a body', async t => {
   t.same(targets, ['GET /a HTTP/1.1', 'DELETE /b HTTP/1.1', 'POST /c HTTP/1.1'])
 })
 
-await test('bytes behind an answer are never taken for the next answer', async t => {
-  let answers = 0
-  const server = await upstreamFor(t, async wire => {
+await test('bytes behind a response are never taken for the next response', async t => {
+  let responses = 0
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
-      answers++
-      await wire.send(answers === 1 ? ok + answer('200 OK', 'X-Hidden: 1', 'Content-Length: 0') : ok)
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
+      responses++
+      await connection.send(
+        responses === 1 ? ok + responseHead('200 OK', 'X-Hidden: 1', 'Content-Length: 0') : ok
+      )
     }
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   for (let i = 0; i < 2; i++) {
-    await client.send(request('GET /x HTTP/1.1'))
+    await client.send(requestHead('GET /x HTTP/1.1'))
     await client.done()
     t.equal(client.reader.value('x-hidden'), undefined)
     t.equal(client.reader.text(), 'ok')
@@ -181,34 +189,34 @@ await test('bytes behind an answer are never taken for the next answer', async t
   }
 })
 
-await test('an answer to HEAD that has a body after all does not reach the next request', async t => {
-  const server = await upstreamFor(t, async wire => {
+await test('a response to HEAD that has a body after all does not reach the next request', async t => {
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      wire.next()
-      await wire.send(ok)
+      await connection.done()
+      if (!connection.reader.complete) return
+      connection.next()
+      await connection.send(ok)
     }
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port, 'HEAD')
   t.teardown(() => client.socket.destroy())
-  await client.send(request('HEAD /x HTTP/1.1'))
+  await client.send(requestHead('HEAD /x HTTP/1.1'))
   await client.done()
   client.next('GET')
-  await client.send(request('GET /x HTTP/1.1'))
+  await client.send(requestHead('GET /x HTTP/1.1'))
   await client.done()
   t.equal(client.reader.text(), 'ok')
 })
 
 await test('an absolute target is forwarded as a path, with its authority as Host', async t => {
   let seen = ''
-  const server = await serveAnswers(reader => {
+  const server = await serveResponses(reader => {
     seen = `${reader.head?.startLine ?? ''} ${reader.value('host') ?? ''}`
     return ok
   })
   t.teardown(() => server.close())
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   for (const [target, path] of [

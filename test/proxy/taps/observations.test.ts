@@ -1,28 +1,28 @@
 // Owns what the proxy reports of each exchange, and that it does so before the client can know.
 import { test, type Test } from 'tap'
 import type { Observation } from '../../../src/sessions/observations.js'
-import { answer, proxyTo, request, upstreamFor } from '../../support/proxy-under-test.js'
-import { connectTo, serveAnswers, type Wire } from '../../support/raw-http.js'
+import { responseHead, startProxyTo, requestHead, startUpstream } from '../../support/proxy-under-test.js'
+import { connectTo, serveResponses, type RawConnection } from '../../support/raw-http.js'
 
 const client = { address: '127.0.0.1', userAgent: 'test/1' }
 
 function sent(line: string, ...fields: string[]): string {
-  return request(`${line} HTTP/1.1`, 'User-Agent: test/1', ...fields)
+  return requestHead(`${line} HTTP/1.1`, 'User-Agent: test/1', ...fields)
 }
 
-/** Sends one request, gets one answer, and resolves to what was observed. */
+/** Sends one request, gets one response, and resolves to what was observed. */
 async function observed(t: Test, bytes: string, reply: string): Promise<Observation[]> {
-  const server = await serveAnswers(() => reply)
+  const server = await serveResponses(() => reply)
   t.teardown(() => server.close())
-  const { port, observations } = await proxyTo(t, server.url)
-  const wire = await connectTo(port, bytes.slice(0, bytes.indexOf(' ')))
-  await wire.send(bytes)
-  await wire.done()
-  wire.socket.destroy()
+  const { port, observations } = await startProxyTo(t, server.url)
+  const connection = await connectTo(port, bytes.slice(0, bytes.indexOf(' ')))
+  await connection.send(bytes)
+  await connection.done()
+  connection.socket.destroy()
   return observations
 }
 
-await test('an answer of the Streamable HTTP transport', async t => {
+await test('a response of the Streamable HTTP transport', async t => {
   const at = Date.now()
   const [observation, ...others] = await observed(
     t,
@@ -32,7 +32,7 @@ await test('an answer of the Streamable HTTP transport', async t => {
       'MCP-Protocol-Version: 2025-11-25',
       'Content-Length: 2'
     ) + '{}',
-    answer('202 Accepted', 'Mcp-Session-Id: s2', 'Content-Length: 0')
+    responseHead('202 Accepted', 'Mcp-Session-Id: s2', 'Content-Length: 0')
   )
   t.same(others, [])
   t.match(observation, {
@@ -52,8 +52,8 @@ await test('an answer of the Streamable HTTP transport', async t => {
 await test('what is not there is undefined', async t => {
   const [observation] = await observed(
     t,
-    request('DELETE /stream/a HTTP/1.1'),
-    answer('405 Method Not Allowed', 'Content-Length: 0')
+    requestHead('DELETE /stream/a HTTP/1.1'),
+    responseHead('405 Method Not Allowed', 'Content-Length: 0')
   )
   t.has(observation, {
     kind: 'streamable',
@@ -66,12 +66,12 @@ await test('what is not there is undefined', async t => {
   })
 })
 
-await test('interim answers are not observed, the final one once', async t => {
+await test('interim responses are not observed, the final one once', async t => {
   const observations = await observed(
     t,
     sent('GET /stream/a'),
-    answer('103 Early Hints', 'Mcp-Session-Id: no') +
-      answer('200 OK', 'Mcp-Session-Id: yes', 'Content-Length: 0')
+    responseHead('103 Early Hints', 'Mcp-Session-Id: no') +
+      responseHead('200 OK', 'Mcp-Session-Id: yes', 'Content-Length: 0')
   )
   t.match(observations, [{ status: 200, issuedSessionId: 'yes' }])
 })
@@ -80,7 +80,7 @@ await test('Connection cannot hide the session, on either side', async t => {
   const observations = await observed(
     t,
     sent('GET /stream/a', 'Connection: mcp-session-id', 'Mcp-Session-Id: s1'),
-    answer('200 OK', 'Connection: mcp-session-id', 'Mcp-Session-Id: s2', 'Content-Length: 0')
+    responseHead('200 OK', 'Connection: mcp-session-id', 'Mcp-Session-Id: s2', 'Content-Length: 0')
   )
   t.match(observations, [{ sessionId: 's1', issuedSessionId: 's2' }])
 })
@@ -92,7 +92,7 @@ await test('of a session named twice the first counts', async t => {
     [['mcp-session-id: s1, s2'], 's1, s2'],
     [['mcp-session-id: s1,s2'], 's1,s2']
   ] as const) {
-    const reply = answer('200 OK', 'Content-Length: 0')
+    const reply = responseHead('200 OK', 'Content-Length: 0')
     t.has(await observed(t, sent('GET /stream/a', ...fields), reply), [{ sessionId }])
   }
 })
@@ -106,7 +106,7 @@ await test('a POST of the legacy transport', async t => {
     const observations = await observed(
       t,
       sent(`POST /message?${query ?? ''}`, 'Content-Length: 0'),
-      answer('202 Accepted', 'Content-Length: 0')
+      responseHead('202 Accepted', 'Content-Length: 0')
     )
     t.equal(observations.length, 1)
     t.has(observations[0], { kind: 'message', endpointId, sessionId: 's 1', status: 202, client })
@@ -133,7 +133,11 @@ await test('nothing is observed of other requests', async t => {
   ]) {
     const bytes = sent(line, 'Content-Length: 0')
     t.same(
-      await observed(t, bytes, answer('200 OK', 'Content-Type: text/event-stream', 'Content-Length: 0')),
+      await observed(
+        t,
+        bytes,
+        responseHead('200 OK', 'Content-Type: text/event-stream', 'Content-Length: 0')
+      ),
       [],
       line
     )
@@ -143,7 +147,7 @@ await test('nothing is observed of other requests', async t => {
 const notFound = 'Unauthorized: Session not found'
 
 function unauthorized(body: string, ...fields: string[]): string {
-  return answer('401 Unauthorized', `Content-Length: ${body.length}`, ...fields) + body
+  return responseHead('401 Unauthorized', `Content-Length: ${body.length}`, ...fields) + body
 }
 
 await test('a 401 tells by its body whether the session is gone', async t => {
@@ -152,7 +156,7 @@ await test('a 401 tells by its body whether the session is gone', async t => {
     [withSession, unauthorized(notFound), true],
     [
       withSession,
-      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `1f\r\n${notFound}\r\n0\r\n\r\n`,
+      responseHead('401 Unauthorized', 'Transfer-Encoding: chunked') + `1f\r\n${notFound}\r\n0\r\n\r\n`,
       true
     ],
     [withSession, unauthorized(notFound, 'WWW-Authenticate: Bearer'), false],
@@ -160,18 +164,19 @@ await test('a 401 tells by its body whether the session is gone', async t => {
     [withSession, unauthorized(`${notFound} in tenant db`), false],
     [
       withSession,
-      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `20\r\n${notFound}!\r\n0\r\n\r\n`,
+      responseHead('401 Unauthorized', 'Transfer-Encoding: chunked') + `20\r\n${notFound}!\r\n0\r\n\r\n`,
       false
     ],
     [
       withSession,
-      answer('401 Unauthorized', 'Transfer-Encoding: chunked') + `1f\r\n${notFound}\r\n1\r\n!\r\n0\r\n\r\n`,
+      responseHead('401 Unauthorized', 'Transfer-Encoding: chunked') +
+        `1f\r\n${notFound}\r\n1\r\n!\r\n0\r\n\r\n`,
       false
     ],
     [withSession, unauthorized('Unauthorized'), false],
     [withSession, unauthorized(''), false],
     [sent('POST /stream/a', 'Content-Length: 0'), unauthorized(notFound), false],
-    [withSession, answer('400 Bad Request', `Content-Length: ${notFound.length}`) + notFound, false]
+    [withSession, responseHead('400 Bad Request', `Content-Length: ${notFound.length}`) + notFound, false]
   ] as const) {
     const observations = await observed(t, bytes, reply)
     t.equal(observations.length, 1)
@@ -183,39 +188,39 @@ await test('a 401 tells by its body whether the session is gone', async t => {
 async function opened(
   t: Test,
   bytes: string,
-  arrived = (upstream: Wire) => upstream.done()
-): Promise<{ wire: Wire; upstream: Wire; observations: Observation[] }> {
-  let began: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (began = resolve))
-  const server = await upstreamFor(t, each => began(each))
-  const { port, observations } = await proxyTo(t, server.url)
-  const wire = await connectTo(port)
-  t.teardown(() => wire.socket.destroy())
-  await wire.send(bytes)
+  arrived = (upstream: RawConnection) => upstream.done()
+): Promise<{ connection: RawConnection; upstream: RawConnection; observations: Observation[] }> {
+  let began: (connection: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (began = resolve))
+  const server = await startUpstream(t, each => began(each))
+  const { port, observations } = await startProxyTo(t, server.url)
+  const connection = await connectTo(port)
+  t.teardown(() => connection.socket.destroy())
+  await connection.send(bytes)
   const upstream = await connected
   await arrived(upstream)
-  return { wire, upstream, observations }
+  return { connection, upstream, observations }
 }
 
 await test('the head of such a 401 is not held back, and the body not passed on before the observation', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
-  await upstream.send(answer('401 Unauthorized', `Content-Length: ${notFound.length}`))
-  await wire.head()
+  const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+  await upstream.send(responseHead('401 Unauthorized', `Content-Length: ${notFound.length}`))
+  await connection.head()
   t.equal(observations.length, 0)
   await upstream.send(notFound.slice(0, 20))
-  await wire.bodyText(notFound.slice(0, 20))
+  await connection.bodyText(notFound.slice(0, 20))
   t.equal(observations.length, 0)
   await upstream.send(notFound.slice(20))
-  await wire.done()
+  await connection.done()
   t.match(observations, [{ status: 401, sessionNotFound: true }])
 })
 
 await test('a 401 whose body never comes is observed when it ends', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
-  await upstream.send(answer('401 Unauthorized', `Content-Length: ${notFound.length}`) + 'Unauth')
-  await wire.head()
+  const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+  await upstream.send(responseHead('401 Unauthorized', `Content-Length: ${notFound.length}`) + 'Unauth')
+  await connection.head()
   upstream.socket.resetAndDestroy()
-  await wire.closed()
+  await connection.closed()
   t.match(observations, [{ status: 401, sessionNotFound: false }])
 })
 
@@ -225,44 +230,44 @@ for (const [title, rest, gone] of [
   ['breaks off', undefined, false]
 ] as const) {
   await test(`a 401 in chunks that ${title} is passed on at once and told of at its end`, async t => {
-    const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+    const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
     const [begin, end] = [notFound.slice(0, 20), notFound.slice(20)]
-    await upstream.send(answer('401 Unauthorized', 'Transfer-Encoding: chunked'))
+    await upstream.send(responseHead('401 Unauthorized', 'Transfer-Encoding: chunked'))
     await upstream.send(`14\r\n${begin}\r\n`)
-    await wire.bodyText(begin)
+    await connection.bodyText(begin)
     await upstream.send(`b\r\n${end}\r\n`)
-    await wire.bodyText(end)
+    await connection.bodyText(end)
     t.equal(observations.length, 0)
     if (rest === undefined) {
       upstream.socket.resetAndDestroy()
-      await wire.closed()
+      await connection.closed()
     } else {
       await upstream.send(rest)
-      await wire.done()
+      await connection.done()
     }
     t.match(observations, [{ status: 401, sessionNotFound: gone }])
   })
 }
 
 await test('each observation comes before the bytes it speaks of', async t => {
-  const server = await serveAnswers(() => answer('200 OK', 'Mcp-Session-Id: s', 'Content-Length: 0'))
+  const server = await serveResponses(() => responseHead('200 OK', 'Mcp-Session-Id: s', 'Content-Length: 0'))
   t.teardown(() => server.close())
   let received = -1
-  const { port } = await proxyTo(t, server.url, {
+  const { port } = await startProxyTo(t, server.url, {
     observe: () => {
       // What was written by now has arrived by the end of a blocking wait.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
-      received = wire.received
+      received = connection.received
     }
   })
-  const wire = await connectTo(port)
-  t.teardown(() => wire.socket.destroy())
-  await wire.send(sent('POST /stream/a', 'Content-Length: 0'))
-  await wire.done()
+  const connection = await connectTo(port)
+  t.teardown(() => connection.socket.destroy())
+  await connection.send(sent('POST /stream/a', 'Content-Length: 0'))
+  await connection.done()
   t.equal(received, 0)
 })
 
-const sseHead = answer('200 OK', 'Content-Type: text/event-stream; charset=utf-8')
+const sseHead = responseHead('200 OK', 'Content-Type: text/event-stream; charset=utf-8')
 const opening = 'event: endpoint\ndata: /message?sessionId=s1&endpointId=e\n\n'
 
 const endpointEvents: Record<string, string> = {
@@ -283,27 +288,27 @@ const endpointEvents: Record<string, string> = {
 for (const [name, text] of Object.entries(endpointEvents)) {
   for (const size of [1, 7, 10_000]) {
     await test(`the endpoint event ${name}, in parts of ${size} bytes`, async t => {
-      const { wire, upstream, observations } = await opened(t, sent('GET /e%31/sse'))
+      const { connection, upstream, observations } = await opened(t, sent('GET /e%31/sse'))
       await upstream.send(sseHead)
-      await wire.head()
+      await connection.head()
       for (let at = 0; at < text.length; at += size) {
         const part = text.slice(at, at + size)
         await upstream.send(part)
-        await wire.until(({ reader }) => reader.text().length === at + part.length)
+        await connection.until(({ reader }) => reader.text().length === at + part.length)
       }
       t.match(observations, [{ kind: 'legacy-opened', endpointId: 'e1', sessionId: 's1', client }])
       await upstream.send('data: more\n\nevent: endpoint\ndata: /m?sessionId=other\n\n')
-      await wire.bodyText('other')
+      await connection.bodyText('other')
       t.equal(observations.length, 1, 'only the first one counts')
     })
   }
 }
 
 await test('an endpoint event with a long id', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
   const sessionId = 'x'.repeat(60_000)
   await upstream.send(`${sseHead}${opening.replace('s1', sessionId)}`)
-  await wire.bodyText('endpointId=e\n\n')
+  await connection.bodyText('endpointId=e\n\n')
   t.strictSame(
     observations.map(each => 'sessionId' in each && each.sessionId),
     [sessionId]
@@ -311,29 +316,29 @@ await test('an endpoint event with a long id', async t => {
 })
 
 await test('a legacy stream ends once, from whichever side', async t => {
-  const ends: Record<string, (wire: Wire, upstream: Wire) => Promise<void>> = {
-    'the client closes': async (wire, upstream) => {
-      wire.socket.destroy()
+  const ends: Record<string, (connection: RawConnection, upstream: RawConnection) => Promise<void>> = {
+    'the client closes': async (connection, upstream) => {
+      connection.socket.destroy()
       await upstream.closed()
     },
-    'the client resets': async (wire, upstream) => {
-      wire.socket.resetAndDestroy()
+    'the client resets': async (connection, upstream) => {
+      connection.socket.resetAndDestroy()
       await upstream.closed()
     },
-    'the upstream ends': async (wire, upstream) => {
+    'the upstream ends': async (connection, upstream) => {
       upstream.socket.end()
-      await wire.done()
+      await connection.done()
     },
-    'the upstream resets': async (wire, upstream) => {
+    'the upstream resets': async (connection, upstream) => {
       upstream.socket.resetAndDestroy()
-      await wire.closed()
+      await connection.closed()
     }
   }
   for (const [name, end] of Object.entries(ends)) {
-    const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+    const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
     await upstream.send(sseHead + opening)
-    await wire.bodyText('sessionId')
-    await end(wire, upstream)
+    await connection.bodyText('sessionId')
+    await end(connection, upstream)
     t.same(
       observations.map(({ kind }) => kind),
       ['legacy-opened', 'legacy-ended'],
@@ -344,10 +349,10 @@ await test('a legacy stream ends once, from whichever side', async t => {
 })
 
 await test('the end of a legacy stream is observed before the client is told', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
-  await upstream.send(answer('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  await upstream.send(responseHead('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked'))
   await upstream.send(`${opening.length.toString(16)}\r\n${opening}\r\n0\r\n\r\n`)
-  await wire.done()
+  await connection.done()
   t.same(
     observations.map(({ kind }) => kind),
     ['legacy-opened', 'legacy-ended']
@@ -355,14 +360,14 @@ await test('the end of a legacy stream is observed before the client is told', a
 })
 
 await test('closing the proxy ends its legacy streams first', async t => {
-  const server = await upstreamFor(t, async each => {
+  const server = await startUpstream(t, async each => {
     await each.done()
     await each.send(sseHead + opening)
   })
-  const { port, observations, proxy } = await proxyTo(t, server.url)
-  const wire = await connectTo(port)
-  await wire.send(sent('GET /e/sse'))
-  await wire.bodyText('sessionId')
+  const { port, observations, proxy } = await startProxyTo(t, server.url)
+  const connection = await connectTo(port)
+  await connection.send(sent('GET /e/sse'))
+  await connection.bodyText('sessionId')
   await proxy.close(0)
   t.same(
     observations.map(({ kind }) => kind),
@@ -370,32 +375,32 @@ await test('closing the proxy ends its legacy streams first', async t => {
   )
 })
 
-await test('other answers to GET /E/sse are no legacy stream', async t => {
+await test('other responses to GET /E/sse are no legacy stream', async t => {
   for (const reply of [
-    answer('200 OK', 'Content-Type: text/plain') + opening,
-    answer('404 Not Found', 'Content-Type: text/event-stream') + opening,
-    answer('200 OK', 'Content-Type: text/event-stream', 'Content-Encoding: gzip') + opening,
+    responseHead('200 OK', 'Content-Type: text/plain') + opening,
+    responseHead('404 Not Found', 'Content-Type: text/event-stream') + opening,
+    responseHead('200 OK', 'Content-Type: text/event-stream', 'Content-Encoding: gzip') + opening,
     `${sseHead}event: endpoint\ndata: /message\n\n`,
     `${sseHead}event: endpoint\n\n`,
     `${sseHead}event: endpoint\ndata: /message?sessionId=s1\n`,
     `${sseHead}: ${'x'.repeat(65_536)}\n\n${opening}`
   ]) {
-    const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+    const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
     await upstream.send(reply)
     upstream.socket.end()
-    await wire.done()
+    await connection.done()
     t.same(observations, [])
   }
 })
 
 await test('an IPv4 client on an IPv6 socket has an IPv4 address', async t => {
-  const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+  const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
   t.teardown(() => server.close())
-  const { port, observations } = await proxyTo(t, server.url, { host: '::' })
-  const wire = await connectTo(port)
-  await wire.send(sent('GET /stream/a'))
-  await wire.done()
-  wire.socket.destroy()
+  const { port, observations } = await startProxyTo(t, server.url, { host: '::' })
+  const connection = await connectTo(port)
+  await connection.send(sent('GET /stream/a'))
+  await connection.done()
+  connection.socket.destroy()
   t.match(observations, [{ client: { address: '127.0.0.1' } }])
 })
 
@@ -409,7 +414,7 @@ for (const [title, body, messages] of [
     const observations = await observed(
       t,
       sent('GET /stream/a', 'mcp-session-id: s1'),
-      answer('200 OK', 'Content-Type: text/event-stream', `Content-Length: ${body.length}`) + body
+      responseHead('200 OK', 'Content-Type: text/event-stream', `Content-Length: ${body.length}`) + body
     )
     const [head, ...rest] = observations
     t.match(head, { kind: 'streamable', status: 200 })
@@ -421,11 +426,11 @@ for (const [title, body, messages] of [
 }
 
 await test("on a session's stream: a comment in two parts", async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /stream/a', 'mcp-session-id: s1'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'mcp-session-id: s1'))
   await upstream.send(sseHead)
   for (const part of [': pi', 'ng\n\n', 'data: {}\n\n']) {
     await upstream.send(part)
-    await wire.bodyText(part)
+    await connection.bodyText(part)
   }
   t.same(
     observations.map(({ kind }) => kind),
@@ -439,15 +444,15 @@ for (const [title, line, end, ended] of [
   ['of a POST', 'POST /stream/a', 'upstream', false]
 ] as const) {
   await test(`the end of a session's stream ${title}`, async t => {
-    const { wire, upstream, observations } = await opened(
+    const { connection, upstream, observations } = await opened(
       t,
       sent(line, 'mcp-session-id: s1', 'Content-Length: 0')
     )
     await upstream.send(`${sseHead}: ping\n\n`)
-    await wire.bodyText('ping')
-    if (end === 'client') wire.socket.destroy()
+    await connection.bodyText('ping')
+    if (end === 'client') connection.socket.destroy()
     else upstream.socket.resetAndDestroy()
-    await (end === 'client' ? upstream.closed() : wire.closed())
+    await (end === 'client' ? upstream.closed() : connection.closed())
     t.same(
       observations.map(({ kind }) => kind),
       ['streamable', ...(ended ? ['upstream-ended'] : [])]
@@ -464,11 +469,13 @@ for (const [title, line, body, expected] of [
   ],
   ['a part of a request', 'POST /stream/a', 'Content-Length: 9', undefined]
 ] as const) {
-  await test(`a client that sends ${title} and leaves before the answer`, async t => {
-    const { wire, upstream, observations } = await opened(t, sent(line, 'mcp-session-id: s1', body), at =>
-      at.head()
+  await test(`a client that sends ${title} and leaves before the response`, async t => {
+    const { connection, upstream, observations } = await opened(
+      t,
+      sent(line, 'mcp-session-id: s1', body),
+      at => at.head()
     )
-    wire.socket.destroy()
+    connection.socket.destroy()
     await upstream.closed()
     t.match(observations, expected ? [expected] : [])
     t.equal(observations.length, expected ? 1 : 0)
@@ -484,10 +491,10 @@ const nothingKnown = { clientName: null, clientVersion: null, protocolVersion: n
 const big = ' '.repeat(65 * 1024)
 
 const withLength = (body: string, ...fields: string[]): string =>
-  answer('200 OK', 'Mcp-Session-Id: s', `Content-Length: ${body.length}`, ...fields) + body
+  responseHead('200 OK', 'Mcp-Session-Id: s', `Content-Length: ${body.length}`, ...fields) + body
 
 for (const [title, body, reply, who] of [
-  ['a JSON answer', initialize, withLength(result, 'Content-Type: application/json'), bothKnown],
+  ['a JSON response', initialize, withLength(result, 'Content-Type: application/json'), bothKnown],
   [
     'an event stream as rmcp begins it',
     initialize,
@@ -495,14 +502,14 @@ for (const [title, body, reply, who] of [
     bothKnown
   ],
   [
-    'an answer in parts',
+    'a response in parts',
     initialize,
-    answer('200 OK', 'Mcp-Session-Id: s', 'Transfer-Encoding: chunked') +
+    responseHead('200 OK', 'Mcp-Session-Id: s', 'Transfer-Encoding: chunked') +
       `a\r\n${result.slice(0, 10)}\r\n${(result.length - 10).toString(16)}\r\n${result.slice(10)}\r\n0\r\n\r\n`,
     bothKnown
   ],
-  ['a compressed answer', initialize, withLength('\x1f\x8b\x08', 'Content-Encoding: gzip'), clientKnown],
-  ['an answer over the bound', initialize, withLength(big + result), clientKnown],
+  ['a compressed response', initialize, withLength('\x1f\x8b\x08', 'Content-Encoding: gzip'), clientKnown],
+  ['a response over the bound', initialize, withLength(big + result), clientKnown],
   [
     'a request over the bound',
     big + initialize,
@@ -520,66 +527,68 @@ for (const [title, body, reply, who] of [
       reply
     )
     t.match(observations[0], { kind: 'streamable', issuedSessionId: 's' })
-    t.strictSame(observations.slice(1), [{ kind: 'identity', endpointId: 'a', sessionId: 's', who }])
+    t.strictSame(observations.slice(1), [
+      { kind: 'identity', endpointId: 'a', sessionId: 's', clientInfo: who }
+    ])
   })
 }
 
 await test('who opens a session is told as soon as it is known, though the stream goes on', async t => {
-  const { wire, upstream, observations } = await opened(
+  const { connection, upstream, observations } = await opened(
     t,
     sent('POST /stream/a', `Content-Length: ${initialize.length}`) + initialize
   )
   await upstream.send(
-    answer('200 OK', 'Mcp-Session-Id: s', 'Content-Type: text/event-stream') + `data: ${result}\n\n`
+    responseHead('200 OK', 'Mcp-Session-Id: s', 'Content-Type: text/event-stream') + `data: ${result}\n\n`
   )
-  await wire.bodyText('capabilities')
-  t.match(observations, [{ kind: 'streamable' }, { kind: 'identity', who: bothKnown }])
+  await connection.bodyText('capabilities')
+  t.match(observations, [{ kind: 'streamable' }, { kind: 'identity', clientInfo: bothKnown }])
 })
 
 await test('a body that comes after its head is read too, and forwarded whole', async t => {
-  let began: (wire: Wire) => void
-  const connected = new Promise<Wire>(resolve => (began = resolve))
-  const server = await upstreamFor(t, each => began(each))
-  const { port, observations } = await proxyTo(t, server.url)
-  const wire = await connectTo(port)
-  t.teardown(() => wire.socket.destroy())
+  let began: (connection: RawConnection) => void
+  const connected = new Promise<RawConnection>(resolve => (began = resolve))
+  const server = await startUpstream(t, each => began(each))
+  const { port, observations } = await startProxyTo(t, server.url)
+  const connection = await connectTo(port)
+  t.teardown(() => connection.socket.destroy())
   const bytes = sent('POST /stream/a', `Content-Length: ${initialize.length}`) + initialize
-  await wire.send(bytes.slice(0, -50))
+  await connection.send(bytes.slice(0, -50))
   const upstream = await connected
-  await wire.send(bytes.slice(-50))
+  await connection.send(bytes.slice(-50))
   await upstream.done()
   t.equal(upstream.reader.text(), initialize)
   await upstream.send(withLength(result))
-  await wire.done()
+  await connection.done()
   t.match(observations, [
     { kind: 'streamable', rpcMethod: 'initialize' },
-    { kind: 'identity', who: bothKnown }
+    { kind: 'identity', clientInfo: bothKnown }
   ])
 })
 
 await test('who opens a legacy session', async t => {
-  const { wire, upstream, observations } = await opened(t, sent('GET /e/sse'))
+  const { connection, upstream, observations } = await opened(t, sent('GET /e/sse'))
   await upstream.send(sseHead + opening)
-  await wire.bodyText('sessionId')
+  await connection.bodyText('sessionId')
   await upstream.send(`: ping\n\nevent: message\ndata: ${result}\n\n`)
-  await wire.bodyText('capabilities')
+  await connection.bodyText('capabilities')
   await upstream.send(`event: message\ndata: ${result.replace('2025', '2024')}\n\n`)
-  await wire.bodyText('2024')
+  await connection.bodyText('2024')
   const who = { ...nothingKnown, protocolVersion: '2025-11-25' }
   t.match(observations, [
     { kind: 'legacy-opened' },
-    { kind: 'identity', endpointId: 'e', sessionId: 's1', who }
+    { kind: 'identity', endpointId: 'e', sessionId: 's1', clientInfo: who }
   ])
   t.equal(observations.length, 2)
 
   const messages = await observed(
     t,
     sent('POST /message?sessionId=s1', `Content-Length: ${initialize.length}`) + initialize,
-    answer('202 Accepted', 'Content-Length: 0')
+    responseHead('202 Accepted', 'Content-Length: 0')
   )
   t.match(messages[0], { kind: 'message', rpcMethod: 'initialize' })
   t.strictSame(messages.slice(1), [
-    { kind: 'identity', endpointId: undefined, sessionId: 's1', who: clientKnown }
+    { kind: 'identity', endpointId: undefined, sessionId: 's1', clientInfo: clientKnown }
   ])
 })
 
@@ -593,18 +602,18 @@ const modern = (method: string, ...fields: string[]): string =>
   )
 
 await test('a session-less client, and its listen stream', async t => {
-  const { wire, upstream, observations } = await opened(
+  const { connection, upstream, observations } = await opened(
     t,
     modern('subscriptions/listen', 'Authorization: Bearer x')
   )
-  await upstream.send(answer('200 OK', 'Content-Type: text/event-stream') + ': ping\n\n')
-  await wire.bodyText('ping')
+  await upstream.send(responseHead('200 OK', 'Content-Type: text/event-stream') + ': ping\n\n')
+  await connection.bodyText('ping')
   const [head] = observations
   t.match(head, { kind: 'streamable', visitor: /^[\w-]{43}$/, rpcMethod: 'subscriptions/listen' })
   t.notMatch(JSON.stringify(observations), 'Bearer')
   await upstream.send('data: {}\n\n')
-  await wire.bodyText('data')
-  wire.socket.destroy()
+  await connection.bodyText('data')
+  connection.socket.destroy()
   await upstream.closed()
   const visitor = head?.kind === 'streamable' ? head.visitor : undefined
   t.match(observations.slice(1), [
@@ -614,14 +623,14 @@ await test('a session-less client, and its listen stream', async t => {
   t.equal(observations.length, 3)
 })
 
-await test('a listen stream may be JSON; other answers end nothing', async t => {
+await test('a listen stream may be JSON; other responses end nothing', async t => {
   const kinds = async (bytes: string, reply: string): Promise<string[]> =>
     (await observed(t, bytes, reply)).map(({ kind }) => kind)
   const listen = modern('subscriptions/listen')
-  const json = answer('200 OK', 'Content-Type: application/json', 'Content-Length: 2') + '{}'
+  const json = responseHead('200 OK', 'Content-Type: application/json', 'Content-Length: 2') + '{}'
   t.same(await kinds(listen, json), ['streamable', 'listen-ended'])
   t.same(await kinds(modern('tools/list'), json), ['streamable'])
-  t.same(await kinds(listen, answer('404 Not Found', 'Content-Length: 0')), ['streamable'])
+  t.same(await kinds(listen, responseHead('404 Not Found', 'Content-Length: 0')), ['streamable'])
   const withSession = modern('subscriptions/listen', 'Mcp-Session-Id: s')
   t.same(await kinds(withSession, json), ['streamable'])
 })
@@ -652,14 +661,14 @@ for (const [title, fields, body, rpcMethod, rpcName] of [
     'echo'
   ],
   ['not the method of an argument', [], '{"params":{"method":"no"},"method":"yes"}', undefined, undefined],
-  ['an answer of the client', [], '{"jsonrpc":"2.0","id":1,"result":{}}', undefined, undefined],
+  ['a response of the client', [], '{"jsonrpc":"2.0","id":1,"result":{}}', undefined, undefined],
   ['no JSON', [], 'method', undefined, undefined]
 ] as const) {
   await test(`what a request asks for: ${title}`, async t => {
     const [observation] = await observed(
       t,
       sent('POST /stream/a', 'Mcp-Session-Id: s', ...fields, `Content-Length: ${body.length}`) + body,
-      answer('202 Accepted', 'Content-Length: 0')
+      responseHead('202 Accepted', 'Content-Length: 0')
     )
     t.has(observation, { kind: 'streamable', rpcMethod, rpcName, visitor: undefined })
   })

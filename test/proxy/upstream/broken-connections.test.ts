@@ -4,23 +4,29 @@ import { test } from 'tap'
 import { ConnectionPool } from '../../../src/proxy/upstream/connection-pool.js'
 import { Connection } from '../../../src/proxy/upstream/connection.js'
 import { DelayedAckDetector } from '../../../src/proxy/upstream/delayed-acks.js'
-import { answer, ask, proxyTo, request, upstreamFor } from '../../support/proxy-under-test.js'
-import { connectTo, serveAnswers, type Wire } from '../../support/raw-http.js'
+import {
+  responseHead,
+  exchangeOn,
+  startProxyTo,
+  requestHead,
+  startUpstream
+} from '../../support/proxy-under-test.js'
+import { connectTo, serveResponses, type RawConnection } from '../../support/raw-http.js'
 
 const options = {
-  nagle: new DelayedAckDetector(() => undefined),
+  delayedAcks: new DelayedAckDetector(() => undefined),
   connectTimeoutMs: 5_000,
   upstreamTimeoutMs: 0
 }
 
 for (const when of ['while it is idle', 'before it is given back']) {
   await test(`a connection that ended ${when} is not taken again`, async t => {
-    const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+    const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
     t.teardown(() => server.close())
     const connections = new ConnectionPool({ ...options, upstream: server.url })
     t.teardown(() => connections.close())
     const connection = connections.take()
-    await ask(connection)
+    await exchangeOn(connection)
     if (when === 'while it is idle') {
       connections.release(connection)
       connection.destroy()
@@ -36,26 +42,27 @@ for (const when of ['while it is idle', 'before it is given back']) {
 }
 
 await test('a request on a connection that is gone fails', async t => {
-  const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+  const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
   t.teardown(() => server.close())
   const connection = new Connection(
     { ...options, upstream: server.url, census: { open: 0, opened: 0 } },
     () => undefined
   )
-  await ask(connection)
+  await exchangeOn(connection)
   connection.destroy()
-  await t.rejects(ask(connection))
+  await t.rejects(exchangeOn(connection))
 })
 
 await test('a DELETE whose client left takes no other request along', async t => {
-  const server = await upstreamFor(t, async wire => {
-    await wire.done()
-    if (wire.reader.head?.startLine.startsWith('GET')) await wire.send(answer('200 OK', 'Content-Length: 0'))
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
+    if (connection.reader.head?.startLine.startsWith('GET'))
+      await connection.send(responseHead('200 OK', 'Content-Length: 0'))
   })
-  const { port, observations } = await proxyTo(t, server.url)
+  const { port, observations } = await startProxyTo(t, server.url)
   const [client, other] = await Promise.all([connectTo(port), connectTo(port)])
   t.teardown(() => other.socket.destroy())
-  await client.send(request('DELETE /stream/a HTTP/1.1', 'Mcp-Session-Id: s'))
+  await client.send(requestHead('DELETE /stream/a HTTP/1.1', 'Mcp-Session-Id: s'))
   while (server.connections.length === 0) await setTimeout(1)
   const [upstream] = server.connections
   await upstream!.done()
@@ -63,8 +70,8 @@ await test('a DELETE whose client left takes no other request along', async t =>
   await client.closed()
   await setTimeout(50)
   // The proxy finds both at once.
-  upstream!.socket.write(answer('202 Accepted', 'Content-Length: 0'))
-  other.socket.write(request('GET /x HTTP/1.1'))
+  upstream!.socket.write(responseHead('202 Accepted', 'Content-Length: 0'))
+  other.socket.write(requestHead('GET /x HTTP/1.1'))
   await other.done()
   t.equal(other.reader.head?.startLine, 'HTTP/1.1 200 OK')
   t.match(observations, [{ method: 'DELETE', status: 202, sessionId: 's' }])
@@ -72,27 +79,27 @@ await test('a DELETE whose client left takes no other request along', async t =>
 
 await test('connections that the upstream resets while requests come are not used', async t => {
   const COUNT = 10
-  const ok = answer('200 OK', 'Content-Length: 2') + 'ok'
-  const first: Wire[] = []
-  const server = await upstreamFor(t, async wire => {
+  const ok = responseHead('200 OK', 'Content-Length: 2') + 'ok'
+  const first: RawConnection[] = []
+  const server = await startUpstream(t, async connection => {
     for (;;) {
-      await wire.done()
-      if (!wire.reader.complete) return
-      const isFirst = wire.reader.head?.startLine.includes('/first') === true
-      wire.next()
-      if (!isFirst) await wire.send(ok)
-      else if (first.push(wire) === COUNT) await Promise.all(first.map(each => each.send(ok)))
+      await connection.done()
+      if (!connection.reader.complete) return
+      const isFirst = connection.reader.head?.startLine.includes('/first') === true
+      connection.next()
+      if (!isFirst) await connection.send(ok)
+      else if (first.push(connection) === COUNT) await Promise.all(first.map(each => each.send(ok)))
     }
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const clients = await Promise.all(Array.from({ length: COUNT }, () => connectTo(port)))
   for (const client of clients) t.teardown(() => client.socket.destroy())
-  await Promise.all(clients.map(client => client.send(request('GET /first HTTP/1.1'))))
+  await Promise.all(clients.map(client => client.send(requestHead('GET /first HTTP/1.1'))))
   await Promise.all(clients.map(client => client.done()))
   for (const { socket } of first) socket.resetAndDestroy()
   for (const client of clients) {
     client.next()
-    client.socket.write(request('GET /second HTTP/1.1'))
+    client.socket.write(requestHead('GET /second HTTP/1.1'))
   }
   await Promise.all(clients.map(client => client.done()))
   t.same(

@@ -3,19 +3,19 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { test, type Test } from 'tap'
 import { DelayedAckDetector } from '../../../src/proxy/upstream/delayed-acks.js'
-import { proxyTo, request, type Rig } from '../../support/proxy-under-test.js'
+import { startProxyTo, requestHead, type ProxyUnderTest } from '../../support/proxy-under-test.js'
 import { connectTo } from '../../support/raw-http.js'
 
 const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
 const event = '9\r\ndata: a\n\n\r\n'
 
 interface Upstream {
-  rig: Rig
+  proxy: ProxyUnderTest
   /** How many it has accepted. */
   connections: () => number
 }
 
-/** A server that writes an answer in two parts, with Nagle's algorithm on unless told otherwise. */
+/** A server that writes a response in two parts, with Nagle's algorithm on unless told otherwise. */
 async function upstreamInParts(t: Test, noDelay: boolean): Promise<Upstream> {
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay }, socket => {
@@ -33,8 +33,8 @@ async function upstreamInParts(t: Test, noDelay: boolean): Promise<Upstream> {
   })
   const address = server.address()
   const port = typeof address === 'object' ? address?.port : undefined
-  const rig = await proxyTo(t, new URL(`http://127.0.0.1:${port}`))
-  return { rig, connections: () => sockets.size }
+  const proxy = await startProxyTo(t, new URL(`http://127.0.0.1:${port}`))
+  return { proxy, connections: () => sockets.size }
 }
 
 /** Sends requests one after the other until `enough`, at most 500; how many it sent. */
@@ -43,7 +43,7 @@ async function ask(t: Test, port: number, enough: () => boolean): Promise<number
   t.teardown(() => client.socket.destroy())
   let sent = 0
   while (sent < 500 && !enough()) {
-    await client.send(request('GET /stream/a HTTP/1.1'))
+    await client.send(requestHead('GET /stream/a HTTP/1.1'))
     await client.done()
     if (client.reader.text() !== 'data: a\n\ndata: a\n\n') throw new Error(client.reader.text())
     client.next()
@@ -53,23 +53,23 @@ async function ask(t: Test, port: number, enough: () => boolean): Promise<number
 }
 
 await test('an upstream with Nagle on is found, told of once, and met on rested connections', async t => {
-  const { rig, connections } = await upstreamInParts(t, false)
-  t.ok((await ask(t, rig.port, () => rig.logs.length > 0)) < 500)
-  t.match(rig.logs, [{ msg: /tokio-rs\/axum#2521/ }])
+  const { proxy, connections } = await upstreamInParts(t, false)
+  t.ok((await ask(t, proxy.port, () => proxy.logs.length > 0)) < 500)
+  t.match(proxy.logs, [{ msg: /tokio-rs\/axum#2521/ }])
   t.ok(connections() > 2)
-  await ask(t, rig.port, () => connections() > 10)
-  t.equal(rig.logs.length, 1)
+  await ask(t, proxy.port, () => connections() > 10)
+  t.equal(proxy.logs.length, 1)
 })
 
 await test('an upstream without that fault keeps its one connection', async t => {
-  const { rig, connections } = await upstreamInParts(t, true)
+  const { proxy, connections } = await upstreamInParts(t, true)
   let asked = 0
-  await ask(t, rig.port, () => ++asked > 200)
+  await ask(t, proxy.port, () => ++asked > 200)
   t.equal(connections(), 1)
-  t.equal(rig.logs.length, 0)
+  t.equal(proxy.logs.length, 0)
 })
 
-/** Feeds `count` gaps of answers, on rested connections when the detector says so; how many were rested. */
+/** Feeds `count` gaps of responses, on rested connections when the detector says so; how many were rested. */
 function feed(
   detector: DelayedAckDetector,
   count: number,
@@ -100,11 +100,11 @@ await test('events that come 50 ms apart are tried once a minute, and left alone
   t.end()
 })
 
-await test('answers that stall now and then, for other reasons, are no fault', t => {
-  let answers = 0
+await test('responses that stall now and then, for other reasons, are no fault', t => {
+  let responses = 0
   const detector = new DelayedAckDetector(() => t.fail('found'))
   t.equal(
-    feed(detector, 1_000, () => (answers++ % 8 === 0 ? 50 : 1), 0),
+    feed(detector, 1_000, () => (responses++ % 8 === 0 ? 50 : 1), 0),
     0
   )
   t.end()

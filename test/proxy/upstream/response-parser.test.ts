@@ -1,11 +1,11 @@
-// Owns the reading of answers: the same events however the bytes are split, and an error for all that is unusual.
+// Owns the reading of responses: the same events however the bytes are split, and an error for all that is unusual.
 import { deepEqual } from 'node:assert/strict'
 import { test } from 'tap'
 import { InvalidUpstreamResponse } from '../../../src/proxy/http/proxy-errors.js'
 import { ResponseParser, type ResponseHandler } from '../../../src/proxy/upstream/response-parser.js'
 import { Random } from '../../support/random.js'
 
-/** What a parser tells of `parts`, with the data of one answer in one piece; ends with the error, if there is one. */
+/** What a parser tells of `parts`, with the data of one response in one piece; ends with the error, if there is one. */
 function read(parts: Buffer[], methods: string[], closes = false): unknown[] {
   const told: unknown[] = []
   const parser = new ResponseParser()
@@ -98,14 +98,14 @@ function split(bytes: Buffer, random: Random): Buffer[] {
   return parts
 }
 
-await test('answers are read as they were made, however they are split', t => {
+await test('responses are read as they were made, however they are split', t => {
   const random = new Random()
   t.comment(`seed ${random.seed}`)
   for (let round = 0; round < 3_000; round++) {
     const made = Array.from({ length: random.int(1, 4) }, () => anAnswer(random))
-    const bytes = Buffer.from(made.map(answer => answer.bytes).join(''), 'latin1')
-    const expected = made.flatMap(answer => answer.told)
-    const methods = made.map(answer => answer.method)
+    const bytes = Buffer.from(made.map(response => response.bytes).join(''), 'latin1')
+    const expected = made.flatMap(response => response.told)
+    const methods = made.map(response => response.method)
     const told = read(split(bytes, random), methods)
     deepEqual(told, expected)
   }
@@ -113,7 +113,7 @@ await test('answers are read as they were made, however they are split', t => {
   t.end()
 })
 
-await test('damaged answers give the same, or the same error, however they are split', t => {
+await test('damaged responses give the same, or the same error, however they are split', t => {
   const random = new Random()
   t.comment(`seed ${random.seed}`)
   let errors = 0
@@ -174,7 +174,7 @@ for (const chunk of refusedChunks) {
     head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked') + chunk
 }
 
-await test('an answer of length 00 is complete', t => {
+await test('a response of length 00 is complete', t => {
   const told = read([Buffer.from(head('HTTP/1.1 200 OK', 'Content-Length: 00'))], ['GET'])
   t.same(told.slice(1), ['', [], true])
   t.end()

@@ -3,13 +3,13 @@ import { test } from 'tap'
 import { ConnectionPool } from '../../../src/proxy/upstream/connection-pool.js'
 import { Connection } from '../../../src/proxy/upstream/connection.js'
 import { DelayedAckDetector } from '../../../src/proxy/upstream/delayed-acks.js'
-import { answer, ask } from '../../support/proxy-under-test.js'
-import { serveAnswers } from '../../support/raw-http.js'
+import { responseHead, exchangeOn } from '../../support/proxy-under-test.js'
+import { serveResponses } from '../../support/raw-http.js'
 
 /** Longer than idle connections are kept. */
 const LONG_MS = 4_200
 const options = {
-  nagle: new DelayedAckDetector(() => undefined),
+  delayedAcks: new DelayedAckDetector(() => undefined),
   connectTimeoutMs: 50,
   upstreamTimeoutMs: 0
 }
@@ -19,25 +19,25 @@ function standStill(ms: number): void {
 }
 
 await test('a connection that was made meanwhile is none that took too long', async t => {
-  const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+  const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
   t.teardown(() => server.close())
   const connection = new Connection(
     { ...options, upstream: server.url, census: { open: 0, opened: 0 } },
     () => undefined
   )
   t.teardown(() => connection.destroy())
-  const answered = ask(connection)
+  const answered = exchangeOn(connection)
   standStill(2 * options.connectTimeoutMs)
   await t.resolves(answered)
 })
 
 await test('a connection that was idle meanwhile is not used again: the upstream may have closed it', async t => {
-  const server = await serveAnswers(() => answer('200 OK', 'Content-Length: 0'))
+  const server = await serveResponses(() => responseHead('200 OK', 'Content-Length: 0'))
   t.teardown(() => server.close())
   const connections = new ConnectionPool({ ...options, upstream: server.url })
   t.teardown(() => connections.close())
   const connection = connections.take()
-  await ask(connection)
+  await exchangeOn(connection)
   connections.release(connection)
   standStill(LONG_MS)
   const next = connections.take()

@@ -11,7 +11,7 @@ import { Turnstile } from '../../support/turnstile.js'
 
 /** Self-signed, for the name `localhost`. */
 const pem = (name: string): string =>
-  fileURLToPath(new URL(`../../../test/support/tls/${name}.pem`, import.meta.url))
+  fileURLToPath(new URL(`../../../../test/support/tls/${name}.pem`, import.meta.url))
 
 async function proxyToTls(t: Test, host: string): Promise<string> {
   const tls = { key: readFileSync(pem('key')), cert: readFileSync(pem('cert')) }
@@ -40,10 +40,10 @@ await test('bodies of all sizes and streams pass', async t => {
   const url = await proxyToTls(t, 'localhost')
   for (const size of [0, 1, 20_000, 5_000_000]) {
     const body = 'x'.repeat(size)
-    const answer = await fetch(url, { method: 'POST', body })
-    t.equal(answer.status, 200)
-    t.equal(answer.headers.get('x-host'), new URL(url).host, "the client's Host, not the name for TLS")
-    t.ok((await answer.text()) === body, `${size} bytes`)
+    const response = await fetch(url, { method: 'POST', body })
+    t.equal(response.status, 200)
+    t.equal(response.headers.get('x-host'), new URL(url).host, "the client's Host, not the name for TLS")
+    t.ok((await response.text()) === body, `${size} bytes`)
   }
   const stream = (await fetch(url)).body!.getReader()
   const { value } = (await stream.read()) as { value: Uint8Array }

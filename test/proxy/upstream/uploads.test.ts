@@ -1,20 +1,20 @@
-// Owns answers that come before the upload they answer is complete: they reach the client, and nothing hangs.
+// Owns responses that come before the upload they answer is complete: they reach the client, and nothing hangs.
 import { test } from 'tap'
-import { answer, proxyTo, request, upstreamFor } from '../../support/proxy-under-test.js'
+import { responseHead, startProxyTo, requestHead, startUpstream } from '../../support/proxy-under-test.js'
 import { connectTo } from '../../support/raw-http.js'
 
-const tooLarge = answer('413 Content Too Large', 'Content-Length: 5') + 'large'
+const tooLarge = responseHead('413 Content Too Large', 'Content-Length: 5') + 'large'
 
 for (const framing of ['Content-Length: 10000000', 'Transfer-Encoding: chunked']) {
-  await test(`a whole answer to an unfinished upload, ${framing}`, async t => {
-    const server = await upstreamFor(t, async wire => {
-      await wire.bodyText('abc')
-      await wire.send(tooLarge)
+  await test(`a whole response to an unfinished upload, ${framing}`, async t => {
+    const server = await startUpstream(t, async connection => {
+      await connection.bodyText('abc')
+      await connection.send(tooLarge)
     })
-    const { port } = await proxyTo(t, server.url)
+    const { port } = await startProxyTo(t, server.url)
     const client = await connectTo(port)
     t.teardown(() => client.socket.destroy())
-    await client.send(request('POST /x HTTP/1.1', framing) + '3\r\nabc\r\n')
+    await client.send(requestHead('POST /x HTTP/1.1', framing) + '3\r\nabc\r\n')
     await client.done()
     t.equal(client.reader.text(), 'large')
     t.equal(client.ended, undefined, 'the client may go on sending')
@@ -23,36 +23,40 @@ for (const framing of ['Content-Length: 10000000', 'Transfer-Encoding: chunked']
 
 await test('the rest of such an upload is read, and the connection serves the next request', async t => {
   let uploads = 0
-  const server = await upstreamFor(t, async wire => {
-    await wire.head()
-    if (wire.reader.value('content-length') !== undefined) uploads++
-    await wire.send(wire.reader.value('content-length') ? tooLarge : answer('200 OK', 'Content-Length: 0'))
+  const server = await startUpstream(t, async connection => {
+    await connection.head()
+    if (connection.reader.value('content-length') !== undefined) uploads++
+    await connection.send(
+      connection.reader.value('content-length') ? tooLarge : responseHead('200 OK', 'Content-Length: 0')
+    )
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   const body = Buffer.alloc(5_000_000, 'x')
-  await client.send(request('POST /x HTTP/1.1', `Content-Length: ${body.length}`) + 'x')
+  await client.send(requestHead('POST /x HTTP/1.1', `Content-Length: ${body.length}`) + 'x')
   await client.done()
   client.next()
   await client.send(body.subarray(1))
-  await client.send(request('GET /y HTTP/1.1'))
+  await client.send(requestHead('GET /y HTTP/1.1'))
   await client.done()
   t.equal(client.reader.head?.startLine, 'HTTP/1.1 200 OK')
   t.equal(uploads, 1)
 })
 
 await test('an upstream that answers and closes without reading the rest', async t => {
-  const server = await upstreamFor(t, async wire => {
-    await wire.bodyText('x')
-    wire.socket.pause()
-    await wire.send(answer('413 Content Too Large', 'Connection: close', 'Content-Length: 5') + 'large')
-    wire.socket.destroy()
+  const server = await startUpstream(t, async connection => {
+    await connection.bodyText('x')
+    connection.socket.pause()
+    await connection.send(
+      responseHead('413 Content Too Large', 'Connection: close', 'Content-Length: 5') + 'large'
+    )
+    connection.socket.destroy()
   })
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   for (let i = 0; i < 20; i++) {
     const client = await connectTo(port)
-    await client.send(request('POST /x HTTP/1.1', 'Content-Length: 100000') + 'x')
+    await client.send(requestHead('POST /x HTTP/1.1', 'Content-Length: 100000') + 'x')
     await client.done()
     t.equal(client.reader.text(), 'large')
     client.socket.destroy()
@@ -60,19 +64,19 @@ await test('an upstream that answers and closes without reading the rest', async
 })
 
 await test('a client that leaves its upload ends the request upstream', async t => {
-  const server = await upstreamFor(t, async wire => {
-    await wire.bodyText('abc')
+  const server = await startUpstream(t, async connection => {
+    await connection.bodyText('abc')
     arrived()
-    await wire.closed()
+    await connection.closed()
     ended()
   })
   let arrived: () => void
   let ended: () => void
   const began = new Promise<void>(resolve => (arrived = resolve))
   const broke = new Promise<void>(resolve => (ended = resolve))
-  const { port } = await proxyTo(t, server.url)
+  const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
-  await client.send(request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
+  await client.send(requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked') + '3\r\nabc\r\n')
   await began
   client.socket.destroy()
   await broke
@@ -80,14 +84,14 @@ await test('a client that leaves its upload ends the request upstream', async t 
 })
 
 await test('504 where the upstream reads no more of an upload', async t => {
-  const server = await upstreamFor(t, async wire => {
-    await wire.head()
-    wire.socket.pause()
+  const server = await startUpstream(t, async connection => {
+    await connection.head()
+    connection.socket.pause()
   })
-  const { port } = await proxyTo(t, server.url, { upstreamTimeoutMs: 500 })
+  const { port } = await startProxyTo(t, server.url, { upstreamTimeoutMs: 500 })
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
-  void client.send(request('POST /x HTTP/1.1', 'Transfer-Encoding: chunked'))
+  void client.send(requestHead('POST /x HTTP/1.1', 'Transfer-Encoding: chunked'))
   const part = Buffer.alloc(65_536, 'x')
   const sending = setInterval(() => {
     if (!client.socket.writableNeedDrain)

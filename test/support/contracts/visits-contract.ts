@@ -49,7 +49,7 @@ const request = (client: string, at: number, rpcMethod = 'tools/call'): Observat
   sessionNotFound: false,
   client: { address: '192.0.2.1', userAgent: client },
   visitor: client,
-  body: { who: () => ({ clientName: client, clientVersion: '1', protocolVersion: null }) },
+  body: { clientInfo: () => ({ clientName: client, clientVersion: '1', protocolVersion: null }) },
   rpcMethod,
   at
 })

@@ -1,9 +1,9 @@
-// Owns what the metrics tell of open sessions: how many there are now, by endpoint for a few named ones, and whether counts
-// and rows agree.
+// Owns the figures of open sessions now: for metrics, by endpoint for a few named ones, and whether counts and rows agree;
+// and for the session limit.
 import type { StoredId } from '../../../mcp/stored-ids.js'
-import type { Transport } from '../../../mcp/transports.js'
+import { Transport } from '../../../mcp/transports.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
-import type { Census } from '../../store-port.js'
+import type { Census, EndpointCount } from '../../store-port.js'
 import type { Database } from '../sql-database.js'
 import { marks } from '../statements.js'
 
@@ -12,6 +12,27 @@ export async function busiest(db: Database, { limit }: { limit: number }): Promi
   const statement = 'SELECT endpoint_id FROM endpoint_connections_v2 ORDER BY connect_num DESC, id LIMIT ?'
   const rows = await db.read(sql => sql.all(statement, [String(limit)]))
   return rows.map(row => row.endpoint_id as StoredId)
+}
+
+/** `StoreReader.liveCounts`. The counts read nothing but the index of open sessions. */
+export async function liveCounts(
+  db: Database,
+  { instanceId }: { instanceId: string }
+): Promise<{ appliedOffset: number; counts: EndpointCount[] }> {
+  const [open, [instance]] = await db.read(async sql => [
+    await sql.all(
+      'SELECT endpoint_id, COUNT(*) AS connect_num FROM endpoint_logs_v2 WHERE duration_class = ? AND transport_type <> ? GROUP BY endpoint_id',
+      [OPEN_CLASS, Transport.sessionless]
+    ),
+    await sql.all('SELECT applied_seq FROM turnstile_instances WHERE id = ?', [instanceId])
+  ])
+  return {
+    appliedOffset: Number(instance?.applied_seq ?? 0),
+    counts: open.map(row => ({
+      endpointId: row.endpoint_id as StoredId,
+      connectNum: Number(row.connect_num)
+    }))
+  }
 }
 
 /** `StoreReader.census`. It reads nothing but the index of open sessions and the counts. */

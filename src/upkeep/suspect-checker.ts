@@ -1,0 +1,129 @@
+// Owns checking suspects (`--confirm-suspects`): a session that may be gone is pinged once, and so are, after a restart of
+// the upstream, the sessions that this proxy saw last.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SessionRow, StoreReader } from '../ledger/store-port.js'
+import type { SessionIds } from '../mcp/stored-ids.js'
+import { Transport } from '../mcp/transports.js'
+import type { PingResponse } from '../sessions/observations.js'
+import { pingSignal, type Signal } from '../sessions/signals.js'
+import type { Suspects } from '../sessions/suspects.js'
+import { JobPool } from '../util/job-pool.js'
+import type { Closable } from '../util/startup.js'
+import type { EpochMs } from '../util/time.js'
+
+/**
+ * A suspect waits for one to two ticks before it is pinged: the next request of its client may make that needless. Chosen
+ * so that the count is right within 2 s of the end of a session's stream.
+ */
+const TICK_MS = 400
+/** Chosen: half of the connections that the proxy opens for its own requests. */
+const MAX_CONCURRENT_PINGS = 32
+/** Rows read from the store at once. */
+const PAGE_SESSIONS = 1_000
+/** How soon a store that cannot be read is asked again. */
+const RETRY_MS = 1_000
+
+export interface SuspectCheckerOptions {
+  suspects: Suspects
+  /** Pings a session as its client would. Rejects when there is no response. */
+  ping: (session: SessionIds) => Promise<PingResponse>
+  /** Takes each response. */
+  observe: (response: PingResponse) => void
+  /** Whether the upstream takes no connections: then no session is pinged. */
+  isAway: () => boolean
+  store: Pick<StoreReader, 'connections'>
+  /** This proxy, as `seenBy` names it: other proxies of the store may stand before other upstreams. */
+  instanceId: string
+  /** Resolves when the store has what was observed so far, or cannot have it soon. */
+  shipped: () => Promise<void>
+}
+
+/** Pings suspects, as they become due, until it is closed. */
+export class SuspectChecker implements Closable {
+  readonly #options: SuspectCheckerOptions
+  readonly #closing = new AbortController()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(options: SuspectCheckerOptions) {
+    this.#options = options
+    const { suspects, isAway } = options
+    const pings = new JobPool(
+      MAX_CONCURRENT_PINGS,
+      () => (this.#closing.signal.aborted || isAway() ? undefined : suspects.next()),
+      session => this.#ping(session)
+    )
+    this.#timer = setInterval(() => {
+      suspects.tick()
+      pings.call()
+    }, TICK_MS)
+  }
+
+  /** The upstream was away and came back at `at`: all sessions that were not seen since are suspects. */
+  async upstreamReturned(at: EpochMs): Promise<void> {
+    for await (const page of this.#unseenSince(at)) page.forEach(row => this.#options.suspects.add(row))
+  }
+
+  /**
+   * The upstream may have restarted at `at`: one of its sessions is pinged, and if that one is gone, all that were not
+   * seen since are suspects. Whether it was seen to live on.
+   */
+  async upstreamMayHaveRestarted(at: EpochMs): Promise<boolean> {
+    for await (const page of this.#unseenSince(at)) {
+      const [sample] = page.sort((a, b) => b.lastSeenAt - a.lastSeenAt)
+      const signal = sample && (await this.#ping(sample))
+      if (signal === 'gone') await this.upstreamReturned(at)
+      return signal === 'living'
+    }
+    return false
+  }
+
+  /** Pings under way are not waited for. */
+  close(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#closing.abort()
+    return Promise.resolve()
+  }
+
+  /** What the response says; that there is none proves nothing. */
+  async #ping({ endpointId, sessionId }: SessionIds): Promise<Signal> {
+    const { ping, observe } = this.#options
+    try {
+      const response = await ping({ endpointId, sessionId })
+      observe(response)
+      return pingSignal(response)
+    } catch {
+      return 'none'
+    }
+  }
+
+  /** The open sessions that this proxy saw last, before `at`; pages without any are left out. */
+  async *#unseenSince(at: EpochMs): AsyncGenerator<SessionRow[]> {
+    const { store, instanceId, shipped } = this.#options
+    const query = { transport: Transport.streamable, open: true, start: 0, end: at, limit: PAGE_SESSIONS }
+    await shipped()
+    let last: SessionRow | undefined
+    do {
+      const after = last && { connectAt: last.connectAt, id: last.id }
+      const page = await this.#readPage(() => store.connections({ ...query, ...(after && { after }) }))
+      const unseen = page.filter(row => row.seenBy === instanceId && row.lastSeenAt < at)
+      if (unseen.length > 0) yield unseen
+      last = page.length === PAGE_SESSIONS ? page.at(-1) : undefined
+    } while (last)
+  }
+
+  /** Retries until the store can be read: to report that it cannot is the shipper's part. Empty once this is closed. */
+  async #readPage(read: () => Promise<SessionRow[]>): Promise<SessionRow[]> {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      try {
+        return await read()
+      } catch {
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined)
+      }
+    }
+    return []
+  }
+}
+
+export const startSuspectChecker = (options: SuspectCheckerOptions): SuspectChecker =>
+  new SuspectChecker(options)
