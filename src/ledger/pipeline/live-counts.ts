@@ -40,7 +40,7 @@ export class LiveCounts implements Closable {
   /** Changes that the store did not have then, oldest first. */
   #changes: Change[] = []
   #appliedSeq = 0
-  /** The last entry whose change is in a sum: what the store counted before it has that entry does not match the sums. */
+  /** The last entry whose change is in a sum. Until the store has it, its counts cannot be told apart from the sum. */
   #summedSeq = 0
 
   constructor(options: LiveCountsOptions) {
@@ -74,21 +74,28 @@ export class LiveCounts implements Closable {
     await this.#running
   }
 
+  /** Reads the store; to be called by itself alone, once a second, and by tests. */
+  async read(): Promise<void> {
+    const { store, outbox } = this.#options
+    const before = this.#appliedSeq
+    try {
+      this.#merge(await store.liveCounts({ instanceId: outbox.instance.id }))
+    } catch {
+      // A store that fails is the shipper's to report.
+    }
+    // While the store makes no progress, changes are summed up: memory does not grow with an outage.
+    if (this.#appliedSeq === before) this.#sumUp()
+  }
+
   async #run(): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
-      const before = this.#appliedSeq
-      // A store that fails is the shipper's to report.
-      await this.#read().catch(() => undefined)
-      // While the store makes no progress, changes are summed up: memory does not grow with an outage.
-      if (this.#appliedSeq === before) this.#sumUp()
+      await this.read()
       await sleep(READ_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
     }
   }
 
-  async #read(): Promise<void> {
-    const { store, outbox } = this.#options
-    const { appliedSeq, counts } = await store.liveCounts({ instanceId: outbox.instance.id })
+  #merge({ appliedSeq, counts }: Awaited<ReturnType<StoreReader['liveCounts']>>): void {
     this.#appliedSeq = appliedSeq
     if (appliedSeq < this.#summedSeq) return
     this.#changes = this.#changes.filter(({ seq }) => seq === undefined || seq > appliedSeq)
