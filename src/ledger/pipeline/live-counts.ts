@@ -12,6 +12,7 @@ import type { Outbox } from './outbox.js'
 /** How often the store is read. Chosen: sessions that idle make room within a second, as they are closed once a second. */
 const READ_INTERVAL_MS = 1_000
 
+/** What `startLiveCounts` needs. */
 export interface LiveCountsOptions {
   store: Pick<StoreReader, 'liveCounts'>
   /** Where this process records its events. */
@@ -74,7 +75,7 @@ export class LiveCounts implements Closable {
     await this.#running
   }
 
-  /** Reads the store; to be called by itself alone, once a second, and by tests. */
+  /** Reads the store. This happens once a second by itself; two reads must not overlap. */
   async read(): Promise<void> {
     const { store, outbox } = this.#options
     const before = this.#appliedSeq
@@ -112,6 +113,7 @@ export class LiveCounts implements Closable {
   }
 }
 
+/** Starts with no counts; the store is read at once, and then once a second. */
 export const startLiveCounts = (options: LiveCountsOptions): LiveCounts => new LiveCounts(options)
 
 function add(counts: Map<StoredId, number>, endpointId: StoredId, by: number): void {

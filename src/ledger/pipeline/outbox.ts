@@ -31,6 +31,7 @@ export class OutboxLockedError extends TurnstileError {
   readonly code = 'TURNSTILE_OUTBOX_LOCKED'
 }
 
+/** What `openOutbox` needs. */
 export interface OutboxOptions {
   /** The data directory; it must exist. */
   directory: string
