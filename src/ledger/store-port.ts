@@ -141,7 +141,7 @@ export interface StoreReader {
    * The open sessions by endpoint, session-less clients not counted, and the outbox offset of a proxy at the same moment
    * (0 if it never registered): the counts include all entries of its outbox up to it, and none after it.
    */
-  liveCounts(query: { instanceId: string }): Promise<{ appliedSeq: number; counts: EndpointCount[] }>
+  liveCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: EndpointCount[] }>
   /** What `connections` answers, and the totals of its endpoint at the same moment. */
   snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
   /** The endpoints with the most open sessions. */

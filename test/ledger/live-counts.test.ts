@@ -8,7 +8,7 @@ const STEPS = 5_000
 /** One endpoint: an outbox of opens and closes, and a store that has applied it up to some entry. */
 class World {
   readonly entries: (1 | -1 | 0)[] = []
-  appliedSeq = 0
+  appliedOffset = 0
   isAway = false
   readonly instance = { id: 'this', boot: 1 }
   readonly counts = startLiveCounts({
@@ -18,19 +18,19 @@ class World {
         this.isAway
           ? Promise.reject(new Error('away'))
           : Promise.resolve({
-              appliedSeq: this.appliedSeq,
-              counts: [{ endpointId: 'e', connectNum: this.openAt(this.appliedSeq) }]
+              appliedOffset: this.appliedOffset,
+              counts: [{ endpointId: 'e', connectNum: this.openAt(this.appliedOffset) }]
             })
     }
   })
 
-  get lastSeq(): number {
+  get lastOffset(): number {
     return this.entries.length
   }
 
   /** Sessions that are open after so many entries. */
-  openAt(seq: number): number {
-    return this.entries.slice(0, seq).reduce<number>((sum, by) => sum + by, 0)
+  openAt(offset: number): number {
+    return this.entries.slice(0, offset).reduce<number>((sum, by) => sum + by, 0)
   }
 
   /** A session opens or ends; the use of another one may be reported just before. */
@@ -52,7 +52,7 @@ void t.test('the count is what is open, over batches of every size and outages',
     const open = world.openAt(world.entries.length)
     const what = random.int(0, 9)
     if (what < 5) world.change(open > 0 && random.int(0, 1) === 0 ? -1 : 1, random.int(0, 2) === 0)
-    else if (what < 7) world.appliedSeq = random.int(world.appliedSeq, world.entries.length)
+    else if (what < 7) world.appliedOffset = random.int(world.appliedOffset, world.entries.length)
     else if (what < 9) await world.counts.read().then(() => reads++)
     else world.isAway = !world.isAway
     const [counted, expected] = [world.counts.of('e'), world.openAt(world.entries.length)]
@@ -68,7 +68,7 @@ void t.test(
     t.teardown(() => world.counts.close())
     world.entries.push(1, 1)
     t.equal(world.counts.of('e'), 0)
-    world.appliedSeq = 2
+    world.appliedOffset = 2
     await world.counts.read()
     t.equal(world.counts.of('e'), 2)
     t.equal(world.counts.of('f'), 0)

@@ -46,7 +46,7 @@ export class MemoryStore implements StoreReader {
   }
 
   async liveCounts() {
-    return { appliedSeq: 0, counts: await this.counts({}) }
+    return { appliedOffset: 0, counts: await this.counts({}) }
   }
 
   totals(query: { endpointId?: string }): Promise<Totals> {

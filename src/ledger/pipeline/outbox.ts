@@ -66,8 +66,8 @@ export class Outbox implements Closable {
     this.instance = this.#start(now)
   }
 
-  /** The number of the last entry. */
-  get lastSeq(): number {
+  /** The offset of the last entry. */
+  get lastOffset(): number {
     return this.#lastSeq
   }
 

@@ -234,13 +234,13 @@ export function storeContract(
     withStore('live counts come with the outbox offset that they include', async (t, store) => {
       const [one, other] = [await new Sender(store).start(), await new Sender(store).start()]
       const counts = (sender: Sender) => store.liveCounts({ instanceId: sender.instance.id })
-      t.same(await counts(one), { appliedSeq: 0, counts: [] })
+      t.same(await counts(one), { appliedOffset: 0, counts: [] })
       await one.send(open('e', 'a', EPOCH), open('e', 'b', EPOCH), open('f', 'a', EPOCH))
       await other.send(open('e', 'c', EPOCH, true), close('f', 'a', EPOCH + 1))
       const expected = [{ endpointId: 'e', connectNum: 3 }]
-      t.same(await counts(one), { appliedSeq: 3, counts: expected })
-      t.same(await counts(other), { appliedSeq: 2, counts: expected })
-      t.same(await store.liveCounts({ instanceId: 'nobody' }), { appliedSeq: 0, counts: expected })
+      t.same(await counts(one), { appliedOffset: 3, counts: expected })
+      t.same(await counts(other), { appliedOffset: 2, counts: expected })
+      t.same(await store.liveCounts({ instanceId: 'nobody' }), { appliedOffset: 0, counts: expected })
     })
 
     withStore('the same id on two endpoints is two sessions', async (t, store) => {

@@ -17,7 +17,7 @@ export async function busiest(db: Database, { limit }: { limit: number }): Promi
 export async function liveCounts(
   db: Database,
   { instanceId }: { instanceId: string }
-): Promise<{ appliedSeq: number; counts: EndpointCount[] }> {
+): Promise<{ appliedOffset: number; counts: EndpointCount[] }> {
   const [open, [instance]] = await db.read(async sql => [
     await sql.all(
       'SELECT endpoint_id, COUNT(*) AS connect_num FROM endpoint_logs_v2 WHERE duration_class = ? AND transport_type <> ? GROUP BY endpoint_id',
@@ -26,7 +26,7 @@ export async function liveCounts(
     await sql.all('SELECT applied_seq FROM turnstile_instances WHERE id = ?', [instanceId])
   ])
   return {
-    appliedSeq: Number(instance?.applied_seq ?? 0),
+    appliedOffset: Number(instance?.applied_seq ?? 0),
     counts: open.map(row => ({
       endpointId: row.endpoint_id as string,
       connectNum: Number(row.connect_num)
