@@ -1,11 +1,22 @@
-// Owns which requests are accounted: the endpoint patterns of the gateway, read from the raw path and query.
+// Owns which requests are accounted: the path patterns of the upstream's endpoints, matched against the raw path and query.
+//
+// To add a transport: give it a number in transports.ts, a pattern and a kind of route here, a tap in proxy/taps (chosen by
+// tap-for.ts), its observations in sessions/observations.ts, and what they mean in sessions/signals.ts and tracker.ts.
+import type { StoredId, WireId } from './stored-ids.js'
 
+/**
+ * What an accounted request is: one of Streamable HTTP, the stream of the legacy HTTP+SSE transport, or a message posted to
+ * that one. A message's `endpointId` is undefined where its URL does not name it.
+ */
 export type Route =
-  | { kind: 'streamable'; endpointId: string }
-  | { kind: 'legacy-stream'; endpointId: string }
-  | { kind: 'message'; endpointId: string | undefined; sessionId: string }
+  | { kind: 'streamable'; endpointId: WireId }
+  | { kind: 'legacy-stream'; endpointId: WireId }
+  | { kind: 'message'; endpointId: WireId | undefined; sessionId: WireId }
 
-/** Path patterns: `{…}` stands for the endpoint id, one path segment; without it, all is one endpoint. */
+/**
+ * Path patterns (`--stream-path`, `--sse-path`, `--message-path`). `{…}` stands for the endpoint id, which is one path
+ * segment; a pattern without it stands for one single endpoint.
+ */
 export interface RoutePatterns {
   /** Streamable HTTP. */
   stream: string
@@ -14,16 +25,17 @@ export interface RoutePatterns {
   message: string
 }
 
-/** The endpoint of a pattern that names none. */
+/** The endpoint id of a pattern that has no place for one. */
 export const ONLY_ENDPOINT = 'default'
 
-/** The path of an endpoint. */
-export const pathOf = (pattern: string, endpointId: string): string =>
+/** The path of an endpoint by its pattern. */
+export const pathOf = (pattern: string, endpointId: WireId | StoredId): string =>
   pattern.replace(/\{\w+\}/, () => encodeURIComponent(endpointId))
 
-/** Whether every URL with this path is resolved to another one. */
+/** Whether the path holds `.` or `..`: every URL with it is resolved to another path (RFC 3986 §5.2.4). */
 export const hasDotSegment = (path: string): boolean => /\/\.\.?(\/|$)/.test(path)
 
+/** Tells by method and target what a request is. */
 export class Routes {
   readonly #stream: PathPattern
   readonly #sse: PathPattern
@@ -36,11 +48,11 @@ export class Routes {
   }
 
   /** The path of a Streamable HTTP endpoint. */
-  streamPath(endpointId: string): string {
+  streamPath(endpointId: WireId | StoredId): string {
     return this.#stream.pathOf(endpointId)
   }
 
-  /** Reads a target in origin-form; undefined where nothing is accounted. */
+  /** Reads a target in origin-form (RFC 9112 §3.2.1); undefined where nothing is accounted. */
   match(method: string | undefined, target: string): Route | undefined {
     const queryAt = target.indexOf('?')
     const path = queryAt === -1 ? target : target.slice(0, queryAt)
@@ -62,6 +74,7 @@ export class Routes {
 }
 
 class PathPattern {
+  /** The text before and after the id. */
   readonly #before: string
   /** Undefined: the pattern has no place for an id. */
   readonly #after: string | undefined
@@ -72,26 +85,26 @@ class PathPattern {
     this.#after = after
   }
 
-  /** The one endpoint of a pattern that names none. */
+  /** The one endpoint of a pattern that has no place for an id. */
   get only(): string | undefined {
     return this.#after === undefined ? ONLY_ENDPOINT : undefined
   }
 
-  pathOf(endpointId: string): string {
+  pathOf(endpointId: WireId | StoredId): string {
     return this.#after === undefined
       ? this.#before
       : this.#before + encodeURIComponent(endpointId) + this.#after
   }
 
-  endpointOf(path: string): string | undefined {
+  endpointOf(path: string): WireId | undefined {
     if (this.#after === undefined) return path === this.#before ? ONLY_ENDPOINT : undefined
     if (!path.startsWith(this.#before) || !path.endsWith(this.#after)) return undefined
     return pathSegment(path.slice(this.#before.length, path.length - this.#after.length))
   }
 }
 
-/** The session named by a query string: `sessionId`, as rmcp writes it, or `session_id`. */
-export function sessionIdOf(query: string): string | undefined {
+/** The session that a query string names: `sessionId`, as rmcp writes it, or `session_id`, as the Python SDK does. */
+export function sessionIdOf(query: string): WireId | undefined {
   return parameter(query, 'sessionId', 'session_id')
 }
 
@@ -110,7 +123,10 @@ function parameter(query: string, name: string, otherName: string): string | und
   return undefined
 }
 
-/** As axum does it: a broken escape is the text it is; undefined for what is no UTF-8, which it answers with 400. */
+/**
+ * Decodes percent-escapes as axum, the HTTP library of rmcp, does: a broken escape stays as it is. Undefined for what is no
+ * UTF-8, which axum answers with 400.
+ */
 function decode(text: string): string | undefined {
   if (!text.includes('%')) return text
   try {

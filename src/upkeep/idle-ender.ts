@@ -1,4 +1,4 @@
-// Owns ending idle sessions in the upstream (`--end-idle-sessions`): the DELETE that their clients did not send.
+// Owns the DELETE for idle sessions (`--end-idle-sessions`), which their clients did not send.
 import type { IdleSession } from '../ledger/store-port.js'
 import { Transport } from '../mcp/transports.js'
 import { reasonOf } from '../util/errors.js'
@@ -7,11 +7,12 @@ import { JobPool } from '../util/job-pool.js'
 import { type Log, ThrottledWarning } from '../util/log.js'
 import type { Closable } from '../util/startup.js'
 
-/** DELETE requests under way at once. Chosen: they are not urgent, and clients are to keep the upstream's attention. */
+/** DELETE requests under way at once. Chosen: they are not urgent, and must not slow down the requests of clients. */
 const MAX_CONCURRENT_DELETES = 8
-/** Sessions that wait for their DELETE; of more, the upstream is not told. Chosen: some 10 MB. */
+/** Sessions that may wait for their DELETE; for any more none is sent. Chosen: some 10 MB. */
 const MAX_WAITING = 50_000
 
+/** What `startIdleEnder` needs. */
 export interface IdleEnderOptions {
   /** Sends the DELETE of a session; the status of the response. Rejects when there is none. */
   end: (session: IdleSession) => Promise<number>
@@ -24,7 +25,7 @@ export interface IdleEnder extends Closable {
   add(sessions: readonly IdleSession[]): void
 }
 
-/** `close` forgets the sessions that still wait. */
+/** Starts with none; `close` forgets the sessions that still wait. */
 export function startIdleEnder({ end, log }: IdleEnderOptions): IdleEnder {
   const waiting: IdleSession[] = []
   const warning = new ThrottledWarning(log)

@@ -23,6 +23,7 @@ const PAGE_SESSIONS = 1_000
 /** How soon a store that cannot be read is asked again. */
 const RETRY_MS = 1_000
 
+/** What `startSuspectChecker` needs. */
 export interface SuspectCheckerOptions {
   suspects: Suspects
   /** Pings a session as its client would. Rejects when there is no response. */
@@ -125,5 +126,6 @@ export class SuspectChecker implements Closable {
   }
 }
 
+/** Starts to ping the suspects. */
 export const startSuspectChecker = (options: SuspectCheckerOptions): SuspectChecker =>
   new SuspectChecker(options)

@@ -18,6 +18,7 @@ const TIMEOUT_MS = 5_000
 /** Responses to a ping have some 50 bytes; what is larger is not read. */
 const MAX_RESPONSE_BYTES = 64 * 1024
 
+/** What `UpstreamRequests` needs. */
 export interface UpstreamRequestsOptions {
   upstream: URL
   /** Send the upstream's authority as `Host` instead of the one that the client sent. */
@@ -86,6 +87,7 @@ export class UpstreamRequests {
     return statusCode
   }
 
+  /** Requests under way reject. */
   async close(): Promise<void> {
     await this.#pool.destroy()
   }

@@ -10,6 +10,7 @@ const RETRY_MS = 250
 /** Servers look for silent connections at intervals, so that the time for which they leave them open varies. Chosen. */
 const SILENCE_TOLERANCE = 0.9
 
+/** What `startUpstreamWatch` needs. */
 export interface UpstreamWatchOptions {
   upstream: URL
   connectTimeoutMs: number
@@ -96,4 +97,5 @@ export class UpstreamWatch implements Closable {
   }
 }
 
+/** Starts to watch; the upstream need not be reachable. */
 export const startUpstreamWatch = (options: UpstreamWatchOptions): UpstreamWatch => new UpstreamWatch(options)

@@ -1,9 +1,9 @@
-// Owns that what is remembered of clients is bounded, follows their last request, and is found by stored ids.
+// Owns that the credentials of clients are bounded in memory, follow their last request, and are found by stored ids.
 import t from 'tap'
 import { storedId } from '../../src/mcp/stored-ids.js'
 import { ClientCredentials } from '../../src/sessions/client-credentials.js'
 
-const caller = (sessionId: string, authorization: string) => ({
+const request = (sessionId: string, authorization: string) => ({
   target: '/stream/e',
   host: 'gateway',
   sessionId,
@@ -12,57 +12,57 @@ const caller = (sessionId: string, authorization: string) => ({
 })
 
 void t.test('the last request counts, and a deleted session is forgotten', t => {
-  const callers = new ClientCredentials()
-  callers.note('e', caller('s', 'one'))
-  callers.note('e', caller('s', 'two'))
-  t.match(callers.of('e', 's'), { authorization: 'two' })
-  t.equal(callers.of('f', 's'), undefined)
-  callers.forget('e', 's')
-  t.equal(callers.of('e', 's'), undefined)
+  const credentials = new ClientCredentials()
+  credentials.note('e', request('s', 'one'))
+  credentials.note('e', request('s', 'two'))
+  t.match(credentials.of('e', 's'), { authorization: 'two' })
+  t.equal(credentials.of('f', 's'), undefined)
+  credentials.forget('e', 's')
+  t.equal(credentials.of('e', 's'), undefined)
   t.end()
 })
 
 void t.test('a long id is found by its digest, and one that is never stored is not kept', t => {
-  const callers = new ClientCredentials()
+  const credentials = new ClientCredentials()
   const long = 'j'.repeat(1_000)
-  callers.note('e', caller(long, 'x'))
-  t.match(callers.of('e', storedId(long)!), { sessionId: long })
-  callers.note('e', caller('a b', 'x'))
-  t.equal(callers.of('e', 'a b'), undefined)
+  credentials.note('e', request(long, 'x'))
+  t.match(credentials.of('e', storedId(long)!), { sessionId: long })
+  credentials.note('e', request('a b', 'x'))
+  t.equal(credentials.of('e', 'a b'), undefined)
   t.end()
 })
 
 void t.test('with time those not in use are forgotten', t => {
-  const callers = new ClientCredentials()
-  for (const id of ['asked', 'kept', 'left']) callers.note('e', caller(id, 'x'))
+  const credentials = new ClientCredentials()
+  for (const id of ['asked', 'kept', 'left']) credentials.note('e', request(id, 'x'))
   for (let i = 0; i < 3; i++) {
-    callers.age()
-    callers.note('e', caller('asked', 'x'))
-    callers.keep('e', 'kept')
-    callers.keep('e', 'never seen')
+    credentials.age()
+    credentials.note('e', request('asked', 'x'))
+    credentials.keep('e', 'kept')
+    credentials.keep('e', 'never seen')
   }
-  t.match(callers.of('e', 'asked'), { authorization: 'x' })
-  t.match(callers.of('e', 'kept'), { authorization: 'x' })
-  t.equal(callers.of('e', 'left'), undefined)
-  t.equal(callers.of('e', 'never seen'), undefined)
+  t.match(credentials.of('e', 'asked'), { authorization: 'x' })
+  t.match(credentials.of('e', 'kept'), { authorization: 'x' })
+  t.equal(credentials.of('e', 'left'), undefined)
+  t.equal(credentials.of('e', 'never seen'), undefined)
   t.end()
 })
 
 void t.test('when there is too much, those not used for the longest time go first', t => {
-  const callers = new ClientCredentials(20_000)
+  const credentials = new ClientCredentials(20_000)
   const token = 'x'.repeat(1_700)
-  const note = (...ids: string[]): void => ids.forEach(id => callers.note('e', caller(id, token)))
+  const note = (...ids: string[]): void => ids.forEach(id => credentials.note('e', request(id, token)))
   const known = (): string =>
     Array.from('abcdefghijk')
-      .filter(id => callers.of('e', id))
+      .filter(id => credentials.of('e', id))
       .join('')
   note('a', 'b', 'c', 'd', 'e')
   note('a', 'b', 'f', 'a', 'g')
   t.equal(known(), 'abcdefg')
   note('h', 'i', 'j', 'k')
   t.equal(known(), 'afghijk', 'half of what is kept at least, and no more than all')
-  callers.note('e', caller('huge', 'x'.repeat(20_000)))
-  t.equal(callers.of('e', 'huge'), undefined)
+  credentials.note('e', request('huge', 'x'.repeat(20_000)))
+  t.equal(credentials.of('e', 'huge'), undefined)
   t.equal(known(), 'afghijk')
   t.end()
 })

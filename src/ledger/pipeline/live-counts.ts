@@ -12,10 +12,11 @@ import type { Outbox } from './outbox.js'
 /** How often the store is read. Chosen: sessions that idle make room within a second, as they are closed once a second. */
 const READ_INTERVAL_MS = 1_000
 
+/** What `startLiveCounts` needs. */
 export interface LiveCountsOptions {
   store: Pick<StoreReader, 'liveCounts'>
   /** Where this process records its events. */
-  outbox: Pick<Outbox, 'instance' | 'lastSeq'>
+  outbox: Pick<Outbox, 'instance' | 'lastOffset'>
 }
 
 /** This process saw a session open (1), or one that it knew end (-1); or the sum of several of these. */
@@ -23,7 +24,7 @@ interface Change {
   readonly endpointId: StoredId
   readonly by: number
   /** The outbox entry that reports it; undefined until it is written. */
-  seq: number | undefined
+  offset: number | undefined
 }
 
 /**
@@ -34,18 +35,17 @@ interface Change {
 export class LiveCounts implements Closable {
   readonly #options: LiveCountsOptions
   readonly #closing = new AbortController()
-  readonly #running: Promise<void>
   /** The store's counts when it was last read, and the changes since. */
   #counts = new Map<StoredId, number>()
   /** Changes that the store did not have then, oldest first. */
   #changes: Change[] = []
   #appliedOffset = 0
-  /** The last entry whose change is in a sum: what the store counted before it has that entry does not match the sums. */
-  #summedSeq = 0
+  /** The last entry whose change is in a sum. Until the store has it, its counts cannot be told apart from the sum. */
+  #summedOffset = 0
 
   constructor(options: LiveCountsOptions) {
     this.#options = options
-    this.#running = this.#run()
+    void this.#run()
   }
 
   /** Open sessions of an endpoint; one whose id is never stored has none. */
@@ -56,7 +56,7 @@ export class LiveCounts implements Closable {
 
   /** Takes `SessionTracker`'s `onChange`. `recorded` is to be called once the event of the change is recorded. */
   change(endpointId: StoredId, by: 1 | -1): void {
-    this.#changes.push({ endpointId, by, seq: undefined })
+    this.#changes.push({ endpointId, by, offset: undefined })
     add(this.#counts, endpointId, by)
   }
 
@@ -66,32 +66,40 @@ export class LiveCounts implements Closable {
    */
   recorded(): void {
     const last = this.#changes.at(-1)
-    if (last) last.seq ??= this.#options.outbox.lastSeq
+    if (last) last.offset ??= this.#options.outbox.lastOffset
   }
 
-  async close(): Promise<void> {
+  /** A read under way is not waited for. */
+  close(): Promise<void> {
     this.#closing.abort()
-    await this.#running
+    return Promise.resolve()
+  }
+
+  /** Reads the store. This happens once a second by itself; two reads must not overlap. */
+  async read(): Promise<void> {
+    const { store, outbox } = this.#options
+    const before = this.#appliedOffset
+    try {
+      this.#merge(await store.liveCounts({ instanceId: outbox.instance.id }))
+    } catch {
+      // A store that fails is the shipper's to report.
+    }
+    // While the store makes no progress, changes are summed up: memory does not grow with an outage.
+    if (this.#appliedOffset === before) this.#sumUp()
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
-      const before = this.#appliedOffset
-      // A store that fails is the shipper's to report.
-      await this.#read().catch(() => undefined)
-      // While the store makes no progress, changes are summed up: memory does not grow with an outage.
-      if (this.#appliedOffset === before) this.#sumUp()
+      await this.read()
       await sleep(READ_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
     }
   }
 
-  async #read(): Promise<void> {
-    const { store, outbox } = this.#options
-    const { appliedOffset, counts } = await store.liveCounts({ instanceId: outbox.instance.id })
+  #merge({ appliedOffset, counts }: Awaited<ReturnType<StoreReader['liveCounts']>>): void {
     this.#appliedOffset = appliedOffset
-    if (appliedOffset < this.#summedSeq) return
-    this.#changes = this.#changes.filter(({ seq }) => seq === undefined || seq > appliedOffset)
+    if (appliedOffset < this.#summedOffset) return
+    this.#changes = this.#changes.filter(({ offset }) => offset === undefined || offset > appliedOffset)
     this.#counts = new Map(counts.map(({ endpointId, connectNum }) => [endpointId, connectNum]))
     for (const { endpointId, by } of this.#changes) add(this.#counts, endpointId, by)
   }
@@ -100,11 +108,12 @@ export class LiveCounts implements Closable {
     if (this.#changes.length === 0) return
     const sums = new Map<StoredId, number>()
     for (const { endpointId, by } of this.#changes) add(sums, endpointId, by)
-    const seq = (this.#summedSeq = this.#options.outbox.lastSeq)
-    this.#changes = Array.from(sums, ([endpointId, by]) => ({ endpointId, by, seq }))
+    const offset = (this.#summedOffset = this.#options.outbox.lastOffset)
+    this.#changes = Array.from(sums, ([endpointId, by]) => ({ endpointId, by, offset }))
   }
 }
 
+/** Starts with no counts; the store is read at once, and then once a second. */
 export const startLiveCounts = (options: LiveCountsOptions): LiveCounts => new LiveCounts(options)
 
 function add(counts: Map<StoredId, number>, endpointId: StoredId, by: number): void {

@@ -31,6 +31,7 @@ export class OutboxLockedError extends TurnstileError {
   readonly code = 'TURNSTILE_OUTBOX_LOCKED'
 }
 
+/** What `openOutbox` needs. */
 export interface OutboxOptions {
   /** The data directory; it must exist. */
   directory: string
@@ -65,8 +66,8 @@ export class Outbox implements Closable {
     this.instance = this.#start(now)
   }
 
-  /** The number of the last entry. */
-  get lastSeq(): number {
+  /** The offset of the last entry. */
+  get lastOffset(): number {
     return this.#lastSeq
   }
 

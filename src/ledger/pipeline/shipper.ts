@@ -24,6 +24,7 @@ export interface ShipperFailure {
   message: string
 }
 
+/** What `startShipper` needs. */
 export interface ShipperOptions {
   outbox: Outbox
   store: Pick<Store, 'migrate' | 'register' | 'apply'>

@@ -23,6 +23,7 @@ const EARLY_CLOSE_MS = HOUR_MS
 /** How long the feed is kept: followers read it once a second, and the clocks of instances differ. Chosen. */
 const FEED_KEPT_MS = 5 * MINUTE_MS
 
+/** What `startStoreMaintenance` needs. */
 export interface StoreMaintenanceOptions {
   store: StoreWriter
   /** This instance, which sends the heartbeat. */
@@ -129,5 +130,6 @@ async function untilNone(batch: () => Promise<number>): Promise<void> {
   while ((await batch()) > 0);
 }
 
+/** Starts the rounds; the store need not be reachable. */
 export const startStoreMaintenance = (options: StoreMaintenanceOptions): StoreMaintenance =>
   new StoreMaintenance(options)
