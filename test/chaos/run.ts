@@ -46,7 +46,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 
 const database = await startDatabase({ own: true })
 const databaseUrl = await freshDatabase(database.url)
-fleet.push(...(await createFleet(PROXIES, { gatewayUrl: gateway.url, databaseUrl, directory }, random)))
+fleet.push(...(await createFleet(PROXIES, { gatewayUrl: gateway.url, databaseUrl, directory })))
 for (const member of fleet) await member.start()
 const reader = new Reader(databaseUrl)
 reader.start()
