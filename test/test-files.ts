@@ -15,7 +15,9 @@ export interface TestFiles {
 
 /** Why a file runs alone. All others must get on with a busy machine. */
 const reasonsToBeAlone: Record<string, string> = {
-  'test/app/flat-memory.test.ts': 'it measures memory while thousands of connections come and go'
+  'test/app/flat-memory.test.ts': 'memory is measured while the proxy is as busy as it can be',
+  'test/interop/dashboard/crowd.test.ts': 'frames of the browser are counted',
+  'test/proxy/upstream/delayed-acks.test.ts': 'delays of 40 ms are told from others'
 }
 
 /**

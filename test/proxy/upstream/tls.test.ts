@@ -11,7 +11,7 @@ import { Turnstile } from '../../support/turnstile.js'
 
 /** Self-signed, for the name `localhost`. */
 const pem = (name: string): string =>
-  fileURLToPath(new URL(`../../../test/support/tls/${name}.pem`, import.meta.url))
+  fileURLToPath(new URL(`../../../../test/support/tls/${name}.pem`, import.meta.url))
 
 async function proxyToTls(t: Test, host: string): Promise<string> {
   const tls = { key: readFileSync(pem('key')), cert: readFileSync(pem('cert')) }
