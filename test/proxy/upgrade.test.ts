@@ -1,6 +1,6 @@
 // Owns upgrades: WebSocket passes through, everything else that asks for an upgrade is answered as a plain request.
 import { test, type Test } from 'tap'
-import { answer, proxyTo, request, upstreamFor, type Rig } from '../support/proxy-under-test.js'
+import { answer, proxyTo, request, upstreamFor, type ProxyUnderTest } from '../support/proxy-under-test.js'
 import { connectTo, serveAnswers, type RawServer, type Wire } from '../support/raw-http.js'
 
 const ok = answer('200 OK', 'Content-Length: 2') + 'ok'
@@ -36,7 +36,7 @@ function echo(t: Test): Promise<RawServer> {
 }
 
 /** A client whose upgrade was accepted; what it receives afterwards is the rest of its reader. */
-async function upgraded(t: Test, { port }: Rig, bytes = handshake()): Promise<Wire> {
+async function upgraded(t: Test, { port }: ProxyUnderTest, bytes = handshake()): Promise<Wire> {
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
   await client.send(bytes)

@@ -10,14 +10,20 @@ import { ClientCredentials } from '../../src/sessions/client-credentials.js'
 import type { Observation } from '../../src/sessions/observations.js'
 import { connectTo, serveRaw, type RawServer, type Wire } from './raw-http.js'
 
-export interface Rig {
+/** A started proxy, and what it has observed and logged since. */
+export interface ProxyUnderTest {
   proxy: Proxy
   port: number
   observations: Observation[]
   logs: Record<string, unknown>[]
 }
 
-export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOptions> = {}): Promise<Rig> {
+/** Starts a proxy in this process; it is closed at the end of the test. */
+export async function proxyTo(
+  t: Test,
+  upstream: URL,
+  options: Partial<ProxyOptions> = {}
+): Promise<ProxyUnderTest> {
   const observations: Observation[] = []
   const logs: Record<string, unknown>[] = []
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
@@ -50,6 +56,7 @@ export async function proxyTo(t: Test, upstream: URL, options: Partial<ProxyOpti
   return { proxy, port: proxy.port, observations, logs }
 }
 
+/** Starts an upstream that handles each connection with `script`; it is closed at the end of the test. */
 export async function upstreamFor(t: Test, script: (wire: Wire) => Promise<void> | void): Promise<RawServer> {
   const upstream = await serveRaw(script)
   t.teardown(() => upstream.close())
@@ -60,17 +67,17 @@ export async function upstreamFor(t: Test, script: (wire: Wire) => Promise<void>
 export async function askForStream(
   t: Test,
   { line = 'GET /stream/a HTTP/1.1', fields = [], options = {} }: Ask = {}
-): Promise<Rig & { client: Wire; upstream: Wire }> {
+): Promise<ProxyUnderTest & { client: Wire; upstream: Wire }> {
   let arrived: (wire: Wire) => void
   const connected = new Promise<Wire>(resolve => (arrived = resolve))
   const server = await upstreamFor(t, wire => arrived(wire))
-  const rig = await proxyTo(t, server.url, options)
-  const client = await connectTo(rig.port)
+  const started = await proxyTo(t, server.url, options)
+  const client = await connectTo(started.port)
   t.teardown(() => client.socket.destroy())
   await client.send(request(line, ...fields))
   const upstream = await connected
   await upstream.done()
-  return { ...rig, client, upstream }
+  return { ...started, client, upstream }
 }
 
 interface Ask {
@@ -84,6 +91,7 @@ export function request(startLine: string, ...fields: string[]): string {
   return [startLine, 'Host: gateway.example:8080', ...fields, '', ''].join('\r\n')
 }
 
+/** A response's head from its status and its fields. */
 export function answer(startLine: string, ...fields: string[]): string {
   return [`HTTP/1.1 ${startLine}`, ...fields, '', ''].join('\r\n')
 }

@@ -1,7 +1,7 @@
 // Owns `--allowed-host` and `--allowed-origin`, and the one line in the log when the upstream refuses a Host.
 import { test, type Test } from 'tap'
 import type { ProxyOptions } from '../../../src/proxy/proxy-server.js'
-import { answer, proxyTo, upstreamFor, type Rig } from '../../support/proxy-under-test.js'
+import { answer, proxyTo, upstreamFor, type ProxyUnderTest } from '../../support/proxy-under-test.js'
 import { connectTo, serveAnswers } from '../../support/raw-http.js'
 
 async function status(port: number, bytes: string): Promise<string> {
@@ -16,7 +16,11 @@ const get = (host: string, ...fields: string[]): string =>
   [`GET /x HTTP/1.1`, `Host: ${host}`, ...fields, '', ''].join('\r\n')
 const from = (origin: string): string => get('a', `Origin: ${origin}`)
 
-async function rigFor(t: Test, options: Partial<ProxyOptions>, startLine = '200 OK'): Promise<Rig> {
+async function rigFor(
+  t: Test,
+  options: Partial<ProxyOptions>,
+  startLine = '200 OK'
+): Promise<ProxyUnderTest> {
   const server = await serveAnswers(() => answer(startLine, 'Content-Length: 0'))
   t.teardown(() => server.close())
   return await proxyTo(t, server.url, options)

@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { test, type Test } from 'tap'
 import { DelayedAckDetector } from '../../../src/proxy/upstream/delayed-acks.js'
-import { proxyTo, request, type Rig } from '../../support/proxy-under-test.js'
+import { proxyTo, request, type ProxyUnderTest } from '../../support/proxy-under-test.js'
 import { connectTo } from '../../support/raw-http.js'
 
 const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
 const event = '9\r\ndata: a\n\n\r\n'
 
 interface Upstream {
-  rig: Rig
+  rig: ProxyUnderTest
   /** How many it has accepted. */
   connections: () => number
 }
