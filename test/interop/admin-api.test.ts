@@ -16,7 +16,7 @@ for (const [name, endpoints] of [
   ['an empty store', []],
   ['sessions of several endpoints', ['0', 'a', 'files', '0', 'a', 'files']]
 ] as const) {
-  void t.test(name, { timeout: 2 * RUN_TIMEOUT_MS }, async t => {
+  void t.test(`the admin port keeps to OpenAPI with ${name}`, { timeout: 2 * RUN_TIMEOUT_MS }, async t => {
     const gateway = await Gateway.start('gateway-rmcp0')
     const turnstile = await Turnstile.start(gateway.url, t.testdir(), ['--admin-token', 'operator'])
     const clients = await Promise.all(

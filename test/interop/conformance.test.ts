@@ -45,7 +45,7 @@ const suites: Suite[] = [
 ]
 
 for (const suite of suites) {
-  void t.test(suite.name, { timeout: 200_000 }, async t => {
+  void t.test(`suite ${suite.name} finds the same through the proxy`, { timeout: 200_000 }, async t => {
     const [one, other] = [await startServer(t), await startServer(t)]
     const folder = t.testdir({ data: {} })
     const turnstile = await Turnstile.start(other, join(folder, 'data'), ['--stream-path', '/'])

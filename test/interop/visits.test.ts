@@ -14,7 +14,7 @@ const README = new URL('../../../README.md', import.meta.url)
 const table = new ClosingTable(IDLE_S)
 
 for (const kind of serverKinds) {
-  void t.test(`clients of ${kind.name}`, { timeout: 240_000 }, async t => {
+  void t.test(`clients get the same from ${kind.name} and through us`, { timeout: 240_000 }, async t => {
     const server = await kind.start()
     t.teardown(() => server.stop())
     const turnstile = await Turnstile.start(server.url, t.testdir(), [
