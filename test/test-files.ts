@@ -18,6 +18,7 @@ const reasonsToBeAlone: Record<string, string> = {
   'test/app/flat-memory.test.ts': 'memory is measured while the proxy is as busy as it can be',
   'test/interop/dashboard/crowd.test.ts': 'frames of the browser are counted',
   'test/interop/session-less.test.ts': 'clients must not pause for a second between two requests',
+  'test/interop/suspicion.test.ts': 'ten thousand sessions must be found gone within ten seconds',
   'test/proxy/upstream/delayed-acks.test.ts': 'delays of 40 ms are told from others',
   'test/proxy/upstream/timeouts.test.ts': 'timeouts of 200 ms must not run out by themselves'
 }
