@@ -55,7 +55,7 @@ export function isImported(wanted: string, files: readonly string[], seen = new 
     if (file === wanted) return true
     if (seen.has(file)) return false
     seen.add(file)
-    const imports = readFileSync(file, 'utf8').matchAll(/\b(?:from|import) '(\.[^']+)'/g)
+    const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export)\b(?:.* from)? '(\.[^']+)'/gm)
     return isImported(
       wanted,
       Array.from(imports, ([, path]) => join(dirname(file), path!)),
