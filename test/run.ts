@@ -1,18 +1,19 @@
-// Owns a test run: one database server for all files, tap over the compiled tests, a short account of what they did, and
-// the last line `N passed, N failed`: assertions that really ran, without the skipped and the `todo` ones.
-// Arguments: test files or folders (`test/proxy`, `test/proxy/abort.test.ts`), and options for tap (`--grep=delete`).
+// Owns a test run: tap over the compiled tests, one database server for all files that need one, a short account of what
+// the tests did, and the last line `N passed, N failed`: assertions that really ran, without the skipped and the `todo`
+// ones. Arguments: test files or folders (`test/proxy`, `test/proxy/abort.test.ts`), options for tap (`--grep=delete`).
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { constants } from 'node:os'
-import { join, relative, sep } from 'node:path'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { Parser, type Result } from 'tap-parser'
 import { startDatabase, type Database } from './support/mariadb.js'
+import { findTestFiles, isImported } from './test-files.js'
 
-/** Runs of their own: they need more than `npm ci` brings, or the machine for themselves. */
-const separate = [join('test', 'interop'), join('test', 'bench')]
 const fileTimeoutS = 300
+/** Test files that run at the same time: they wait for more than half of their time. */
+const jobs = 2 * availableParallelism()
+const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** What tap tells of a file that ended badly, the same for all: not printed. */
 const ofTheProcess = ['stdio', 'cwd', 'externalID', 'command', 'args']
 
@@ -24,11 +25,15 @@ let failed = 0
 let database: Database | undefined
 try {
   const args = process.argv.slice(2)
-  const files = filesToRun(args.filter(arg => !arg.startsWith('-')))
-  database = await startDatabase()
-  process.env['TEST_MYSQL_URL'] = database.url
-  const code = await runTap([...args.filter(arg => arg.startsWith('-')), ...files])
-  if (code !== 0 && failed === 0) throw new Error(`tap ended with ${code}`)
+  const options = args.filter(arg => arg.startsWith('-'))
+  const paths = args.filter(arg => !arg.startsWith('-'))
+  const { sideBySide, alone } = findTestFiles(root, paths)
+  if (isImported(join('dist', 'test', 'support', 'mariadb.js'), [...sideBySide, ...alone])) {
+    database = await startDatabase()
+    process.env['TEST_MYSQL_URL'] = database.url
+  }
+  if (sideBySide.length > 0) await runTap([`--jobs=${jobs}`, ...options, ...sideBySide])
+  if (alone.length > 0) await runTap(['--jobs=1', ...options, ...alone])
   if (passed + failed === 0) throw new Error('no test ran')
 } catch (error) {
   console.log(error instanceof Error ? error.message : error)
@@ -39,33 +44,16 @@ try {
 console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
 
-/** The compiled files; found by their sources, so that a deleted test's old output never runs. */
-function filesToRun(paths: string[]): string[] {
-  const sources =
-    paths.length > 0 ? paths.flatMap(path => testsIn(relative(root, path))) : testsIn('test', separate)
-  if (sources.length === 0) throw new Error(`no tests in ${paths.join(' ')}`)
-  return sources.map(source => join('dist', source.replace(/\.ts$/, '.js')))
-}
-
-function testsIn(path: string, except: string[] = []): string[] {
-  if (!existsSync(path)) throw new Error(`no such test: ${path}`)
-  if (!statSync(path).isDirectory()) return [path]
-  const inside = readdirSync(path, { recursive: true, encoding: 'utf8' }).map(file => join(path, file))
-  return inside
-    .filter(file => file.endsWith('.test.ts') && !except.some(folder => file.startsWith(folder + sep)))
-    .sort()
-}
-
-/** Answers tap's exit code. A signal that should end this run ends tap's process group, so the test files with it. */
-async function runTap(args: string[]): Promise<number> {
+/** Counts what passed and failed. Throws when tap ended badly for another reason than a failed test. */
+async function runTap(args: string[]): Promise<void> {
   const options = ['--disable-coverage', '--reporter=tap', `--timeout=${fileTimeoutS}`]
   const tap = spawn(process.execPath, [join('node_modules', '.bin', 'tap'), 'run', ...options, ...args], {
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit']
   })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => process.kill(-tap.pid!, 'SIGKILL'))
-  }
+  // A signal that should end this run ends tap's process group, so the test files with it.
+  const endTap = (): boolean => process.kill(-tap.pid!, 'SIGKILL')
+  for (const signal of endSignals) process.on(signal, endTap)
   const parser = new Parser()
   parser.on('pass', () => passed++)
   parser.on('fail', (result: Result) => {
@@ -81,7 +69,8 @@ async function runTap(args: string[]): Promise<number> {
   const ended = once(tap, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   await once(parser, 'complete')
   const [code, signal] = await ended
-  return code ?? 128 + constants.signals[signal!]
+  for (const signal of endSignals) process.off(signal, endTap)
+  if (signal ?? (code !== 0 && failed === 0)) throw new Error(`tap ended with ${signal ?? code}`)
 }
 
 /** What tests print and their comments (seeds, measurements), without what tap adds. */

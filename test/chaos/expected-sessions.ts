@@ -4,6 +4,7 @@ import type { Member } from './fleet.js'
 export const SSE = 1
 export const STREAMABLE = 2
 
+/** One session as its client knows it. */
 export class Session {
   readonly endpointId: string
   readonly sessionId: string
@@ -39,10 +40,12 @@ export class Session {
   }
 }
 
+/** `endpoint transport id`, the same for a client's session and for a row. */
 export const keyOf = (s: { endpointId: string; transport: number; sessionId: string }): string =>
   `${s.endpointId} ${s.transport === SSE ? 'sse' : 'streamable'} ${s.sessionId}`
 
-export class Knowledge {
+/** What all clients together were told; the ledger must agree with it at rest. */
+export class ExpectedSessions {
   readonly sessions = new Map<string, Session>()
   /** `initialize` requests without an answer, by endpoint: the gateway may have opened a session for each. */
   readonly openingsUnanswered = new Map<string, number>()

@@ -1,8 +1,6 @@
 // Owns the proxies under test: fixed ports and data directories, deaths and freezes, and the history of their lives.
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
-import type { Random } from '../support/random.js'
+import { freePort } from '../support/ports.js'
 import { Turnstile } from '../support/turnstile.js'
 import { CuttingProxy } from './cutting-proxy.js'
 
@@ -110,31 +108,13 @@ export class Member {
 /** Proxies not yet started in front of the gateway, each on its own wire to the database and in its own data directory. */
 export async function createFleet(
   names: readonly string[],
-  { gatewayUrl, databaseUrl, directory }: { gatewayUrl: string; databaseUrl: string; directory: string },
-  random: Random
+  { gatewayUrl, databaseUrl, directory }: { gatewayUrl: string; databaseUrl: string; directory: string }
 ): Promise<Member[]> {
   const fleet: Member[] = []
   for (const name of names) {
     const wire = await CuttingProxy.start(databaseUrl)
-    const ports: [number, number] = [await freePort(random), await freePort(random)]
+    const ports: [number, number] = [await freePort(), await freePort()]
     fleet.push(new Member(name, wire, ports, gatewayUrl, join(directory, name)))
   }
   return fleet
-}
-
-/** A port below those that the system gives to outgoing connections, so that it stays free while its proxy is dead. */
-async function freePort(random: Random): Promise<number> {
-  for (;;) {
-    const port = random.int(10_000, 32_000)
-    const probe = createServer()
-    try {
-      probe.listen(port, '127.0.0.1')
-      await once(probe, 'listening')
-      return port
-    } catch {
-      continue
-    } finally {
-      probe.close()
-    }
-  }
 }

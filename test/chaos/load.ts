@@ -1,7 +1,7 @@
 // Owns the clients: sessions that come and go through whichever proxies, and clients that bear with failures.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../support/random.js'
-import { type Knowledge, Session, SSE, STREAMABLE } from './expected-sessions.js'
+import { type ExpectedSessions, Session, SSE, STREAMABLE } from './expected-sessions.js'
 import type { Member } from './fleet.js'
 
 const ENDPOINTS = ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6', 'e7']
@@ -36,13 +36,13 @@ export interface Manner {
 export class Client {
   readonly #fleet: readonly Member[]
   readonly #random: Random
-  readonly #knowledge: Knowledge
+  readonly #expected: ExpectedSessions
   readonly #end: AbortSignal
 
-  constructor(fleet: readonly Member[], random: Random, knowledge: Knowledge, end: AbortSignal) {
+  constructor(fleet: readonly Member[], random: Random, expected: ExpectedSessions, end: AbortSignal) {
     this.#fleet = fleet
     this.#random = random
-    this.#knowledge = knowledge
+    this.#expected = expected
     this.#end = end
   }
 
@@ -59,7 +59,7 @@ export class Client {
     const path = `/stream/${endpointId}`
     const openSentAt = Date.now()
     const opened = await this.#send('POST', path, jsonHeaders, initialize)
-    if (!opened) return this.#knowledge.noteUnanswered(endpointId)
+    if (!opened) return this.#expected.noteUnanswered(endpointId)
     const sessionId = opened.headers.get('mcp-session-id')
     if (sessionId === null) return this.#unexpected(`initialize: ${opened.status} without a session id`)
     const session = new Session({
@@ -69,7 +69,7 @@ export class Client {
       openSentAt,
       toldAt: opened.at
     })
-    this.#knowledge.add(session)
+    this.#expected.add(session)
     const headers = { ...jsonHeaders, 'mcp-session-id': sessionId }
     // The server ends a session whose first message after `initialize` is not this one.
     if ((await this.#use(session, 'POST', path, headers, initialized)) !== 'accepted') return
@@ -103,7 +103,7 @@ export class Client {
       openSentAt,
       toldAt: Date.now()
     })
-    this.#knowledge.add(session)
+    this.#expected.add(session)
     session.streaming = true
     const ended = drain(reader).then(() => (session.streaming = false))
     const path = `/message?sessionId=${sessionId}&endpointId=${endpointId}`
@@ -182,7 +182,7 @@ export class Client {
     const by = this.#random.pick(this.#fleet)
     const impatience = new AbortController()
     const timer = setTimeout(() => impatience.abort(), this.#patience())
-    this.#knowledge.requests++
+    this.#expected.requests++
     try {
       const signal = leave ? AbortSignal.any([leave.signal, impatience.signal]) : impatience.signal
       const response = await fetch(by.url + path, { method, headers, body: body ?? null, signal })
@@ -194,7 +194,7 @@ export class Client {
       if (response.status >= 500) this.#unexpected(`${method} ${path}: ${response.status} by ${by.name}`)
       return { status: response.status, headers: response.headers, body: response.body, by, at }
     } catch {
-      this.#knowledge.failures++
+      this.#expected.failures++
       return undefined
     } finally {
       clearTimeout(timer)
@@ -211,7 +211,7 @@ export class Client {
   }
 
   #unexpected(what: string): void {
-    this.#knowledge.violations.push(what)
+    this.#expected.violations.push(what)
   }
 }
 

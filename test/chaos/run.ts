@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { Gateway } from '../support/gateway.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
 import { Random } from '../support/random.js'
-import { Knowledge, SSE, STREAMABLE } from './expected-sessions.js'
+import { ExpectedSessions, SSE, STREAMABLE } from './expected-sessions.js'
 import { Faults } from './faults.js'
 import { type Member, createFleet } from './fleet.js'
 import { Client, type Manner } from './load.js'
@@ -46,18 +46,18 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 
 const database = await startDatabase({ own: true })
 const databaseUrl = await freshDatabase(database.url)
-fleet.push(...(await createFleet(PROXIES, { gatewayUrl: gateway.url, databaseUrl, directory }, random)))
+fleet.push(...(await createFleet(PROXIES, { gatewayUrl: gateway.url, databaseUrl, directory })))
 for (const member of fleet) await member.start()
 const reader = new Reader(databaseUrl)
 reader.start()
 
-const knowledge = new Knowledge()
+const expected = new ExpectedSessions()
 const loadEnd = new AbortController()
 const startedAt = Date.now()
 const clients = Array.from({ length: VISITORS + RESIDENTS }, (_, i) => {
   const own = new Random(random.seed + i)
   const manner = i < VISITORS ? () => visitor(own) : () => resident(own, i)
-  return new Client(fleet, own, knowledge, loadEnd.signal).run(manner)
+  return new Client(fleet, own, expected, loadEnd.signal).run(manner)
 })
 const faults = new Faults(fleet, database)
 await faults.run(runMs, new Random(random.seed - 1))
@@ -68,7 +68,7 @@ console.log(`the load ended after ${seconds.toFixed(0)} s`)
 
 const checksUnderLoad = reader.checks
 const readerAtRest = new Reader(databaseUrl)
-const rest = await checkAtRest(fleet, gateway, readerAtRest, knowledge)
+const rest = await checkAtRest(fleet, gateway, readerAtRest, expected)
 const afterStop = await checkStop(fleet, gateway, readerAtRest)
 await reader.stop()
 await readerAtRest.stop()
@@ -85,24 +85,24 @@ const violations = [
   ...readerAtRest.violations,
   ...rest.violations,
   ...afterStop,
-  ...knowledge.violations
+  ...expected.violations
 ]
 for (const [name, count] of counts) console.log(`${String(count).padStart(5)} x ${name}`)
 show('never told', rest.neverTold)
 show('its DELETE was not answered, touched', rest.touched)
 const streamsLost = fleet.reduce((sum, member) => sum + member.streamsLost, 0)
-console.log(`${knowledge.requests} requests, ${knowledge.failures} of them without an answer`)
+console.log(`${expected.requests} requests, ${expected.failures} of them without an answer`)
 console.log(
   `${rest.rows} rows, ${rest.open} open at rest; ${streamsLost} streams were taken for lost, ${reader.reopened} of them open again`
 )
 for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`VIOLATION: ${violation}`)
 console.log(
-  `${violations.length} violations: ${knowledge.sessions.size} sessions told, ${reader.checks} snapshots checked ` +
+  `${violations.length} violations: ${expected.sessions.size} sessions told, ${reader.checks} snapshots checked ` +
     `(${reader.fullChecks} bucket by bucket) in ${seconds.toFixed(0)} s, seed ${random.seed}`
 )
 await gateway.stop()
 await database.stop()
-const checked = knowledge.sessions.size + reader.checks + readerAtRest.checks
+const checked = expected.sessions.size + reader.checks + readerAtRest.checks
 console.log(`${Math.max(0, checked - violations.length)} passed, ${violations.length} failed`)
 process.exit(violations.length === 0 ? 0 : 1)
 

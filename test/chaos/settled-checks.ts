@@ -1,7 +1,7 @@
 // Owns the checks at rest: the ledger against the gateway's own sessions, and against what clients were told.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.js'
-import { keyOf, type Knowledge, type Session, SSE, STREAMABLE } from './expected-sessions.js'
+import { keyOf, type ExpectedSessions, type Session, SSE, STREAMABLE } from './expected-sessions.js'
 import { LEASE_MS, type Member } from './fleet.js'
 import type { Reader, SessionRow } from './reader.js'
 
@@ -24,21 +24,21 @@ export async function checkAtRest(
   fleet: readonly Member[],
   gateway: Gateway,
   reader: Reader,
-  knowledge: Knowledge
+  expected: ExpectedSessions
 ): Promise<Rest> {
   const violations: string[] = []
   if (!(await drained(fleet))) violations.push('the outboxes are not drained')
   // What a lost lease may still do wrong, it does by now.
   await sleep(LEASE_MS + 2_500)
-  const touched = await touchDeleted(fleet, gateway, reader, knowledge)
-  const { rows, live } = await settled(gateway, reader, knowledge)
-  const { openNotLive, liveNotOpen, neverTold } = compare(rows, live, knowledge)
+  const touched = await touchDeleted(fleet, gateway, reader, expected)
+  const { rows, live } = await settled(gateway, reader, expected)
+  const { openNotLive, liveNotOpen, neverTold } = compare(rows, live, expected)
   violations.push(
     ...openNotLive.map(row => `open, but the gateway does not know it: ${JSON.stringify(row)}`),
     ...liveNotOpen.map(([key, row]) => `live, but not open: ${key} ${JSON.stringify(row)}`),
-    ...checkRows(rows, knowledge),
-    ...checkStreams(live, knowledge),
-    ...checkNeverTold(neverTold, knowledge)
+    ...checkRows(rows, expected),
+    ...checkStreams(live, expected),
+    ...checkNeverTold(neverTold, expected)
   )
   for (const member of fleet) {
     const { outbox } = await member.health()
@@ -92,19 +92,19 @@ async function drained(fleet: readonly Member[]): Promise<boolean> {
 async function settled(
   gateway: Gateway,
   reader: Reader,
-  knowledge: Knowledge
+  expected: ExpectedSessions
 ): Promise<{ rows: SessionRow[]; live: Set<string> }> {
   const deadline = Date.now() + SETTLE_TIMEOUT_MS
   for (;;) {
     const rows = await reader.rows()
     const live = await liveKeys(gateway)
-    const { openNotLive, liveNotOpen } = compare(rows, live, knowledge)
+    const { openNotLive, liveNotOpen } = compare(rows, live, expected)
     if ((openNotLive.length === 0 && liveNotOpen.length === 0) || Date.now() > deadline) return { rows, live }
     await sleep(250)
   }
 }
 
-function compare(rows: readonly SessionRow[], live: ReadonlySet<string>, knowledge: Knowledge) {
+function compare(rows: readonly SessionRow[], live: ReadonlySet<string>, expected: ExpectedSessions) {
   const byKey = new Map(rows.map(row => [keyOf(row), row]))
   const openNotLive = rows.filter(row => row.reason === null && !live.has(keyOf(row)))
   const neverTold: string[] = []
@@ -112,7 +112,7 @@ function compare(rows: readonly SessionRow[], live: ReadonlySet<string>, knowled
   for (const key of live) {
     const row = byKey.get(key)
     if (row?.reason === null) continue
-    if (!row && key.includes(' streamable ') && !knowledge.sessions.has(key)) neverTold.push(key)
+    if (!row && key.includes(' streamable ') && !expected.sessions.has(key)) neverTold.push(key)
     else liveNotOpen.push([key, row])
   }
   return { openNotLive, liveNotOpen, neverTold }
@@ -123,11 +123,11 @@ async function touchDeleted(
   fleet: readonly Member[],
   gateway: Gateway,
   reader: Reader,
-  knowledge: Knowledge
+  expected: ExpectedSessions
 ): Promise<string[]> {
-  const { openNotLive } = compare(await reader.rows(), await liveKeys(gateway), knowledge)
+  const { openNotLive } = compare(await reader.rows(), await liveKeys(gateway), expected)
   const unanswered = openNotLive
-    .map(row => knowledge.sessions.get(keyOf(row)))
+    .map(row => expected.sessions.get(keyOf(row)))
     .filter((session): session is Session => session?.deleteSentAt !== undefined)
     .filter(session => session.transport === STREAMABLE && session.deletedAt === undefined)
   for (const [i, session] of unanswered.entries()) {
@@ -143,17 +143,17 @@ async function touchDeleted(
     })
     await response.arrayBuffer()
     if (response.status !== 401 && response.status !== 404)
-      knowledge.violations.push(`touched: ${response.status} for ${session.key}`)
+      expected.violations.push(`touched: ${response.status} for ${session.key}`)
   }
   return unanswered.map(({ key }) => key)
 }
 
 /** Each session that a client was told is one row, with times and requests between what its client knows. */
-function checkRows(rows: readonly SessionRow[], knowledge: Knowledge): string[] {
+function checkRows(rows: readonly SessionRow[], expected: ExpectedSessions): string[] {
   const violations: string[] = []
   const byKey = new Map(rows.map(row => [keyOf(row), row]))
   if (byKey.size !== rows.length) violations.push(`${rows.length} rows of ${byKey.size} sessions`)
-  for (const session of knowledge.sessions.values()) {
+  for (const session of expected.sessions.values()) {
     const row = byKey.get(session.key)
     const problem = row ? problemOf(row, session) : 'no row'
     if (problem === undefined) continue
@@ -176,8 +176,8 @@ function problemOf(row: SessionRow, session: Session): string | undefined {
 }
 
 /** The legacy streams of the gateway are those that clients still read. */
-function checkStreams(live: ReadonlySet<string>, knowledge: Knowledge): string[] {
-  const read = [...knowledge.sessions.values()].filter(({ streaming }) => streaming).map(({ key }) => key)
+function checkStreams(live: ReadonlySet<string>, expected: ExpectedSessions): string[] {
+  const read = [...expected.sessions.values()].filter(({ streaming }) => streaming).map(({ key }) => key)
   const known = new Set(read)
   const unread = [...live].filter(key => key.includes(' sse ') && !known.has(key))
   return [
@@ -189,14 +189,14 @@ function checkStreams(live: ReadonlySet<string>, knowledge: Knowledge): string[]
 }
 
 /** Each session that no client was told has an `initialize` that was not answered. */
-function checkNeverTold(neverTold: readonly string[], knowledge: Knowledge): string[] {
+function checkNeverTold(neverTold: readonly string[], expected: ExpectedSessions): string[] {
   const counts = new Map<string, number>()
   for (const key of neverTold) {
     const endpointId = key.split(' ', 1)[0]!
     counts.set(endpointId, (counts.get(endpointId) ?? 0) + 1)
   }
   return [...counts]
-    .filter(([endpointId, count]) => count > (knowledge.openingsUnanswered.get(endpointId) ?? 0))
+    .filter(([endpointId, count]) => count > (expected.openingsUnanswered.get(endpointId) ?? 0))
     .map(
       ([endpointId, count]) => `${count} sessions without a row on ${endpointId}, more than were not answered`
     )

@@ -2,14 +2,19 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { evaluate, memoryUsedBytes } from '../support/inspector.js'
 
-export interface Vitals {
+/** A process's state at one moment. */
+export interface ProcessFigures {
   memoryBytes: number
   /** Between clients, the proxy and the gateway. */
   sockets: number
   timers: number
 }
 
-export async function vitals(pid: number, inspectorPort: number, ports: readonly number[]): Promise<Vitals> {
+export async function processFigures(
+  pid: number,
+  inspectorPort: number,
+  ports: readonly number[]
+): Promise<ProcessFigures> {
   const memoryBytes = await memoryUsedBytes(inspectorPort)
   const timers = await evaluate(
     inspectorPort,

@@ -13,7 +13,7 @@ import { freePort } from '../support/ports.js'
 import { Random } from '../support/random.js'
 import { Turnstile } from '../support/turnstile.js'
 import { Client, type Tally } from './client.js'
-import { type Vitals, vitals } from './process-figures.js'
+import { type ProcessFigures, processFigures } from './process-figures.js'
 
 const CLIENTS = Number(process.env['FAULT_CLIENTS'] ?? 2_000)
 const RUN_MS = Number(process.env['FAULT_MINUTES'] ?? 20) * 60_000
@@ -74,10 +74,10 @@ async function load(tally: Tally, durationMs: number): Promise<void> {
 }
 
 /** What is left of a load when all that ends by itself has ended. */
-async function atRest(): Promise<Vitals> {
+async function atRest(): Promise<ProcessFigures> {
   await sleep(SETTLE_MS)
   const proxyPort = Number(new URL(turnstile.proxyUrl).port)
-  return await vitals(turnstile.process.pid!, inspectorPort, [gatewayPort, proxyPort])
+  return await processFigures(turnstile.process.pid!, inspectorPort, [gatewayPort, proxyPort])
 }
 
 let gateway = await startGateway()

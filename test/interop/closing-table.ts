@@ -1,5 +1,5 @@
 // Owns the README's table of how clients leave: what they do, what is recorded, and how soon an operator sees it.
-import type { HandedOut } from './http-recorder.js'
+import type { RecordedSession } from './http-recorder.js'
 import type { TransportName } from './servers.js'
 
 const whatEnds = { delete: 'DELETE', stream_end: 'ends its stream', idle: 'nothing' }
@@ -18,7 +18,7 @@ export class ClosingTable {
     this.#idleS = idleS
   }
 
-  add(client: string, transport: TransportName, session: HandedOut, closedSeenAt: number): void {
+  add(client: string, transport: TransportName, session: RecordedSession, closedSeenAt: number): void {
     const key = `${client} | ${transport}`
     const row = this.#rows.get(key) ?? { reasons: new Set(), delaysMs: [] }
     this.#rows.set(key, row)

@@ -12,7 +12,7 @@ async function load(env: Record<string, string>): Promise<{ services: Record<str
   return JSON.parse(stdout) as { services: Record<string, object> }
 }
 
-void t.test('with the gateway given it is a project', async t => {
+void t.test('Compose loads the file when UPSTREAM is set', async t => {
   const { services } = await load({ UPSTREAM: 'http://gateway:3000' })
   t.strictSame(Object.keys(services).sort(), ['grafana', 'mysql', 'prometheus', 'turnstile'])
   t.match(services['turnstile'], {
@@ -22,6 +22,6 @@ void t.test('with the gateway given it is a project', async t => {
   })
 })
 
-void t.test('without it, it says what to give', async t => {
+void t.test('without UPSTREAM, Compose says what to set', async t => {
   await t.rejects(load({}), { message: /UPSTREAM is missing a value: the base URL of your MCP gateway/ })
 })

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { startServerProcess } from '../support/server-process.js'
 import { Turnstile } from '../support/turnstile.js'
-import { Hop } from './http-recorder.js'
+import { HttpRecorder } from './http-recorder.js'
 import { conformanceServer, node24, npmFile } from './install.js'
 
 const SUITE_TIMEOUT_MS = 150_000
@@ -45,16 +45,16 @@ const suites: Suite[] = [
 ]
 
 for (const suite of suites) {
-  void t.test(suite.name, { timeout: 200_000 }, async t => {
+  void t.test(`suite ${suite.name} finds the same through the proxy`, { timeout: 200_000 }, async t => {
     const [one, other] = [await startServer(t), await startServer(t)]
     const folder = t.testdir({ data: {} })
     const turnstile = await Turnstile.start(other, join(folder, 'data'), ['--stream-path', '/'])
     t.teardown(() => turnstile.stop())
-    const hop = await Hop.start(turnstile.proxyUrl)
-    t.teardown(() => hop.stop())
+    const recorder = await HttpRecorder.start(turnstile.proxyUrl)
+    t.teardown(() => recorder.stop())
     const [direct, through] = await Promise.all([
       judge(suite, one, join(folder, 'direct')),
-      judge(suite, hop.url, join(folder, 'through'))
+      judge(suite, recorder.url, join(folder, 'through'))
     ])
     t.strictSame(through, direct, 'check by check the same')
     t.equal(direct.length, suite.checks, 'all its checks')
@@ -63,7 +63,7 @@ for (const suite of suites) {
     const rows = (await turnstile.connections()).filter(row => row.transport_type === 2)
     t.strictSame(
       Object.fromEntries(rows.map(row => [row.session_id, row.reason])),
-      Object.fromEntries(hop.sessions.map(session => [session.sessionId, session.ended?.by ?? null])),
+      Object.fromEntries(recorder.sessions.map(session => [session.sessionId, session.ended?.by ?? null])),
       'every session it was told of, and whether it deleted it'
     )
     t.equal(rows.length, suite.opened, 'sessions')
@@ -96,7 +96,7 @@ async function judge({ program, args }: Suite, url: string, output: string): Pro
     .sort()
 }
 
-/** Without what differs from run to run: addresses, session ids, dates, ids made of the time; and the hop's keep-alive. */
+/** Without what differs from run to run: addresses, session ids, dates, ids made of the time; and the keep-alive of the recorder. */
 const variable = [
   /127\.0\.0\.1:\d+/g,
   /\b[A-Z2-7]{26}\b/g,

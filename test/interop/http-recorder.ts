@@ -1,9 +1,10 @@
-// Owns the witness: a plain hop between a client and whatever it is pointed at, which notes what passed.
+// Owns a plain HTTP proxy that records which sessions clients were told of, and how they ended.
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream'
 
-export interface HandedOut {
+/** What passed of one session. */
+export interface RecordedSession {
   /** What a client was told its session is. */
   sessionId: string
   transport: 'streamable' | 'sse'
@@ -13,9 +14,10 @@ export interface HandedOut {
   ended: { by: 'delete' | 'stream_end'; at: number } | undefined
 }
 
-export class Hop {
+/** Forwards all requests to one target, and records the sessions that it sees. */
+export class HttpRecorder {
   readonly url: string
-  readonly #sessions = new Map<string, HandedOut>()
+  readonly #sessions = new Map<string, RecordedSession>()
   /** Accepted requests of protocols that have no sessions. */
   sessionless = 0
   readonly #close: () => Promise<void>
@@ -25,18 +27,21 @@ export class Hop {
     this.#close = close
   }
 
-  static async start(target: string): Promise<Hop> {
-    const server = createServer((req, res) => hop.#forward(target, req, res))
+  static async start(target: string): Promise<HttpRecorder> {
+    const server = createServer((req, res) => recorder.#forward(target, req, res))
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    const hop: Hop = new Hop(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, async () => {
-      server.closeAllConnections()
-      await new Promise(resolve => server.close(resolve))
-    })
-    return hop
+    const recorder: HttpRecorder = new HttpRecorder(
+      `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      async () => {
+        server.closeAllConnections()
+        await new Promise(resolve => server.close(resolve))
+      }
+    )
+    return recorder
   }
 
   /** The sessions that clients were told of, in that order. */
-  get sessions(): HandedOut[] {
+  get sessions(): RecordedSession[] {
     return [...this.#sessions.values()]
   }
 
@@ -69,15 +74,15 @@ export class Hop {
     else if (req.method === 'POST' && accepted) this.sessionless++
   }
 
-  #add(sessionId: string, transport: HandedOut['transport']): HandedOut {
-    const session: HandedOut = { sessionId, transport, lastAt: Date.now(), ended: undefined }
+  #add(sessionId: string, transport: RecordedSession['transport']): RecordedSession {
+    const session: RecordedSession = { sessionId, transport, lastAt: Date.now(), ended: undefined }
     this.#sessions.set(sessionId, session)
     return session
   }
 
   #watchLegacyStream(answer: IncomingMessage): void {
     let text = ''
-    let session: HandedOut | undefined
+    let session: RecordedSession | undefined
     answer.on('data', (chunk: Buffer) => {
       if (session) return
       text += chunk.toString()

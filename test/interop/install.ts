@@ -1,5 +1,5 @@
-// Owns what the interop tests need beyond `npm ci`: pinned clients of other projects, each made once in the cache.
-// Run as a program it installs them all; what cannot be had ends it with one clear line.
+// Owns what the interop tests need beyond `npm ci`: pinned clients of other projects, each installed once in the cache.
+// Run as a program it installs them all, and says in one line each what it cannot install.
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -110,19 +110,27 @@ async function installOnce({ name, pinnedBy, install }: Recipe): Promise<void> {
   await writeFile(stamp, wanted)
 }
 
+/** What is wrong, in one line, when `install` fails. */
+async function failureOf(name: string, install: () => Promise<unknown>): Promise<string[]> {
+  try {
+    await install()
+    return []
+  } catch (error) {
+    const { stderr, message } = error as Error & { stderr?: string }
+    return [`interop: ${name} cannot be installed: ${(stderr ?? '').trim() || message}`]
+  }
+}
+
 if (process.argv[1] === import.meta.filename) {
-  const steps = [
-    ...recipes.map(recipe => [recipe.name, () => installOnce(recipe)] as const),
-    ['chromium', installedChromium] as const
-  ]
-  for (const [name, install] of steps) {
-    try {
-      await install()
-    } catch (error) {
-      const { stderr, message } = error as Error & { stderr?: string }
-      console.log(`interop: ${name} cannot be installed: ${(stderr ?? '').trim() || message}`)
-      console.log('0 passed, 1 failed')
-      process.exit(1)
-    }
+  // All at once: they mostly wait for the network.
+  const outcomes = await Promise.all([
+    ...recipes.map(recipe => failureOf(recipe.name, () => installOnce(recipe))),
+    failureOf('chromium', () => Promise.resolve(installedChromium()))
+  ])
+  const failures = outcomes.flat()
+  for (const line of failures) console.log(line)
+  if (failures.length > 0) {
+    console.log(`0 passed, ${failures.length} failed`)
+    process.exitCode = 1
   }
 }

@@ -65,7 +65,7 @@ for (const [name, transports] of [
   ['gateway-rmcp3', ['streamable']],
   ['gateway-rmcp0', ['streamable', 'sse']]
 ] as [GatewayName, TransportName[]][]) {
-  void t.test(`${SESSIONS} sessions through the proxy to ${name}`, { timeout: 180_000 }, async t => {
+  void t.test(`${SESSIONS} sessions are counted as ${name} counts them`, { timeout: 180_000 }, async t => {
     const random = new Random()
     t.comment(`seed ${random.seed}`)
     const gateway = await Gateway.start(name)

@@ -9,7 +9,7 @@ for (const [name, transports] of [
   ['gateway-rmcp3', ['streamable']],
   ['gateway-rmcp0', ['streamable', 'sse']]
 ] as const) {
-  void t.test(name, { timeout: 120_000 }, async t => {
+  void t.test(`subscribers and queries tell what clients of ${name} do`, { timeout: 120_000 }, async t => {
     const gateway = await Gateway.start(name)
     const turnstile = await Turnstile.start(gateway.url, t.testdir(), [
       '--admin-token',

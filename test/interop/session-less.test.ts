@@ -18,7 +18,7 @@ async function rowsOnce(
   }
 }
 
-void t.test('rmcp 3.9 with all revisions at once', { timeout: 60_000 }, async t => {
+void t.test('rmcp 3.9: clients of all revisions are counted at once', { timeout: 60_000 }, async t => {
   const gateway = await Gateway.start('gateway-rmcp3')
   t.teardown(() => gateway.stop())
   const turnstile = await Turnstile.start(gateway.url, t.testdir(), ['--session-idle-timeout', '2s'])
@@ -78,7 +78,7 @@ void t.test('rmcp 3.9 with all revisions at once', { timeout: 60_000 }, async t 
 })
 
 void t.test(
-  'rmcp 3.9 in stateless mode: an SDK client that speaks 2025-11-25',
+  'stateless rmcp 3.9: an SDK client that speaks 2025-11-25 is counted',
   { timeout: 60_000 },
   async t => {
     const gateway = await Gateway.start('gateway-rmcp3', ['--stateless'])

@@ -5,7 +5,8 @@ import type { ConnectionJson, Turnstile } from '../support/turnstile.js'
 const POLL_MS = 10
 const SETTLE_TIMEOUT_MS = 15_000
 
-export class Witness {
+/** Polls a proxy's sessions from the moment it is made until `stop`. */
+export class SessionObserver {
   readonly #turnstile: Turnstile
   readonly #closedSeenAt = new Map<string, number>()
   readonly #end = new AbortController()

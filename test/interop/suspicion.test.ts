@@ -65,7 +65,7 @@ async function initializeMany(url: string, sessions: number): Promise<void> {
   )
 }
 
-void t.test('a session with an open stream that rmcp ends for being idle', { timeout: 60_000 }, async t => {
+void t.test('a session that rmcp ends for being idle is closed', { timeout: 60_000 }, async t => {
   const { gateway, turnstile } = await start(t, 'gateway-rmcp3', ['--keep-alive', '3'])
   const idle = await connectClient(turnstile.proxyUrl, 'streamable', 'e')
   const busy = await connectClient(turnstile.proxyUrl, 'streamable', 'e')
@@ -83,7 +83,7 @@ void t.test('a session with an open stream that rmcp ends for being idle', { tim
 })
 
 for (const name of ['gateway-rmcp3', 'gateway-rmcp0'] as const) {
-  void t.test(`${SESSIONS} sessions, and ${name} restarts`, { timeout: 240_000 }, async t => {
+  void t.test(`${SESSIONS} sessions are closed when ${name} restarts`, { timeout: 240_000 }, async t => {
     const { gateway, turnstile } = await start(t, name, [])
     await initializeMany(turnstile.proxyUrl, SESSIONS)
     await turnstile.shipped()
@@ -107,7 +107,7 @@ for (const name of ['gateway-rmcp3', 'gateway-rmcp0'] as const) {
   })
 }
 
-void t.test('idle sessions of a gateway without keep_alive', { timeout: 60_000 }, async t => {
+void t.test('idle sessions are closed, and ended when asked to', { timeout: 60_000 }, async t => {
   for (const flags of [[], ['--end-idle-sessions']]) {
     const { gateway, turnstile } = await start(
       t,

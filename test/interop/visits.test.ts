@@ -5,16 +5,16 @@ import t, { type Test } from 'tap'
 import { Turnstile } from '../support/turnstile.js'
 import { type ClientKind, clientKinds, type Report, type Visit } from './clients.js'
 import { ClosingTable } from './closing-table.js'
-import { type HandedOut, Hop } from './http-recorder.js'
+import { type RecordedSession, HttpRecorder } from './http-recorder.js'
 import { IDLE_S, type Server, type ServerKind, serverKinds, type TransportName } from './servers.js'
-import { Witness } from './session-observer.js'
+import { SessionObserver } from './session-observer.js'
 
 const README = new URL('../../../README.md', import.meta.url)
 
 const table = new ClosingTable(IDLE_S)
 
 for (const kind of serverKinds) {
-  void t.test(`clients of ${kind.name}`, { timeout: 240_000 }, async t => {
+  void t.test(`clients get the same from ${kind.name} and through us`, { timeout: 240_000 }, async t => {
     const server = await kind.start()
     t.teardown(() => server.stop())
     const turnstile = await Turnstile.start(server.url, t.testdir(), [
@@ -23,13 +23,16 @@ for (const kind of serverKinds) {
       `${IDLE_S}s`
     ])
     t.teardown(() => turnstile.stop())
-    const [direct, through] = [await Hop.start(server.url), await Hop.start(turnstile.proxyUrl)]
+    const [direct, through] = [
+      await HttpRecorder.start(server.url),
+      await HttpRecorder.start(turnstile.proxyUrl)
+    ]
     t.teardown(() => Promise.all([direct.stop(), through.stop()]))
-    const witness = new Witness(turnstile)
-    t.teardown(() => witness.stop())
+    const observer = new SessionObserver(turnstile)
+    t.teardown(() => observer.stop())
 
     const endpoints: string[] = []
-    const visits: { client: ClientKind; transport: TransportName; sessions: HandedOut[] }[] = []
+    const visits: { client: ClientKind; transport: TransportName; sessions: RecordedSession[] }[] = []
     for (const client of clientKinds) {
       for (const transport of client.transports) {
         if (!kind.transports.includes(transport) || client.cannot?.(kind.name, transport)) continue
@@ -37,27 +40,27 @@ for (const kind of serverKinds) {
         endpoints.push(endpointId)
         const before = through.sessions.length
         await t.test(`${client.name}, ${transport}`, async t =>
-          visitBoth(t, { kind, client, transport, endpointId, server, direct, through, witness })
+          visitBoth(t, { kind, client, transport, endpointId, server, direct, through, observer })
         )
         visits.push({ client, transport, sessions: through.sessions.slice(before) })
       }
     }
 
-    t.ok(await witness.until(() => witness.rows.every(row => row.reason !== null)), 'all sessions end')
+    t.ok(await observer.until(() => observer.rows.every(row => row.reason !== null)), 'all sessions end')
     t.equal(await turnstile.count(), 0, 'the count at rest')
     t.strictSame(
-      Object.fromEntries(witness.rows.map(row => [row.session_id, row.reason])),
+      Object.fromEntries(observer.rows.map(row => [row.session_id, row.reason])),
       Object.fromEntries(through.sessions.map(session => [session.sessionId, session.ended?.by ?? 'idle'])),
       'every session that a client was told of is recorded with how it ended, and no other'
     )
     for (const endpointId of endpoints) {
       if (!server.live) break
-      await witness.until(async () => (await server.live!(endpointId)).length === 0)
+      await observer.until(async () => (await server.live!(endpointId)).length === 0)
       t.strictSame(await server.live(endpointId), [], 'the server has none either')
     }
     for (const { client, transport, sessions } of visits) {
       for (const session of sessions) {
-        table.add(client.name, transport, session, witness.closedSeenAt(session.sessionId)!)
+        table.add(client.name, transport, session, observer.closedSeenAt(session.sessionId)!)
       }
     }
   })
@@ -79,16 +82,16 @@ interface Stage {
   transport: TransportName
   endpointId: string
   server: Server
-  direct: Hop
-  through: Hop
-  witness: Witness
+  direct: HttpRecorder
+  through: HttpRecorder
+  observer: SessionObserver
 }
 
 /** One client, directly and through the proxy, with the same result; while both are there, the counts are compared. */
 async function visitBoth(t: Test, stage: Stage): Promise<void> {
-  const { kind, client, transport, endpointId, server, direct, through, witness } = stage
-  const visit = (hop: Hop, id: string, home: string): Promise<Visit> =>
-    client.visit({ ...kind.tools, transport, url: hop.url + kind.path(transport, id) }, home)
+  const { kind, client, transport, endpointId, server, direct, through, observer } = stage
+  const visit = (recorder: HttpRecorder, id: string, home: string): Promise<Visit> =>
+    client.visit({ ...kind.tools, transport, url: recorder.url + kind.path(transport, id) }, home)
   const [directBefore, throughBefore] = [direct.sessions.length, through.sessions.length]
   const homes = t.testdir({ direct: {}, through: {} })
   const [one, other] = await Promise.all([
@@ -101,14 +104,14 @@ async function visitBoth(t: Test, stage: Stage): Promise<void> {
   if (wanted.progress) t.strictSame(wanted.progress, [1, 2, 3], 'its progress')
   if (server.live) {
     let live: string[] = []
-    await witness.until(async () => {
+    await observer.until(async () => {
       live = (await server.live!(endpointId)).sort()
-      return witness.openIds(endpointId).sort().join() === live.join()
+      return observer.openIds(endpointId).sort().join() === live.join()
     })
-    t.strictSame(witness.openIds(endpointId).sort(), live, 'the open sessions are those of the server')
+    t.strictSame(observer.openIds(endpointId).sort(), live, 'the open sessions are those of the server')
   }
   await Promise.all([one.leave(), other.leave()])
-  const told = (hop: Hop, before: number): number => hop.sessions.length - before
+  const told = (recorder: HttpRecorder, before: number): number => recorder.sessions.length - before
   t.equal(told(through, throughBefore), told(direct, directBefore), 'as many sessions')
 }
 

@@ -3,16 +3,26 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { closeSync, mkdtempSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createConnection } from 'mysql2/promise'
+import { freePort } from './ports.js'
+import { canInstallPackages, findProgram, installPackages } from './programs.js'
 
 const user = 'mcpuser'
 const password = 'mcppassword'
 const database = 'mcp_gateway'
+/** Where servers are besides PATH, which lacks `sbin` for users other than root. */
+const serverFolders = [
+  '/usr/sbin',
+  '/usr/local/sbin',
+  '/usr/libexec',
+  '/usr/local/mysql/bin',
+  '/opt/homebrew/bin'
+]
 const startTimeoutMs = 60_000
 const shutdownTimeoutMs = 20_000
 
@@ -217,14 +227,14 @@ interface Program {
   installer?: string
 }
 
+/** Throws `DatabaseError` where there is none and none can be installed. */
 function serverProgram(): Program {
-  const installed = findProgram()
+  const installed = findServer()
   if (installed) return installed
-  if (process.getuid?.() === 0 && existsSync('/etc/debian_version')) {
-    aptGet('update')
+  if (canInstallPackages()) {
     // The core packages bring no service that starts by itself; older releases of Debian name them otherwise.
-    if (!aptGet('install', 'mariadb-server-core', 'mariadb-client-core')) aptGet('install', 'mariadb-server')
-    const fresh = findProgram()
+    if (!installPackages('mariadb-server-core', 'mariadb-client-core')) installPackages('mariadb-server')
+    const fresh = findServer()
     if (fresh) return fresh
   }
   throw new DatabaseError(
@@ -232,34 +242,11 @@ function serverProgram(): Program {
   )
 }
 
-function findProgram(): Program | undefined {
-  const server = find('mariadbd') ?? find('mysqld')
+function findServer(): Program | undefined {
+  const server = findProgram(['mariadbd', 'mysqld'], serverFolders)
   if (!server) return undefined
   const { stdout } = spawnSync(server, ['--no-defaults', '--version'], { encoding: 'utf8' })
   if (!/mariadb/i.test(stdout)) return { server }
-  const installer = find('mariadb-install-db') ?? find('mysql_install_db')
+  const installer = findProgram(['mariadb-install-db', 'mysql_install_db'], serverFolders)
   return installer ? { server, installer } : undefined
-}
-
-function aptGet(...args: string[]): boolean {
-  const options = ['-qq', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300']
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  return (
-    spawnSync('apt-get', [...options, ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
-  )
-}
-
-function find(name: string): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter)
-  folders.push('/usr/sbin', '/usr/local/sbin', '/usr/libexec', '/usr/local/mysql/bin', '/opt/homebrew/bin')
-  return folders.map(folder => join(folder, name)).find(path => existsSync(path))
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
 }

@@ -30,7 +30,7 @@ async function start(t: Test, flags: string[]): Promise<Rig> {
   return { gateway, turnstile, directory }
 }
 
-void t.test('who may see what, and when', { timeout: 180_000 }, async t => {
+void t.test('the dashboard shows what a token may read', { timeout: 180_000 }, async t => {
   const browser = await browserFor(t)
 
   await t.test('a token is asked for, kept in the tab, and may allow reading only', async t => {

@@ -32,7 +32,7 @@ async function fill(path: string, random: Random): Promise<void> {
   await store.close()
 }
 
-void t.test('the chart and the series', { timeout: 120_000 }, async t => {
+void t.test('the chart shows the numbers of the time series', { timeout: 120_000 }, async t => {
   const random = new Random()
   t.comment(`TEST_SEED=${random.seed}`)
   const directory = t.testdir()

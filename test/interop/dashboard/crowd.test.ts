@@ -26,7 +26,7 @@ const watchFrames = `
   }
   requestAnimationFrame(next)`
 
-void t.test('10,000 open sessions', { timeout: 240_000 }, async t => {
+void t.test('a list of 10,000 open sessions scrolls smoothly', { timeout: 240_000 }, async t => {
   const gateway = await startFakeGateway()
   const turnstile = await Turnstile.start(gateway.url, t.testdir(), ['--session-idle-timeout', '1h'])
   t.teardown(async () => {

@@ -5,7 +5,7 @@ import { startFakeGateway } from '../../support/fake-gateway.js'
 import { Turnstile } from '../../support/turnstile.js'
 import { browserFor, compute, openDashboard, reads } from './page.js'
 
-void t.test('for everyone', { timeout: 180_000 }, async t => {
+void t.test('everyone can use the dashboard', { timeout: 180_000 }, async t => {
   const browser = await browserFor(t)
   const gateway = await startFakeGateway()
   const turnstile = await Turnstile.start(gateway.url, t.testdir())

@@ -7,7 +7,7 @@ import { browserFor, openDashboard, reads, rowOf } from './page.js'
 
 const HOSTILE = '<img src=x onerror="document.title=1">'
 
-void t.test('the dashboard, live', { timeout: 120_000 }, async t => {
+void t.test('the dashboard follows sessions as they come and go', { timeout: 120_000 }, async t => {
   const gateway = await Gateway.start('gateway-rmcp0')
   const turnstile = await Turnstile.start(gateway.url, t.testdir())
   t.teardown(async () => {
