@@ -10,10 +10,10 @@ import { informationAsked } from './config/help.js'
 import { ConfigError, parseCheckConfig, parseConfig } from './config/read-settings.js'
 import { reasonOf } from './util/errors.js'
 
-/** Something given is unusable: an unknown flag, a bad URL, a port or file that cannot be had. */
+/** A setting cannot be used: an unknown flag, a bad URL, a port or file that cannot be opened. */
 const EXIT_UNUSABLE = 2
 
-/** One line, as for bad settings: why it cannot be done. */
+/** Ends the process with one line that says why. */
 function refuse(error: unknown): never {
   console.error(`mcp-turnstile: ${reasonOf(error)}`)
   process.exit(EXIT_UNUSABLE)

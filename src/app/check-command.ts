@@ -1,13 +1,18 @@
-// Owns `mcp-turnstile check`: prints where counts and roll-ups differ from the sessions, and puts them right if asked.
+// Owns `mcp-turnstile check`: prints where counts and roll-ups differ from the sessions, and repairs them if asked.
 import { existsSync } from 'node:fs'
+import { ConfigError } from '../config/read-settings.js'
 import type { StoreLocation } from '../config/setting-kinds.js'
+import type { CheckConfig } from '../config/settings.js'
 import { openMysql } from '../ledger/mysql/mysql-database.js'
 import type { Database } from '../ledger/sql/sql-database.js'
 import { check, repair } from '../ledger/sql/write/check.js'
 import { openSqlite } from '../ledger/sqlite/sqlite-database.js'
 
-/** The exit code: 0 when all is as it should be, or is now; 1 when something differs. */
-export async function runCheck(options: { store: StoreLocation; repair: boolean }): Promise<number> {
+/**
+ * Compares, and repairs if `repair` is set. Resolves with the exit code: 0 when nothing differs (any more), 1 when something
+ * differs. Throws when the database cannot be used.
+ */
+export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair'>): Promise<number> {
   const db = openDatabase(options.store)
   try {
     await db.migrate()
@@ -31,6 +36,6 @@ export async function runCheck(options: { store: StoreLocation; repair: boolean 
 function openDatabase(location: StoreLocation): Database {
   if (location.kind === 'mysql') return openMysql(location.url)
   if (!existsSync(location.path))
-    throw new Error(`there is no database at ${location.path}: give its --store`)
+    throw new ConfigError('BAD_VALUE', `there is no database at ${location.path}: give its --store`)
   return openSqlite(location.path)
 }

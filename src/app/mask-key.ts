@@ -4,9 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectory } from '../ledger/sqlite/sqlite-file.js'
 
+/** As long as what HMAC-SHA-256 gives (RFC 2104 §3). */
 const KEY_BYTES = 32
 
-/** To be called by one process at a time. */
+/** The key in `dataDir`, made if there is none. To be called by one process at a time. Throws as the file system does. */
 export function maskKey(dataDir: string): Buffer {
   const path = join(dataDir, 'mask.key')
   try {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Snapshot } from '../metrics/exposition.js'
 import { reasonOf } from '../util/errors.js'
-import { connect, ipcChannel, type Remote } from '../util/rpc.js'
+import { connect, ipcChannel, type Remote, RemoteError } from '../util/rpc.js'
 import { CALL_TIMEOUT_MS, type Startable, startReport, type WorkerMethods } from './instance-methods.js'
 import { WORKER_NUMBER_VARIABLE } from './worker-process.js'
 
@@ -44,7 +44,7 @@ export class WorkerSlot {
       timeoutMs: CALL_TIMEOUT_MS
     })
     worker.once('exit', () => {
-      remote.$close(new Error('the worker ended'))
+      remote.$close(new RemoteError('CLOSED', 'the worker ended'))
       report.failed('a worker died at its start')
     })
     this.#worker = worker

@@ -1,11 +1,12 @@
 // Owns how the text of a setting becomes its value.
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP, isIPv6 } from 'node:net'
-import { MAX_DURATION_MS } from '../util/time.js'
+import { HOUR_MS, MAX_DURATION_MS, MINUTE_MS, SECOND_MS } from '../util/time.js'
 import type { Token } from './admin-token.js'
 
-/** How the text of a setting becomes its value. */
+/** A kind of setting: how its text becomes a `T`. */
 export interface Kind<T> {
+  /** Stands for the value in `--help`. */
   placeholder: string
   /** What is usable, as the end of a sentence. */
   expected: string
@@ -23,8 +24,10 @@ export interface Address {
 
 /** Which database keeps the ledger. `url` holds a password: not for logs. */
 export type StoreLocation = { kind: 'sqlite'; path: string } | { kind: 'mysql'; url: string }
-const unitsMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 
+const unitsMs = { ms: 1, s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS }
+
+/** The base URL of the upstream; without credentials, because it is shown to operators. */
 export const upstreamUrl: Kind<URL> = {
   placeholder: 'URL',
   expected: 'an http or https URL without user, password and query, such as http://127.0.0.1:3000',
@@ -34,6 +37,7 @@ export const upstreamUrl: Kind<URL> = {
   }
 }
 
+/** An address to listen at. */
 export const address: Kind<Address> = {
   placeholder: 'HOST:PORT',
   expected: 'host:port with a port from 0 to 65535, such as 127.0.0.1:8080 or [::1]:8080',
@@ -47,6 +51,7 @@ export const address: Kind<Address> = {
   }
 }
 
+/** Which database keeps the ledger. */
 export const store: Kind<StoreLocation> = {
   placeholder: 'STORE',
   expected:
@@ -59,12 +64,14 @@ export const store: Kind<StoreLocation> = {
   }
 }
 
+/** The same, read from a file: so that the password is in no command line and no environment. */
 export const storeFile: Kind<StoreLocation> = {
   placeholder: 'FILE',
   expected: `a file that can be read, with ${store.expected}`,
   parse: path => readIn(path, text => store.parse(text.trim()))
 }
 
+/** How long to wait, in milliseconds. At most what a timer of Node takes. */
 export const duration: Kind<number> = {
   placeholder: 'TIME',
   expected: 'a time of at most 596h with its unit, such as 500ms, 300s, 5m or 1h, or 0',
@@ -76,7 +83,8 @@ export const duration: Kind<number> = {
   }
 }
 
-const MIN_AGE_MS = 3_600_000
+/** Chosen so that nobody deletes what is still looked at by a slip of the unit. */
+const MIN_AGE_MS = HOUR_MS
 
 /** How long something is kept: no timer waits for it, so it may be long. */
 export const age: Kind<number> = {
@@ -93,6 +101,7 @@ export const age: Kind<number> = {
 /** Long enough for a few heartbeats, and for those that a frozen proxy holds up until its locks are taken from it. */
 const MIN_LEASE_MS = 6_000
 
+/** How long an instance may be silent until it is taken for lost, in milliseconds. */
 export const lease: Kind<number> = {
   placeholder: 'TIME',
   expected: 'a time from 6s to 596h with its unit, such as 15s',
@@ -102,6 +111,7 @@ export const lease: Kind<number> = {
   }
 }
 
+/** A switch: the flag alone means true. */
 export const boolean: Kind<boolean> = {
   placeholder: 'true|false',
   expected: 'true or false',
@@ -112,12 +122,14 @@ export const boolean: Kind<boolean> = {
   }
 }
 
+/** Host names in lower case, each with a port or without. */
 export const hosts: Kind<string[]> = {
   placeholder: 'HOST,…',
   expected: 'host names, each with a port or without, such as mcp.example.com,localhost:8080',
   parse: list(text => (/^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(text) ? text.toLowerCase() : undefined))
 }
 
+/** Origins as browsers send them (RFC 6454 §6.2). */
 export const origins: Kind<string[]> = {
   placeholder: 'ORIGIN,…',
   expected: 'origins, such as https://app.example.com,http://localhost:5173, or null',
@@ -137,16 +149,20 @@ function list(parse: (word: string) => string | undefined): (text: string) => st
   }
 }
 
+/** Far above what one process can hold, and a number that nobody means who wrote more digits. */
 const MAX_COUNT = 10_000_000
 
+/** A limit; 0: none. */
 export const count: Kind<number> = {
   placeholder: 'N',
   expected: `a whole number up to ${MAX_COUNT}, or 0 for no limit`,
   parse: text => (/^\d{1,8}$/.test(text) && Number(text) <= MAX_COUNT ? Number(text) : undefined)
 }
 
+/** More than machines have CPUs as a rule; each worker has a data directory and connections of its own. */
 const MAX_PROCESSES = 256
 
+/** How many processes. */
 export const processes: Kind<number> = {
   placeholder: 'N',
   expected: `a whole number from 1 to ${MAX_PROCESSES}`,
@@ -156,20 +172,24 @@ export const processes: Kind<number> = {
   }
 }
 
+/** A directory; whether it can be used shows when it is opened. */
 export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
 
+/** A path of the upstream, without a pattern. */
 export const path: Kind<string> = {
   placeholder: 'PATH',
   expected: 'a path such as /message',
   parse: text => (/^\/[^\s?#{}]*$/.test(text) ? text : undefined)
 }
 
+/** A path of the upstream, with at most one part in braces: the endpoint id. */
 export const pathPattern: Kind<string> = {
   placeholder: 'PATH',
   expected: 'a path such as /mcp or /stream/{endpoint_id}, with at most one {…}',
   parse: text => (/^\/[^\s?#{}]*(\{\w+\}[^\s?#{}]*)?$/.test(text) ? text : undefined)
 }
 
+/** IP addresses and CIDR ranges (RFC 4632, RFC 4291 §2.3). */
 export const addressRanges: Kind<BlockList> = {
   placeholder: 'RANGES',
   expected: 'IP addresses or ranges, separated by commas, such as 10.0.0.0/8,::1',
@@ -187,6 +207,7 @@ export const addressRanges: Kind<BlockList> = {
   }
 }
 
+/** Bearer tokens of the admin port. */
 export const tokens: Kind<Token[]> = {
   placeholder: 'TOKENS',
   expected:
@@ -194,6 +215,7 @@ export const tokens: Kind<Token[]> = {
   parse: text => readTokens(text.split(','))
 }
 
+/** The same, read from a file: a token a line. */
 export const tokenFile: Kind<Token[]> = {
   placeholder: 'FILE',
   expected:
@@ -219,12 +241,14 @@ function readTokens(texts: readonly string[]): Token[] | undefined {
   }))
 }
 
+/** A whole number up to `maximum`. */
 export const wholeNumber = (maximum: number): Kind<number> => ({
   placeholder: 'NUMBER',
   expected: `a whole number from 0 to ${maximum}`,
   parse: text => (/^\d{1,9}$/.test(text) && Number(text) <= maximum ? Number(text) : undefined)
 })
 
+/** One of some words, in upper or lower case. */
 export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
   placeholder: 'LEVEL',
   expected: `one of ${words.join(', ')}`,

@@ -1,4 +1,4 @@
-// Owns what all errors of ours have in common.
+// Owns what all our errors have in common.
 
 /**
  * The root of all errors of ours. `code` is for programs and never changes; the message is for people, one line that says

@@ -1,10 +1,12 @@
-// Owns answers that may be some moments old: asked for once, however many want them.
+// Owns a cache whose values expire: each value is fetched once, however many callers want it.
+import type { MonotonicMs } from './time.js'
 
 interface Entry<T> {
   value: Promise<T>
-  until: number
+  until: MonotonicMs
 }
 
+/** Values by their keys, each kept for `keptMs` (milliseconds) after it arrived; beyond `maxEntries` the oldest goes. */
 export class ExpiringCache<T> {
   /** Oldest first. */
   readonly #entries = new Map<string, Entry<T>>()
@@ -16,15 +18,15 @@ export class ExpiringCache<T> {
     this.#maxEntries = maxEntries
   }
 
-  /** A failure is kept too: what fails is not asked faster than what answers. */
-  get(key: string, ask: () => Promise<T>): Promise<T> {
+  /** The value of a key, fetched if need be. A failure is kept too: what fails is not fetched more often than what works. */
+  get(key: string, fetch: () => Promise<T>): Promise<T> {
     const known = this.#entries.get(key)
     if (known && known.until > performance.now()) return known.value
     this.#entries.delete(key)
-    // The time counts from the answer.
-    const entry: Entry<T> = { value: ask(), until: Infinity }
-    const answered = (): void => void (entry.until = performance.now() + this.#keptMs)
-    entry.value.then(answered, answered)
+    // The time counts from its arrival.
+    const entry: Entry<T> = { value: fetch(), until: Infinity }
+    const arrived = (): void => void (entry.until = performance.now() + this.#keptMs)
+    entry.value.then(arrived, arrived)
     this.#entries.set(key, entry)
     if (this.#entries.size > this.#maxEntries) this.#entries.delete(this.#entries.keys().next().value!)
     return entry.value

@@ -1,5 +1,6 @@
-// Owns how an IPv6 address is read: its eight groups, whichever of them its text leaves out.
+// Owns how an IPv6 address is read (RFC 4291 §2.2).
 
+/** The eight groups of a valid address as hexadecimal text; those that `::` leaves out are `0`. */
 export function ipv6Groups(address: string): string[] {
   const [head = '', tail = ''] = address.split('::')
   const groups = (text: string): string[] => (text === '' ? [] : text.split(':'))

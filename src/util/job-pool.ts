@@ -1,6 +1,6 @@
-// Owns doing many small jobs a few at a time.
+// Owns a pool of jobs: bounded concurrency for many small jobs.
 
-/** Takes jobs from `next` while there are some, at most `atOnce` under way; `work` must not reject. */
+/** Takes jobs from `next` until it gives undefined, and runs `work` on at most `atOnce` of them at a time. `work` must not reject. */
 export class JobPool<Job> {
   readonly #atOnce: number
   readonly #next: () => Job | undefined
@@ -13,7 +13,7 @@ export class JobPool<Job> {
     this.#work = work
   }
 
-  /** There may be jobs. */
+  /** To be called when there may be jobs again. */
   call(): void {
     while (this.#busy < this.#atOnce) {
       const job = this.#next()

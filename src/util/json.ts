@@ -1,10 +1,11 @@
 // Owns reading JSON that may be anything.
 
-/** The member of a JSON value that may be anything. */
+/** A member of a JSON value; undefined where the value is no object or array, or has no such member. */
 export function memberOf(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
 }
 
+/** The value of a JSON text; undefined where the text is no JSON. */
 export function parseJson(json: string): unknown {
   try {
     return JSON.parse(json)

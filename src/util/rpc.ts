@@ -5,9 +5,9 @@
 import { type BirpcReturn, createBirpc } from 'birpc'
 import { codeOf, reasonOf, TurnstileError } from './errors.js'
 
-/** What a call rejects with when the other side's method threw, or when there was no response in time. */
+/** What a call rejects with when the other side's method threw, is gone, or did not respond in time. */
 export class RemoteError extends TurnstileError {
-  /** The code of the error on the other side (`FAILED` where it had none), or `TIMEOUT`. */
+  /** The code of the error on the other side (`FAILED` where it had none), `TIMEOUT`, or `CLOSED`. */
   readonly code: string
 
   constructor(code: string, message: string) {
@@ -46,7 +46,7 @@ export const ipcChannel = (peer: {
 
 /**
  * The methods of the other side, to be called as if they were here; each gives a promise. `asEvent` calls one without
- * waiting for its result. After `$close(error)` every pending call rejects with that error, and every later call rejects too.
+ * waiting for its result. `$close(error)` rejects every pending call with that error; later calls reject too.
  */
 export type Remote<Methods extends object> = BirpcReturn<Methods, object>
 
@@ -58,7 +58,7 @@ export interface ConnectOptions {
 /**
  * Connects both sides of a channel. `ours` are the methods that the other side may call; while they are a promise, its calls
  * wait, and if the promise rejects, its calls reject with that error. Nobody notices by itself that the other side is gone:
- * whoever sees it end calls `$close`.
+ * whoever sees it end calls `$close` with a `RemoteError` whose code is `CLOSED`.
  */
 export function connect<Theirs extends object>(
   channel: Channel,
@@ -66,7 +66,7 @@ export function connect<Theirs extends object>(
   { timeoutMs }: ConnectOptions
 ): Remote<Theirs> {
   const methods = Promise.resolve(ours) as Promise<Record<string, (...args: unknown[]) => unknown>>
-  // Every call tells of it.
+  // Each call rejects with it.
   methods.catch(() => undefined)
   return createBirpc<Theirs, object>(
     {},
@@ -87,7 +87,7 @@ export function connect<Theirs extends object>(
       onTimeoutError: name => {
         throw new RemoteError('TIMEOUT', `${name}: there is no response within ${timeoutMs} ms`)
       },
-      // Where it names the method that was called here: the caller is gone, or its result cannot be sent and it is told so.
+      // `calledHere` is there when a result could not be sent: then the error is sent, if the caller is not gone.
       onGeneralError: (_error, calledHere) => calledHere !== undefined
     }
   )

@@ -1,12 +1,18 @@
-// Owns that what is started one after the other ends in the opposite order, also when the start fails halfway.
+// Owns the one life cycle: parts that are started in order are closed in the opposite order, also when a start fails halfway.
 
+/** Whatever was started and must be closed. */
 export interface Closable {
+  /** Resolves when it has ended. */
   close(): Promise<void>
 }
 
+/** Takes what must be done at the end; the last taken is done first. */
 export type OnClose = (cleanup: () => Promise<unknown> | void) => void
 
-/** Runs `start`; `close`, or a failure of the start, runs what it gave to `onClose`, the last first. */
+/**
+ * Runs `start` and adds `close` to its result. `close`, or a failure of `start`, runs what `start` gave to `onClose`, the last
+ * first. Throws as `start` does.
+ */
 export async function startInOrder<T extends object>(
   start: (onClose: OnClose) => Promise<T>
 ): Promise<T & Closable> {

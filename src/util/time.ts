@@ -9,10 +9,13 @@ export type EpochMs = number & { readonly clock?: 'epoch' }
 /** An instant on the clock of this process: milliseconds since it started. It never goes back; for durations. */
 export type MonotonicMs = number & { readonly clock?: 'monotonic' }
 
+/** The instant on the wall clock. */
 export const epochNow = (): EpochMs => Date.now()
 
+/** The instant on the clock of this process. */
 export const monotonicNow = (): MonotonicMs => performance.now()
 
+/** Units of time in milliseconds. */
 export const SECOND_MS = 1_000
 export const MINUTE_MS = 60_000
 export const HOUR_MS = 3_600_000

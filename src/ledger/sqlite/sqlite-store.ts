@@ -1,6 +1,6 @@
 // Owns the embedded store as its user sees it: SQLite in two worker threads, one that writes and one that reads.
 import { Worker } from 'node:worker_threads'
-import { connect, portChannel, type Remote } from '../../util/rpc.js'
+import { connect, portChannel, type Remote, RemoteError } from '../../util/rpc.js'
 import { threadFile } from '../../util/threads.js'
 import {
   readerMethods,
@@ -97,7 +97,7 @@ class Thread {
     const remote = connect<SqliteThread>(portChannel(worker), {}, { timeoutMs: Infinity })
     const end = (error: Error): void => remote.$close((this.#failure ??= error))
     worker.on('error', end)
-    worker.on('exit', () => end(new Error('the store is closed')))
+    worker.on('exit', () => end(new RemoteError('CLOSED', 'the store is closed')))
     return { worker, remote }
   }
 }
