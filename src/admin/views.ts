@@ -70,7 +70,7 @@ export type Notice =
   | [name: 'mcp_connection_established', data: OpenedNotice]
   | [name: 'mcp_connection_closed', data: ClosedNotice]
 
-/** `timestamp`: when it is told, in ISO 8601. */
+/** `timestamp`: when it is sent, in ISO 8601. */
 export function toNotice(change: FeedChange, mask: Mask, timestamp: string): Notice {
   if (change.kind === 'opened')
     return ['mcp_connection_established', { timestamp, connection: toInfo(change.session, mask) }]

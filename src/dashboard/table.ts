@@ -106,8 +106,8 @@ export class SessionTable {
   #keepPlace({ keys, first }: { keys: string[]; first: number }): void {
     const places = new Map(this.#sessions.map(({ key }, index) => [key, index]))
     const offset = keys.findIndex(key => places.has(key))
-    const place = places.get(keys[offset] ?? '')
-    if (place === undefined) return
+    if (offset === -1) return
+    const place = places.get(keys[offset]!)!
     const moved = (place - first - offset) * this.#rowHeight
     if (moved !== 0) scrollBy({ top: moved, behavior: 'instant' })
   }
