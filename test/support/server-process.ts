@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './ports.js'
 
-const START_TIMEOUT_MS = 20_000
+/** A quiet machine takes under a second; a start that has failed is mostly seen by the end of the process. */
+const START_TIMEOUT_MS = 60_000
 
 export interface ServerProcess {
   readonly url: string
