@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './ports.js'
 
-/** A quiet machine takes under a second; a start that has failed is mostly seen by the end of the process. */
+/** For a busy machine: 20 s were too few with ten processes waiting for each CPU. */
 const START_TIMEOUT_MS = 60_000
 
 export interface ServerProcess {
