@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from './ports.js'
 
-const START_TIMEOUT_MS = 20_000
+/** For a busy machine: 20 s were too few with ten processes waiting for each CPU. */
+const START_TIMEOUT_MS = 60_000
 
 export interface ServerProcess {
   readonly url: string
