@@ -10,6 +10,7 @@ import { ClientCredentials } from '../../src/sessions/client-credentials.js'
 import type { Observation } from '../../src/sessions/observations.js'
 import { connectTo, serveRaw, type RawServer, type RawConnection } from './raw-http.js'
 
+/** A started proxy, and what it has observed and logged since. */
 export interface ProxyUnderTest {
   proxy: Proxy
   port: number
@@ -17,6 +18,7 @@ export interface ProxyUnderTest {
   logs: Record<string, unknown>[]
 }
 
+/** Starts a proxy in this process; it is closed at the end of the test. */
 export async function startProxyTo(
   t: Test,
   upstream: URL,
@@ -54,6 +56,7 @@ export async function startProxyTo(
   return { proxy, port: proxy.port, observations, logs }
 }
 
+/** Starts an upstream that handles each connection with `script`; it is closed at the end of the test. */
 export async function startUpstream(
   t: Test,
   script: (connection: RawConnection) => Promise<void> | void
@@ -91,6 +94,7 @@ export function requestHead(startLine: string, ...fields: string[]): string {
   return [startLine, 'Host: gateway.example:8080', ...fields, '', ''].join('\r\n')
 }
 
+/** A response's head from its status and its fields. */
 export function responseHead(startLine: string, ...fields: string[]): string {
   return [`HTTP/1.1 ${startLine}`, ...fields, '', ''].join('\r\n')
 }
