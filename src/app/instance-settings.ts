@@ -21,7 +21,6 @@ export const upkeepSettings = (config: Config): UpkeepSettings => ({
   upstream: config.upstream,
   rewriteHost: config.rewriteHost,
   connectTimeoutMs: config.connectTimeoutMs,
-  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
   leaseMs: config.leaseMs,
   retentionMs: config.retentionMs,
   rollupRetentionMs: config.rollupRetentionMs,

@@ -15,7 +15,6 @@ export interface UpkeepSettings {
   upstream: URL
   rewriteHost: boolean
   connectTimeoutMs: number
-  sessionIdleTimeoutMs: number
   leaseMs: number
   retentionMs: number
   rollupRetentionMs: number
@@ -68,7 +67,6 @@ function startMaintenance(
     store: ledger.store,
     instance: ledger.outbox.instance,
     leaseMs: settings.leaseMs,
-    idleTimeoutMs: settings.sessionIdleTimeoutMs,
     retentionMs: settings.retentionMs,
     rollupRetentionMs: settings.rollupRetentionMs,
     onLost: () => ledger.recorder.record(sessions.tracker.held(epochNow())),

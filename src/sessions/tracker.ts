@@ -67,10 +67,10 @@ const DEFAULT_MAX_REMEMBERED = 100_000
 /** Nobody sent a ping but the proxy itself. No event of a ping names its client. */
 const NO_CLIENT: Client = { address: '', userAgent: undefined }
 
-/** How a `SessionTracker` is set up; everything has a default. */
+/** How a `SessionTracker` is set up. */
 export interface TrackerOptions {
-  /** After which the ledger takes a session or visit for ended, so that it is forgotten here; 0: never. */
-  idleTimeoutMs?: number
+  /** After this time without use the ledger takes a session or visit for ended, and the tracker forgets it; 0: never. */
+  idleTimeoutMs: number
   /** How many sessions (and how many session-less clients) without a stream are remembered, and how many suspects. */
   maxRemembered?: number
   /** A session was seen to open (1), or one that is known here ended (-1). Its event comes out next, as the last one. */
@@ -97,7 +97,7 @@ export class SessionTracker {
   /** Sessions that may be gone; signs of life that are observed here clear them. */
   readonly suspects: Suspects
 
-  constructor({ idleTimeoutMs = 0, maxRemembered = DEFAULT_MAX_REMEMBERED, onChange }: TrackerOptions = {}) {
+  constructor({ idleTimeoutMs, maxRemembered = DEFAULT_MAX_REMEMBERED, onChange }: TrackerOptions) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#unreported = new UseBatching(idleTimeoutMs)
     this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered)

@@ -30,8 +30,6 @@ export interface StoreMaintenanceOptions {
   instance: InstanceIdentity
   /** The lease that each heartbeat renews: an instance that was not heard of for this long is lost. */
   leaseMs: number
-  /** 0: sessions never idle. */
-  idleTimeoutMs: number
   /** How long rows of sessions that ended, and roll-ups, are kept; 0: for ever. */
   retentionMs: number
   rollupRetentionMs: number
@@ -83,7 +81,7 @@ export class StoreMaintenance implements Closable {
   }
 
   async #round(): Promise<void> {
-    const { store, instance, log, onLost, idleTimeoutMs, retentionMs, rollupRetentionMs } = this.#options
+    const { store, instance, log, onLost, retentionMs, rollupRetentionMs } = this.#options
     const { lostAt, others } = await store.heartbeat(instance, epochNow())
     if (lostAt !== this.#lostAt) onLost()
     this.#lostAt = lostAt
@@ -91,7 +89,7 @@ export class StoreMaintenance implements Closable {
       const streams = await store.loseStreams(other.id, other.heartbeatAt, epochNow())
       log.warn({ proxy: other.id, streams }, 'another proxy is gone; its streams are closed as lost')
     }
-    if (idleTimeoutMs > 0) await untilNone(() => this.#closeIdle(idleTimeoutMs))
+    await untilNone(() => this.#closeIdle())
     if (monotonicNow() < this.#tidyAtMs) return
     this.#tidyAtMs = monotonicNow() + TIDY_INTERVAL_MS
     await untilNone(() => store.settleEarlyCloses(epochNow() - EARLY_CLOSE_MS, epochNow()))
@@ -100,9 +98,9 @@ export class StoreMaintenance implements Closable {
     if (rollupRetentionMs > 0) await untilNone(() => store.deleteRollups(epochNow() - rollupRetentionMs))
   }
 
-  async #closeIdle(idleTimeoutMs: number): Promise<number> {
+  async #closeIdle(): Promise<number> {
     const { store, onIdle } = this.#options
-    const closed = await store.closeIdle(idleTimeoutMs, epochNow())
+    const closed = await store.closeIdle(epochNow())
     onIdle(closed)
     return closed.length
   }
