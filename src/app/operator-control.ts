@@ -5,7 +5,7 @@ import type { Proxy } from '../proxy/proxy-server.js'
 import { type UpstreamRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
 import { isSuccessful } from '../util/http-status.js'
 import type { WorkerControl } from './instance-methods.js'
-import type { Ledger } from './start-ledger.js'
+import type { InstanceLedger } from './start-ledger.js'
 
 /** How long an operator's action waits until queries show it. */
 const SETTLE_TIMEOUT_MS = 2_000
@@ -13,7 +13,7 @@ const SETTLE_TIMEOUT_MS = 2_000
 /** What an action works on. */
 export interface ControlParts {
   proxy: Proxy
-  ledger: Ledger
+  ledger: InstanceLedger
   requests: UpstreamRequests
 }
 
@@ -40,12 +40,12 @@ export function operatorControl({ proxy, ledger, requests }: ControlParts): Work
     cut({ endpointId, sessionId }) {
       for (const stream of proxy.streamsOf(endpointId, sessionId)) stream.cut()
     },
-    settled: () => ledger.shipper.drain(SETTLE_TIMEOUT_MS),
+    settled: () => ledger.shipper.whenEmpty(SETTLE_TIMEOUT_MS),
     drain(endpointId, on) {
-      if (on) proxy.draining.add(endpointId)
-      else proxy.draining.delete(endpointId)
+      if (on) proxy.drainedEndpoints.add(endpointId)
+      else proxy.drainedEndpoints.delete(endpointId)
     },
-    draining: () => proxy.draining
+    draining: () => proxy.drainedEndpoints
   }
 }
 

@@ -8,7 +8,7 @@ import type { Operations } from '../metrics/operations.js'
 import { processMetrics } from '../metrics/process-metrics.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
-import type { Ledger } from './start-ledger.js'
+import type { InstanceLedger } from './start-ledger.js'
 import type { Upkeep } from './start-upkeep.js'
 
 /** A scrape waits no longer for the thread that writes the store. */
@@ -19,7 +19,7 @@ export interface InstanceParts {
   proxy: Proxy
   operations: Operations
   tracker: SessionTracker
-  ledger: Ledger
+  ledger: InstanceLedger
   upkeep: Upkeep
 }
 

@@ -21,7 +21,7 @@ export interface LedgerSettings {
   maxSessionsPerEndpoint: number
 }
 
-export interface Ledger extends Closable {
+export interface InstanceLedger extends Closable {
   readonly store: Store
   readonly outbox: Outbox
   readonly shipper: Shipper
@@ -33,7 +33,7 @@ export interface Ledger extends Closable {
 }
 
 /** Throws when the data directory or the embedded store cannot be used. */
-export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger): Promise<Ledger> =>
+export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger): Promise<InstanceLedger> =>
   startInOrder(async onClose => {
     const store = openStore(settings.store, settings.sessionIdleTimeoutMs)
     onClose(() => store.close())
@@ -46,6 +46,6 @@ export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger)
     const liveCounts = settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ store, outbox }) : undefined
     onClose(() => liveCounts?.close())
     const recorder = new Recorder(outbox, shipper, logger)
-    const shipped = (): Promise<void> => shipper.drain(SHIP_TIMEOUT_MS)
+    const shipped = (): Promise<void> => shipper.whenEmpty(SHIP_TIMEOUT_MS)
     return { store, outbox, shipper, recorder, liveCounts, shipped }
   })

@@ -4,7 +4,7 @@ import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
 import type { Closable } from '../util/startup.js'
 import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
-import type { Ledger } from './start-ledger.js'
+import type { InstanceLedger } from './start-ledger.js'
 
 /** How often the ledger is told of uses, and the outbox that the process lives. */
 const TICK_MS = 1_000
@@ -24,7 +24,7 @@ export interface Sessions extends Closable {
 }
 
 /** `close` tells the ledger of all uses, and waits a while for the store to have them. */
-export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger: Ledger): Sessions {
+export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger: InstanceLedger): Sessions {
   const { recorder, liveCounts } = ledger
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,

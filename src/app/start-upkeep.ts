@@ -8,7 +8,7 @@ import { UpstreamRequests } from '../upkeep/upstream-requests.js'
 import { startUpstreamWatch, type UpstreamWatch } from '../upkeep/upstream-watch.js'
 import { type Closable, type OnClose, startInOrder } from '../util/startup.js'
 import { epochNow } from '../util/time.js'
-import type { Ledger } from './start-ledger.js'
+import type { InstanceLedger } from './start-ledger.js'
 import type { Sessions } from './start-sessions.js'
 
 export interface UpkeepSettings {
@@ -25,7 +25,7 @@ export interface UpkeepSettings {
 /** What the upkeep works on. */
 export interface UpkeepParts {
   routes: Routes
-  ledger: Ledger
+  ledger: InstanceLedger
   sessions: Sessions
   logger: FastifyBaseLogger
 }

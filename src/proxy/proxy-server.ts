@@ -66,7 +66,7 @@ export interface Proxy {
   readonly port: number
   readonly url: string
   /** Endpoints that let no new sessions in; add and remove them here. */
-  readonly draining: Set<StoredId>
+  readonly drainedEndpoints: Set<StoredId>
   /** The streams of a session that run through this proxy. */
   streamsOf(endpointId: StoredId, sessionId: StoredId): SessionStream[]
   /** What passed since the process started, and what there is now. */
@@ -143,7 +143,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   return {
     port,
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    draining: drainedEndpoints.endpoints,
+    drainedEndpoints: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
     async close(graceMs) {
       await clients.close(graceMs, () => app.close())

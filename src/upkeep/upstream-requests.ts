@@ -38,7 +38,7 @@ export class UnreachableSession extends TurnstileError {
 }
 
 /** A session, by its id as on the wire where that is known. */
-interface Target {
+interface SessionOnWire {
   endpointId: StoredId
   sessionId: WireId | StoredId
 }
@@ -81,7 +81,7 @@ export class UpstreamRequests {
   }
 
   /** Sends the DELETE of a session; the status of the response. */
-  async end(session: Target): Promise<number> {
+  async end(session: SessionOnWire): Promise<number> {
     const { statusCode, body } = await this.#send('DELETE', session)
     await body.dump().catch(() => undefined)
     return statusCode
@@ -94,7 +94,7 @@ export class UpstreamRequests {
 
   async #send(
     method: 'POST' | 'DELETE',
-    { endpointId, sessionId }: Target,
+    { endpointId, sessionId }: SessionOnWire,
     body?: string
   ): Promise<Dispatcher.ResponseData> {
     const { upstream, rewriteHost, routes, credentials } = this.#options

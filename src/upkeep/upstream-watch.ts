@@ -1,7 +1,7 @@
 // Owns noticing that the upstream may have restarted: a connection on which nothing is ever sent ends with the process.
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect } from '../proxy/upstream/upstream-socket.js'
+import { openUpstreamSocket } from '../proxy/upstream/upstream-socket.js'
 import type { Closable } from '../util/startup.js'
 import { type EpochMs, epochNow, monotonicNow } from '../util/time.js'
 
@@ -66,7 +66,7 @@ export class UpstreamWatch implements Closable {
   #hold(lost: Loss | undefined): Promise<void> {
     const { upstream, connectTimeoutMs } = this.#options
     return new Promise(resolve => {
-      const socket = connect(upstream)
+      const socket = openUpstreamSocket(upstream)
       this.#socket = socket
       let connected = false
       socket.once(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
