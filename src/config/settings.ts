@@ -1,4 +1,7 @@
 // Owns the settings: each declared once. Flags, environment variables, defaults, help and error messages come from here.
+//
+// To add a flag, add an entry here, and name it in app/instance-settings.ts for the part that uses it. To follow a flag, search
+// for the name of its entry: every part calls it so.
 import {
   address,
   addressRanges,
@@ -29,7 +32,7 @@ export interface Setting<T> {
   kind: Kind<T>
   /** One line for `--help`. */
   help: string
-  /** The text it has where neither flag nor variable is given; without one its value is undefined then. */
+  /** The text that counts where neither flag nor variable is given. A setting without a default is then undefined. */
   default?: string
   required?: true
   /** The value never appears in a message. */
@@ -53,7 +56,7 @@ export const settings = {
     secret: true,
     help: 'sqlite:PATH or mysql://…'
   },
-  storeFile: { kind: storeFile, help: 'a file with that, which wins over --store (default: none)' },
+  storeFile: { kind: storeFile, help: 'a file with the value of --store, which it replaces (default: none)' },
   dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
   streamPath: {
     kind: pathPattern,
@@ -174,11 +177,13 @@ export const checkSettings = {
 
 /** Settings by their names. */
 export type Schema = Record<string, Setting<unknown>>
+
 type ValueOf<S> = S extends { kind: Kind<infer T> }
   ? S extends { default: string } | { required: true }
     ? T
     : T | undefined
   : never
+
 /** The values of settings, by their names. */
 export type ValuesOf<S extends Schema> = { [Name in keyof S]: ValueOf<S[Name]> }
 

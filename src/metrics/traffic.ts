@@ -25,7 +25,7 @@ export type RefusalReason =
 /** Why the upstream gave no response, or no complete one; a value of the label `reason`. */
 export type UpstreamFailure = 'unreachable' | 'timeout' | 'invalid_answer' | 'broken_off'
 
-/** What there is at the moment; counted by those who have it. */
+/** The figures of this moment; `proxy-server.ts` reads them from the parts that have them. */
 export interface Standing {
   connections: number
   webSockets: number
