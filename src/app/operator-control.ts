@@ -7,7 +7,7 @@ import { isSuccessful } from '../util/http-status.js'
 import type { WorkerControl } from './instance-methods.js'
 import type { InstanceLedger } from './start-ledger.js'
 
-/** How long an operator's action waits until queries show it. */
+/** How long an operator's action waits until queries show it. Chosen: people wait for it. */
 const SETTLE_TIMEOUT_MS = 2_000
 
 /** What an action works on. */
@@ -17,11 +17,11 @@ export interface ControlParts {
   requests: UpstreamRequests
 }
 
-/** `end` throws `ActionError`. */
+/** What operators can do to this instance; `end` throws `ActionError`. */
 export function operatorControl({ proxy, ledger, requests }: ControlParts): WorkerControl {
   return {
     async end({ endpointId, sessionId, transport }) {
-      // Before the DELETE: what clients see of it comes later.
+      // Taken before the DELETE: whatever clients notice of the end comes later.
       const at = Date.now()
       const streams = proxy.streamsOf(endpointId, sessionId)
       if (transport === Transport.sessionless)

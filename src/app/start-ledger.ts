@@ -10,17 +10,19 @@ import { type Closable, startInOrder } from '../util/startup.js'
 import { epochNow } from '../util/time.js'
 import { openStore } from './open-store.js'
 
-/** How long to wait for the store to have what was observed. */
+/** How long the end of the process waits for the store to have what was observed. Chosen; the documentation on Kubernetes names it. */
 const SHIP_TIMEOUT_MS = 5_000
 
+/** The settings of the ledger. */
 export interface LedgerSettings {
   store: StoreLocation
   dataDir: string
   sessionIdleTimeoutMs: number
-  /** 0: nobody asks how many sessions of an endpoint are open. */
+  /** 0: no limit, so that no live counts are kept. */
   maxSessionsPerEndpoint: number
 }
 
+/** The ledger of one instance. `close` ends its parts in order. */
 export interface InstanceLedger extends Closable {
   readonly store: Store
   readonly outbox: Outbox
@@ -32,7 +34,7 @@ export interface InstanceLedger extends Closable {
   shipped(): Promise<void>
 }
 
-/** Throws when the data directory or the embedded store cannot be used. */
+/** Starts it. Throws when the data directory or the embedded store cannot be used. */
 export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger): Promise<InstanceLedger> =>
   startInOrder(async onClose => {
     const store = openStore(settings.store, settings.sessionIdleTimeoutMs)

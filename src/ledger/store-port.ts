@@ -87,7 +87,7 @@ export interface Totals {
   openedNum: number
 }
 
-/** What the metrics tell of the open sessions. */
+/** Open sessions, as the metrics count them. */
 export interface Census {
   /** Open sessions now. All endpoints that the query did not name are counted together, with null as their id. */
   open: { endpointId: StoredId | null; transport: Transport; openNum: number }[]

@@ -12,7 +12,7 @@ export interface ClientExchange {
   readonly streamOf: StreamSession | undefined
   /** Ends it on both sides, as if the client had left. */
   cut(): void
-  /** Gives up on the upstream; the client has left already. */
+  /** Ends the request to the upstream; the client has left already. */
   abort(): void
 }
 

@@ -7,7 +7,7 @@ import { type EpochMs, epochNow, monotonicNow } from '../util/time.js'
 
 /** Between two attempts to connect, at least. Chosen: a restart is noticed at once, and attempts cost nothing. */
 const RETRY_MS = 250
-/** Servers look for silent connections at intervals, so that the time for which they leave them open varies. Chosen. */
+/** Servers look for silent connections at intervals, so the time after which they close them varies by about so much. Chosen. */
 const SILENCE_TOLERANCE = 0.9
 
 /** What `startUpstreamWatch` needs. */

@@ -82,7 +82,7 @@ export class LiveCounts implements Closable {
     try {
       this.#merge(await store.liveCounts({ instanceId: outbox.instance.id }))
     } catch {
-      // A store that fails is the shipper's to report.
+      // The shipper reports a store that fails.
     }
     // While the store makes no progress, changes are summed up: memory does not grow with an outage.
     if (this.#appliedOffset === before) this.#sumUp()

@@ -46,9 +46,10 @@ export class Shipper implements Closable {
   readonly #running: Promise<void>
   /** Undefined while the store can be written. */
   failure: ShipperFailure | undefined
-  /** Since the process started: events that the store has, failed attempts, and how late the store had opens and closes. */
+  /** Since the process started: events that the store has, and failed attempts to write it. */
   shippedEvents = 0
   errors = 0
+  /** Seconds from an open or close until the store had it; of each batch the oldest. */
   readonly lag = new Histogram(LAG_BOUNDS)
 
   constructor({ outbox, store, log }: ShipperOptions) {
@@ -59,7 +60,7 @@ export class Shipper implements Closable {
     this.#running = this.#run()
   }
 
-  /** There may be something to ship. */
+  /** Wakes the shipper: there may be something to ship. */
   notify(): void {
     this.#wake()
   }

@@ -1,5 +1,5 @@
-// Owns what must happen in the store although nobody asks for it: the heartbeat of this instance, the loss of instances
-// whose lease ran out, idle closes, and the retention of old rows.
+// Owns the periodic work on the store: the heartbeat of this instance, finding lost instances (their lease ran out), idle
+// close, and the retention of old rows.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../util/log.js'
 import type { Closable } from '../../util/startup.js'
@@ -71,7 +71,7 @@ export class StoreMaintenance implements Closable {
 
   async #run(): Promise<void> {
     while (!this.#closing.signal.aborted) {
-      // A store that fails is the shipper's to report.
+      // The shipper reports a store that fails.
       await this.#round().catch(() => {
         this.errors++
         this.#heard.clear()

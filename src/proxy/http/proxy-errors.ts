@@ -80,13 +80,13 @@ export function failureOf(
 
 /** Sends the response of a failed request, whose head has not been written yet. */
 export function sendFailure(res: ServerResponse, { status, headers, body }: FailureResponse): void {
-  // Nobody knows where a request ends that was not understood, nor where the next one begins.
+  // Where a request is not understood, it is not known where it ends and the next one begins.
   if (status === 400 || status === 501) endConnectionAfter(res)
   res.writeHead(status, STATUS_CODES[status], headers)
   res.end(body)
 }
 
-/** The same on a connection that Node took out of HTTP for an upgrade; it ends with this response. */
+/** Sends the response of a failed upgrade, on a connection that Node no longer handles; the connection ends with it. */
 export function sendRawFailure(socket: Socket, { status, headers, body }: FailureResponse): void {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]!}: ${headers[i + 1]!}\r\n`
@@ -98,7 +98,7 @@ function describe(error: unknown): { status: number; message: string } {
   if (error instanceof RefusedRequest) return { status: error.status, message: error.message }
   switch (upstreamFailureOf(error)) {
     case 'timeout':
-      return { status: 504, message: 'The upstream did not answer in time' }
+      return { status: 504, message: 'The upstream did not respond in time' }
     case 'invalid_answer':
       return { status: 502, message: 'The upstream gave no valid response' }
     case 'unreachable':

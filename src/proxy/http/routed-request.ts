@@ -6,7 +6,7 @@ import type { Client } from '../../sessions/observations.js'
 import { clientAddress, peerAddressOf } from './client-address.js'
 import { readTarget, type Target, upstreamPathOf } from './request-target.js'
 
-/** What requests are understood by: the same for all requests of a proxy. */
+/** The settings by which requests are understood; the same for all requests of a proxy. */
 export interface Routing {
   /** Which requests are accounted. */
   routes: Routes

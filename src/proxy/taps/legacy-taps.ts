@@ -46,11 +46,11 @@ export class MessageTap implements Tap {
   }
 
   chunk(): void {
-    // The body of the response tells nothing.
+    // The body of the response is not needed.
   }
 
   end(): void {
-    // Nor does its end.
+    // Nor is its end.
   }
 }
 

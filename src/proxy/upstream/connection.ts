@@ -21,7 +21,7 @@ export interface ExchangeHandler extends ResponseHandler {
   onError(error: unknown): void
 }
 
-/** The same for all connections of a pool. */
+/** How a connection is made; the same for all connections of a pool. */
 export interface ConnectionOptions {
   delayedAcks: DelayedAckDetector
   upstream: URL
