@@ -1,4 +1,4 @@
-// Owns how rows of the store look from outside: in the queries and in the monitoring interface, masked with --mask.
+// Owns how rows of the store become responses of the queries and of the monitoring interface, masked with --mask.
 import type { FeedChange, SeriesPoint, SessionRow } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
@@ -70,7 +70,7 @@ export type Notice =
   | [name: 'mcp_connection_established', data: OpenedNotice]
   | [name: 'mcp_connection_closed', data: ClosedNotice]
 
-/** `timestamp`: when it is sent, in ISO 8601. */
+/** The notice of a change. `timestamp`: when it is sent, in ISO 8601. */
 export function toNotice(change: FeedChange, mask: Mask, timestamp: string): Notice {
   if (change.kind === 'opened')
     return ['mcp_connection_established', { timestamp, connection: toInfo(change.session, mask) }]

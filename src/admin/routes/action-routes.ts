@@ -21,7 +21,7 @@ import {
 import { EndpointParameters, OneEndpoint, SessionPath } from '../schemas/parameters.js'
 import type { DecodingTypeProvider } from '../schemas/validation.js'
 
-/** Failures that a response lists. */
+/** How many failures a response lists. Chosen: the first ones show the cause. */
 const MAX_FAILURES_LISTED = 100
 /** Sessions ended at the same time. Chosen: each is a request to the gateway, which has others to serve. */
 const MAX_CONCURRENT_ENDS = 16
@@ -157,7 +157,7 @@ export const actionRoutes: FastifyPluginCallback<
   done()
 }
 
-/** Ends a session; answers why it cannot be ended, undefined once it is. */
+/** Ends a session. Returns why it cannot be ended; undefined once it has ended. */
 async function tryToEnd(control: Control, row: SessionRow): Promise<string | undefined> {
   try {
     await control.end(row)
