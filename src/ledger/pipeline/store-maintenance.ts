@@ -1,5 +1,5 @@
-// Owns the periodic work on the store: the heartbeat of this instance, finding lost instances (their lease ran out), idle
-// close, and the retention of old rows.
+// Owns the periodic work on the store: the heartbeat of this instance, noticing that another instance is lost (its lease ran
+// out), idle close, and the retention of old rows.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../util/log.js'
 import type { Closable } from '../../util/startup.js'
