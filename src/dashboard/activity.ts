@@ -1,4 +1,4 @@
-// Owns the list of notices: which sessions opened and ended, and a short summary for screen readers.
+// Owns the list of notices (sessions that opened or ended), and a short summary of it for screen readers.
 import type { ClosedNotice } from '../admin/schemas/monitoring-responses.js'
 import { el, setText } from './dom.js'
 import { clockText, countText, durationText, reasonText } from './format.js'

@@ -23,7 +23,7 @@ import { askForToken, keepToken, keptToken } from './token.js'
 const TICK_MS = 1_000
 const ENDPOINTS_MS = 1_000
 const HEALTH_MS = 5_000
-/** Less often, because each time makes the proxy send a request to the gateway. */
+/** Chosen: rarer than the other checks, because each one makes the proxy send a request to the gateway. */
 const GATEWAY_MS = 15_000
 const RETRY_MS = 2_000
 const TOAST_MS = 8_000

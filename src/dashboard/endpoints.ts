@@ -1,4 +1,4 @@
-// Owns the list of endpoints: how many sessions each has now, and which one the page is narrowed to.
+// Owns the list of endpoints: how many sessions each has now, and which one the page is filtered by.
 import type { EndpointInfo } from '../admin/schemas/monitoring-responses.js'
 import { el, setFlag, setText } from './dom.js'
 import { countText } from './format.js'
@@ -26,7 +26,7 @@ export class Endpoints {
     this.#onChoose = onChoose
   }
 
-  /** Narrows to an endpoint; undefined: all. */
+  /** Filters the page by an endpoint; undefined: all endpoints. */
   choose(endpointId: string | undefined): void {
     this.#chosen = endpointId
     for (const [id, { button }] of this.#views) button.setAttribute('aria-pressed', String(id === endpointId))

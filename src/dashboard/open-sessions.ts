@@ -63,7 +63,7 @@ export class OpenSessions {
     return session
   }
 
-  /** A session ended; answers what it was, undefined for one that was not listed. */
+  /** A session ended. Returns it as it was listed; undefined if it was not listed. */
   closed(endpointId: string, sessionId: string): ListedSession | undefined {
     const key = listKey(endpointId, sessionId)
     const session = this.#sessions.get(key)
@@ -72,7 +72,7 @@ export class OpenSessions {
     return session
   }
 
-  /** Takes over request counts and last activity of the newest. True when the list has to be read again. */
+  /** Takes over the request counts and last activity of the newest sessions. Returns whether the list must be read again. */
   update(stats: ConnectionStats, now: number): boolean {
     for (const info of stats.connections) {
       const session = this.#sessions.get(listKey(info.endpointId, info.sessionId))

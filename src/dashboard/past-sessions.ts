@@ -4,7 +4,7 @@ import type { PageReader } from './page-reader.js'
 import { fromRow, newestFirst, type ListedSession } from './sessions.js'
 
 const PAGE = 1_000
-/** Sessions read of one query; older ones are found with a narrower range. */
+/** The most sessions that are read for one query; a narrower range shows older ones. Chosen: bounds the memory. */
 const MAX_READ = 20_000
 
 /** Which sessions are asked for; undefined: all. */
@@ -43,7 +43,7 @@ export class PastSessions {
     return [...this.#sessions.values()].sort(newestFirst)
   }
 
-  /** Reads the first page of another query; false when yet another began meanwhile. */
+  /** Reads the first page of another query. Returns false if a third query began meanwhile. */
   async load(query: PastQuery): Promise<boolean> {
     const turn = ++this.#turn
     await this.#reading?.catch(() => undefined)

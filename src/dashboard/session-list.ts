@@ -96,7 +96,7 @@ export class SessionList {
     return session
   }
 
-  /** A session ended; answers it with its end, undefined for one that was not listed. */
+  /** A session ended. Returns it with its end; undefined if it was not listed. */
   closed({ endpointId, sessionId, duration, reason }: ClosedNotice): ListedSession | undefined {
     const session = this.#open.closed(endpointId, sessionId)
     this.changed()
