@@ -11,6 +11,7 @@ import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
+import { Visitors } from '../sessions/visitors.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
@@ -109,7 +110,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     failures
   })
   const rewrittenHost = rewriteHost ? upstream.host : undefined
-  const accounting = { credentials, observe }
+  const accounting = { credentials, visitors: new Visitors(), observe }
   const parts: ServerParts = {
     routing: { routes, basePath: basePathOf(upstream), trustedProxy },
     admission,
