@@ -1,5 +1,5 @@
 // Owns whose address a request is accounted to: spoof-proof, whatever `X-Forwarded-For` says.
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { test } from 'tap'
 import { addressRanges } from '../../../src/config/setting-kinds.js'
 import { clientAddress, normalized, peerAddressOf } from '../../../src/proxy/http/client-address.js'
@@ -49,7 +49,11 @@ for (const [title, trusted, forwardedFor, address] of cases) {
   })
 }
 
-await test('an address has one form', async t => {
+/** A socket as if a client at `remoteAddress` were connected to it. */
+const peerAt = (remoteAddress: string): Socket =>
+  Object.defineProperty(new Socket(), 'remoteAddress', { value: remoteAddress })
+
+void test('an address has one form', t => {
   for (const [form, ...others] of [
     ['2001:db8::1', '2001:DB8::1', '2001:0db8::0001', '2001:db8:0:0:0:0:0:1', '2001:db8:0:0::1'],
     ['2001:db8:0:1:1:1:1:1', '2001:db8::1:1:1:1:1'],
@@ -65,14 +69,16 @@ await test('an address has one form', async t => {
     for (const other of [form!, ...others]) t.equal(normalized(other), form, other)
   for (const text of ['', 'x', '1.2.3', '0x7f.1', '::g', '1::2::3', '[::1]', '%eth0', '::1%', 'fe80::1%a]b'])
     t.ok([undefined, '::1', 'fe80::1'].includes(normalized(text)), text)
+  t.end()
 })
 
-await test('a peer on a link has an address with a zone', async t => {
+void test('a peer on a link has an address with a zone', t => {
   const trusted = addressRanges.parse('10.0.0.0/8,fe80::/10')
-  const peer = peerAddressOf({ remoteAddress: 'fe80::1%eth0' } as Socket)
+  const peer = peerAddressOf(peerAt('fe80::1%eth0'))
   t.equal(peer, 'fe80::1')
   t.equal(clientAddress(peer, '203.0.113.7', trusted), '203.0.113.7')
   t.equal(clientAddress(peer, undefined, trusted), 'fe80::1')
   t.equal(clientAddress('10.0.0.1', 'fe80::5%eth0', trusted), '10.0.0.1')
-  t.equal(clientAddress(peerAddressOf({} as Socket), '203.0.113.7', trusted), '')
+  t.equal(clientAddress(peerAddressOf(new Socket()), '203.0.113.7', trusted), '')
+  t.end()
 })
