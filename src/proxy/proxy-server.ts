@@ -24,6 +24,8 @@ import { neverCloseIdleConnections, upgradeOnlyIf } from './http/node-internals.
 import { inTurn, responseInFlight } from './http/pipelining.js'
 import { basePathOf } from './http/request-target.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
+import { UpstreamCors } from './http/upstream-cors.js'
+import { UpstreamUrls } from './http/upstream-urls.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 import { ConnectionPool } from './upstream/connection-pool.js'
 import { DelayedAckDetector } from './upstream/delayed-acks.js'
@@ -96,7 +98,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { routes, trustedProxy, credentials, observe, allowedHost, allowedOrigin } = options
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
 
-  const failures = { logger, traffic }
+  const failures = { logger, traffic, cors: new UpstreamCors() }
   const clients = new ConnectedClients()
   const drainedEndpoints = new DrainedEndpoints()
   const delayedAcks = new DelayedAckDetector(() => logger.warn(delayedAckAdvice))
@@ -110,13 +112,15 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     failures
   })
   const rewrittenHost = rewriteHost ? upstream.host : undefined
+  const basePath = basePathOf(upstream)
+  const upstreamUrls = rewriteHost || basePath !== '' ? new UpstreamUrls(upstream, basePath) : undefined
   const accounting = { credentials, visitors: new Visitors(), observe }
   const parts: ServerParts = {
-    routing: { routes, basePath: basePathOf(upstream), trustedProxy },
+    routing: { routes, basePath, trustedProxy },
     admission,
     clients,
     traffic,
-    forwarding: { pool, rewrittenHost, clients, accounting, operations, traffic, failures },
+    forwarding: { pool, rewrittenHost, upstreamUrls, clients, accounting, operations, traffic, failures },
     upgrading: { upstream, rewrittenHost, upstreamTimeoutMs, clients, traffic, failures }
   }
   const app = Fastify({

@@ -139,7 +139,8 @@ function namedBy(connection: string | undefined): Set<string> | undefined {
   return new Set(named)
 }
 
-function without(headers: string[], names: Set<string>): string[] {
+/** `headers` (name, value, name, value) without those of the given names, in lower case. */
+export function without(headers: string[], names: ReadonlySet<string>): string[] {
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) {
     if (!names.has(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)
