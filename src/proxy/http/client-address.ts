@@ -48,18 +48,24 @@ function addressIn(entry: string): string | undefined {
  * and an IPv4 one that is written as IPv6 (RFC 4291 §2.5.5.2) as such. Undefined for what is no address.
  */
 export function normalized(address: string): string | undefined {
-  switch (isIP(address)) {
-    case 4:
-      return address
-    case 6: {
-      // The serializer of URLs does just that (WHATWG URL, "IPv6 serializer"), ten times as fast as `SocketAddress`.
-      const ipv6 = new URL(`http://[${address.split('%', 1)[0]!}]`).hostname.slice(1, -1)
-      const [, high, low] = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(ipv6) ?? []
-      return high === undefined || low === undefined ? ipv6 : `${bytesOf(high)}.${bytesOf(low)}`
-    }
-    default:
-      return undefined
-  }
+  if (!address.includes(':')) return isIP(address) === 4 ? address : undefined
+  const known = forms.get(address)
+  if (known !== undefined || isIP(address) !== 6) return known
+  const form = ipv6Form(address.split('%', 1)[0]!)
+  if (forms.size >= MAX_FORMS) forms.clear()
+  forms.set(address, form)
+  return form
+}
+
+/** Chosen: as many addresses as come at once. To look one up takes 0.05 µs, to work it out 1 µs. */
+const MAX_FORMS = 1_000
+const forms = new Map<string, string>()
+
+function ipv6Form(address: string): string {
+  // The serializer of URLs does just that (WHATWG URL, "IPv6 serializer").
+  const ipv6 = new URL(`http://[${address}]`).hostname.slice(1, -1)
+  const [, high, low] = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(ipv6) ?? []
+  return high === undefined || low === undefined ? ipv6 : `${bytesOf(high)}.${bytesOf(low)}`
 }
 
 /** The two bytes of a group of an IPv6 address, as they are written in an IPv4 one. */
