@@ -61,10 +61,11 @@ export class RequestBody {
     if (!this.mayNameClient) return unknownClient
     if (this.#bytes > MAX_COPY_BYTES) return this.metaClientInfo()
     const messages = this.#messages()
-    const params = memberOf(messages.find(isInitialize) ?? messages[0], 'params')
+    const initialize = messages.find(isInitialize)
+    const params = memberOf(initialize ?? messages[0], 'params')
     const meta = memberOf(params, '_meta')
     return {
-      ...readClientInfo(memberOf(meta, META_CLIENT_INFO) ?? memberOf(params, 'clientInfo')),
+      ...readClientInfo(memberOf(meta, META_CLIENT_INFO) ?? (initialize && memberOf(params, 'clientInfo'))),
       protocolVersion: revisionOf(memberOf(meta, META_PROTOCOL_VERSION))
     }
   }

@@ -60,10 +60,11 @@ void t.test('what is no initialize request', t => {
     '{"params":["initialize"],"method":"x"}',
     '{"params":null,"method":["initialize"]}',
     `{"result":{"method":"initialize",${params}}}`,
+    `{"id":1,"method":"tools/call",${params}}`,
     `{"id":1,"method":"initialize",${params}`.padEnd(70_000)
   ]) {
     const body = bodyOf(text)
-    const method = text.startsWith('{"id"') ? 'initialize' : undefined
+    const [, method] = /^\{"id":1,"method":"([^"]*)"/.exec(text) ?? []
     t.equal(body.call().rpcMethod, method, text.trim())
     t.strictSame(body.clientInfo(), unknownClient, text.trim())
     t.strictSame(body.metaClientInfo(), unknownClient, text.trim())
