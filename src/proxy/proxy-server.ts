@@ -11,6 +11,7 @@ import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
+import { Visitors } from '../sessions/visitors.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
@@ -23,6 +24,8 @@ import { neverCloseIdleConnections, upgradeOnlyIf } from './http/node-internals.
 import { inTurn, responseInFlight } from './http/pipelining.js'
 import { basePathOf } from './http/request-target.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
+import { UpstreamCors } from './http/upstream-cors.js'
+import { UpstreamUrls } from './http/upstream-urls.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 import { ConnectionPool } from './upstream/connection-pool.js'
 import { DelayedAckDetector } from './upstream/delayed-acks.js'
@@ -95,7 +98,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { routes, trustedProxy, credentials, observe, allowedHost, allowedOrigin } = options
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
 
-  const failures = { logger, traffic }
+  const failures = { logger, traffic, cors: new UpstreamCors() }
   const clients = new ConnectedClients()
   const drainedEndpoints = new DrainedEndpoints()
   const delayedAcks = new DelayedAckDetector(() => logger.warn(delayedAckAdvice))
@@ -109,13 +112,15 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     failures
   })
   const rewrittenHost = rewriteHost ? upstream.host : undefined
-  const accounting = { credentials, observe }
+  const basePath = basePathOf(upstream)
+  const upstreamUrls = rewriteHost || basePath !== '' ? new UpstreamUrls(upstream, basePath) : undefined
+  const accounting = { credentials, visitors: new Visitors(), observe }
   const parts: ServerParts = {
-    routing: { routes, basePath: basePathOf(upstream), trustedProxy },
+    routing: { routes, basePath, trustedProxy },
     admission,
     clients,
     traffic,
-    forwarding: { pool, rewrittenHost, clients, accounting, operations, traffic, failures },
+    forwarding: { pool, rewrittenHost, upstreamUrls, clients, accounting, operations, traffic, failures },
     upgrading: { upstream, rewrittenHost, upstreamTimeoutMs, clients, traffic, failures }
   }
   const app = Fastify({

@@ -1,5 +1,5 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
-import { isUnknownClient } from '../mcp/client-info.js'
+import { isSameClientInfo, isUnknownClient, mergeClientInfo } from '../mcp/client-info.js'
 import { sessionKey, storedId, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
@@ -193,6 +193,10 @@ export class SessionTracker {
     const key = sessionKey({ endpointId, sessionId })
     const session = this.#held.get(key) ?? this.#open.get(key)
     if (!session) return []
+    const known = mergeClientInfo(session.clientInfo, identity.clientInfo)
+    // Each message of MCP 2026-07-28 names its client.
+    if (isSameClientInfo(known, session.clientInfo)) return []
+    session.clientInfo = known
     this.#unreported.delete(session)
     return [useEvent(session, identity.clientInfo)]
   }

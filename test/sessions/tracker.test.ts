@@ -147,6 +147,7 @@ void t.test('who the client is comes out at once, with the uses until then', t =
   tracker.observe(streamable('POST', 202, { sent: 's' }, 2))
   t.match(tracker.observe(identity), [{ type: 'use', sessionId: 's', at: 2, requests: 1, who }])
   t.same(tracker.flush(3), [], 'and no more')
+  t.same(tracker.observe(identity), [], 'nothing new')
   tracker.observe(streamable('POST', 202, { sent: 's' }, 4))
   const [use] = tracker.flush(5)
   t.match(use, { type: 'use', at: 4, requests: 1 })

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import type { WireId } from '../../mcp/stored-ids.js'
-import { text } from '../http/headers.js'
+import { sessionIdIn, text } from '../http/headers.js'
 import { endConnectionAfter } from '../http/node-internals.js'
 import {
   type FailureLog,
@@ -177,10 +177,10 @@ function asksForStream({ method, headers }: IncomingMessage): boolean {
  * what it lacks, a session id. Session-less clients name their revision and method in the head. Older clients of an upstream
  * without sessions look as if they sent `initialize`, but there the limit is never reached.
  */
-function opensSessionOn({ req: { method, headers }, target: { route } }: RoutedRequest): WireId | undefined {
+function opensSessionOn({ req, target: { route } }: RoutedRequest): WireId | undefined {
+  const { method, headers } = req
   if (route?.kind === 'legacy-stream') return route.endpointId
-  if (route?.kind !== 'streamable' || method !== 'POST' || headers['mcp-session-id'] !== undefined)
-    return undefined
+  if (route?.kind !== 'streamable' || method !== 'POST' || sessionIdIn(req) !== undefined) return undefined
   return isSessionless(text(headers['mcp-protocol-version'])) ||
     (headers['mcp-method'] ?? 'initialize') !== 'initialize'
     ? undefined

@@ -6,6 +6,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { RefusalReason, Traffic, UpstreamFailure } from '../../metrics/traffic.js'
 import { codeOf, reasonOf, TurnstileError } from '../../util/errors.js'
 import { endConnectionAfter } from './node-internals.js'
+import type { UpstreamCors } from './upstream-cors.js'
 
 /** `Retry-After` of a 503. Chosen: the shortest that the field can say, as a limit is free again with the next response. */
 const RETRY_AFTER_S = 1
@@ -46,10 +47,11 @@ export interface FailureResponse {
   body: string
 }
 
-/** Where failures are logged and counted. */
+/** Where failures are logged and counted, and what says which web pages may read their responses. */
 export interface FailureLog {
   logger: FastifyBaseLogger
   traffic: Traffic
+  cors: UpstreamCors
 }
 
 /**
@@ -59,7 +61,7 @@ export interface FailureLog {
 export function failureOf(
   error: unknown,
   req: IncomingMessage,
-  { logger, traffic }: FailureLog
+  { logger, traffic, cors }: FailureLog
 ): FailureResponse {
   const requestId = randomUUID()
   const { status, message } = describe(error)
@@ -74,6 +76,7 @@ export function failureOf(
     error: { code: SERVER_ERROR, message: `${message} (request id ${requestId})`, data: { requestId } }
   })
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))]
+  headers.push(...cors.fieldsFor(req))
   if (status === 503) headers.push('Retry-After', String(RETRY_AFTER_S))
   return { status, headers, body }
 }

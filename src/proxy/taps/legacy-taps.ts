@@ -19,7 +19,7 @@ export class MessageTap implements Tap {
   readonly #route: Route & { kind: 'message' }
   readonly #request: RoutedRequest
   readonly #observe: Observe
-  readonly #body = new RequestBody(true)
+  readonly #body = new RequestBody()
   operation: Operation | undefined
 
   constructor(route: Route & { kind: 'message' }, request: RoutedRequest, { observe }: Accounting) {
@@ -41,7 +41,7 @@ export class MessageTap implements Tap {
     this.#observe({ kind: 'message', endpointId, sessionId, status, client, rpcMethod, rpcName, at })
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
-    if (rpcMethod === 'initialize' && isSuccessful(status))
+    if (isSuccessful(status) && this.#body.mayNameClient)
       this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
