@@ -14,7 +14,7 @@ const CONNECT_TIMEOUT_MS = 5_000
 const MAX_CONNECTIONS = 10
 /** Chosen: enough for the shipper and the maintenance; connections beyond that are closed when they are idle. */
 const MAX_IDLE_CONNECTIONS = 2
-/** A server that hangs, or a network that drops everything, counts as a failure after this time. */
+/** A server that hangs, or a network that drops everything, counts as a failure after this time. Chosen. */
 const STATEMENT_TIMEOUT_MS = 30_000
 /**
  * The server's `wait_timeout`: a process that hangs inside a transaction holds its locks no longer than this. It must be a
