@@ -8,7 +8,7 @@ import { upgradeSchema } from '../sql/schema/schema-upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
 import { lockSchema, schemaEditor } from './mysql-schema.js'
 
-/** Chosen: a server within reach answers in milliseconds, and the shipper tries again after a failure. */
+/** Chosen: a server within reach accepts in milliseconds, and the shipper tries again after a failure. */
 const CONNECT_TIMEOUT_MS = 5_000
 /** Chosen: the shipper and the maintenance need one each, the others are for queries; a fleet must fit the server's limit. */
 const MAX_CONNECTIONS = 10
