@@ -65,7 +65,7 @@ export const toEnded = (row: SessionRow, mask: Mask): EndedConnection => ({
   reason: row.reason!
 })
 
-/** The event of live monitoring that tells of an opening or end: its name and its data. */
+/** The event of live monitoring for an opening or end: its name and its data. */
 export type Notice =
   | [name: 'mcp_connection_established', data: OpenedNotice]
   | [name: 'mcp_connection_closed', data: ClosedNotice]

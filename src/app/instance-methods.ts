@@ -16,7 +16,7 @@ export const CALL_TIMEOUT_MS = 15_000
 export interface InstanceMethods extends Control {
   /** Whether what is observed reaches the disk and the store. */
   health(): LedgerHealth | Promise<LedgerHealth>
-  /** One snapshot of each process, in the order of the workers; undefined for one that does not answer. */
+  /** One snapshot of each process, in the order of the workers; undefined for one that does not respond. */
   metrics(): Promise<(Snapshot | undefined)[]>
 }
 

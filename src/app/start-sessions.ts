@@ -6,7 +6,7 @@ import type { Closable } from '../util/startup.js'
 import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
 import type { InstanceLedger } from './start-ledger.js'
 
-/** How often uses are recorded, and the outbox notes that the process is alive. */
+/** How often uses are recorded, and the outbox notes that the process is alive. Chosen. */
 const TICK_MS = 1_000
 
 /** The settings of session tracking. */

@@ -9,7 +9,7 @@ import { connect, ipcChannel, type Remote, RemoteError } from '../util/rpc.js'
 import { CALL_TIMEOUT_MS, type Startable, startReport, type WorkerMethods } from './instance-methods.js'
 import { WORKER_NUMBER_VARIABLE } from './worker-process.js'
 
-/** A worker that dies sooner than this after its start is replaced after a delay: its next start may fail the same way. */
+/** A worker that dies so soon after its start is replaced after a delay, because its next start may fail too. Both chosen. */
 const SHORT_LIFE_MS = 5_000
 const RESTART_DELAY_MS = 1_000
 /** How long a scrape waits for a worker: twice as long as the worker waits for its store (proxy-instance-metrics.ts). */

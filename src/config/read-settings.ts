@@ -144,7 +144,7 @@ loopback.addAddress('::1', 'ipv6')
 const isLoopback = (host: string): boolean =>
   host.toLowerCase() === 'localhost' || loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4')
 
-/** A flag that differs from a known one in more characters than this is no misspelling of it. */
+/** A flag that differs from a known one in more characters is no misspelling of it. Chosen: two letters swapped and one missing. */
 const MAX_EDITS = 3
 
 function advice(flag: string, known: readonly string[]): string {

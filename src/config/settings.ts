@@ -98,7 +98,7 @@ export const settings = {
   upstreamTimeoutMs: {
     kind: duration,
     default: '300s',
-    help: "wait for an answer's headers, or until more of an upload is read; 0: for ever"
+    help: "wait for a response's headers, or until more of an upload is read; 0: for ever"
   },
   connectTimeoutMs: { kind: duration, default: '5s', help: 'wait for a connection to the upstream' },
   drainDelayMs: {
@@ -113,7 +113,7 @@ export const settings = {
   stallTimeoutMs: {
     kind: duration,
     default: '60s',
-    help: 'wait for a client that stops amid a body or an answer; 0: for ever'
+    help: 'wait for a client that stops in the middle of a body or a response; 0: for ever'
   },
   maxConnections: { kind: count, default: '20000', help: 'connections of clients; 0: no limit' },
   maxStreams: { kind: count, default: '15000', help: 'streams under way; 0: no limit' },
@@ -124,10 +124,10 @@ export const settings = {
     help: 'open sessions of one endpoint, counted in the store; 0: no limit'
   },
   rewriteHost: { kind: boolean, default: 'off', help: "send the upstream's authority as Host" },
-  allowedHost: { kind: hosts, help: 'hosts to answer, all others 403 (default: any)' },
+  allowedHost: { kind: hosts, help: 'hosts whose requests are accepted; all others get 403 (default: any)' },
   allowedOrigin: {
     kind: origins,
-    help: 'origins of browsers to answer, all others 403 (default: any)'
+    help: 'origins of browsers whose requests are accepted; all others get 403 (default: any)'
   },
   trustedProxy: {
     kind: addressRanges,
@@ -158,7 +158,7 @@ export const settings = {
     kind: wholeNumber(1_000),
     default: '100',
     alias: 'MCP_CONNECTION_HISTORY_LIMIT',
-    help: 'how many ended sessions a status answer lists'
+    help: 'how many ended sessions a status response lists'
   },
   logLevel: {
     kind: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),

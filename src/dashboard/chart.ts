@@ -5,10 +5,12 @@ import { countText, durationText, minuteText, minuteOrDayText } from './format.j
 import type { Series } from './series.js'
 import { colourReader } from './theme.js'
 
+/** The chart's height in CSS pixels. Chosen. */
 const HEIGHT = 280
-/** The part of the chart's height that shows opened and closed sessions. */
+/** The parts of the chart's height that show opened and closed sessions, and the gap above them. Chosen. */
 const EVENTS_SHARE = 0.26
 const GAP_SHARE = 0.06
+/** The shortest range that can be selected. Chosen: it holds two points of the minute series. */
 const MIN_SELECTION_S = 120
 
 /** Called with what the reader does with the chart. */

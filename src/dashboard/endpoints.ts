@@ -3,6 +3,7 @@ import type { EndpointInfo } from '../admin/schemas/monitoring-responses.js'
 import { el, setFlag, setText } from './dom.js'
 import { countText } from './format.js'
 
+/** How many endpoints the page lists, the busiest ones. Chosen: browsers lay out so many buttons at once. */
 const MAX_SHOWN = 200
 
 interface View {

@@ -7,6 +7,7 @@ import type {
   OpenedNotice
 } from '../admin/schemas/monitoring-responses.js'
 
+/** How soon a subscription that failed is tried again. Chosen. */
 const RETRY_MS = 2_000
 
 /** What comes over the live connection. */
@@ -54,14 +55,17 @@ export class Live {
     this.#socket.on('mcp_connection_closed', handlers.onClosed)
   }
 
+  /** Whether the connection is up. */
   get isConnected(): boolean {
     return this.#socket.connected
   }
 
+  /** Connects, and subscribes once that is done. */
   connect(): void {
     this.#socket.connect()
   }
 
+  /** Ends the connection, until `connect` is called again. */
   close(): void {
     this.#socket.disconnect()
   }

@@ -3,10 +3,11 @@ import type { ConnectionInfo, ConnectionStats } from '../admin/schemas/monitorin
 import type { Page, PageReader } from './page-reader.js'
 import { fromInfo, listKey, newestFirst, type ListedSession } from './sessions.js'
 
+/** Sessions read at a time. Chosen: the admin port's default for one page. */
 const PAGE = 1_000
-/** The newest; older sessions are counted, not listed. */
+/** How many sessions are listed, the newest ones; older ones are only counted. Chosen: bounds the memory of the page. */
 export const MAX_LISTED = 50_000
-/** How long the list may differ from the count before it is read again. */
+/** How long the list may differ from the count before it is read again. Chosen: above the delay of live updates. */
 const DRIFT_MS = 3_000
 
 /** Open sessions of an endpoint or of all. */
@@ -27,6 +28,7 @@ export class OpenSessions {
     return [...this.#sessions.values()].sort(newestFirst)
   }
 
+  /** The session with this `listKey`; undefined if it is not listed. */
   get(key: string): ListedSession | undefined {
     return this.#sessions.get(key)
   }

@@ -1,7 +1,7 @@
 // Owns the throttling of the dashboard's requests: soon after something happened, never two of a kind at a time, and less
 // often if the response takes long.
 
-/** The admin port spends at most this part of its time on one such question. */
+/** The admin port spends at most this part of its time on one kind of request. Chosen. */
 const BUSY_SHARE = 0.05
 
 /** Runs `act` after each `soon` or `now`, at most once in `minMs`, and always once more after the last of them. */

@@ -3,6 +3,7 @@ import type { ConnectionRow } from '../admin/schemas/query-responses.js'
 import type { PageReader } from './page-reader.js'
 import { fromRow, newestFirst, type ListedSession } from './sessions.js'
 
+/** Sessions read at a time. Chosen: the admin port's default for one page. */
 const PAGE = 1_000
 /** The most sessions that are read for one query; a narrower range shows older ones. Chosen: bounds the memory. */
 const MAX_READ = 20_000
@@ -65,6 +66,7 @@ export class PastSessions {
     if (!this.isCut || this.#sessions.has(session.key)) this.#sessions.set(session.key, session)
   }
 
+  /** The session with this `listKey`; undefined if it was not read. */
   get(key: string): ListedSession | undefined {
     return this.#sessions.get(key)
   }

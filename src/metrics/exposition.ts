@@ -31,12 +31,13 @@ export class Exposition {
 
   /** `snapshots`: one for each slot, in order; undefined for a process that does not respond. `own`: what only the caller has. */
   async text(snapshots: readonly (Snapshot | undefined)[], own: readonly Metric[]): Promise<string> {
-    const told = snapshots.flatMap((snapshot, place) => this.#told(snapshot, place))
-    const bounded = [...told, [...own]].map(metrics => metrics.map(metric => this.#bounded(metric)))
+    const reported = snapshots.flatMap((snapshot, place) => this.#reported(snapshot, place))
+    const bounded = [...reported, [...own]].map(metrics => metrics.map(metric => this.#bounded(metric)))
     return await AggregatorRegistry.aggregate(bounded).metrics()
   }
 
-  #told(snapshot: Snapshot | undefined, at: number): Metric[][] {
+  /** The last metrics of the process in a slot, and the counts of those before it. */
+  #reported(snapshot: Snapshot | undefined, at: number): Metric[][] {
     const place = this.#places[at]
     if (snapshot === undefined) return place ? [place.past, counts(place.last)] : []
     const last = snapshot.metrics.map(expanded)

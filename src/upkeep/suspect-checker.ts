@@ -18,7 +18,7 @@ import type { EpochMs } from '../util/time.js'
 const TICK_MS = 400
 /** Chosen: half of the connections that the proxy opens for its own requests. */
 const MAX_CONCURRENT_PINGS = 32
-/** Rows read from the store at once. */
+/** Rows read from the store at once. Chosen. */
 const PAGE_SESSIONS = 1_000
 /** How soon a store that cannot be read is asked again. Chosen. */
 const RETRY_MS = 1_000

@@ -15,7 +15,7 @@ import { epochNow } from '../util/time.js'
 const MAX_CONNECTIONS = 64
 /** For a whole exchange. Chosen: an upstream that is slower than this is in trouble, and the question can wait. */
 const TIMEOUT_MS = 5_000
-/** Responses to a ping have some 50 bytes; what is larger is not read. */
+/** The most bytes of a response that are read. Chosen: responses to a ping have some 50. */
 const MAX_RESPONSE_BYTES = 64 * 1024
 
 /** What `UpstreamRequests` needs. */

@@ -45,6 +45,7 @@ export class UpstreamWatch implements Closable {
     this.#running = this.#run(this.#closing.signal)
   }
 
+  /** Ends the connection. */
   async close(): Promise<void> {
     this.#closing.abort()
     this.#socket?.destroy()

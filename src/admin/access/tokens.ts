@@ -65,7 +65,7 @@ export class TokenGate {
 export const bearerToken = (authorization: string | undefined): string | undefined =>
   /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
 
-/** A person mistypes a few times; at ten a minute a token of five random letters lasts for about a year. */
+/** Wrong tokens within `WINDOW_MS`. Chosen: people mistype a few times, and guessing five random letters takes about a year. */
 const MAX_FAILURES = 10
 const WINDOW_MS = MINUTE_MS
 /** Chosen: bounds the memory to about a megabyte. */

@@ -19,7 +19,7 @@ import { ThrottledRooms } from './throttled-rooms.js'
 
 /** How many sessions the state of a room lists, the newest ones; its counts include all others. Chosen. */
 const PUSHED_CONNECTIONS = 200
-// Limits against clients that do harm. Chosen: far above what a dashboard needs.
+// Limits against clients that do harm. All are chosen: far above what a dashboard needs.
 const MAX_ROOMS_OF_A_CLIENT = 100
 const MAX_CLIENTS = 5_000
 const MAX_MESSAGE_BYTES = 2_000_000

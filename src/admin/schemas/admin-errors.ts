@@ -4,7 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { TurnstileError } from '../../util/errors.js'
 import { JSON_TYPE } from './media-types.js'
 
-/** A refusal or failure that the caller is told. The message says what to do. */
+/** A refusal or failure that the caller gets to know. The message says what to do. */
 export abstract class AdminError extends TurnstileError {
   /** Of the HTTP response. */
   abstract readonly statusCode: number
@@ -12,7 +12,7 @@ export abstract class AdminError extends TurnstileError {
   readonly headers: Record<string, string> = {}
 }
 
-/** A query that cannot be answered. The message names the parameter and says what to change. */
+/** An invalid query. The message names the parameter and says what to change. */
 export class BadQueryError extends AdminError {
   readonly code = 'BAD_QUERY'
   readonly statusCode = 400

@@ -2,7 +2,7 @@
 // a request can be let in or refused at once.
 //
 // A count is what the store counts, and the changes that this process has seen since. What the store has already is known
-// by the offset of the outbox: the store commits it together with the entries, and answers it together with its counts.
+// by the offset of the outbox: the store commits it together with the entries, and reports it together with its counts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { storedId, type StoredId, type WireId } from '../../mcp/stored-ids.js'
 import type { Closable } from '../../util/startup.js'

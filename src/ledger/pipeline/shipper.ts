@@ -13,7 +13,7 @@ const BATCH_ENTRIES = 2_000
 /** The backoff between two attempts: it doubles from the first to the second of these. Chosen: a store that is back is seen soon. */
 const RETRY_MIN_MS = 100
 const RETRY_MAX_MS = 2_000
-/** How often `whenEmpty` looks whether the outbox is empty. */
+/** How often `whenEmpty` looks whether the outbox is empty. Chosen. */
 const DRAIN_POLL_MS = 10
 /** The buckets of the lag, in seconds: from what a local store takes to an outage of an hour. */
 export const LAG_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600]

@@ -14,9 +14,9 @@ import {
 } from '../../util/time.js'
 import type { IdleSession, InstanceIdentity, StoreWriter } from '../store-port.js'
 
-/** How often this instance sends its heartbeat, and looks for instances that are lost and sessions that idled. */
+/** How often this instance sends its heartbeat, and looks for instances that are lost and sessions that idled. Chosen. */
 const ROUND_MS = SECOND_MS
-/** How often old rows are looked for. */
+/** How often old rows are looked for. Chosen. */
 const TIDY_INTERVAL_MS = MINUTE_MS
 /** How long an end waits for another instance to report that its session was open. Chosen: longer than most outages. */
 const EARLY_CLOSE_MS = HOUR_MS

@@ -24,6 +24,7 @@ export interface RoutedTarget extends Target {
 
 /** Each property is worked out when it is first asked for, so that a request that is refused early costs little. */
 export class RoutedRequest {
+  /** The request as Node has it. */
   readonly req: IncomingMessage
   /** The IP address at the other end of the connection. */
   readonly peerAddress: string

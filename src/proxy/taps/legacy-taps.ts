@@ -82,7 +82,7 @@ export class LegacyStreamTap implements Tap {
   }
 
   head(status: number, headers: ResponseHeaders): void {
-    if (status < 300 && isEventStream(headers)) this.#opening = endpointEvent()
+    if (isSuccessful(status) && isEventStream(headers)) this.#opening = endpointEvent()
   }
 
   chunk(chunk: Buffer): void {

@@ -7,7 +7,7 @@ import { loadRows } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 
-/** Rows deleted in one transaction: more than of sessions, because these are small and no writer waits for them. */
+/** Rows deleted in one transaction. Chosen: more than of sessions, because these are small and no writer waits for them. */
 const BATCH_ROWS = 5_000
 
 /** A session that opened (`reason` is null) or closed. */
