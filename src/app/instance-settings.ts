@@ -14,7 +14,8 @@ export const ledgerSettings = (config: Config): LedgerSettings => ({
 })
 
 export const sessionSettings = (config: Config): SessionSettings => ({
-  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs
+  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+  confirmSuspects: config.confirmSuspects
 })
 
 export const upkeepSettings = (config: Config): UpkeepSettings => ({

@@ -12,6 +12,8 @@ const TICK_MS = 1_000
 export interface SessionSettings {
   /** 0: never. */
   sessionIdleTimeoutMs: number
+  /** Whether sessions that may be gone are pinged. */
+  confirmSuspects: boolean
 }
 
 export interface Sessions extends Closable {
@@ -24,10 +26,11 @@ export interface Sessions extends Closable {
 }
 
 /** `close` tells the ledger of all uses, and waits a while for the store to have them. */
-export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger: Ledger): Sessions {
+export function startSessions({ sessionIdleTimeoutMs, confirmSuspects }: SessionSettings, ledger: Ledger): Sessions {
   const { recorder, liveCounts } = ledger
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
+    confirmSuspects,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
   const tick = (atLeast?: number): void => recorder.tick(tracker.flush(epochNow(), atLeast), epochNow())
