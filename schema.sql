@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   closed_at DATETIME(3) NULL COMMENT 'the first final end seen on the wire or ordered; another one (idle, lost, gone) may come before it',
   closed_by VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL,
   proved_at DATETIME(3) NULL COMMENT 'the last proof that the gateway knew it; NULL: last_seen_at',
-  gone_at VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'when it was found gone after that proof, in ms since 1970; a later proof takes that back',
+  gone_times VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'when it was found gone after that proof, in ms since 1970; a later proof takes that back',
   holder VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the proxy that held its legacy stream',
   holder_boot INT UNSIGNED NULL,
   PRIMARY KEY (id),

@@ -31,7 +31,7 @@ const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, ('ti
   ['closed_at', 'closedAt', 'time'],
   ['closed_by', 'closedBy'],
   ['proved_at', 'provedAt', 'time'],
-  ['gone_at', 'goneAt', 'times'],
+  ['gone_times', 'goneAt', 'times'],
   ['holder', 'holder'],
   ['holder_boot', 'holderBoot']
 ]
@@ -50,7 +50,7 @@ export function readRow(row: Row): SessionRecord & SessionRow {
     kind === 'times' ? readTimes(row[name]) : row[name]
   ])
   const record = { id: row.id, ...Object.fromEntries(entries) } as SessionRecord & SessionRow
-  // Rows from before there was `gone_at`. Where a legacy stream was seen, such an end stays final: nobody tells it again.
+  // Rows from before there was `gone_times`. Where a legacy stream was seen, such an end stays final: nobody tells it again.
   return record.closedBy === 'gone' && record.closedAt !== null && record.holder === null
     ? { ...record, closedAt: null, closedBy: null, goneAt: [record.closedAt] }
     : record
