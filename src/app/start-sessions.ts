@@ -26,7 +26,10 @@ export interface Sessions extends Closable {
 }
 
 /** `close` tells the ledger of all uses, and waits a while for the store to have them. */
-export function startSessions({ sessionIdleTimeoutMs, confirmSuspects }: SessionSettings, ledger: Ledger): Sessions {
+export function startSessions(
+  { sessionIdleTimeoutMs, confirmSuspects }: SessionSettings,
+  ledger: Ledger
+): Sessions {
   const { recorder, liveCounts } = ledger
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,

@@ -50,8 +50,16 @@ const others: readonly [what: string, status: number, body: string][] = [
   ['a page', 404, '<html><body>Session not found</body></html>'],
   ['a tool', 200, error(-32602, 'Session not found')],
   ['a tool', 200, error(-32603, 'Session not found')],
-  ['a result', 200, '{"jsonrpc":"2.0","id":1,"result":{"error":{"code":-32600,"message":"Session not found"}}}'],
-  ['a result', 404, '{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":-32600,"message":"Session not found"}}'],
+  [
+    'a result',
+    200,
+    '{"jsonrpc":"2.0","id":1,"result":{"error":{"code":-32600,"message":"Session not found"}}}'
+  ],
+  [
+    'a result',
+    404,
+    '{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":-32600,"message":"Session not found"}}'
+  ],
   ['a plain 200', 200, 'Session not found'],
   ['a plain 200', 200, '{"message":"Session not found"}'],
   ['another text', 404, 'The document about how a session not found is handled was not found'],
