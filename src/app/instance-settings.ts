@@ -15,7 +15,8 @@ export const ledgerSettings = (config: Config): LedgerSettings => ({
 
 /** What `startSessions` uses. */
 export const sessionSettings = (config: Config): SessionSettings => ({
-  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs
+  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+  confirmSuspects: config.confirmSuspects
 })
 
 /** What `startUpkeep` uses. */

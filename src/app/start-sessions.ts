@@ -13,6 +13,8 @@ const TICK_MS = 1_000
 export interface SessionSettings {
   /** 0: sessions never idle. */
   sessionIdleTimeoutMs: number
+  /** Whether sessions that may be gone are pinged. */
+  confirmSuspects: boolean
 }
 
 /** The session tracking of one instance. */
@@ -26,10 +28,14 @@ export interface Sessions extends Closable {
 }
 
 /** Starts it. `close` records all uses that are pending, and waits for the store to have them, for 5 s at most. */
-export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger: InstanceLedger): Sessions {
+export function startSessions(
+  { sessionIdleTimeoutMs, confirmSuspects }: SessionSettings,
+  ledger: InstanceLedger
+): Sessions {
   const { recorder, liveCounts } = ledger
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
+    confirmSuspects,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
   const tick = (atLeast?: number): void => recorder.tick(tracker.flush(epochNow(), atLeast), epochNow())

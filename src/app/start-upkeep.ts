@@ -88,7 +88,7 @@ function startWatch(
   const watch: UpstreamWatch = startUpstreamWatch({
     upstream: settings.upstream,
     connectTimeoutMs: settings.connectTimeoutMs,
-    onReturn: () => void checker.upstreamReturned(epochNow()),
+    onReturn: () => void checker.upstreamMayHaveRestarted(epochNow()),
     onLoss: lostAt => checker.upstreamMayHaveRestarted(lostAt)
   })
   const checker: SuspectChecker = startSuspectChecker({

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { hasDotSegment, type Routes } from '../mcp/routes.js'
-import { SESSION_NOT_FOUND } from '../mcp/session-not-found.js'
+import { firstMessageIn, mayBeSessionError, sessionErrorIn } from '../mcp/session-not-found.js'
 import { isDigest, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { tlsServerName } from '../proxy/upstream/upstream-socket.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
@@ -72,12 +72,13 @@ export class UpstreamRequests {
     const body = JSON.stringify({ jsonrpc: '2.0', id: `mcp-turnstile-${randomUUID()}`, method: 'ping' })
     const { statusCode: status, headers, body: responseBody } = await this.#send('POST', session, body)
     const at = epochNow()
-    let text = ''
-    if (status === 401 && headers['www-authenticate'] === undefined) text = await responseBody.text()
-    // The head is enough, even when the body breaks off.
-    else await responseBody.dump().catch(() => undefined)
-    const sessionNotFound = text === SESSION_NOT_FOUND
-    return { kind: 'ping-response', ...session, status, sessionNotFound, at }
+    // Where the body breaks off, the head says it all.
+    const text = await responseBody.text().catch(() => '')
+    const isStream = /^text\/event-stream\b/i.test(String(headers['content-type']))
+    const isRead = isStream || mayBeSessionError(status, headers)
+    const error = isRead ? sessionErrorIn(status, isStream ? firstMessageIn(text) : text) : undefined
+    const [sessionNotFound, methodNotFound] = [error === 'session-not-found', error === 'method-not-found']
+    return { kind: 'ping-response', ...session, status, sessionNotFound, methodNotFound, at }
   }
 
   /** Sends the DELETE of a session; the status of the response. */

@@ -24,6 +24,8 @@ type ProxyIndex = 0 | 1
 
 const happenings = [
   'the stream opens',
+  'its stream opens past the proxies',
+  'message',
   'message',
   'the service behind it ends',
   'the gateway forgets it',
@@ -49,6 +51,10 @@ interface Truth extends Facts {
   heldBy: ProxyIndex | undefined
   /** When a proxy that held its stream restarted, or was taken for lost; the first time. */
   lostAt: number | undefined
+  /** Whether a proxy saw its stream. */
+  isSeen: boolean
+  /** The last message that was accepted through each proxy since it started or found the session gone. */
+  acceptedTo: [number, number]
 }
 
 interface Proxy {
@@ -71,9 +77,12 @@ class LegacyWorld implements World<Happening> {
     switch (happening) {
       case 'the stream opens':
         if (truth.firstProof !== undefined || truth.ends.length > 0) return
-        Object.assign(truth, { gateway: 'living', heldBy: proxy })
+        Object.assign(truth, { gateway: 'living', heldBy: proxy, isSeen: true })
         prove(truth, this.now, 1)
         return this.#observe(proxy, { kind: 'legacy-opened', ...this.#of(id) })
+      case 'its stream opens past the proxies':
+        if (truth.firstProof === undefined && truth.ends.length === 0) truth.gateway = 'living'
+        return
       case 'message':
         return this.#message(proxy, id)
       case 'the service behind it ends':
@@ -114,34 +123,40 @@ class LegacyWorld implements World<Happening> {
   }
 
   check(): void {
-    checkSessions(this.truth, this.store, this.clockWentBack, ({ ends, heldBy, lostAt }, record) => {
-      // Of two ends in the same millisecond the stream's own counts.
-      const [end] = [...ends].sort((a, b) => a.at - b.at || b.reason.localeCompare(a.reason))
-      if (
-        end?.reason === 'gone' &&
-        lostAt !== undefined &&
-        heldBy === undefined &&
-        record.reason === 'lost'
-      ) {
-        ok(record.disconnectAt <= end.at || this.clockWentBack, 'it was lost first')
-      } else if (end) {
-        deepStrictEqual([record.reason, record.disconnectAt], [end.reason, end.at])
-      } else if (heldBy !== undefined) {
-        deepStrictEqual([record.reason, record.disconnectAt], [null, record.connectAt], 'it is open')
-      } else {
-        deepStrictEqual(record.reason, 'lost')
-        ok(record.disconnectAt >= record.lastSeenAt && record.disconnectAt > record.connectAt)
+    checkSessions(
+      this.truth,
+      this.store,
+      this.clockWentBack,
+      ({ ends, heldBy, isSeen, acceptedAt }, record) => {
+        // Where a proxy saw the stream, its end is the end. Otherwise no message was accepted after it was found gone.
+        const [end] = ends
+          .filter(({ at, reason }) => (isSeen ? reason === 'stream_end' : at > acceptedAt))
+          .sort((a, b) => a.at - b.at)
+        if (end) {
+          deepStrictEqual([record.reason, record.disconnectAt], [end.reason, end.at])
+        } else if (heldBy !== undefined || !isSeen) {
+          deepStrictEqual([record.reason, record.disconnectAt], [null, record.connectAt], 'it is open')
+        } else {
+          deepStrictEqual(record.reason, 'lost')
+          ok(record.disconnectAt >= record.lastSeenAt && record.disconnectAt > record.connectAt)
+        }
+        return end?.at
       }
-      return end?.at
-    })
+    )
   }
 
   #message(proxy: ProxyIndex, id: Id): void {
     const truth = this.truth[id]
     const status = { living: 202, 'service ended': 410, unknown: 404 }[truth.gateway]
-    if (status === 202) prove(truth, this.now, 1)
-    // To who holds the stream only its end is the end.
-    if (status === 404 && truth.heldBy !== proxy) truth.ends.push({ at: this.now, reason: 'gone' })
+    if (status === 202) {
+      prove(truth, this.now, 1)
+      truth.acceptedTo[proxy] = Math.max(truth.acceptedTo[proxy], this.now)
+    }
+    // What a proxy finds after an acceptance that it remembers is also later by its time.
+    if (status === 404 && !truth.isSeen) {
+      truth.ends.push({ at: Math.max(this.now, truth.acceptedTo[proxy] + 1), reason: 'gone' })
+      truth.acceptedTo[proxy] = -Infinity
+    }
     this.#observe(proxy, { kind: 'message', status, ...this.#of(id) })
   }
 
@@ -152,6 +167,7 @@ class LegacyWorld implements World<Happening> {
     proxy.tracker = new SessionTracker({ idleTimeoutMs: 0 })
     proxy.boot++
     this.#tell(index, [{ type: 'restart', at: this.now }])
+    for (const id of ids) this.truth[id].acceptedTo[index] = -Infinity
     for (const id of this.#lose(index))
       Object.assign(this.truth[id], { gateway: 'unknown', heldBy: undefined })
   }
@@ -192,7 +208,9 @@ const newTruth = (): Truth => ({
   ends: [],
   gateway: 'unknown',
   heldBy: undefined,
-  lostAt: undefined
+  lostAt: undefined,
+  isSeen: false,
+  acceptedTo: [-Infinity, -Infinity]
 })
 
 const newProxy = (): Proxy => ({ tracker: new SessionTracker({ idleTimeoutMs: 0 }), boot: 1, outbox: [] })

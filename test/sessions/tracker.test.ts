@@ -25,6 +25,10 @@ function streamable(
     at
   }
 }
+/** The server does not know the session. */
+const unknown = (sent: string, at: number): Observation =>
+  ({ ...streamable('POST', 404, { sent }, at), sessionNotFound: true }) as Observation
+const sessionNews = { endpointId: 'e', sessionId: 's', client }
 const message = (status: number, at: number, named: 'named' | 'unnamed' = 'named'): Observation => ({
   kind: 'message',
   endpointId: named === 'named' ? 'e' : undefined,
@@ -94,9 +98,65 @@ void t.test('a server message is activity, and not a request', t => {
 void t.test('a session first seen by a use, and one first seen by its end', t => {
   const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.same(brief(tracker.observe(streamable('POST', 200, { sent: 'a' }, 1))), [['open', 'a', 1, 1]])
-  t.same(brief(tracker.observe(streamable('POST', 404, { sent: 'b' }, 2))), [['close', 'b', 2, 'gone']])
+  t.same(brief(tracker.observe(unknown('b', 2))), [['close', 'b', 2, 'gone']])
   t.end()
 })
+
+void t.test('a 404 without a word makes a suspect; where nobody asks, it counts at once', t => {
+  const bare = streamable('POST', 404, { sent: 's' }, 2)
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 1))
+  t.same(tracker.observe(bare), [])
+  for (let i = 0; i < 2; i++) tracker.suspects.tick()
+  t.match(tracker.suspects.next(), { sessionId: 's' })
+  const silent = new SessionTracker({ idleTimeoutMs: 0, confirmSuspects: false })
+  t.same(brief(silent.observe(bare)), [['close', 's', 2, 'gone']])
+  t.end()
+})
+
+void t.test('what takes a gone back, and what does not', t => {
+  const message = (at: number): Observation => ({ ...sessionNews, kind: 'server-message', at })
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 5))
+  t.same(brief(tracker.observe(unknown('s', 5))), [['close', 's', 6, 'gone']], 'it came after the proof')
+  t.match(tracker.observe(message(9)), [{ type: 'use', at: 9, provedAt: 0 }])
+  t.same(brief(tracker.observe(streamable('POST', 200, { sent: 's' }, 10))), [])
+  tracker.observe(message(12))
+  t.match(tracker.flush(20), [{ type: 'use', at: 12, provedAt: 10, requests: 1 }])
+  tracker.observe({
+    kind: 'ping-response',
+    endpointId: 'e',
+    sessionId: 's',
+    status: 200,
+    sessionNotFound: false,
+    at: 30
+  })
+  t.notMatch(tracker.flush(40), [{ provedAt: Number }], 'a ping proves it')
+  t.end()
+})
+
+void t.test(
+  'a new id in place of an old one is the same client; an initialize begins a session of its own',
+  t => {
+    const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+    tracker.observe(streamable('POST', 200, { issued: 'old' }, 1))
+    const renewed = streamable('POST', 200, { sent: 'old', issued: 'new' }, 2)
+    const initialize = {
+      ...renewed,
+      issuedSessionId: 'other',
+      sessionId: 'new',
+      rpcMethod: 'initialize'
+    } as Observation
+    t.match(tracker.observe(renewed), [
+      { type: 'close', sessionId: 'old', reason: 'gone', at: 2 },
+      { type: 'open', sessionId: 'new', replaces: 'old', at: 2 }
+    ])
+    const events = tracker.observe(initialize)
+    t.same(brief(events), [['open', 'other', 2, 1]])
+    t.notMatch(events, [{ replaces: String }])
+    t.end()
+  }
+)
 
 void t.test('a legacy session lives and dies with its stream', t => {
   const tracker = new SessionTracker({ idleTimeoutMs: 0 })

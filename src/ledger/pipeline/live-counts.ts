@@ -61,12 +61,13 @@ export class LiveCounts implements Closable {
   }
 
   /**
-   * The event of the last change is in the outbox, as its last entry. An event that could not be written gets the number
-   * of the entry before it: it counts until the store is read again.
+   * The event of the last change is in the outbox, as its last entry, and so is, before it, that of a session that ended in
+   * the same moment. An event that could not be written gets the number of the entry before it: it counts until the store
+   * is read again.
    */
   recorded(): void {
-    const last = this.#changes.at(-1)
-    if (last) last.offset ??= this.#options.outbox.lastOffset
+    for (let i = this.#changes.length - 1; i >= 0 && this.#changes[i]!.offset === undefined; i--)
+      this.#changes[i]!.offset = this.#options.outbox.lastOffset
   }
 
   /** A read under way is not waited for. */

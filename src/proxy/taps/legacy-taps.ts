@@ -1,6 +1,7 @@
 // Owns what is accounted of the legacy HTTP+SSE transport: its streams, and the messages posted for them.
 import { unknownClient } from '../../mcp/client-info.js'
 import type { Route } from '../../mcp/routes.js'
+import { mayBeSessionError, type SessionError } from '../../mcp/session-not-found.js'
 import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { Client, Observe } from '../../sessions/observations.js'
@@ -11,6 +12,7 @@ import { isEventStream, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { endpointEvent, initializeResult } from './first-event.js'
 import { callOf, RequestBody } from './request-body.js'
+import { SessionErrorReader } from './session-error-reader.js'
 import type { Accounting, StreamSession, Tap } from './tap.js'
 
 /** Reads a message that a client posts for its legacy stream. */
@@ -20,6 +22,8 @@ export class MessageTap implements Tap {
   readonly #request: RoutedRequest
   readonly #observe: Observe
   readonly #body = new RequestBody()
+  /** Set while only the body can show whether the response means that the session is gone. */
+  #undecided: SessionErrorReader | undefined
   operation: Operation | undefined
 
   constructor(route: Route & { kind: 'message' }, request: RoutedRequest, { observe }: Accounting) {
@@ -32,25 +36,32 @@ export class MessageTap implements Tap {
     this.#body.add(chunk)
   }
 
-  head(status: number): void {
+  head(status: number, headers: ResponseHeaders): void {
     const { endpointId, sessionId } = this.#route
     const { req, client } = this.#request
     const { rpcMethod, rpcName } = callOf(req, this.#body)
     const protocolVersion = text(req.headers['mcp-protocol-version'])
     const at = epochNow()
-    this.#observe({ kind: 'message', endpointId, sessionId, status, client, rpcMethod, rpcName, at })
+    const emit = (error?: SessionError): void => {
+      const sessionNotFound = error === 'session-not-found'
+      const methodNotFound = error === 'method-not-found'
+      const says = { status, sessionNotFound, methodNotFound }
+      this.#observe({ kind: 'message', endpointId, sessionId, ...says, client, rpcMethod, rpcName, at })
+    }
+    if (isSuccessful(status) || !mayBeSessionError(status, headers)) emit()
+    else this.#undecided = new SessionErrorReader(status, headers, emit)
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isSuccessful(status) && this.#body.mayNameClient)
       this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
-  chunk(): void {
-    // The body of the response is not needed.
+  chunk(chunk: Buffer): void {
+    this.#undecided?.chunk(chunk)
   }
 
-  end(): void {
-    // Nor is its end.
+  end(_byUpstream: boolean, whole: boolean): void {
+    this.#undecided?.end(whole)
   }
 }
 

@@ -216,8 +216,49 @@ export function storeContract(
       await other.send({ ...gone, transport: Transport.sse })
       t.match(await store.session('a'), [{ reason: 'lost', disconnectAt: EPOCH + 50 }])
       await holder.send({ ...(use('e', 'a', EPOCH + 70) as UseEvent), transport: Transport.sse })
-      t.match(await store.session('a'), [{ reason: 'gone', disconnectAt: EPOCH + 9_000 }], 'it was not lost')
+      t.match(await store.session('a'), [{ reason: null, disconnectAt: EPOCH }], 'it was not lost')
+      t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 1 }])
     })
+
+    withStore('a gone is taken back by a later proof, in whichever order', async (t, store) => {
+      const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+      const gone = (id: string, at: number): LedgerEvent => ({
+        ...(close('e', id, at) as CloseEvent),
+        reason: 'gone',
+        transport: Transport.streamable
+      })
+      const touch = (id: string, at: number): LedgerEvent => ({
+        ...(use('e', id, at) as UseEvent),
+        provedAt: 0
+      })
+      for (const id of ['a', 'b', 'c', 'd']) await one.send(open('e', id, EPOCH))
+      await two.send(gone('a', EPOCH + 10), gone('a', EPOCH + 30), gone('early', EPOCH + 10))
+      await one.send(touch('a', EPOCH + 40))
+      t.match(await store.session('a'), [{ reason: 'gone', disconnectAt: EPOCH + 10 }], 'no proof')
+      await one.send(use('e', 'a', EPOCH + 20))
+      t.match(await store.session('a'), [{ reason: 'gone', disconnectAt: EPOCH + 30 }])
+      await one.send(use('e', 'a', EPOCH + 30), use('e', 'b', EPOCH + 30), open('e', 'early', EPOCH + 5))
+      t.match(await store.session('early'), [{ reason: 'gone', disconnectAt: EPOCH + 10 }])
+      await two.send(gone('b', EPOCH + 20), gone('c', EPOCH + 20), close('e', 'd', EPOCH + 20))
+      await one.send(use('e', 'early', EPOCH + 10), use('e', 'd', EPOCH + 90))
+      await store.settleEarlyCloses(EPOCH + 1_000_000, EPOCH + 1_000_000)
+      const reasons = (await allRows(store)).map(row => [row.sessionId, row.reason])
+      t.same(Object.fromEntries(reasons), { a: null, b: null, c: 'gone', d: 'delete', early: null })
+      t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 3 }])
+    })
+
+    withStore(
+      'a session that takes the place of another one has the name of its client',
+      async (t, store) => {
+        const sender = await new Sender(store).start()
+        const who = { clientName: 'agent', clientVersion: '1', protocolVersion: '2025-06-18' }
+        await sender.send(open('e', 'old', EPOCH), { ...(use('e', 'old', EPOCH) as UseEvent), who })
+        await sender.send({ ...(open('e', 'new', EPOCH + 9) as OpenEvent), replaces: 'old' })
+        await sender.send({ ...(open('e', 'newer', EPOCH + 9) as OpenEvent), replaces: 'nobody' })
+        t.match(await store.session('new'), [who])
+        t.match(await store.session('newer'), [{ clientName: null }])
+      }
+    )
 
     withStore(
       'a legacy session whose stream nobody saw idles, until its stream is told of',
