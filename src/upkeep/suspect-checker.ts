@@ -18,7 +18,7 @@ import type { EpochMs } from '../util/time.js'
 const TICK_MS = 400
 /** Chosen: half of the connections that the proxy opens for its own requests. */
 const MAX_CONCURRENT_PINGS = 32
-/** Rows read from the store at once. Chosen. */
+/** Rows read from the store at once. */
 const PAGE_SESSIONS = 1_000
 /** How soon a store that cannot be read is asked again. Chosen. */
 const RETRY_MS = 1_000
@@ -66,7 +66,7 @@ export class SuspectChecker implements Closable {
 
   /**
    * The upstream may have restarted at `at`: one of its sessions is pinged, and if that one is gone, all that were not
-   * seen since are suspects. Returns whether the upstream still knows that session.
+   * seen since are suspects. Whether it was seen to live on.
    */
   async upstreamMayHaveRestarted(at: EpochMs): Promise<boolean> {
     for await (const page of this.#unseenSince(at)) {
@@ -85,7 +85,7 @@ export class SuspectChecker implements Closable {
     return Promise.resolve()
   }
 
-  /** What the response to a ping proves; no response proves nothing. */
+  /** What the response says; that there is none proves nothing. */
   async #ping({ endpointId, sessionId }: SessionIds): Promise<Signal> {
     const { ping, observe } = this.#options
     try {

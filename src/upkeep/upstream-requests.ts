@@ -74,7 +74,7 @@ export class UpstreamRequests {
     const at = epochNow()
     let text = ''
     if (status === 401 && headers['www-authenticate'] === undefined) text = await responseBody.text()
-    // The head is enough, even when the body breaks off.
+    // The head says it all, also when the body breaks off.
     else await responseBody.dump().catch(() => undefined)
     const sessionNotFound = text === SESSION_NOT_FOUND
     return { kind: 'ping-response', ...session, status, sessionNotFound, at }
