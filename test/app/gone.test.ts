@@ -172,10 +172,9 @@ void t.test('a 404 without a word: the gateway is asked, and knows the session',
     const id = await rig.open()
     rig.answer = answer
     const pings = rig.pings
+    const sentAt = new Date().toISOString()
     await rig.send(method, id, headers)
-    t.match(await rig.row(id), { reason: null }, `${method}: not before somebody asked`)
-    const askedAt = new Date().toISOString()
-    await until(async () => (await rig.row(id)).last_seen_at! > askedAt)
+    await until(async () => (await rig.row(id)).last_seen_at! > sentAt)
     t.ok(rig.pings > pings)
     t.match(await rig.row(id), { reason: null }, method)
   }
