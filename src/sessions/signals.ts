@@ -1,5 +1,5 @@
-// Owns what one response says about its session, as tables: the signals of the wire (such as
-// "session not found" → gone), nothing remembered.
+// Owns what one response says about its session, as tables: the signals of the wire (404 → gone, or in
+// doubt), nothing remembered.
 import { isSessionless } from '../mcp/revisions.js'
 import { isSuccessful } from '../util/http-status.js'
 import type { MessageResponse, PingResponse, StreamableResponse } from './observations.js'

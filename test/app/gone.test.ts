@@ -172,10 +172,9 @@ void t.test('a 404 without a word: the gateway is asked, and knows the session',
     const id = await rig.open()
     rig.answer = answer
     const pings = rig.pings
+    const sentAt = new Date().toISOString()
     await rig.send(method, id, headers)
-    t.match(await rig.row(id), { reason: null }, `${method}: not before somebody asked`)
-    const askedAt = new Date().toISOString()
-    await until(async () => (await rig.row(id)).last_seen_at! > askedAt)
+    await until(async () => (await rig.row(id)).last_seen_at > sentAt)
     t.ok(rig.pings > pings)
     t.match(await rig.row(id), { reason: null }, method)
   }
@@ -229,7 +228,7 @@ void t.test('server-everything restarts: it answers its old sessions with 400', 
   const client = new Client({ name: 'c', version: '1' })
   client.onerror = () => undefined
   const transport = new StreamableHTTPClientTransport(new URL('/mcp', turnstile.proxyUrl))
-  await client.connect(transport as Parameters<typeof client.connect>[0])
+  await client.connect(transport)
   t.teardown(() => client.close())
   t.equal(await turnstile.count(), 1)
   await everything.stop()

@@ -1,8 +1,8 @@
 // Owns reading and writing session rows of endpoint_logs_v2: one table of columns for both ways.
 import { type SessionIds, sessionKey, type StoredId } from '../../mcp/stored-ids.js'
+import type { EpochMs } from '../../util/time.js'
 import type { SessionRecord } from '../model/merge.js'
 import { durationClass } from '../model/rollup.js'
-import type { EpochMs } from '../../util/time.js'
 import type { SessionRow } from '../store-port.js'
 import type { Dialect, Param, Row, Sql } from './sql-database.js'
 import { insertMany, marks, runs } from './statements.js'

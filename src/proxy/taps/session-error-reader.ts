@@ -1,11 +1,11 @@
 // Owns reading what the body of a response says of its session, from a bounded copy, before its end passes.
-import { isSuccessful } from '../../util/http-status.js'
 import {
   firstMessageIn,
   MAX_ERROR_BYTES,
   type SessionError,
   sessionErrorIn
 } from '../../mcp/session-not-found.js'
+import { isSuccessful } from '../../util/http-status.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 
 /** Every JSON-RPC error holds it, and most other responses do not, which saves parsing them. */

@@ -82,7 +82,11 @@ export class StreamableTap implements Tap {
     const at = epochNow()
     const method = this.#req.method ?? ''
     const acceptsStream = method === 'GET' && (request.accept ?? '').includes('text/event-stream')
-    const emit = (error?: SessionError): void =>
+    const isOfSession = sessionId !== undefined && isSessionRequest({ method, acceptsStream })
+    const emit = (error?: SessionError): void => {
+      // In doubt the proxy asks, as the client does.
+      const isDoubtful = status === 404 && isOfSession && error === undefined
+      if (isDoubtful && !this.#hasCredentials()) this.#noteCredentials(sessionId, protocolVersion)
       this.#accounting.observe({
         kind: 'streamable',
         endpointId: this.#endpointId,
@@ -101,6 +105,7 @@ export class StreamableTap implements Tap {
         rpcName,
         at
       })
+    }
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isSuccessful(status)) {
@@ -120,11 +125,8 @@ export class StreamableTap implements Tap {
     }
     this.#sentAt = undefined
     this.#body = undefined
-    // It is asked about the session as the client asks, if that is needed.
-    if (status === 404 && !this.#hasCredentials()) this.#noteCredentials(sessionId, protocolVersion)
     const isNew = issuedSessionId !== undefined && issuedSessionId !== sessionId
     const isAccepted = isSuccessful(status) && (isNew || method !== 'POST')
-    const isOfSession = sessionId !== undefined && isSessionRequest({ method, acceptsStream })
     if (!isOfSession || isAccepted || !mayBeSessionError(status, headers)) emit()
     else this.#undecided = new SessionErrorReader(status, headers, emit)
     if (isOfSession && !isAccepted && this.#stream)

@@ -176,7 +176,7 @@ await test('the first message of an event stream tells whether the session is go
     const head = responseHead('200 OK', 'Content-Type: text/event-stream', `Content-Length: ${body.length}`)
     const observations = await observed(t, withSession, head + body)
     t.equal(
-      observations.some(each => 'sessionNotFound' in each && each.sessionNotFound === true),
+      observations.some(each => 'sessionNotFound' in each && each.sessionNotFound),
       gone,
       message
     )
