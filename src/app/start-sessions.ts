@@ -1,9 +1,11 @@
 // Owns the start of an instance's session tracking: observations become events of the ledger, uses once a second.
 import { ClientCredentials } from '../sessions/client-credentials.js'
+import type { SessionEvent } from '../sessions/events.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
 import type { Closable } from '../util/startup.js'
 import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
+import { startMessagePlacement } from './message-placement.js'
 import type { Ledger } from './start-ledger.js'
 
 /** How often the ledger is told of uses, and the outbox that the process lives. */
@@ -25,13 +27,18 @@ export interface Sessions extends Closable {
 
 /** `close` tells the ledger of all uses, and waits a while for the store to have them. */
 export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger: Ledger): Sessions {
-  const { recorder, liveCounts } = ledger
+  const { recorder, liveCounts, store } = ledger
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
   const tick = (atLeast?: number): void => recorder.tick(tracker.flush(epochNow(), atLeast), epochNow())
   const ticking = setInterval(() => tick(), TICK_MS)
+  const record = (events: readonly SessionEvent[]): void => {
+    recorder.record(events)
+    liveCounts?.recorded()
+  }
+  const placement = startMessagePlacement({ tracker, store, record })
   const credentials = new ClientCredentials()
   const aging =
     sessionIdleTimeoutMs > 0
@@ -40,10 +47,7 @@ export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger:
   return {
     tracker,
     credentials,
-    observe(observation) {
-      recorder.record(tracker.observe(observation))
-      liveCounts?.recorded()
-    },
+    observe: observation => record(tracker.observe(observation)),
     async shipped() {
       tick()
       await ledger.shipped()
@@ -51,6 +55,8 @@ export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger:
     async close() {
       clearInterval(aging)
       clearInterval(ticking)
+      if (tracker.unplaced.size > 0) await ledger.shipped()
+      await placement.close()
       tick(Infinity)
       await ledger.shipped()
     }

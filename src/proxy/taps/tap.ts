@@ -1,4 +1,5 @@
 // Owns what a tap is: it reads a request and its response on their way, and never changes or delays them.
+import type { MessageUris } from '../../mcp/message-uris.js'
 import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { ClientCredentials } from '../../sessions/client-credentials.js'
@@ -36,4 +37,8 @@ export interface Accounting {
   /** How clients reach their sessions. */
   credentials: ClientCredentials
   observe: Observe
+  /** What the open legacy streams announced. */
+  messageUris: MessageUris
+  /** The session of a legacy stream stays unknown; `reason`: why, for people. */
+  unreadable: (reason: string) => void
 }
