@@ -1,13 +1,17 @@
 // Owns the look-ups for messages of legacy sessions whose stream another process holds: the store says where they belong.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoreReader } from '../ledger/store-port.js'
 import type { SessionEvent } from '../sessions/events.js'
 import type { SessionTracker } from '../sessions/tracker.js'
 import { LOOK_UP_BATCH } from '../sessions/unplaced-messages.js'
 import type { Closable } from '../util/startup.js'
-import { epochNow } from '../util/time.js'
+import { epochNow, SECOND_MS } from '../util/time.js'
 
 /** How often to look for such messages. Chosen: their client's name shows within a moment. */
 const INTERVAL_MS = 200
+
+/** A store that says nothing is waited for no longer at the end. */
+const CLOSE_TIMEOUT_MS = SECOND_MS
 
 /** What `startMessagePlacement` needs. */
 export interface MessagePlacementOptions {
@@ -38,8 +42,8 @@ export function startMessagePlacement({ tracker, store, record }: MessagePlaceme
   return {
     async close() {
       clearInterval(timer)
-      await placing
-      await placeOnce()
+      const placed = Promise.resolve(placing).then(placeOnce)
+      await Promise.race([placed, sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
     }
   }
 }

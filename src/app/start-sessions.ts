@@ -27,7 +27,7 @@ export interface Sessions extends Closable {
 
 /** `close` tells the ledger of all uses, and waits a while for the store to have them. */
 export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger: Ledger): Sessions {
-  const { recorder, liveCounts, store } = ledger
+  const { recorder, liveCounts, store, shipper } = ledger
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
@@ -55,7 +55,8 @@ export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger:
     async close() {
       clearInterval(aging)
       clearInterval(ticking)
-      if (tracker.unplaced.size > 0) await ledger.shipped()
+      // A message may be of a session that only the outbox knows.
+      if (tracker.unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped()
       await placement.close()
       tick(Infinity)
       await ledger.shipped()
