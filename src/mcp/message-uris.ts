@@ -25,6 +25,8 @@ const OTHER_PARAMETER = /^endpoint_?id$|token|key|secret|auth|sig/i
 const ID_LIKE = /^(?=.*\d)[\w.~:=-]{6,}$|^(?=.*[a-z])(?=.*[A-Z])[\w~-]{20,}$/
 /** Revisions of MCP and versions, which are no ids. */
 const VERSION = /^v?\d+([.-]\d+)+$/
+/** Sessions of streams that ended whose ids are remembered. Chosen: some megabytes. */
+const MAX_ENDED = 10_000
 /** Longer targets are kept as a digest. Chosen: longer than those that servers announce. */
 const MAX_KEY_LENGTH = 512
 
@@ -48,8 +50,9 @@ export function sessionOfMessage(target: string, constant = ''): WireId | undefi
   )
   if (values.size > 0) return values.size === 1 ? [...values][0] : undefined
   const path = queryAt === -1 ? target : target.slice(0, queryAt)
-  const segment = /([^/]+)\/?$/.exec(path)?.[1]
-  return segment !== undefined && isId(segment) ? segment : undefined
+  const end = path.endsWith('/') ? path.length - 1 : path.length
+  const segment = path.slice(path.lastIndexOf('/', end - 1) + 1, end)
+  return isId(segment) ? segment : undefined
 }
 
 /** What is no UTF-8 is no id: parsers put U+FFFD in its place. */
@@ -79,6 +82,8 @@ export class MessageUris {
   /** By the key of a target; more than one only where streams announce the same URI. */
   readonly #announced = new Map<string, Announcement[]>()
   readonly #sessions = new Set<string>()
+  /** Of streams that ended: a later stream with such an id is another session. */
+  readonly #ended = new Set<string>()
 
   /** `basePath`: what the proxy puts before the paths of clients, which the upstream may announce with it. */
   constructor(basePath = '') {
@@ -87,7 +92,7 @@ export class MessageUris {
 
   /**
    * A stream announced the URI for its messages, absolute or relative to the stream's own. The session gets the id that the
-   * URI names; an id of ours (UUID) where it names none that can be stored, or one that another open stream has.
+   * URI names; an id of ours (UUID) where it names none that can be stored, or one that another stream has or had.
    */
   announce(uri: string, stream: Sender & { endpointId: WireId; target: string }): AnnouncedSession {
     const { endpointId, target: streamTarget } = stream
@@ -98,7 +103,11 @@ export class MessageUris {
     const keys = new Set(target === undefined ? [] : this.#spellings(target).map(keyOf))
     const ownKey = keyOfSession(endpointId, sessionId)
     const announcement = { endpointId, sessionId, sender: stream, keys, sessionKey: ownKey }
-    for (const key of keys) this.#announced.set(key, [...(this.#announced.get(key) ?? []), announcement])
+    for (const key of keys) {
+      const others = this.#announced.get(key)
+      if (others) others.push(announcement)
+      else this.#announced.set(key, [announcement])
+    }
     if (ownKey !== undefined) this.#sessions.add(ownKey)
     return announcement
   }
@@ -111,7 +120,11 @@ export class MessageUris {
       if (others.length > 0) this.#announced.set(key, others)
       else this.#announced.delete(key)
     }
-    if (sessionKey !== undefined) this.#sessions.delete(sessionKey)
+    if (sessionKey === undefined) return
+    this.#sessions.delete(sessionKey)
+    const [oldest] = this.#ended.size >= MAX_ENDED ? this.#ended : []
+    if (oldest !== undefined) this.#ended.delete(oldest)
+    this.#ended.add(sessionKey)
   }
 
   /**
@@ -130,7 +143,7 @@ export class MessageUris {
 
   #has(endpointId: WireId, sessionId: WireId): boolean {
     const key = keyOfSession(endpointId, sessionId)
-    return key !== undefined && this.#sessions.has(key)
+    return key !== undefined && (this.#sessions.has(key) || this.#ended.has(key))
   }
 
   /** The targets at which clients may post: with the base path, and without it. */

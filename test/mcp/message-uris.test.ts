@@ -31,6 +31,14 @@ const uris: [target: string, session: string | undefined, constant?: string][] =
   ['/api/v1/project/0f8fad5b-d9cb?session_id=s', 's']
 ]
 
+void t.test('long targets take no time', t => {
+  const startedAt = performance.now()
+  for (const text of ['a1', 'A', '1.', '%41', '/', '=&'])
+    sessionOfMessage(`/${text.repeat(30_000)}/sse?${text.replace('/', 'x').repeat(30_000)}`)
+  t.ok(performance.now() - startedAt < 5_000)
+  t.end()
+})
+
 for (const [target, session, constant] of uris) {
   void t.test(`${target} names ${session ?? 'no session'}`, t => {
     t.equal(sessionOfMessage(target, constant), session)
@@ -85,6 +93,8 @@ void t.test('streams that announce the same are never one session', t => {
   t.equal(uris.sessionOf('/m?client_id=c', { client: { ...client, userAgent: 'third' } }), undefined)
   uris.withdraw(first)
   t.equal(uris.sessionOf('/m?client_id=c', { client }), second, 'only one is left')
-  t.equal(uris.announce('/m?client_id=c', stream()).sessionId, 'c')
+  uris.withdraw(second)
+  t.match(uris.announce('/m?client_id=c', stream()).sessionId, UUID, 'nor is a later one')
+  t.equal(uris.announce('/m?client_id=c', { ...stream(), endpointId: 'f' }).sessionId, 'c')
   t.end()
 })

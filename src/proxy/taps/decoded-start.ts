@@ -58,9 +58,9 @@ export class DecodedStart {
     this.#decode = decode
   }
 
-  /** Undefined where the coding is not known. */
+  /** `coding` in lower case. Undefined where it is not known. */
   static of(coding: string): DecodedStart | undefined {
-    const decode = decoders.get(coding.trim().toLowerCase())
+    const decode = decoders.get(coding.trim())
     return decode && new DecodedStart(decode)
   }
 

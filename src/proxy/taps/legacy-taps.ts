@@ -86,7 +86,7 @@ export class LegacyStreamTap implements Tap {
 
   head(status: number, headers: ResponseHeaders): void {
     if (status >= 300 || !isEventStreamType(headers)) return
-    const coding = text(headers['content-encoding']) ?? 'identity'
+    const coding = (text(headers['content-encoding']) ?? 'identity').toLowerCase()
     if (coding !== 'identity') {
       this.#decoder = DecodedStart.of(coding)
       if (this.#decoder === undefined)
