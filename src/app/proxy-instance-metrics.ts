@@ -59,6 +59,11 @@ function ledgerMetrics({ tracker, ledger, upkeep }: InstanceParts): PortableMetr
       'Requests that were not accounted because their endpoint or session id is not visible ASCII.',
       tracker.unstorableIds
     ),
+    counter(
+      'turnstile_unplaced_messages_total',
+      'Accepted messages of legacy sessions whose stream no proxy of this store has seen: they were not counted.',
+      tracker.unplaced.dropped
+    ),
     gauge('turnstile_outbox_events', 'Events on disk that the store does not have yet.', outbox.depth),
     gauge('turnstile_outbox_oldest_seconds', 'Age of the oldest of them; 0: there is none.', age, 'max'),
     gauge(

@@ -1,9 +1,11 @@
 // Owns the start of an instance's session tracking: observations become events of the ledger, uses once a second.
 import { ClientCredentials } from '../sessions/client-credentials.js'
+import type { SessionEvent } from '../sessions/events.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
 import type { Closable } from '../util/startup.js'
 import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
+import { startMessagePlacement } from './message-placement.js'
 import type { InstanceLedger } from './start-ledger.js'
 
 /** How often uses are recorded, and the outbox notes that the process is alive. Chosen. */
@@ -32,7 +34,7 @@ export function startSessions(
   { sessionIdleTimeoutMs, confirmSuspects }: SessionSettings,
   ledger: InstanceLedger
 ): Sessions {
-  const { recorder, liveCounts } = ledger
+  const { recorder, liveCounts, store, shipper } = ledger
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
     confirmSuspects,
@@ -40,6 +42,11 @@ export function startSessions(
   })
   const tick = (atLeast?: number): void => recorder.tick(tracker.flush(epochNow(), atLeast), epochNow())
   const ticking = setInterval(() => tick(), TICK_MS)
+  const record = (events: readonly SessionEvent[]): void => {
+    recorder.record(events)
+    liveCounts?.recorded()
+  }
+  const placement = startMessagePlacement({ tracker, store, record })
   const credentials = new ClientCredentials()
   const aging =
     sessionIdleTimeoutMs > 0
@@ -48,10 +55,7 @@ export function startSessions(
   return {
     tracker,
     credentials,
-    observe(observation) {
-      recorder.record(tracker.observe(observation))
-      liveCounts?.recorded()
-    },
+    observe: observation => record(tracker.observe(observation)),
     async shipped() {
       tick()
       await ledger.shipped()
@@ -59,6 +63,9 @@ export function startSessions(
     async close() {
       clearInterval(aging)
       clearInterval(ticking)
+      // A message may be of a session that only the outbox knows.
+      if (tracker.unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped()
+      await placement.close()
       tick(Infinity)
       await ledger.shipped()
     }

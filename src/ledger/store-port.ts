@@ -3,6 +3,7 @@ import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { PortableMetric } from '../metrics/metric.js'
 import type { CloseReason, LedgerEvent } from '../sessions/events.js'
+import type { KnownSession } from '../sessions/unplaced-messages.js'
 import type { EpochMs } from '../util/time.js'
 
 /** A row of `endpoint_logs_v2`. */
@@ -151,6 +152,8 @@ export interface StoreReader {
   connections(query: SessionsQuery): Promise<SessionRow[]>
   /** Rows with this session id, on whichever endpoint, the newest row first. */
   session(sessionId: StoredId): Promise<SessionRow[]>
+  /** The legacy sessions with these ids, on whichever endpoint; those of one id with the newest row first. */
+  legacySessions(sessionIds: readonly StoredId[]): Promise<KnownSession[]>
   /**
    * One row for each endpoint that ever had a session, ordered by endpoint; or just the endpoint asked for, even if it
    * never had one. With a transport only its sessions are counted, and the rows stay the same (with 0 where it has none).
@@ -232,6 +235,7 @@ const methodsOf = <Port>(methods: Record<keyof Port, true>): readonly (keyof Por
 export const readerMethods = methodsOf<StoreReader>({
   connections: true,
   session: true,
+  legacySessions: true,
   counts: true,
   liveCounts: true,
   totals: true,

@@ -2,11 +2,12 @@
 //
 // To add a transport: give it a number in transports.ts, a pattern and a kind of route here, a tap in proxy/taps (chosen by
 // tap-for.ts), its observations in sessions/observations.ts, and what they mean in sessions/signals.ts and tracker.ts.
+import { sessionOfMessage } from './message-uris.js'
 import type { StoredId, WireId } from './stored-ids.js'
 
 /**
  * What an accounted request is: one of Streamable HTTP, the stream of the legacy HTTP+SSE transport, or a message posted to
- * that one. A message's `endpointId` is undefined where its URL does not name it.
+ * that one. A message's `endpointId` is what its URL says of it, if anything; only its session says what is true.
  */
 export type Route =
   | { kind: 'streamable'; endpointId: WireId }
@@ -56,20 +57,27 @@ export class Routes {
   match(method: string | undefined, target: string): Route | undefined {
     const queryAt = target.indexOf('?')
     const path = queryAt === -1 ? target : target.slice(0, queryAt)
-    const posted = method === 'POST' && path === this.#message && queryAt !== -1
-    const message = posted ? this.#messageOf(target.slice(queryAt + 1)) : undefined
+    const message =
+      method === 'POST' && path === this.#message ? messageOf(target, this.#sse.only) : undefined
     if (message !== undefined) return message
     const streamable = this.#stream.endpointOf(path)
     if (streamable !== undefined) return { kind: 'streamable', endpointId: streamable }
-    const legacy = method === 'GET' ? this.#sse.endpointOf(path) : undefined
-    return legacy === undefined ? undefined : { kind: 'legacy-stream', endpointId: legacy }
+    const legacy = method === 'GET' || method === 'POST' ? this.#sse.endpointOf(path) : undefined
+    if (legacy === undefined) return undefined
+    // The Go SDK takes messages at the path of the stream.
+    return method === 'GET' ? { kind: 'legacy-stream', endpointId: legacy } : messageOf(target, legacy)
   }
+}
 
-  #messageOf(query: string): Route | undefined {
-    const sessionId = sessionIdOf(query)
-    if (sessionId === undefined) return undefined
-    const endpointId = parameter(query, 'endpointId', 'endpoint_id') ?? this.#sse.only
-    return { kind: 'message', endpointId, sessionId }
+/** A message whose stream may be held elsewhere; undefined where the target names no session. */
+function messageOf(target: string, endpointId: WireId | undefined): Route | undefined {
+  const sessionId = sessionOfMessage(target, endpointId)
+  if (sessionId === undefined) return undefined
+  const query = target.slice(target.indexOf('?') + 1)
+  return {
+    kind: 'message',
+    endpointId: parameter(query, 'endpointId', 'endpoint_id') ?? endpointId,
+    sessionId
   }
 }
 
@@ -101,11 +109,6 @@ class PathPattern {
     if (!path.startsWith(this.#before) || !path.endsWith(this.#after)) return undefined
     return pathSegment(path.slice(this.#before.length, path.length - this.#after.length))
   }
-}
-
-/** The session that a query string names: `sessionId`, as rmcp writes it, or `session_id`, as the Python SDK does. */
-export function sessionIdOf(query: string): WireId | undefined {
-  return parameter(query, 'sessionId', 'session_id')
 }
 
 function pathSegment(text: string): string | undefined {

@@ -72,6 +72,7 @@ export class Traffic {
     ...{ unreachable: 0, timeout: 0, invalid_answer: 0, broken_off: 0 }
   }
   #abandoned = 0
+  #unreadableStreams = 0
   /** On connections that ended. */
   #receivedBytes = 0
   #sentBytes = 0
@@ -102,6 +103,11 @@ export class Traffic {
     this.#abandoned++
   }
 
+  /** A legacy stream could not be read. Returns whether it is the first one. */
+  streamUnreadable(): boolean {
+    return ++this.#unreadableStreams === 1
+  }
+
   /** A client's connection ended. */
   disconnected({ bytesRead, bytesWritten }: { bytesRead: number; bytesWritten: number }): void {
     this.#receivedBytes += bytesRead
@@ -123,6 +129,11 @@ export class Traffic {
         'turnstile_requests_abandoned_total',
         'Forwarded requests whose client left before the response began.',
         this.#abandoned
+      ),
+      counter(
+        'turnstile_unreadable_streams_total',
+        'Legacy streams whose session is not counted, as their endpoint event could not be read.',
+        this.#unreadableStreams
       ),
       counter(
         'turnstile_refusals_total',

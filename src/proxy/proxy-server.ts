@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { type AddressInfo, type BlockList, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
+import { MessageUris } from '../mcp/message-uris.js'
 import type { Routes } from '../mcp/routes.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { PortableMetric } from '../metrics/metric.js'
@@ -91,6 +92,9 @@ const delayedAckAdvice =
   'just used (tokio-rs/axum#2521). The proxy lets its connections rest. To end this for all clients, serve without Nagle: ' +
   'axum::serve(listener.tap_io(|tcp| { tcp.set_nodelay(true).ok(); }), app)'
 
+const unreadableStream =
+  'A legacy stream cannot be read, so its session is not counted; later ones are counted in turnstile_unreadable_streams_total'
+
 /** Listens on `host` and `port`. Throws the error of listening as it is. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { upstream, upstreamTimeoutMs, connectTimeoutMs, rewriteHost, logger, traffic, operations } = options
@@ -114,9 +118,13 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const rewrittenHost = rewriteHost ? upstream.host : undefined
   const basePath = basePathOf(upstream)
   const upstreamUrls = rewriteHost || basePath !== '' ? new UpstreamUrls(upstream, basePath) : undefined
-  const accounting = { credentials, visitors: new Visitors(), observe }
+  const messageUris = new MessageUris(basePath)
+  const unreadable = (reason: string): void => {
+    if (traffic.streamUnreadable()) logger.warn({ reason }, unreadableStream)
+  }
+  const accounting = { credentials, visitors: new Visitors(), observe, messageUris, unreadable }
   const parts: ServerParts = {
-    routing: { routes, basePath, trustedProxy },
+    routing: { routes, messageUris, basePath, trustedProxy },
     admission,
     clients,
     traffic,

@@ -52,7 +52,7 @@ export interface StreamableResponse extends RpcCall {
 /** The response to a `POST /message?sessionId=S&endpointId=E` of the legacy HTTP+SSE transport. */
 export interface MessageResponse extends RpcCall {
   kind: 'message'
-  /** Undefined where the message path does not name it; then the session is found by its id alone. */
+  /** What the URL says of it, if anything; it need not be true. The session is found by its id. */
   endpointId: WireId | undefined
   sessionId: WireId
   status: number

@@ -4,10 +4,18 @@ import { sessionKey, storedId, type StoredId, type WireId } from '../mcp/stored-
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { FinalReason, SessionEvent, UseEvent, VisitEvent } from './events.js'
-import type { Client, Identity, Observation, SessionNews, StreamableResponse } from './observations.js'
+import type {
+  Client,
+  Identity,
+  MessageResponse,
+  Observation,
+  SessionNews,
+  StreamableResponse
+} from './observations.js'
 import { closeEvent, newSession, openEvent, type Sighting, type TrackedSession, useEvent } from './session.js'
 import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
 import { Suspects } from './suspects.js'
+import { type KnownSession, UnplacedMessages, type UnplacedSession } from './unplaced-messages.js'
 import { UseBatching } from './use-batching.js'
 import { VisitTracker } from './visits.js'
 
@@ -93,8 +101,10 @@ export class SessionTracker {
   /** Sessions without a stream of their own, least recently used first, but for `ORDER_MS`; by `sessionKey`. */
   readonly #open = new Map<string, TrackedSession>()
   readonly #held = new Map<string, TrackedSession>()
-  /** Endpoint of each held session by the session's id, for messages that do not name it. */
-  readonly #heldEndpoints = new Map<StoredId, StoredId>()
+  /** Endpoint of each legacy session by the session's id: what a message says of it need not be true. */
+  readonly #legacyEndpoints = new Map<StoredId, StoredId>()
+  /** Messages of legacy sessions that are not known here. */
+  readonly unplaced = new UnplacedMessages()
   readonly #unreported: UseBatching<TrackedSession>
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
@@ -160,13 +170,7 @@ export class SessionTracker {
           { client: NO_CLIENT, at: observation.at }
         )
       case 'message':
-        return this.#apply(
-          messageSignal(observation),
-          this.#endpointOf(observation),
-          observation.sessionId,
-          Transport.sse,
-          observation
-        )
+        return this.#message(observation)
       case 'legacy-opened':
       case 'legacy-ended': {
         const input = observation.kind === 'legacy-opened' ? 'stream-opened' : 'stream-ended'
@@ -207,6 +211,55 @@ export class SessionTracker {
     return sessionId === undefined || rpcMethod === 'initialize' ? undefined : storedId(sessionId)
   }
 
+  /**
+   * Takes what the store knows of the sessions that were looked up because their messages were not placed: those messages
+   * are uses of a session that some proxy saw open, or they are nothing.
+   */
+  place(lookedUp: readonly StoredId[], known: readonly KnownSession[], now: EpochMs): SessionEvent[] {
+    return lookedUp.flatMap(sessionId => {
+      const sessions = known.filter(session => session.sessionId === sessionId)
+      if (sessions.length === 0) this.unplaced.notFound(sessionId, now)
+      const unplaced = sessions.length > 0 ? this.unplaced.take(sessionId) : undefined
+      return unplaced ? this.#place(unplaced, sessions) : []
+    })
+  }
+
+  #place({ namedEndpointId, steps, who }: UnplacedSession, known: readonly KnownSession[]): SessionEvent[] {
+    const session =
+      known.find(({ endpointId }) => endpointId === namedEndpointId) ??
+      known.find(({ isOpen }) => isOpen) ??
+      known[0]!
+    const { endpointId, sessionId, isOpen } = session
+    const events = steps.flatMap(({ at, requests }): SessionEvent[] => {
+      const sighting = { endpointId, sessionId, transport: Transport.sse, client: NO_CLIENT, at }
+      if (requests === 0) return this.#act('gone', sighting)
+      const key = sessionKey(sighting)
+      const remembered = this.#held.has(key) || this.#open.has(key) || !isOpen
+      const forgotten = remembered ? [] : this.#remember(key, newSession(sighting))
+      return [...forgotten, useEvent({ ...newSession(sighting), pendingRequests: requests })]
+    })
+    const last = events.findLast(event => event.type === 'use' && event.sessionId === sessionId)
+    if (last?.type === 'use' && who) last.who = who
+    return events
+  }
+
+  #message(message: MessageResponse): SessionEvent[] {
+    const input = messageSignal(message)
+    if (input === 'none') return []
+    const sessionId = storedId(message.sessionId)
+    if (sessionId === undefined) {
+      this.unstorableIds++
+      return []
+    }
+    const { client, at } = message
+    const endpointId = this.#legacySession(message.endpointId, sessionId)?.endpointId
+    if (endpointId !== undefined)
+      return this.#act(input, { endpointId, sessionId, transport: Transport.sse, client, at })
+    const named = message.endpointId === undefined ? undefined : storedId(message.endpointId)
+    this.unplaced.add(sessionId, named, { at, requests: input === 'use' ? 1 : 0 })
+    return []
+  }
+
   #visit(response: StreamableResponse): VisitEvent[] {
     const endpointId = storedId(response.endpointId)
     if (endpointId !== undefined && response.visitor !== undefined)
@@ -217,13 +270,13 @@ export class SessionTracker {
 
   #identify(identity: Identity): SessionEvent[] {
     if (isUnknownClient(identity.clientInfo)) return []
-    const rawEndpointId = this.#endpointOf(identity)
-    const endpointId = rawEndpointId === undefined ? undefined : storedId(rawEndpointId)
     const sessionId = storedId(identity.sessionId)
-    if (endpointId === undefined || sessionId === undefined) return []
-    const key = sessionKey({ endpointId, sessionId })
-    const session = this.#held.get(key) ?? this.#open.get(key)
-    if (!session) return []
+    if (sessionId === undefined) return []
+    const session = this.#known(identity.endpointId, sessionId) ?? this.#legacySession(undefined, sessionId)
+    if (!session) {
+      this.unplaced.identify(sessionId, identity.clientInfo)
+      return []
+    }
     const known = mergeClientInfo(session.clientInfo, identity.clientInfo)
     // Each message of MCP 2026-07-28 names its client.
     if (isSameClientInfo(known, session.clientInfo)) return []
@@ -232,11 +285,19 @@ export class SessionTracker {
     return [useEvent(session, identity.clientInfo)]
   }
 
-  /** The endpoint of a message: where its path does not name one, it is the endpoint of its session's stream. */
-  #endpointOf(message: { endpointId: WireId | undefined; sessionId: WireId }): WireId | StoredId | undefined {
-    if (message.endpointId !== undefined) return message.endpointId
-    const sessionId = storedId(message.sessionId)
-    return sessionId === undefined ? undefined : this.#heldEndpoints.get(sessionId)
+  /** The session of a message; the endpoint that the message names only tells sessions with the same id apart. */
+  #legacySession(namedEndpointId: WireId | undefined, sessionId: StoredId): TrackedSession | undefined {
+    const named = this.#known(namedEndpointId, sessionId)
+    return named?.transport === Transport.sse
+      ? named
+      : this.#known(this.#legacyEndpoints.get(sessionId), sessionId)
+  }
+
+  #known(rawEndpointId: WireId | StoredId | undefined, sessionId: StoredId): TrackedSession | undefined {
+    const endpointId = rawEndpointId === undefined ? undefined : storedId(rawEndpointId)
+    if (endpointId === undefined) return undefined
+    const key = sessionKey({ endpointId, sessionId })
+    return this.#held.get(key) ?? this.#open.get(key)
   }
 
   #apply(
@@ -278,7 +339,7 @@ export class SessionTracker {
       case 'hold':
         this.#open.delete(key)
         this.#held.set(key, session ?? newSession(sighting))
-        this.#heldEndpoints.set(sighting.sessionId, sighting.endpointId)
+        this.#legacyEndpoints.set(sighting.sessionId, sighting.endpointId)
         return [openEvent(sighting, true)]
       case 'count':
         session!.pendingRequests++
@@ -314,6 +375,7 @@ export class SessionTracker {
   /** Remembers a session. If another one makes room for it, its unreported uses come out. */
   #remember(key: string, session: TrackedSession): SessionEvent[] {
     this.#open.set(key, session)
+    if (session.transport === Transport.sse) this.#legacyEndpoints.set(session.sessionId, session.endpointId)
     if (this.#open.size <= this.#maxRemembered) return []
     const [oldestKey, oldest] = this.#open.entries().next().value!
     return this.#forget(oldestKey, oldest)
@@ -321,17 +383,23 @@ export class SessionTracker {
 
   #forgetIdle(now: EpochMs): void {
     if (this.#idleTimeoutMs === 0) return
-    for (const [key, { lastSeenAt }] of this.#open) {
-      if (lastSeenAt + this.#idleTimeoutMs > now) return
+    for (const [key, session] of this.#open) {
+      if (session.lastSeenAt + this.#idleTimeoutMs > now) return
       this.#open.delete(key)
+      this.#forgetEndpoint(session)
     }
   }
 
   #forget(key: string, session: TrackedSession | undefined): SessionEvent[] {
     if (!session) return []
     this.#open.delete(key)
-    if (this.#held.delete(key)) this.#heldEndpoints.delete(session.sessionId)
+    this.#held.delete(key)
+    this.#forgetEndpoint(session)
     return this.#unreported.delete(session) ? [useEvent(session)] : []
+  }
+
+  #forgetEndpoint({ endpointId, sessionId }: TrackedSession): void {
+    if (this.#legacyEndpoints.get(sessionId) === endpointId) this.#legacyEndpoints.delete(sessionId)
   }
 }
 

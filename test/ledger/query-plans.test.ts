@@ -97,6 +97,8 @@ async function exercise(
   }
   as('session')
   await store.session(first!.sessionId)
+  as('legacySessions')
+  await store.legacySessions([first!.sessionId, 'unknown'])
   as('counts')
   for (const transport of [{}, { transport: 2 as const }]) {
     await store.counts(transport)
@@ -185,6 +187,7 @@ const everyMethod = [
   'counts',
   'deleteEnded',
   'deleteRollups',
+  'legacySessions',
   'liveCounts',
   'series',
   'session'

@@ -108,6 +108,7 @@ class LegacyWorld implements World<Happening> {
       case 'heartbeat':
         return this.#heartbeat(proxy)
       case 'flush':
+        this.#place(proxy)
         return this.#tell(proxy, this.#proxies[proxy]!.tracker.flush(this.now))
       case 'ship':
         return this.#ship(proxy, 1)
@@ -117,6 +118,10 @@ class LegacyWorld implements World<Happening> {
   settle(): void {
     for (const proxy of [0, 1] as const) {
       this.#heartbeat(proxy)
+      this.#ship(proxy, Infinity)
+    }
+    for (const proxy of [0, 1] as const) {
+      this.#place(proxy)
       this.#tell(proxy, this.#proxies[proxy]!.tracker.flush(this.now))
       this.#ship(proxy, Infinity)
     }
@@ -163,6 +168,9 @@ class LegacyWorld implements World<Happening> {
   /** Its streams break with it; messages through it were told. */
   #restart(index: ProxyIndex): void {
     const proxy = this.#proxies[index]!
+    // It waits until the store knows the sessions of its messages.
+    if (proxy.tracker.unplaced.size > 0) for (const each of [0, 1] as const) this.#ship(each, Infinity)
+    this.#place(index)
     this.#tell(index, proxy.tracker.flush(this.now))
     proxy.tracker = new SessionTracker({ idleTimeoutMs: 0 })
     proxy.boot++
@@ -181,6 +189,18 @@ class LegacyWorld implements World<Happening> {
   #heartbeat(proxy: ProxyIndex): void {
     for (const id of ids) if (this.truth[id].heldBy === proxy) prove(this.truth[id], this.now, 0)
     this.#tell(proxy, this.#proxies[proxy]!.tracker.held(this.now))
+  }
+
+  /** The store tells where messages belong. */
+  #place(index: ProxyIndex): void {
+    const { tracker } = this.#proxies[index]!
+    const due = tracker.unplaced.due(Infinity)
+    const known = due.flatMap(id => {
+      const record = this.store.records.get(id)
+      return record ? [{ endpointId: 'e', sessionId: id, isOpen: record.reason === null }] : []
+    })
+    const found = known.map(({ sessionId }) => sessionId)
+    this.#tell(index, tracker.place(found, known, this.now))
   }
 
   #of(id: Id): Pick<LegacyStream, 'endpointId' | 'sessionId' | 'client' | 'at'> {

@@ -179,7 +179,9 @@ void t.test('what one transport does not know may live on the other', t => {
   tracker.observe(streamable('POST', 200, { issued: 's' }, 1))
   t.same(tracker.observe(message(404, 2)), [])
   t.same(brief(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 3))), [['close', 's', 3, 'delete']])
-  t.match(tracker.observe(message(404, 4)), [{ type: 'close', transport: 1 }], 'for the store to tell')
+  t.same(tracker.observe(message(404, 4)), [], 'for the store to tell')
+  const known = [{ endpointId: 'e', sessionId: 's', isOpen: true }]
+  t.match(tracker.place(['s'], known, 4), [{ type: 'close', transport: 1 }])
   t.match(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 5)), [{ type: 'close', transport: 2 }])
   t.end()
 })
@@ -217,9 +219,78 @@ void t.test('who the client is comes out at once, with the uses until then', t =
 
 void t.test('a message of a session whose stream is elsewhere', t => {
   const tracker = new SessionTracker({ idleTimeoutMs: 0 })
-  t.match(tracker.observe(message(202, 1)), [{ type: 'open', transport: 1, held: false }])
-  t.same(brief(tracker.observe(message(404, 2))), [['close', 's', 2, 'gone']])
-  t.same(tracker.observe(message(202, 3, 'unnamed')), [], 'without an endpoint nothing can be said')
+  const who = { clientName: 'n', clientVersion: '1', protocolVersion: null }
+  t.same(tracker.observe(message(202, 1, 'unnamed')), [])
+  t.same(tracker.observe({ kind: 'identity', endpointId: undefined, sessionId: 's', clientInfo: who }), [])
+  t.same(tracker.observe(message(202, 2)), [], 'waits with the other')
+  t.same(tracker.unplaced.due(2), ['s'])
+  const elsewhere = [{ endpointId: 'own', sessionId: 's', isOpen: true }]
+  t.match(tracker.place(['s'], elsewhere, 3), [
+    { type: 'use', endpointId: 'own', sessionId: 's', transport: 1, at: 2, requests: 2, who }
+  ])
+  t.equal(tracker.unplaced.size, 0)
+  t.same(tracker.observe(message(202, 4)), [], 'it is known now')
+  t.match(tracker.flush(5), [{ type: 'use', endpointId: 'own', at: 4, requests: 1 }])
+  t.match(tracker.observe(message(404, 6)), [{ type: 'close', endpointId: 'own', reason: 'gone' }])
+  t.end()
+})
+
+void t.test('a message of a session that the store does not know creates nothing', t => {
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  t.same(tracker.observe(message(202, 1)), [])
+  let looks = 0
+  for (let now = 1; tracker.unplaced.size > 0; now += 500) {
+    const due = tracker.unplaced.due(now)
+    if (due.length > 0) looks++
+    t.same(tracker.place(due, [], now), [])
+  }
+  t.equal(looks, 4, 'it is looked up a few times')
+  t.equal(tracker.unplaced.dropped, 1)
+  t.same(tracker.flush(100_000), [])
+  t.end()
+})
+
+void t.test('made-up sessions take bounded memory, and those that came last are looked up first', t => {
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  for (let i = 0; i < 20_000; i++)
+    tracker.observe({ ...message(202, 1), sessionId: `made-up-${i}` } as Observation)
+  t.equal(tracker.unplaced.size, 10_000)
+  t.equal(tracker.unplaced.dropped, 10_000)
+  for (let due = tracker.unplaced.due(1); due.length > 0; due = tracker.unplaced.due(1))
+    tracker.place(due, [], 1)
+  tracker.observe(message(202, 1_001))
+  t.equal(tracker.unplaced.due(1_001)[0], 's')
+  t.end()
+})
+
+void t.test('sessions of two endpoints with one id are told apart by what the message says', t => {
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  for (const endpointId of ['e', 'f'])
+    tracker.observe({ ...stream('legacy-opened', 1), endpointId } as Observation)
+  tracker.observe(message(202, 2))
+  t.match(tracker.flush(3), [{ type: 'use', endpointId: 'e' }])
+  const other = new SessionTracker({ idleTimeoutMs: 0 })
+  other.observe(message(202, 2))
+  const known = ['f', 'e'].map(endpointId => ({ endpointId, sessionId: 's', isOpen: true }))
+  t.match(other.place(['s'], known, 3), [{ type: 'use', endpointId: 'e' }])
+  t.end()
+})
+
+void t.test('uses and ends of a session elsewhere come out in order', t => {
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  for (const [status, at] of [
+    [202, 1],
+    [202, 2],
+    [404, 3],
+    [202, 4]
+  ] as const)
+    tracker.observe(message(status, at))
+  const known = [{ endpointId: 'e', sessionId: 's', isOpen: true }]
+  t.same(brief(tracker.place(['s'], known, 5)), [
+    ['use', 's', 2, 2],
+    ['close', 's', 3, 'gone'],
+    ['use', 's', 4, 1]
+  ])
   t.end()
 })
 

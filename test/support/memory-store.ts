@@ -33,6 +33,11 @@ export class MemoryStore implements StoreReader {
     return Promise.resolve(this.rows.filter(row => row.sessionId === sessionId))
   }
 
+  legacySessions(sessionIds: readonly string[]) {
+    const found = this.rows.filter(row => row.transport === 1 && sessionIds.includes(row.sessionId))
+    return Promise.resolve(found.map(row => ({ ...row, isOpen: row.reason === null })))
+  }
+
   counts({ endpointId, transport }: { endpointId?: string; transport?: number }) {
     const ids = endpointId === undefined ? new Set(this.rows.map(row => row.endpointId)) : [endpointId]
     const isCounted = (row: SessionRow) =>

@@ -2,7 +2,7 @@
 import { SessionTally } from '../../metrics/session-tally.js'
 import type { LedgerRules, Store } from '../store-port.js'
 import { busiest, census, liveCounts } from './read/census.js'
-import { connections, counts, session, snapshot, totals } from './read/connections.js'
+import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
@@ -30,6 +30,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     deleteRollups: before => deleteRollups(database, before),
     connections: query => connections(database, query),
     session: sessionId => session(database, sessionId),
+    legacySessions: sessionIds => legacySessions(database, sessionIds),
     counts: query => counts(database, query),
     liveCounts: query => liveCounts(database, query),
     totals: query => totals(database, query),

@@ -106,8 +106,12 @@ export function fieldLines(fields: readonly string[]): string {
 
 /** Whether the body is an event stream that can be read as it comes, without a content coding. */
 export function isEventStream(headers: ResponseHeaders): boolean {
-  const type = text(headers['content-type']) ?? ''
-  return headers['content-encoding'] === undefined && /^text\/event-stream\b/i.test(type)
+  return headers['content-encoding'] === undefined && isEventStreamType(headers)
+}
+
+/** Whether the body is an event stream, in whichever content coding. */
+export function isEventStreamType(headers: ResponseHeaders): boolean {
+  return /^text\/event-stream\b/i.test(text(headers['content-type']) ?? '')
 }
 
 /** The value of a field that should be there once; the first if it is there more often. */

@@ -1,6 +1,7 @@
 // Owns a request as the proxy understands it: made once when the request arrives, and handed on to all who look at it.
 import type { IncomingMessage } from 'node:http'
 import type { BlockList } from 'node:net'
+import type { AnnouncedSession, MessageUris } from '../../mcp/message-uris.js'
 import type { Route, Routes } from '../../mcp/routes.js'
 import type { Client } from '../../sessions/observations.js'
 import { clientAddress, peerAddressOf } from './client-address.js'
@@ -10,6 +11,8 @@ import { readTarget, type Target, upstreamPathOf } from './request-target.js'
 export interface Routing {
   /** Which requests are accounted. */
   routes: Routes
+  /** What the open legacy streams announced. */
+  messageUris: MessageUris
   /** The path of the upstream's URL, as `basePathOf` gives it. */
   basePath: string
   /** Proxies in front of this one whose `X-Forwarded-For` is believed; undefined: none. */
@@ -60,6 +63,14 @@ export class RoutedRequest {
   #route(): RoutedTarget {
     const { method, url = '' } = this.req
     const { path, authority } = readTarget(url)
-    return { path, authority, route: this.#routing.routes.match(method, path) }
+    const { routes, messageUris } = this.#routing
+    const announced = method === 'POST' ? messageUris.sessionOf(path, this) : undefined
+    return { path, authority, route: announced ? messageOf(announced) : routes.match(method, path) }
   }
 }
+
+const messageOf = ({ endpointId, sessionId }: AnnouncedSession): Route => ({
+  kind: 'message',
+  endpointId,
+  sessionId
+})

@@ -1,7 +1,5 @@
 // Owns finding the first event of a stream that says what is looked for, wherever the chunks split it.
 import { revisionOf } from '../../mcp/client-info.js'
-import { sessionIdOf } from '../../mcp/routes.js'
-import type { WireId } from '../../mcp/stored-ids.js'
 import { memberOf, parseJson } from '../../util/json.js'
 import { maxHeaderBytes } from '../http/header-section.js'
 
@@ -57,16 +55,13 @@ export class FirstEvent<T> {
 }
 
 /**
- * Finds the `endpoint` event of a legacy stream, its first one (MCP 2024-11-05, "HTTP with SSE"): the URL for messages, which
- * names the session. A URL longer than a header section would fit in no request.
+ * Finds the `endpoint` event of a legacy stream, its first one (MCP 2024-11-05, "HTTP with SSE"): the URI for messages, as it
+ * was written. One longer than a header section would fit in no request.
  */
-export const endpointEvent = (): FirstEvent<{ sessionId: WireId | undefined }> =>
-  new FirstEvent(maxHeaderBytes, (type, data) => {
-    if (type !== 'endpoint') return undefined
-    // Parsers of URLs remove line ends (WHATWG URL, "basic URL parser").
-    const url = data.replaceAll('\n', '').split('#', 1)[0]!
-    return { sessionId: sessionIdOf(url.slice(url.indexOf('?') + 1)) }
-  })
+export const endpointEvent = (): FirstEvent<string> =>
+  new FirstEvent(maxHeaderBytes, (type, data) =>
+    type === 'endpoint' ? Buffer.from(data, 'latin1').toString() : undefined
+  )
 
 /** The longest response to `initialize` that is read, in bytes. Chosen: far more than servers send. */
 export const maxResultBytes = 64 * 1024

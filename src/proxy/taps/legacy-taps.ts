@@ -1,15 +1,17 @@
 // Owns what is accounted of the legacy HTTP+SSE transport: its streams, and the messages posted for them.
 import { unknownClient } from '../../mcp/client-info.js'
+import type { AnnouncedSession } from '../../mcp/message-uris.js'
 import type { Route } from '../../mcp/routes.js'
 import { mayBeSessionError, type SessionError } from '../../mcp/session-not-found.js'
 import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
-import type { Client, Observe } from '../../sessions/observations.js'
+import type { Observe } from '../../sessions/observations.js'
 import { isSuccessful } from '../../util/http-status.js'
 import { epochNow } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
-import { isEventStream, text } from '../http/headers.js'
+import { isEventStreamType, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
+import { DecodedStart } from './decoded-start.js'
 import { endpointEvent, initializeResult } from './first-event.js'
 import { callOf, RequestBody } from './request-body.js'
 import { SessionErrorReader } from './session-error-reader.js'
@@ -65,22 +67,24 @@ export class MessageTap implements Tap {
   }
 }
 
-/** Reads a legacy stream: its first event names the session, which ends with the stream. */
+/** Reads a legacy stream: its first event says where messages are posted. The session ends with the stream. */
 export class LegacyStreamTap implements Tap {
   readonly operation = undefined
   readonly #endpointId: WireId
-  readonly #client: Client
-  readonly #observe: Observe
+  readonly #request: RoutedRequest
+  readonly #accounting: Accounting
+  /** Set for a compressed stream. */
+  #decoder: DecodedStart | undefined
   /** Set until the session is known. */
   #opening: ReturnType<typeof endpointEvent> | undefined
   /** Set until the negotiated revision is known. */
   #result: ReturnType<typeof initializeResult> | undefined
-  #sessionId: WireId | undefined
+  #session: AnnouncedSession | undefined
 
-  constructor(endpointId: WireId, { client }: RoutedRequest, { observe }: Accounting) {
+  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting) {
     this.#endpointId = endpointId
-    this.#client = client
-    this.#observe = observe
+    this.#request = request
+    this.#accounting = accounting
   }
 
   requestBody(): void {
@@ -88,45 +92,64 @@ export class LegacyStreamTap implements Tap {
   }
 
   get streamOf(): StreamSession | undefined {
-    const sessionId = this.#sessionId
-    return sessionId === undefined ? undefined : { endpointId: this.#endpointId, sessionId }
+    return this.#session
   }
 
   head(status: number, headers: ResponseHeaders): void {
-    if (isSuccessful(status) && isEventStream(headers)) this.#opening = endpointEvent()
+    if (!isSuccessful(status) || !isEventStreamType(headers)) return
+    const coding = (text(headers['content-encoding']) ?? 'identity').toLowerCase()
+    if (coding !== 'identity') {
+      this.#decoder = DecodedStart.of(coding)
+      if (this.#decoder === undefined)
+        return this.#accounting.unreadable(`its content coding ${coding} is not known`)
+    }
+    this.#opening = endpointEvent()
   }
 
   chunk(chunk: Buffer): void {
-    if (this.#opening !== undefined) this.#awaitSession(this.#opening, chunk)
-    else if (this.#result !== undefined) this.#awaitResult(this.#result, chunk)
+    if (this.#opening === undefined && this.#result === undefined) return
+    const plain = this.#decoder === undefined ? chunk : this.#decoder.feed(chunk)
+    if (plain === undefined) this.#giveUp('its content coding cannot be read')
+    else if (this.#opening !== undefined) this.#awaitSession(this.#opening, plain)
+    else if (this.#result !== undefined) this.#awaitResult(this.#result, plain)
   }
 
   end(): void {
-    this.#emit('legacy-ended')
+    if (this.#session === undefined) return
+    this.#accounting.messageUris.withdraw(this.#session)
+    this.#emit('legacy-ended', this.#session)
   }
 
   #awaitSession(opening: ReturnType<typeof endpointEvent>, chunk: Buffer): void {
     opening.feed(chunk)
     if (!opening.done) return
+    if (opening.value === undefined) return this.#giveUp('it begins without an endpoint event')
+    const { client, target } = this.#request
+    const stream = { endpointId: this.#endpointId, target: target.path, client }
+    this.#session = this.#accounting.messageUris.announce(opening.value, stream)
     this.#opening = undefined
-    this.#sessionId = opening.value?.sessionId
-    if (this.#sessionId !== undefined) this.#result = initializeResult()
-    this.#emit('legacy-opened')
+    this.#result = initializeResult()
+    this.#emit('legacy-opened', this.#session)
+  }
+
+  /** Reads no more of it. */
+  #giveUp(reason: string): void {
+    if (this.#opening !== undefined) this.#accounting.unreadable(reason)
+    this.#opening = this.#result = this.#decoder = undefined
   }
 
   #awaitResult(result: ReturnType<typeof initializeResult>, chunk: Buffer): void {
     result.feed(chunk)
     if (!result.done) return
-    this.#result = undefined
+    this.#result = this.#decoder = undefined
     if (result.value === undefined) return
+    const { endpointId, sessionId } = this.#session!
     const clientInfo = { ...unknownClient, protocolVersion: result.value }
-    this.#observe({ kind: 'identity', endpointId: this.#endpointId, sessionId: this.#sessionId!, clientInfo })
+    this.#accounting.observe({ kind: 'identity', endpointId, sessionId, clientInfo })
   }
 
-  #emit(kind: 'legacy-opened' | 'legacy-ended'): void {
-    const sessionId = this.#sessionId
-    if (sessionId === undefined) return
-    const endpointId = this.#endpointId
-    this.#observe({ kind, endpointId, sessionId, client: this.#client, at: epochNow() })
+  #emit(kind: 'legacy-opened' | 'legacy-ended', { endpointId, sessionId }: AnnouncedSession): void {
+    const { client } = this.#request
+    this.#accounting.observe({ kind, endpointId, sessionId, client, at: epochNow() })
   }
 }

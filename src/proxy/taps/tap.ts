@@ -1,4 +1,5 @@
 // Owns what a tap is: it reads a request and its response on their way, and never changes or delays them.
+import type { MessageUris } from '../../mcp/message-uris.js'
 import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { ClientCredentials } from '../../sessions/client-credentials.js'
@@ -39,4 +40,8 @@ export interface Accounting {
   /** Who session-less clients are. */
   visitors: Visitors
   observe: Observe
+  /** What the open legacy streams announced. */
+  messageUris: MessageUris
+  /** The session of a legacy stream stays unknown; `reason`: why, for people. */
+  unreadable: (reason: string) => void
 }

@@ -207,6 +207,18 @@ export function storeContract(
       t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 2 }])
     })
 
+    withStore('tells on which endpoints legacy sessions are, by their ids', async (t, store) => {
+      const sender = await new Sender(store).start()
+      const ended = { ...(close('f', 'a', EPOCH + 5) as CloseEvent), reason: 'stream_end' as const }
+      await sender.send(open('f', 'a', EPOCH, true), ended, open('e', 'a', EPOCH + 9, true))
+      await sender.send(open('e', 'b', EPOCH, true), open('e', 'streamable', EPOCH))
+      t.same(await store.legacySessions(['a', 'streamable', 'unknown']), [
+        { endpointId: 'e', sessionId: 'a', isOpen: true },
+        { endpointId: 'f', sessionId: 'a', isOpen: false }
+      ])
+      t.same(await store.legacySessions([]), [])
+    })
+
     withStore('a lost stream stays lost where its session is found gone later', async (t, store) => {
       const [holder, other] = [await new Sender(store).start(), await new Sender(store).start()]
       await holder.send(open('e', 'a', EPOCH, true))

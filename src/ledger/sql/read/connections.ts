@@ -1,11 +1,13 @@
 // Owns the queries over session rows and counts. Their cost grows with the range asked for, not with the history.
 import type { StoredId } from '../../../mcp/stored-ids.js'
-import type { Transport } from '../../../mcp/transports.js'
+import { Transport } from '../../../mcp/transports.js'
+import type { KnownSession } from '../../../sessions/unplaced-messages.js'
 import { classReachMs, closedClasses, OPEN_CLASS } from '../../model/rollup.js'
 import type { SessionsQuery, EndpointCount, SessionRow, Totals } from '../../store-port.js'
 import { type Fragment, joined } from '../fragments.js'
 import { readRow, ROW_COLUMNS } from '../session-rows.js'
-import type { Database, Dialect, Sql } from '../sql-database.js'
+import type { Database, Dialect, Row, Sql } from '../sql-database.js'
+import { marks, runs } from '../statements.js'
 
 /** `StoreReader.connections`. */
 export async function connections(db: Database, query: SessionsQuery): Promise<SessionRow[]> {
@@ -76,6 +78,23 @@ function connectedIn(dialect: Dialect, query: SessionsQuery, c: number): Fragmen
 export async function session(db: Database, sessionId: StoredId): Promise<SessionRow[]> {
   const statement = `SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE session_id = ? ORDER BY id DESC`
   return await db.read(async sql => (await sql.all(statement, [sessionId])).map(readRow))
+}
+
+/** `StoreReader.legacySessions`. */
+export async function legacySessions(db: Database, sessionIds: readonly StoredId[]): Promise<KnownSession[]> {
+  const found = await db.read(async sql => {
+    const rows: Row[] = []
+    for (const ids of runs(sessionIds)) {
+      const statement = `SELECT endpoint_id, session_id, duration_class FROM endpoint_logs_v2 WHERE session_id IN (${marks(ids.length)}) AND transport_type = ? ORDER BY id DESC`
+      rows.push(...(await sql.all(statement, [...ids, Transport.sse])))
+    }
+    return rows
+  })
+  return found.map(row => ({
+    endpointId: row.endpoint_id as StoredId,
+    sessionId: row.session_id as StoredId,
+    isOpen: row.duration_class === OPEN_CLASS
+  }))
 }
 
 /** `StoreReader.counts`. */

@@ -1,0 +1,112 @@
+// Owns messages of legacy sessions whose stream this process does not hold: they wait until the store says on which endpoint
+// their session is. A message proves no session by itself, so what the store does not know is dropped.
+import { type ClientInfo, mergeClientInfo } from '../mcp/client-info.js'
+import type { SessionIds, StoredId } from '../mcp/stored-ids.js'
+import { type EpochMs, SECOND_MS } from '../util/time.js'
+
+/**
+ * How long to wait after each look-up that found nothing. The proxy that holds the stream tells the store within moments, or
+ * later where it was cut off from it. Chosen.
+ */
+const RETRY_MS = [SECOND_MS, 5 * SECOND_MS, 30 * SECOND_MS]
+const MAX_RETRY_MS = Math.max(...RETRY_MS)
+/** Sessions to look up at a time. Chosen: some milliseconds of the store's time. */
+export const LOOK_UP_BATCH = 256
+/** Sessions that wait. Chosen: some megabytes. */
+const MAX_WAITING = 10_000
+/** Changes between use and end that are kept of a session. Chosen: far more than there are. */
+const MAX_STEPS = 16
+
+/** What was seen of a session, in order: accepted messages, the last one at `at`; or that the upstream did not know it. */
+export interface UnplacedStep {
+  at: EpochMs
+  /** 0: it was not known. */
+  requests: number
+}
+
+/** A session without an endpoint. */
+export interface UnplacedSession {
+  readonly sessionId: StoredId
+  /** What its messages say of its endpoint, which need not be true. */
+  readonly namedEndpointId: StoredId | undefined
+  readonly steps: UnplacedStep[]
+  /** Its client's name and version, where they were seen. */
+  who: ClientInfo | undefined
+  /** Look-ups that did not find it. */
+  tries: number
+  dueAt: EpochMs
+}
+
+/** A legacy session as the store knows it. */
+export interface KnownSession extends SessionIds {
+  isOpen: boolean
+}
+
+/** In bounded memory: when it is full, the session that waits longest makes room. */
+export class UnplacedMessages {
+  readonly #waiting = new Map<StoredId, UnplacedSession>()
+  /** Messages that were dropped because no proxy of the store saw the stream of their session. */
+  dropped = 0
+
+  /** How many sessions wait. */
+  get size(): number {
+    return this.#waiting.size
+  }
+
+  /** A message was accepted (`requests` 1), or its session is not known to the upstream (0). */
+  add(sessionId: StoredId, namedEndpointId: StoredId | undefined, { at, requests }: UnplacedStep): void {
+    const waiting = this.#waiting.get(sessionId)
+    if (waiting === undefined) {
+      const [oldest] = this.#waiting.size >= MAX_WAITING ? this.#waiting.keys() : []
+      if (oldest !== undefined) this.#drop(oldest)
+      const steps = [{ at, requests }]
+      const session = { sessionId, namedEndpointId, steps, who: undefined, tries: 0, dueAt: at }
+      return void this.#waiting.set(sessionId, session)
+    }
+    const last = waiting.steps.at(-1)!
+    const isLike = last.requests > 0 === requests > 0
+    if (isLike || waiting.steps.length >= MAX_STEPS) {
+      last.requests += requests
+      last.at = requests > 0 ? Math.max(last.at, at) : Math.min(last.at, at)
+    } else waiting.steps.push({ at, requests })
+  }
+
+  /** The client of a session that waits was named. */
+  identify(sessionId: StoredId, who: ClientInfo): void {
+    const waiting = this.#waiting.get(sessionId)
+    if (waiting) waiting.who = waiting.who ? mergeClientInfo(waiting.who, who) : who
+  }
+
+  /** The sessions to look up at `now`, at most a batch; those that were not looked up yet come first. */
+  due(now: EpochMs): StoredId[] {
+    // If the clock was put back, it is not waited for.
+    const isDue = ({ dueAt }: UnplacedSession): boolean => dueAt <= now || dueAt > now + MAX_RETRY_MS
+    return [...this.#waiting.values()]
+      .filter(isDue)
+      .sort((a, b) => a.tries - b.tries)
+      .slice(0, LOOK_UP_BATCH)
+      .map(({ sessionId }) => sessionId)
+  }
+
+  /** Takes out a session whose endpoint is known now. */
+  take(sessionId: StoredId): UnplacedSession | undefined {
+    const waiting = this.#waiting.get(sessionId)
+    this.#waiting.delete(sessionId)
+    return waiting
+  }
+
+  /** The store does not know the session. After the last try it is forgotten. */
+  notFound(sessionId: StoredId, now: EpochMs): void {
+    const waiting = this.#waiting.get(sessionId)
+    if (waiting === undefined) return
+    const delay = RETRY_MS[waiting.tries++]
+    if (delay === undefined) this.#drop(sessionId)
+    else waiting.dueAt = now + delay
+  }
+
+  #drop(sessionId: StoredId): void {
+    const steps = this.#waiting.get(sessionId)?.steps ?? []
+    this.dropped += steps.reduce((sum, { requests }) => sum + requests, 0)
+    this.#waiting.delete(sessionId)
+  }
+}
