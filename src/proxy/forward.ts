@@ -5,7 +5,7 @@ import type { Traffic } from '../metrics/traffic.js'
 import { type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
-import { fieldLines, requestHeaders, responseHeaders } from './http/headers.js'
+import { asksForStream, fieldLines, requestHeaders, responseHeaders } from './http/headers.js'
 import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './http/node-internals.js'
 import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
@@ -98,7 +98,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const connection = pool.take()
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${fieldLines(fields)}\r\n`
-    connection.send({ method, head, body, complete: whole }, this)
+    connection.send({ method, head, body, complete: whole, headMayWait: asksForStream(req) }, this)
     if (whole) return
     this.#upload = new Upload(req, connection)
     if (this.#tap) req.on('data', (part: Buffer) => this.#tap?.requestBody(part))

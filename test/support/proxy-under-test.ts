@@ -113,7 +113,7 @@ export function exchangeOn(connection: Connection): Promise<void> {
       onError: reject
     }
     connection.send(
-      { method: 'GET', head: requestHead('GET / HTTP/1.1'), body: null, complete: true },
+      { method: 'GET', head: requestHead('GET / HTTP/1.1'), body: null, complete: true, headMayWait: false },
       handler
     )
   })

@@ -1,6 +1,7 @@
 // Owns which header fields pass: hop-by-hop fields end here, forwarding fields are added, and all others keep their
 // order, case and repetition.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { LISTEN_METHOD } from '../../mcp/methods.js'
 import type { ResponseHeaders } from './header-section.js'
 import { RefusedRequest } from './proxy-errors.js'
 import type { RoutedRequest } from './routed-request.js'
@@ -108,6 +109,15 @@ export function fieldLines(fields: readonly string[]): string {
 export function isEventStream(headers: ResponseHeaders): boolean {
   const type = text(headers['content-type']) ?? ''
   return headers['content-encoding'] === undefined && /^text\/event-stream\b/i.test(type)
+}
+
+/**
+ * Whether the head of a request asks for a stream of events (MCP 2025-03-26, Streamable HTTP, "Listening for Messages from the
+ * Server"; MCP 2026-07-28, `subscriptions/listen`).
+ */
+export function asksForStream({ method, headers }: IncomingMessage): boolean {
+  if (method === 'GET') return /\btext\/event-stream\b/i.test(headers.accept ?? '')
+  return headers['mcp-method'] === LISTEN_METHOD
 }
 
 /** The value of a field that should be there once; the first if it is there more often. */

@@ -28,7 +28,7 @@ export interface ConnectionOptions {
   connectTimeoutMs: number
   /**
    * From the last part of a request that was sent, or that the upstream read if it reads slowly, to the head of the response, in
-   * milliseconds; 0: for ever.
+   * milliseconds, but for requests whose head may wait; 0: for ever.
    */
   upstreamTimeoutMs: number
   /** Connections that are open, and that were opened since the process started: counted here. */
@@ -44,6 +44,8 @@ export interface OutgoingRequest {
   body: Buffer | null
   /** `body` is all. Otherwise the rest of the body follows with `write` and `end`. */
   complete: boolean
+  /** The head of the response may come at any time: many servers send it with the first event of a stream. */
+  headMayWait: boolean
 }
 
 const CLOSED = 'The connection to the upstream closed'
@@ -60,8 +62,11 @@ export class Connection {
   readonly #onClose: (connection: Connection) => void
   #handler: ExchangeHandler | undefined
   #sent = true
+  #headMayWait = false
   /** When its last response was complete. */
   idleSince: MonotonicMs = 0
+  /** From then on it is not used any more, unless it was before. */
+  idleUntil: MonotonicMs = 0
 
   /** `onClose`: from now on the connection takes no request; may be called more than once. */
   constructor(options: ConnectionOptions, onClose: (connection: Connection) => void) {
@@ -108,14 +113,20 @@ export class Connection {
     return this.#sent && !this.#socket.destroyed && this.#parser.state === 'idle' && this.#parser.reusable
   }
 
+  /** For how long after its last response the upstream leaves it open, in milliseconds, with a margin. */
+  get keepAliveMs(): number {
+    return this.#parser.keepAliveMs
+  }
+
   /** Sends a request; the response, or an error, goes to `handler`. */
-  send({ method, head, body, complete }: OutgoingRequest, handler: ExchangeHandler): void {
+  send({ method, head, body, complete, headMayWait }: OutgoingRequest, handler: ExchangeHandler): void {
     // A write to a destroyed socket would report no error.
     if (this.#socket.destroyed)
       return process.nextTick(() => handler.onError(new InvalidUpstreamResponse(CLOSED)))
     this.#handler = handler
     this.#parser.begin(method, handler)
     this.#sent = complete
+    this.#headMayWait = headMayWait
     this.#timing.begin(monotonicNow() - this.idleSince)
     this.#headTimer?.refresh()
     const socket = this.#socket
@@ -187,7 +198,7 @@ export class Connection {
 
   #onHeadTimeout(timeoutMs: number): void {
     const waitsForUpstream = this.#sent || this.#socket.writableNeedDrain
-    if (waitsForUpstream && this.#parser.state === 'head')
+    if (waitsForUpstream && !this.#headMayWait && this.#parser.state === 'head')
       this.#fail(new UpstreamTimeout(`No response within ${timeoutMs} ms`))
   }
 
