@@ -52,6 +52,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   allowedHost: config.allowedHost,
   allowedOrigin: config.allowedOrigin,
   trustedProxy: config.trustedProxy,
+  streamIsUse: config.streamIsUse,
   routes: parts.routes,
   credentials: parts.credentials,
   observe: parts.observe,

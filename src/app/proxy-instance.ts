@@ -48,6 +48,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
       })
     )
     onClose(() => proxy.close(config.drainTimeoutMs))
+    sessions.onPresence(at => proxy.notePresence(at))
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth(ledger.outbox, ledger.shipper, ledger.recorder),

@@ -1,13 +1,25 @@
 // Owns the start of an instance's session tracking: observations become events of the ledger, uses once a second.
 import { ClientCredentials } from '../sessions/client-credentials.js'
+import type { SessionEvent } from '../sessions/events.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
 import type { Closable } from '../util/startup.js'
-import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
+import {
+  type EpochMs,
+  epochNow,
+  MAX_DURATION_MS,
+  MINUTE_MS,
+  type MonotonicMs,
+  monotonicNow
+} from '../util/time.js'
 import type { Ledger } from './start-ledger.js'
 
-/** How often the ledger is told of uses, and the outbox that the process lives. */
-const TICK_MS = 1_000
+/** How often the ledger is told of uses, and the outbox that the process lives; more often where sessions idle in seconds. */
+const MAX_TICK_MS = 1_000
+const MIN_TICK_MS = 100
+/** How often the proxy is asked who is present: several times within the idle timeout. All chosen. */
+const MAX_PRESENCE_MS = 30_000
+const PRESENCES_PER_IDLE_TIMEOUT = 4
 
 export interface SessionSettings {
   /** 0: never. */
@@ -19,6 +31,8 @@ export interface Sessions extends Closable {
   /** How clients reach their sessions, for requests of our own. */
   readonly credentials: ClientCredentials
   readonly observe: Observe
+  /** `notePresence` is to observe, from time to time, what exchanges under way keep present. */
+  onPresence(notePresence: (at: EpochMs) => void): void
   /** Resolves once the store has what was observed, or cannot have it soon. */
   shipped(): Promise<void>
 }
@@ -30,8 +44,28 @@ export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger:
     idleTimeoutMs: sessionIdleTimeoutMs,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
-  const tick = (atLeast?: number): void => recorder.tick(tracker.flush(epochNow(), atLeast), epochNow())
-  const ticking = setInterval(() => tick(), TICK_MS)
+  const presenceMs = Math.min(
+    (sessionIdleTimeoutMs || Infinity) / PRESENCES_PER_IDLE_TIMEOUT,
+    MAX_PRESENCE_MS
+  )
+  let notePresence: (at: EpochMs) => void = () => undefined
+  let presentAt: MonotonicMs = 0
+  /** While presence is noted: its events, which are written as one batch. */
+  let gathered: SessionEvent[] | undefined
+  const readPresence = (): SessionEvent[] => {
+    if (monotonicNow() - presentAt < presenceMs) return []
+    presentAt = monotonicNow()
+    const events: SessionEvent[] = []
+    gathered = events
+    notePresence(epochNow())
+    gathered = undefined
+    return events
+  }
+  const tick = (atLeast?: number): void => {
+    const present = readPresence()
+    recorder.tick([...present, ...tracker.flush(epochNow(), atLeast)], epochNow())
+  }
+  const ticking = setInterval(() => tick(), Math.max(Math.min(presenceMs, MAX_TICK_MS), MIN_TICK_MS))
   const credentials = new ClientCredentials()
   const aging =
     sessionIdleTimeoutMs > 0
@@ -41,8 +75,13 @@ export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger:
     tracker,
     credentials,
     observe(observation) {
-      recorder.record(tracker.observe(observation))
+      const events = tracker.observe(observation)
+      if (gathered) return void gathered.push(...events)
+      recorder.record(events)
       liveCounts?.recorded()
+    },
+    onPresence(note) {
+      notePresence = note
     },
     async shipped() {
       tick()

@@ -72,7 +72,8 @@ function startMaintenance(
     retentionMs: settings.retentionMs,
     rollupRetentionMs: settings.rollupRetentionMs,
     onLost: () => ledger.recorder.record(sessions.tracker.held(epochNow())),
-    onIdle: ended => ender?.add(ended),
+    // While the store was away, it did not get the uses that this proxy saw.
+    onIdle: ended => ender?.add(ended.filter(session => !sessions.tracker.isInUse(session, epochNow()))),
     log: logger
   })
 }

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type StoredId, storedId, type WireId } from '../mcp/stored-ids.js'
-import { type MonotonicMs, monotonicNow } from '../util/time.js'
+import { type EpochMs, type MonotonicMs, monotonicNow } from '../util/time.js'
 import { responseInFlight } from './http/pipelining.js'
 import type { StreamSession } from './taps/tap.js'
 
@@ -10,6 +10,8 @@ import type { StreamSession } from './taps/tap.js'
 export interface ClientExchange {
   /** The session whose messages its response carries, while it lasts. */
   readonly streamOf: StreamSession | undefined
+  /** Reports that it keeps its session present at `at`, where it does. */
+  notePresence(at: EpochMs): void
   /** Ends it on both sides, as if the client had left. */
   cut(): void
   /** Gives up on the upstream; the client has left already. */
@@ -104,6 +106,11 @@ export class ConnectedClients {
         session && storedId(session.endpointId) === endpointId && storedId(session.sessionId) === sessionId
       return isAsked ? [{ sessionId: session.sessionId, cut: () => exchange.cut() }] : []
     })
+  }
+
+  /** Reports the sessions that the exchanges under way keep present at `at`. */
+  notePresence(at: EpochMs): void {
+    for (const exchange of this.#latest.values()) exchange.notePresence(at)
   }
 
   /** Bytes on the connections that are open now. */

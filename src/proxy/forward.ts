@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
-import { type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
+import { type EpochMs, type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
 import { asksForStream, fieldLines, requestHeaders, responseHeaders } from './http/headers.js'
@@ -65,6 +65,10 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   get streamOf(): StreamSession | undefined {
     return this.#over ? undefined : this.#tap?.streamOf
+  }
+
+  notePresence(at: EpochMs): void {
+    if (!this.#over) this.#tap?.notePresence(at)
   }
 
   cut(): void {

@@ -11,6 +11,7 @@ import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
+import type { EpochMs } from '../util/time.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
@@ -54,6 +55,8 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   /** Where the proxy notes how clients reach their sessions. */
   credentials: ClientCredentials
   observe: Observe
+  /** An open GET stream is use of its session. */
+  streamIsUse: boolean
   operations: Operations
   /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
   trustedProxy?: BlockList | undefined
@@ -69,6 +72,8 @@ export interface Proxy {
   readonly draining: Set<StoredId>
   /** The streams of a session that run through this proxy. */
   streamsOf(endpointId: StoredId, sessionId: StoredId): SessionStream[]
+  /** Reports, to `observe`, the sessions and session-less clients that exchanges under way keep present at `at`. */
+  notePresence(at: EpochMs): void
   /** What passed since the process started, and what there is now. */
   metrics(): PortableMetric[]
   /** Stops accepting, lets requests in flight finish, and cuts what is left (streams) after `graceMs`. */
@@ -92,7 +97,7 @@ const delayedAckAdvice =
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { upstream, upstreamTimeoutMs, connectTimeoutMs, rewriteHost, logger, traffic, operations } = options
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
-  const { routes, trustedProxy, credentials, observe, allowedHost, allowedOrigin } = options
+  const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
 
   const failures = { logger, traffic }
@@ -109,7 +114,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     failures
   })
   const rewrittenHost = rewriteHost ? upstream.host : undefined
-  const accounting = { credentials, observe }
+  const accounting = { credentials, observe, streamIsUse }
   const parts: ServerParts = {
     routing: { routes, basePath: basePathOf(upstream), trustedProxy },
     admission,
@@ -145,6 +150,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     draining: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
+    notePresence: at => clients.notePresence(at),
     async close(graceMs) {
       await clients.close(graceMs, () => app.close())
       stopCutting()

@@ -39,6 +39,7 @@ export async function startProxyTo(
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
+    streamIsUse: true,
     allowedHost: undefined,
     allowedOrigin: undefined,
     maxConnections: 0,

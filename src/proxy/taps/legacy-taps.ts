@@ -45,6 +45,10 @@ export class MessageTap implements Tap {
       this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
+  notePresence(): void {
+    // Its session lives as long as its stream.
+  }
+
   chunk(): void {
     // The body of the response tells nothing.
   }
@@ -88,6 +92,10 @@ export class LegacyStreamTap implements Tap {
   chunk(chunk: Buffer): void {
     if (this.#opening !== undefined) this.#awaitSession(this.#opening, chunk)
     else if (this.#result !== undefined) this.#awaitResult(this.#result, chunk)
+  }
+
+  notePresence(): void {
+    // The tracker holds its session until the stream ends.
   }
 
   end(): void {

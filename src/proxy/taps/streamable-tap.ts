@@ -20,6 +20,12 @@ import type { StreamSession, Tap, Accounting } from './tap.js'
 
 const sessionNotFound = Buffer.from(SESSION_NOT_FOUND)
 
+/**
+ * At the end of an exchange that was not seen in use for so long its presence is noted once more. Chosen: far below any idle
+ * timeout, and above what most exchanges take.
+ */
+const LASTED_MS = 100
+
 /** Reads one request to `/stream/{endpoint_id}`, with any method, and its response. */
 export class StreamableTap implements Tap {
   readonly #endpointId: WireId
@@ -28,8 +34,14 @@ export class StreamableTap implements Tap {
   readonly #accounting: Accounting
   /** That the request names. */
   readonly #sessionId: WireId | undefined
+  /** The one that the exchange keeps present: the response may have issued it. */
+  #presentSessionId: WireId | undefined
   /** When the request was sent upstream; undefined once its response began. */
   #sentAt: EpochMs | undefined = epochNow()
+  /** Set once the upstream refused the request: then it keeps nobody present. */
+  #isRefused = false
+  /** When this exchange was last seen to be in use; it begins with its sending. */
+  #seenAt: EpochMs = this.#sentAt!
   /** Of a POST, until its response begins. */
   #body: RequestBody | undefined
   /** Who sent an accepted request without a session. */
@@ -51,6 +63,7 @@ export class StreamableTap implements Tap {
     this.#req = req
     this.#accounting = accounting
     this.#sessionId = sessionIdIn(req)
+    this.#presentSessionId = this.#sessionId
     if (req.method === 'POST') this.#body = new RequestBody(this.#sessionId === undefined)
   }
 
@@ -70,9 +83,11 @@ export class StreamableTap implements Tap {
     const protocolVersion = text(request['mcp-protocol-version'])
     const { rpcMethod, rpcName } = callOf(this.#req, body)
     const { client } = this.#request
-    const mayVisit = body !== undefined && sessionId === undefined && issuedSessionId === undefined
-    const visitor = mayVisit ? visitorOf(this.#endpointId, client, request.authorization) : undefined
+    this.#presentSessionId = issuedSessionId ?? sessionId
+    const visitor = this.#mayVisit() ? this.#readVisitor() : undefined
     const at = epochNow()
+    this.#seenAt = at
+    this.#isRefused = !isSuccessful(status)
     const emit = (notFound: boolean): void =>
       this.#accounting.observe({
         kind: 'streamable',
@@ -123,13 +138,38 @@ export class StreamableTap implements Tap {
     else this.#decide(false)
   }
 
+  notePresence(at: EpochMs): void {
+    const { method } = this.#req
+    const { observe, credentials, streamIsUse } = this.#accounting
+    if (this.#isRefused || (method !== 'POST' && !(method === 'GET' && streamIsUse))) return
+    this.#seenAt = at
+    const [endpointId, sessionId] = [this.#endpointId, this.#presentSessionId]
+    if (sessionId !== undefined) {
+      credentials.keep(endpointId, sessionId)
+      return observe({ kind: 'present', endpointId, sessionId, client: this.#request.client, at })
+    }
+    const visitor = this.#visitor ?? (this.#mayVisit() ? this.#readVisitor() : undefined)
+    if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
+  }
+
   end(byUpstream: boolean, whole: boolean): void {
+    const at = epochNow()
+    if (at - this.#seenAt >= LASTED_MS) this.notePresence(at)
     this.#decide(whole && this.#undecided?.matched === sessionNotFound.length)
     this.#identify()
     if (!byUpstream) this.#reportUnanswered()
     else if (this.#req.method === 'GET' && this.#hasCredentials()) this.#report('upstream-ended')
     if (this.#isListening && this.#visitor !== undefined)
       this.#accounting.observe({ kind: 'listen-ended', visitor: this.#visitor, at: epochNow() })
+  }
+
+  /** Whether it is, until its response began, a request of a client that has no session. */
+  #mayVisit(): boolean {
+    return this.#body !== undefined && this.#presentSessionId === undefined
+  }
+
+  #readVisitor(): string {
+    return visitorOf(this.#endpointId, this.#request.client, this.#req.headers.authorization)
   }
 
   /** The client left before the response to a whole request. */
@@ -153,6 +193,7 @@ export class StreamableTap implements Tap {
     const [endpointId, sessionId, visitor] = [this.#endpointId, this.#sessionId, this.#visitor]
     const { observe, credentials } = this.#accounting
     const at = epochNow()
+    this.#seenAt = at
     if (sessionId !== undefined) {
       // Those of a POST were noted with the head of its response, just now.
       if (this.#req.method === 'GET') credentials.keep(endpointId, sessionId)

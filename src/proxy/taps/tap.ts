@@ -3,6 +3,7 @@ import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { ClientCredentials } from '../../sessions/client-credentials.js'
 import type { Observe } from '../../sessions/observations.js'
+import type { EpochMs } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 
 /** The session whose messages a stream carries. */
@@ -23,6 +24,8 @@ export interface Tap {
   head(status: number, headers: ResponseHeaders): void
   /** A part of the response's body came. */
   chunk(chunk: Buffer): void
+  /** The exchange is still under way at `at`: reports that, where it keeps a session or a session-less client present. */
+  notePresence(at: EpochMs): void
   /**
    * The exchange is over; called once.
    * @param byUpstream The response ended or broke off; otherwise the client left.
@@ -36,4 +39,6 @@ export interface Accounting {
   /** How clients reach their sessions. */
   credentials: ClientCredentials
   observe: Observe
+  /** An open GET stream is use of its session. */
+  streamIsUse: boolean
 }
