@@ -32,7 +32,14 @@ export const upkeepSettings = (config: Config): UpkeepSettings => ({
 /** What the proxy works with, besides its settings. */
 export type ProxyParts = Pick<
   ProxyOptions,
-  'routes' | 'credentials' | 'observe' | 'liveSessions' | 'operations' | 'traffic' | 'logger'
+  | 'routes'
+  | 'credentials'
+  | 'observe'
+  | 'liveSessions'
+  | 'serialUpstream'
+  | 'operations'
+  | 'traffic'
+  | 'logger'
 >
 
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
@@ -57,6 +64,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   credentials: parts.credentials,
   observe: parts.observe,
   liveSessions: parts.liveSessions,
+  serialUpstream: parts.serialUpstream,
   operations: parts.operations,
   traffic: parts.traffic,
   logger: parts.logger

@@ -42,6 +42,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         credentials: sessions.credentials,
         observe: sessions.observe,
         liveSessions: endpointId => ledger.liveCounts?.of(endpointId) ?? 0,
+        serialUpstream: upkeep.serialUpstream,
         operations,
         traffic: new Traffic(),
         logger

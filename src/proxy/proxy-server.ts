@@ -27,6 +27,7 @@ import { RoutedRequest, type Routing } from './http/routed-request.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 import { ConnectionPool } from './upstream/connection-pool.js'
 import { DelayedAckDetector } from './upstream/delayed-acks.js'
+import type { SerialUpstreamDetector } from './upstream/serial-upstream.js'
 
 /** How long the proxy waits for a client, in milliseconds; each: 0 is for ever. */
 export interface Timeouts {
@@ -49,6 +50,8 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   /** For the head of a response, in milliseconds; 0 is for ever. There is no limit on bodies and streams. */
   upstreamTimeoutMs: number
   connectTimeoutMs: number
+  /** Learns whether the upstream serves one connection at a time; undefined where nothing watches it. */
+  serialUpstream?: SerialUpstreamDetector | undefined
   /** Which requests are accounted. */
   routes: Routes
   liveSessions: LiveSessions
@@ -98,13 +101,19 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { upstream, upstreamTimeoutMs, connectTimeoutMs, rewriteHost, logger, traffic, operations } = options
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
-  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
+  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, serialUpstream } = options
 
   const failures = { logger, traffic }
   const clients = new ConnectedClients()
   const drainedEndpoints = new DrainedEndpoints()
   const delayedAcks = new DelayedAckDetector(() => logger.warn(delayedAckAdvice))
-  const pool = new ConnectionPool({ upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks })
+  const pool = new ConnectionPool({
+    upstream,
+    connectTimeoutMs,
+    upstreamTimeoutMs,
+    delayedAcks,
+    serialUpstream
+  })
   const admission = new Admission({
     limits: { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint },
     liveSessions,

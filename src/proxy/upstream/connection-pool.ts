@@ -31,8 +31,9 @@ export class ConnectionPool {
   #idle: Connection[] = []
   readonly #sweep = setInterval(() => this.#closeOld(), SWEEP_INTERVAL_MS).unref()
 
-  constructor({ upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks }: PoolOptions) {
-    this.#options = { upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, census: this.census }
+  constructor({ upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, serialUpstream }: PoolOptions) {
+    const census = this.census
+    this.#options = { upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, serialUpstream, census }
   }
 
   /** How many are idle. */

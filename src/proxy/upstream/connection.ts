@@ -9,6 +9,7 @@ import { maxCopiedBytes } from '../http/chunked-coding.js'
 import { InvalidUpstreamResponse, UpstreamTimeout } from '../http/proxy-errors.js'
 import { ResponseTiming, type DelayedAckDetector } from './delayed-acks.js'
 import { type ResponseHandler, ResponseParser } from './response-parser.js'
+import type { SerialUpstreamDetector } from './serial-upstream.js'
 import { connect } from './upstream-socket.js'
 
 /** Called with what comes of a response, and with the state of its connection; no more after `onEnd` or `onError`. */
@@ -31,6 +32,8 @@ export interface ConnectionOptions {
    * milliseconds, but for requests whose head may wait; 0: for ever.
    */
   upstreamTimeoutMs: number
+  /** Learns of requests on new connections; undefined where nothing watches the upstream. */
+  serialUpstream?: SerialUpstreamDetector | undefined
   /** Connections that are open, and that were opened since the process started: counted here. */
   census: { open: number; opened: number }
 }
@@ -63,6 +66,8 @@ export class Connection {
   #handler: ExchangeHandler | undefined
   #sent = true
   #headMayWait = false
+  /** Set until the first bytes come. */
+  #serialUpstream: SerialUpstreamDetector | undefined
   /** When its last response was complete. */
   idleSince: MonotonicMs = 0
   /** From then on it is not used any more, unless it was before. */
@@ -70,7 +75,8 @@ export class Connection {
 
   /** `onClose`: from now on the connection takes no request; may be called more than once. */
   constructor(options: ConnectionOptions, onClose: (connection: Connection) => void) {
-    const { upstream, connectTimeoutMs, upstreamTimeoutMs, census } = options
+    const { upstream, connectTimeoutMs, upstreamTimeoutMs, serialUpstream, census } = options
+    this.#serialUpstream = serialUpstream
     census.open++
     census.opened++
     const socket = connect(upstream, {
@@ -98,11 +104,15 @@ export class Connection {
     // `once` would keep three more objects per listener for as long as a stream lasts.
     socket.on(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', endConnecting)
     socket.on('end', () => this.#onEnd())
-    socket.on('error', error => this.#fail(error))
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') serialUpstream?.refused()
+      this.#fail(error)
+    })
     socket.on('close', () => {
       census.open--
       endConnecting()
       clearTimeout(this.#headTimer)
+      serialUpstream?.closed(this)
       this.#fail(new InvalidUpstreamResponse(CLOSED))
     })
     socket.on('drain', () => this.#handler?.onDrain())
@@ -129,6 +139,7 @@ export class Connection {
     this.#headMayWait = headMayWait
     this.#timing.begin(monotonicNow() - this.idleSince)
     this.#headTimer?.refresh()
+    if (!headMayWait) this.#serialUpstream?.requested(this)
     const socket = this.#socket
     if (body === null) {
       socket.write(head, 'latin1')
@@ -173,6 +184,10 @@ export class Connection {
 
   #read(bytes: Buffer): void {
     const handler = this.#handler
+    if (this.#serialUpstream !== undefined) {
+      this.#serialUpstream.responded(this)
+      this.#serialUpstream = undefined
+    }
     try {
       this.#parser.feed(bytes)
     } catch (error) {
