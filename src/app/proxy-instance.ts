@@ -49,7 +49,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
       })
     )
     onClose(() => proxy.close(config.drainTimeoutMs))
-    sessions.onPresence(at => proxy.notePresence(at))
+    sessions.onPresence((...ask) => proxy.notePresence(...ask))
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth(ledger.outbox, ledger.shipper, ledger.recorder),

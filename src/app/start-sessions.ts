@@ -1,23 +1,17 @@
 // Owns the start of an instance's session tracking: observations become events of the ledger, uses once a second.
+import type { Proxy } from '../proxy/proxy-server.js'
 import { ClientCredentials } from '../sessions/client-credentials.js'
 import type { SessionEvent } from '../sessions/events.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
 import type { Closable } from '../util/startup.js'
-import {
-  type EpochMs,
-  epochNow,
-  MAX_DURATION_MS,
-  MINUTE_MS,
-  type MonotonicMs,
-  monotonicNow
-} from '../util/time.js'
+import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
 import type { Ledger } from './start-ledger.js'
 
 /** How often the ledger is told of uses, and the outbox that the process lives; more often where sessions idle in seconds. */
 const MAX_TICK_MS = 1_000
 const MIN_TICK_MS = 100
-/** How often the proxy is asked who is present: several times within the idle timeout. All chosen. */
+/** How often each exchange under way is reported as present: several times within the idle timeout. All chosen. */
 const MAX_PRESENCE_MS = 30_000
 const PRESENCES_PER_IDLE_TIMEOUT = 4
 
@@ -31,8 +25,8 @@ export interface Sessions extends Closable {
   /** How clients reach their sessions, for requests of our own. */
   readonly credentials: ClientCredentials
   readonly observe: Observe
-  /** `notePresence` is to observe, from time to time, what exchanges under way keep present. */
-  onPresence(notePresence: (at: EpochMs) => void): void
+  /** `notePresence` is called at each tick, to observe what exchanges under way keep present. */
+  onPresence(notePresence: Proxy['notePresence']): void
   /** Resolves once the store has what was observed, or cannot have it soon. */
   shipped(): Promise<void>
 }
@@ -48,16 +42,15 @@ export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger:
     (sessionIdleTimeoutMs || Infinity) / PRESENCES_PER_IDLE_TIMEOUT,
     MAX_PRESENCE_MS
   )
-  let notePresence: (at: EpochMs) => void = () => undefined
-  let presentAt: MonotonicMs = 0
+  const tickMs = Math.max(Math.min(presenceMs, MAX_TICK_MS), MIN_TICK_MS)
+  let notePresence: Proxy['notePresence'] = () => undefined
   /** While presence is noted: its events, which are written as one batch. */
   let gathered: SessionEvent[] | undefined
   const readPresence = (): SessionEvent[] => {
-    if (monotonicNow() - presentAt < presenceMs) return []
-    presentAt = monotonicNow()
     const events: SessionEvent[] = []
     gathered = events
-    notePresence(epochNow())
+    // Many that are due at once take turns within half of the interval.
+    notePresence(epochNow(), presenceMs, (2 * tickMs) / presenceMs)
     gathered = undefined
     return events
   }
@@ -65,7 +58,7 @@ export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger:
     const present = readPresence()
     recorder.tick([...present, ...tracker.flush(epochNow(), atLeast)], epochNow())
   }
-  const ticking = setInterval(() => tick(), Math.max(Math.min(presenceMs, MAX_TICK_MS), MIN_TICK_MS))
+  const ticking = setInterval(() => tick(), tickMs)
   const credentials = new ClientCredentials()
   const aging =
     sessionIdleTimeoutMs > 0

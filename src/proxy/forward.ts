@@ -67,8 +67,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
     return this.#over ? undefined : this.#tap?.streamOf
   }
 
-  notePresence(at: EpochMs): void {
-    if (!this.#over) this.#tap?.notePresence(at)
+  notePresence(at: EpochMs, withinMs: number): boolean {
+    return !this.#over && this.#tap?.notePresence(at, withinMs) === true
   }
 
   cut(): void {

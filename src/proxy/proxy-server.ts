@@ -75,8 +75,11 @@ export interface Proxy {
   readonly draining: Set<StoredId>
   /** The streams of a session that run through this proxy. */
   streamsOf(endpointId: StoredId, sessionId: StoredId): SessionStream[]
-  /** Reports, to `observe`, the sessions and session-less clients that exchanges under way keep present at `at`. */
-  notePresence(at: EpochMs): void
+  /**
+   * Reports, to `observe`, the sessions and session-less clients that exchanges under way keep present at `at`, but for those
+   * in use within `withinMs`, and of many only this share: the others next time.
+   */
+  notePresence(at: EpochMs, withinMs: number, share: number): void
   /** What passed since the process started, and what there is now. */
   metrics(): PortableMetric[]
   /** Stops accepting, lets requests in flight finish, and cuts what is left (streams) after `graceMs`. */
@@ -159,7 +162,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     draining: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
-    notePresence: at => clients.notePresence(at),
+    notePresence: (at, withinMs, share) => clients.notePresence(at, withinMs, share),
     async close(graceMs) {
       await clients.close(graceMs, () => app.close())
       stopCutting()

@@ -106,15 +106,15 @@ export class UpstreamWatch implements Closable {
       }
       this.#leaving = false
       const startedMs = monotonicNow()
-      await this.#hold(lost)
+      const left = await this.#hold(lost)
       const livedMs = monotonicNow() - startedMs
-      lost = this.#leaving ? undefined : { at: epochNow(), livedMs }
+      lost = left ? undefined : { at: epochNow(), livedMs }
       if (livedMs < RETRY_MS) await sleep(RETRY_MS - livedMs, undefined, { signal }).catch(() => undefined)
     }
   }
 
-  /** Connects; resolves when that failed, or when the connection is over. */
-  #hold(lost: Loss | undefined): Promise<void> {
+  /** Connects; resolves when that failed, or when the connection is over: whether the proxy closed it. */
+  #hold(lost: Loss | undefined): Promise<boolean> {
     const { upstream, connectTimeoutMs, serialUpstream } = this.#options
     return new Promise(resolve => {
       const socket = connect(upstream)
@@ -138,7 +138,7 @@ export class UpstreamWatch implements Closable {
         clearInterval(undecided)
         serialUpstream.silentClosed()
         if (!connected && !this.#leaving) this.away = true
-        resolve()
+        resolve(this.#leaving)
       })
       socket.resume()
     })

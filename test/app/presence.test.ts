@@ -86,7 +86,7 @@ for (const head of ['early', 'late'] as const) {
     await call
     const { reason, disconnect_at, request_count } = await closed(turnstile)
     t.match({ reason, request_count }, { reason: 'idle', request_count: 2 })
-    const idledMs = new Date(disconnect_at!).getTime() - endedAt
+    const idledMs = new Date(disconnect_at).getTime() - endedAt
     t.ok(Math.abs(idledMs - IDLE_MS) < 200, `idle ${idledMs} ms after the end of the call`)
     while (deletes.length === 0) await sleep(20)
   })
@@ -108,7 +108,7 @@ void t.test('a session whose stream is open does not idle; its end begins the id
   await leave()
   const { reason, disconnect_at } = await closed(rig.turnstile)
   t.equal(reason, 'idle')
-  const idledMs = new Date(disconnect_at!).getTime() - leftAt
+  const idledMs = new Date(disconnect_at).getTime() - leftAt
   t.ok(Math.abs(idledMs - IDLE_MS) < 200, `idle ${idledMs} ms after the end of the stream`)
 })
 

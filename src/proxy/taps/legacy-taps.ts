@@ -45,8 +45,9 @@ export class MessageTap implements Tap {
       this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
-  notePresence(): void {
+  notePresence(): boolean {
     // Its session lives as long as its stream.
+    return false
   }
 
   chunk(): void {
@@ -94,8 +95,9 @@ export class LegacyStreamTap implements Tap {
     else if (this.#result !== undefined) this.#awaitResult(this.#result, chunk)
   }
 
-  notePresence(): void {
+  notePresence(): boolean {
     // The tracker holds its session until the stream ends.
+    return false
   }
 
   end(): void {

@@ -138,23 +138,26 @@ export class StreamableTap implements Tap {
     else this.#decide(false)
   }
 
-  notePresence(at: EpochMs): void {
+  notePresence(at: EpochMs, withinMs: number): boolean {
+    // If the clock was put back, presence is reported all the same.
+    if (this.#isRefused || Math.abs(at - this.#seenAt) < withinMs) return false
     const { method } = this.#req
     const { observe, credentials, streamIsUse } = this.#accounting
-    if (this.#isRefused || (method !== 'POST' && !(method === 'GET' && streamIsUse))) return
+    if (method !== 'POST' && !(method === 'GET' && streamIsUse)) return false
     this.#seenAt = at
     const [endpointId, sessionId] = [this.#endpointId, this.#presentSessionId]
     if (sessionId !== undefined) {
       credentials.keep(endpointId, sessionId)
-      return observe({ kind: 'present', endpointId, sessionId, client: this.#request.client, at })
+      observe({ kind: 'present', endpointId, sessionId, client: this.#request.client, at })
+      return true
     }
     const visitor = this.#visitor ?? (this.#mayVisit() ? this.#readVisitor() : undefined)
     if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
+    return visitor !== undefined
   }
 
   end(byUpstream: boolean, whole: boolean): void {
-    const at = epochNow()
-    if (at - this.#seenAt >= LASTED_MS) this.notePresence(at)
+    this.notePresence(epochNow(), LASTED_MS)
     this.#decide(whole && this.#undecided?.matched === sessionNotFound.length)
     this.#identify()
     if (!byUpstream) this.#reportUnanswered()

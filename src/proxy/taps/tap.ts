@@ -24,8 +24,11 @@ export interface Tap {
   head(status: number, headers: ResponseHeaders): void
   /** A part of the response's body came. */
   chunk(chunk: Buffer): void
-  /** The exchange is still under way at `at`: reports that, where it keeps a session or a session-less client present. */
-  notePresence(at: EpochMs): void
+  /**
+   * The exchange is still under way at `at`: reports that where it keeps a session or a session-less client present, unless it
+   * was seen in use within `withinMs`; whether it reported that.
+   */
+  notePresence(at: EpochMs, withinMs: number): boolean
   /**
    * The exchange is over; called once.
    * @param byUpstream The response ended or broke off; otherwise the client left.

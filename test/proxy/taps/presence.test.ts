@@ -1,7 +1,14 @@
 // Owns which exchanges keep a session or a session-less client present while they last.
 import { test } from 'tap'
 import type { Observation } from '../../../src/sessions/observations.js'
-import { responseHead, startExchange } from '../../support/proxy-under-test.js'
+import {
+  requestHead,
+  responseHead,
+  startExchange,
+  startProxyTo,
+  startUpstream
+} from '../../support/proxy-under-test.js'
+import { connectTo } from '../../support/raw-http.js'
 
 const AT = 4_000_000_000_000
 const sse = responseHead('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked')
@@ -41,7 +48,7 @@ for (const [name, line, fields, reply, kinds, withoutStreams = kinds] of [
         await upstream.send(reply)
         await client.head()
       }
-      proxy.notePresence(AT)
+      proxy.notePresence(AT, 1_000, 1)
       const seen = byTime(observations)
       t.same(
         seen.map(({ kind }) => kind),
@@ -50,11 +57,33 @@ for (const [name, line, fields, reply, kinds, withoutStreams = kinds] of [
       if (seen[0]?.kind === 'present') t.match(seen, [{ endpointId: 'a', sessionId: 's' }])
       client.socket.destroy()
       await upstream.closed()
-      proxy.notePresence(AT)
+      proxy.notePresence(AT, 1_000, 1)
       t.same(byTime(observations), seen, 'no more once it is over')
     })
   }
 }
+
+await test('of many exchanges a share is reported, and none that was in use just now', async t => {
+  const server = await startUpstream(t, () => undefined)
+  const { proxy, port, observations } = await startProxyTo(t, server.url)
+  const clients = await Promise.all(Array.from({ length: 300 }, () => connectTo(port)))
+  clients.forEach(({ socket }) => t.teardown(() => socket.destroy()))
+  await Promise.all(
+    clients.map(each => each.send(requestHead('POST /stream/a HTTP/1.1', session, 'Content-Length: 0')))
+  )
+  while (server.connections.length < clients.length) await new Promise(setImmediate)
+  proxy.notePresence(Date.now(), 60_000, 1)
+  t.equal(observations.length, 0)
+  for (const [at, expected] of [
+    [AT, 200],
+    [AT + 1, 300],
+    [AT + 2, 300],
+    [AT + 1_000, 500]
+  ] as const) {
+    proxy.notePresence(at, 1_000, 0.5)
+    t.equal(observations.length, expected)
+  }
+})
 
 await test('the end of an exchange that lasted is noted, before what ended it makes the session suspect', async t => {
   for (const lastsMs of [0, 1_200]) {
