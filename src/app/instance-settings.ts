@@ -34,7 +34,14 @@ export const upkeepSettings = (config: Config): UpkeepSettings => ({
 /** The parts that the proxy works with, beside its settings. */
 export type ProxyParts = Pick<
   ProxyOptions,
-  'routes' | 'credentials' | 'observe' | 'liveSessions' | 'operations' | 'traffic' | 'logger'
+  | 'routes'
+  | 'credentials'
+  | 'observe'
+  | 'liveSessions'
+  | 'serialUpstream'
+  | 'operations'
+  | 'traffic'
+  | 'logger'
 >
 
 /** What `startProxy` uses. */
@@ -55,10 +62,12 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   allowedHost: config.allowedHost,
   allowedOrigin: config.allowedOrigin,
   trustedProxy: config.trustedProxy,
+  streamIsUse: config.streamIsUse,
   routes: parts.routes,
   credentials: parts.credentials,
   observe: parts.observe,
   liveSessions: parts.liveSessions,
+  serialUpstream: parts.serialUpstream,
   operations: parts.operations,
   traffic: parts.traffic,
   logger: parts.logger

@@ -51,7 +51,7 @@ function ledgerMetrics({ tracker, ledger, upkeep }: InstanceParts): PortableMetr
   const { watch, maintenance } = upkeep
   const { oldestAt } = outbox
   const age = oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt) / 1_000
-  const isUp = watch && Number(!watch.away)
+  const isUp = watch && (watch.gaveUp ? undefined : Number(!watch.away))
   return [
     gauge('turnstile_upstream_up', '1: the gateway takes connections; 0: it does not.', isUp, 'min'),
     counter(

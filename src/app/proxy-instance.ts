@@ -42,12 +42,14 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         credentials: sessions.credentials,
         observe: sessions.observe,
         liveSessions: endpointId => ledger.liveCounts?.of(endpointId) ?? 0,
+        serialUpstream: upkeep.serialUpstream,
         operations,
         traffic: new Traffic(),
         logger
       })
     )
     onClose(() => proxy.close(config.drainTimeoutMs))
+    sessions.onPresence((...ask) => proxy.notePresence(...ask))
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth(ledger.outbox, ledger.shipper, ledger.recorder),

@@ -1,4 +1,5 @@
 // Owns the start of an instance's session tracking: observations become events of the ledger, uses once a second.
+import type { Proxy } from '../proxy/proxy-server.js'
 import { ClientCredentials } from '../sessions/client-credentials.js'
 import type { SessionEvent } from '../sessions/events.js'
 import type { Observe } from '../sessions/observations.js'
@@ -8,8 +9,12 @@ import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
 import { startMessagePlacement } from './message-placement.js'
 import type { InstanceLedger } from './start-ledger.js'
 
-/** How often uses are recorded, and the outbox notes that the process is alive. Chosen. */
-const TICK_MS = 1_000
+/** How often the ledger is told of uses, and the outbox that the process lives; more often where sessions idle in seconds. */
+const MAX_TICK_MS = 1_000
+const MIN_TICK_MS = 100
+/** How often each exchange under way is reported as present: several times within the idle timeout. All chosen. */
+const MAX_PRESENCE_MS = 30_000
+const PRESENCES_PER_IDLE_TIMEOUT = 4
 
 /** The settings of session tracking. */
 export interface SessionSettings {
@@ -25,6 +30,8 @@ export interface Sessions extends Closable {
   /** How clients reach their sessions, for requests of our own. */
   readonly credentials: ClientCredentials
   readonly observe: Observe
+  /** `notePresence` is called at each tick, to observe what exchanges under way keep present. */
+  onPresence(notePresence: Proxy['notePresence']): void
   /** Resolves once the store has what was observed, or cannot have it soon. */
   shipped(): Promise<void>
 }
@@ -40,13 +47,33 @@ export function startSessions(
     confirmSuspects,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
-  const tick = (atLeast?: number): void => recorder.tick(tracker.flush(epochNow(), atLeast), epochNow())
-  const ticking = setInterval(() => tick(), TICK_MS)
+  let notePresence: Proxy['notePresence'] = () => undefined
+  /** While presence is noted: its events, which are written as one batch. */
+  let gathered: SessionEvent[] | undefined
   const record = (events: readonly SessionEvent[]): void => {
+    if (gathered) return void gathered.push(...events)
     recorder.record(events)
     liveCounts?.recorded()
   }
   const placement = startMessagePlacement({ tracker, store, record })
+  const presenceMs = Math.min(
+    (sessionIdleTimeoutMs || Infinity) / PRESENCES_PER_IDLE_TIMEOUT,
+    MAX_PRESENCE_MS
+  )
+  const tickMs = Math.max(Math.min(presenceMs, MAX_TICK_MS), MIN_TICK_MS)
+  const readPresence = (): SessionEvent[] => {
+    const events: SessionEvent[] = []
+    gathered = events
+    // Many that are due at once take turns within half of the interval.
+    notePresence(epochNow(), presenceMs, (2 * tickMs) / presenceMs)
+    gathered = undefined
+    return events
+  }
+  const tick = (atLeast?: number): void => {
+    const present = readPresence()
+    recorder.tick([...present, ...tracker.flush(epochNow(), atLeast)], epochNow())
+  }
+  const ticking = setInterval(() => tick(), tickMs)
   const credentials = new ClientCredentials()
   const aging =
     sessionIdleTimeoutMs > 0
@@ -56,6 +83,9 @@ export function startSessions(
     tracker,
     credentials,
     observe: observation => record(tracker.observe(observation)),
+    onPresence(note) {
+      notePresence = note
+    },
     async shipped() {
       tick()
       await ledger.shipped()

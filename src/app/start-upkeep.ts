@@ -2,6 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { type StoreMaintenance, startStoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import type { Routes } from '../mcp/routes.js'
+import { SerialUpstreamDetector } from '../proxy/upstream/serial-upstream.js'
 import { startIdleEnder } from '../upkeep/idle-ender.js'
 import { startSuspectChecker, type SuspectChecker } from '../upkeep/suspect-checker.js'
 import { UpstreamRequests } from '../upkeep/upstream-requests.js'
@@ -37,7 +38,14 @@ export interface Upkeep extends Closable {
   readonly maintenance: StoreMaintenance
   /** Undefined with `--confirm-suspects=false`: then the upstream is not watched. */
   readonly watch: UpstreamWatch | undefined
+  /** Must learn of the proxy's connections, as the watch may stand in their way. */
+  readonly serialUpstream: SerialUpstreamDetector | undefined
 }
+
+const serialUpstreamAdvice =
+  'The upstream serves one connection at a time: requests stood still behind the silent connection by which the proxy notices ' +
+  'restarts. That connection is given up, so that a restart is noticed only where a request is refused or a session not found ' +
+  '(--confirm-suspects=false says that from the start)'
 
 /** Starts it; neither the store nor the upstream need be reachable. */
 export const startUpkeep = (settings: UpkeepSettings, parts: UpkeepParts): Promise<Upkeep> =>
@@ -52,8 +60,13 @@ export const startUpkeep = (settings: UpkeepSettings, parts: UpkeepParts): Promi
     onClose(() => requests.close())
     const maintenance = startMaintenance(settings, parts, requests, onClose)
     onClose(() => maintenance.close())
-    const watch = settings.confirmSuspects ? startWatch(settings, parts, requests, onClose) : undefined
-    return Promise.resolve({ requests, maintenance, watch })
+    const watching = settings.confirmSuspects ? startWatch(settings, parts, requests, onClose) : undefined
+    return Promise.resolve({
+      requests,
+      maintenance,
+      watch: watching?.watch,
+      serialUpstream: watching?.serialUpstream
+    })
   })
 
 function startMaintenance(
@@ -73,7 +86,8 @@ function startMaintenance(
     retentionMs: settings.retentionMs,
     rollupRetentionMs: settings.rollupRetentionMs,
     onLost: () => ledger.recorder.record(sessions.tracker.held(epochNow())),
-    onIdle: ended => ender?.add(ended),
+    // While the store was away, it did not get the uses that this proxy saw.
+    onIdle: ended => ender?.add(ended.filter(session => !sessions.tracker.isInUse(session, epochNow()))),
     log: logger
   })
 }
@@ -81,11 +95,21 @@ function startMaintenance(
 /** Watches the upstream, and pings sessions that may have ended unseen. */
 function startWatch(
   settings: UpkeepSettings,
-  { ledger, sessions }: UpkeepParts,
+  { ledger, sessions, logger }: UpkeepParts,
   requests: UpstreamRequests,
   onClose: OnClose
-): UpstreamWatch {
+): { watch: UpstreamWatch; serialUpstream: SerialUpstreamDetector } {
+  const serialUpstream = new SerialUpstreamDetector({
+    onStandStill: () => watch.pause(),
+    onSlow: () => watch.resume(),
+    onFound: () => {
+      watch.giveUp()
+      logger.warn(serialUpstreamAdvice)
+    },
+    onRefused: () => watch.refused()
+  })
   const watch: UpstreamWatch = startUpstreamWatch({
+    serialUpstream,
     upstream: settings.upstream,
     connectTimeoutMs: settings.connectTimeoutMs,
     onReturn: () => void checker.upstreamMayHaveRestarted(epochNow()),
@@ -102,5 +126,5 @@ function startWatch(
   })
   onClose(() => checker.close())
   onClose(() => watch.close())
-  return watch
+  return { watch, serialUpstream }
 }

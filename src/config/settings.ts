@@ -70,6 +70,11 @@ export const settings = {
     default: '300s',
     help: "ends a session without use, as the gateway's keep_alive does; 0: never"
   },
+  streamIsUse: {
+    kind: boolean,
+    default: 'on',
+    help: 'a session whose GET stream is open does not idle; calls under way always keep it'
+  },
   confirmSuspects: {
     kind: boolean,
     default: 'on',

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type StoredId, storedId, type WireId } from '../mcp/stored-ids.js'
-import { type MonotonicMs, monotonicNow } from '../util/time.js'
+import { type EpochMs, type MonotonicMs, monotonicNow } from '../util/time.js'
 import { responseInFlight } from './http/pipelining.js'
 import type { StreamSession } from './taps/tap.js'
 
@@ -10,6 +10,8 @@ import type { StreamSession } from './taps/tap.js'
 export interface ClientExchange {
   /** The session whose messages its response carries, while it lasts. */
   readonly streamOf: StreamSession | undefined
+  /** Reports that it keeps its session present at `at`, unless it was in use within `withinMs`; whether it reported that. */
+  notePresence(at: EpochMs, withinMs: number): boolean
   /** Ends it on both sides, as if the client had left. */
   cut(): void
   /** Ends the request to the upstream; the client has left already. */
@@ -30,6 +32,9 @@ const SWEEP_INTERVAL_MS = 50
  * sending its next request. Chosen: more than the round trip to any client.
  */
 const UNUSED_MS = 1_000
+
+/** So many exchanges are reported at once, where there are so many. Chosen: it takes less than a millisecond. */
+const MIN_NOTED = 200
 
 /** The clients of one proxy. Those who accept connections and run exchanges report them here. */
 export class ConnectedClients {
@@ -104,6 +109,16 @@ export class ConnectedClients {
         session && storedId(session.endpointId) === endpointId && storedId(session.sessionId) === sessionId
       return isAsked ? [{ sessionId: session.sessionId, cut: () => exchange.cut() }] : []
     })
+  }
+
+  /**
+   * Reports the sessions that exchanges under way keep present at `at`, but for those in use within `withinMs`, and of many
+   * only this share: the others next time.
+   */
+  notePresence(at: EpochMs, withinMs: number, share: number): void {
+    let left = Math.max(MIN_NOTED, share * this.#latest.size)
+    for (const exchange of this.#latest.values())
+      if (exchange.notePresence(at, withinMs) && --left <= 0) return
   }
 
   /** Bytes on the connections that are open now. */

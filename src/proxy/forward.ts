@@ -2,11 +2,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
-import { type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
+import { type EpochMs, type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { EndpointEvent } from './endpoint-event.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
-import { fieldLines, isEventStream, requestHeaders, responseHeaders, without } from './http/headers.js'
+import {
+  asksForStream,
+  fieldLines,
+  isEventStream,
+  requestHeaders,
+  responseHeaders,
+  without
+} from './http/headers.js'
 import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './http/node-internals.js'
 import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
@@ -76,6 +83,10 @@ class Exchange implements ExchangeHandler, ClientExchange {
     return this.#over ? undefined : this.#tap?.streamOf
   }
 
+  notePresence(at: EpochMs, withinMs: number): boolean {
+    return !this.#over && this.#tap?.notePresence(at, withinMs) === true
+  }
+
   cut(): void {
     this.#res.destroy()
   }
@@ -108,7 +119,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const connection = pool.take()
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${fieldLines(fields)}\r\n`
-    connection.send({ method, head, body, complete: whole }, this)
+    connection.send({ method, head, body, complete: whole, headMayWait: asksForStream(req) }, this)
     if (whole) return
     this.#upload = new Upload(req, connection)
     if (this.#tap) req.on('data', (part: Buffer) => this.#tap?.requestBody(part))

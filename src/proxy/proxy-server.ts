@@ -13,6 +13,7 @@ import type { Traffic } from '../metrics/traffic.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { Visitors } from '../sessions/visitors.js'
+import type { EpochMs } from '../util/time.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
@@ -30,6 +31,7 @@ import { UpstreamUrls } from './http/upstream-urls.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 import { ConnectionPool } from './upstream/connection-pool.js'
 import { DelayedAckDetector } from './upstream/delayed-acks.js'
+import type { SerialUpstreamDetector } from './upstream/serial-upstream.js'
 
 /** How long the proxy waits for a client, in milliseconds; each: 0 is for ever. */
 export interface Timeouts {
@@ -52,12 +54,16 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
   /** For the head of a response, in milliseconds; 0 is for ever. There is no limit on bodies and streams. */
   upstreamTimeoutMs: number
   connectTimeoutMs: number
+  /** Learns whether the upstream serves one connection at a time; undefined where nothing watches it. */
+  serialUpstream?: SerialUpstreamDetector | undefined
   /** Which requests are accounted. */
   routes: Routes
   liveSessions: LiveSessions
   /** Where the proxy notes how clients reach their sessions. */
   credentials: ClientCredentials
   observe: Observe
+  /** An open GET stream is use of its session. */
+  streamIsUse: boolean
   operations: Operations
   /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
   trustedProxy?: BlockList | undefined
@@ -73,6 +79,11 @@ export interface Proxy {
   readonly drainedEndpoints: Set<StoredId>
   /** The streams of a session that run through this proxy. */
   streamsOf(endpointId: StoredId, sessionId: StoredId): SessionStream[]
+  /**
+   * Reports, to `observe`, the sessions and session-less clients that exchanges under way keep present at `at`, but for those
+   * in use within `withinMs`, and of many only this share: the others next time.
+   */
+  notePresence(at: EpochMs, withinMs: number, share: number): void
   /** What passed since the process started, and what there is now. */
   metrics(): PortableMetric[]
   /** Stops accepting, lets requests in flight finish, and cuts what is left (streams) after `graceMs`. */
@@ -99,14 +110,20 @@ const unreadableStream =
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { upstream, upstreamTimeoutMs, connectTimeoutMs, rewriteHost, logger, traffic, operations } = options
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
-  const { routes, trustedProxy, credentials, observe, allowedHost, allowedOrigin } = options
-  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
+  const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
+  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, serialUpstream } = options
 
   const failures = { logger, traffic, cors: new UpstreamCors() }
   const clients = new ConnectedClients()
   const drainedEndpoints = new DrainedEndpoints()
   const delayedAcks = new DelayedAckDetector(() => logger.warn(delayedAckAdvice))
-  const pool = new ConnectionPool({ upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks })
+  const pool = new ConnectionPool({
+    upstream,
+    connectTimeoutMs,
+    upstreamTimeoutMs,
+    delayedAcks,
+    serialUpstream
+  })
   const admission = new Admission({
     limits: { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint },
     liveSessions,
@@ -122,7 +139,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const unreadable = (reason: string): void => {
     if (traffic.streamUnreadable()) logger.warn({ reason }, unreadableStream)
   }
-  const accounting = { credentials, visitors: new Visitors(), observe, messageUris, unreadable }
+  const accounting = { credentials, visitors: new Visitors(), observe, messageUris, unreadable, streamIsUse }
   const parts: ServerParts = {
     routing: { routes, messageUris, basePath, trustedProxy },
     admission,
@@ -158,6 +175,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     drainedEndpoints: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
+    notePresence: (at, withinMs, share) => clients.notePresence(at, withinMs, share),
     async close(graceMs) {
       await clients.close(graceMs, () => app.close())
       stopCutting()

@@ -45,13 +45,15 @@ export interface UseEvent {
   transport: Transport
   at: EpochMs
   requests: number
+  /** The client's name and version, where they were just learned. */
+  who?: ClientInfo
   /**
    * The last proof that the upstream knows the session, where `at` is none: a message of the server or a request without
    * a response is use, but takes no `gone` back. 0: this process saw none.
    */
   provedAt?: EpochMs
-  /** The client's name and version, where they were just learned. */
-  who?: ClientInfo
+  /** Nobody knows whether the upstream ever knew the session: one that the store does not have stays unknown. */
+  ofKnown?: true
 }
 
 /** A session-less client was there from `from` to `at`. */

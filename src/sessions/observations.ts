@@ -75,10 +75,10 @@ export interface LegacyStream {
  * Something happened to a Streamable HTTP session beside the heads of its responses. `server-message`: a message of the
  * server passed on one of its streams (comments, which only keep a stream alive, are none). `upstream-ended`: the upstream
  * ended its standalone GET stream by itself. `unanswered`: a client sent a whole request at `at` and left before the
- * response.
+ * response. `present`: a call of it, or its GET stream, was under way at `at`; the upstream did not refuse it so far.
  */
 export interface SessionNews {
-  kind: 'server-message' | 'upstream-ended' | 'unanswered'
+  kind: 'server-message' | 'upstream-ended' | 'unanswered' | 'present'
   endpointId: WireId
   sessionId: WireId
   client: Client
@@ -96,7 +96,7 @@ export interface PingResponse {
   at: EpochMs
 }
 
-/** On a response to a session-less client: a server message passed, or its listen stream ended. */
+/** Of a session-less client: a server message passed or a request was under way (`visit-message`), or its listen stream ended. */
 export interface VisitStream {
   kind: 'visit-message' | 'listen-ended'
   visitor: string

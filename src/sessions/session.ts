@@ -81,6 +81,13 @@ export function useEvent(session: TrackedSession, who?: ClientInfo): UseEvent {
   }
 }
 
+/** Reports that an unknown session is in use, in case that the store knows it. */
+export const presenceEvent = (sighting: Sighting): UseEvent => ({
+  ...useEvent(newSession(sighting)),
+  provedAt: 0,
+  ofKnown: true
+})
+
 /** Reports the end of the session. */
 export const closeEvent = (
   { endpointId, sessionId, transport, at }: Sighting,

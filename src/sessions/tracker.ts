@@ -1,6 +1,6 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
 import { isSameClientInfo, isUnknownClient, mergeClientInfo } from '../mcp/client-info.js'
-import { sessionKey, storedId, type StoredId, type WireId } from '../mcp/stored-ids.js'
+import { type SessionIds, sessionKey, storedId, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { FinalReason, SessionEvent, UseEvent, VisitEvent } from './events.js'
@@ -12,7 +12,15 @@ import type {
   SessionNews,
   StreamableResponse
 } from './observations.js'
-import { closeEvent, newSession, openEvent, type Sighting, type TrackedSession, useEvent } from './session.js'
+import {
+  closeEvent,
+  newSession,
+  openEvent,
+  presenceEvent,
+  type Sighting,
+  type TrackedSession,
+  useEvent
+} from './session.js'
 import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
 import { Suspects } from './suspects.js'
 import { type KnownSession, UnplacedMessages, type UnplacedSession } from './unplaced-messages.js'
@@ -30,11 +38,13 @@ type Input = Exclude<Signal, 'visit'> | SessionNews['kind'] | 'stream-opened' | 
  * - `count`: it is in use by one more request, which the next flushes report.
  * - `touch`: it is in use, but not by a request of its client.
  * - `report`: it is reported as used at once, and not remembered.
+ * - `sustain`: the same, but nothing begins with it: the store may know the session, as another proxy may.
  * - `suspect`: it may be gone, and waits among the suspects.
  * - `close`: it is forgotten and reported as closed.
  * - `ignore`: nothing.
  */
-type Action = 'open' | 'resume' | 'hold' | 'count' | 'touch' | 'report' | 'suspect' | 'close' | 'ignore'
+type Action =
+  'open' | 'resume' | 'hold' | 'count' | 'touch' | 'report' | 'sustain' | 'suspect' | 'close' | 'ignore'
 
 /** What each input does to a session in each state. */
 const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
@@ -46,6 +56,8 @@ const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
   'server-message': { unknown: 'resume', open: 'touch', held: 'touch' },
   // The upstream has the request, and takes the session for used if it knows it; no response says whether it does.
   unanswered: { unknown: 'ignore', open: 'touch', held: 'ignore' },
+  // The request may not be accepted yet, and never be.
+  present: { unknown: 'sustain', open: 'touch', held: 'ignore' },
   // An unknown one may be in use through another proxy.
   'upstream-ended': { unknown: 'suspect', open: 'suspect', held: 'ignore' },
   // A ping is activity for the upstream, so it is for the ledger, but it is no request of the client.
@@ -67,6 +79,9 @@ const finalReasons: Readonly<Partial<Record<Input, FinalReason>>> = {
   gone: 'gone',
   'stream-ended': 'stream_end'
 }
+
+/** Whether nothing was heard of the upstream: then a suspect stays one. */
+const isSilent = (input: Input): boolean => input === 'unanswered' || input === 'present'
 
 /**
  * A session that is used again sooner keeps its place in the order of last use: moving it at each use would make V8
@@ -152,6 +167,7 @@ export class SessionTracker {
         ]
       }
       case 'server-message':
+      case 'present':
       case 'upstream-ended':
       case 'unanswered':
         return this.#apply(
@@ -194,6 +210,12 @@ export class SessionTracker {
     const uses = this.#unreported.flush(now, atLeast).map(session => useEvent(session))
     this.#forgetIdle(now)
     return [...uses, ...this.#visits.flush(now, atLeast)]
+  }
+
+  /** Whether a streamable session was in use here within the idle timeout before `at`, whatever the store knows of that. */
+  isInUse(session: SessionIds, at: EpochMs): boolean {
+    const lastSeenAt = this.#open.get(sessionKey(session))?.lastSeenAt
+    return lastSeenAt !== undefined && lastSeenAt + this.#idleTimeoutMs > at
   }
 
   /** Reports once more the sessions whose legacy stream runs through this process: they are still open at `at`. */
@@ -328,7 +350,7 @@ export class SessionTracker {
     // A session seen first by its use counts already: whoever saw it open counted it.
     if (state === 'unknown' && (input === 'open' || action === 'hold')) this.#onChange(sighting.endpointId, 1)
     if (session && action === 'close') this.#onChange(sighting.endpointId, -1)
-    if (action !== 'ignore' && input !== 'unanswered') this.suspects.clear(key)
+    if (action !== 'ignore' && !isSilent(input)) this.suspects.clear(key)
     switch (action) {
       case 'open':
         return [...this.#remember(key, newSession(sighting)), openEvent(sighting, false, replaces)]
@@ -350,6 +372,8 @@ export class SessionTracker {
         return []
       case 'report':
         return [useEvent(newSession(sighting))]
+      case 'sustain':
+        return [presenceEvent(sighting)]
       case 'suspect':
         this.suspects.add(sighting)
         return []

@@ -1,19 +1,28 @@
 // Owns noticing that the upstream may have restarted: a connection on which nothing is ever sent ends with the process.
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { SerialUpstreamDetector } from '../proxy/upstream/serial-upstream.js'
 import { openUpstreamSocket } from '../proxy/upstream/upstream-socket.js'
 import type { Closable } from '../util/startup.js'
 import { type EpochMs, epochNow, monotonicNow } from '../util/time.js'
 
 /** Between two attempts to connect, at least. Chosen: a restart is noticed at once, and attempts cost nothing. */
 const RETRY_MS = 250
-/** Servers look for silent connections at intervals, so the time after which they close them varies by about so much. Chosen. */
+/**
+ * So often the connection is closed and opened again while the upstream may be one that serves one connection at a time: the
+ * watches of other workers and proxies may stand in the way of requests too, and gunicorn kills a worker that waits for 30 s.
+ * Chosen.
+ */
+const UNDECIDED_MS = 2_000
+/** Servers look for silent connections at intervals, so that the time for which they leave them open varies. Chosen. */
 const SILENCE_TOLERANCE = 0.9
 
 /** What `startUpstreamWatch` needs. */
 export interface UpstreamWatchOptions {
   upstream: URL
   connectTimeoutMs: number
+  /** Is told of the connection, and tells whether it stands in the way of requests. */
+  serialUpstream: Pick<SerialUpstreamDetector, 'undecided' | 'mayYield' | 'silentOpened' | 'silentClosed'>
   /** The upstream takes connections again after it took none. */
   onReturn: () => void
   /**
@@ -29,7 +38,7 @@ interface Loss {
   livedMs: number
 }
 
-/** Keeps one connection to the upstream until it is closed. */
+/** Keeps one connection to the upstream until it is closed, but while it is paused. */
 export class UpstreamWatch implements Closable {
   readonly #options: UpstreamWatchOptions
   readonly #closing = new AbortController()
@@ -39,6 +48,13 @@ export class UpstreamWatch implements Closable {
   #silenceLimitMs = Infinity
   /** The upstream takes no connections. */
   away = false
+  /** It holds no connection any more: it only waits, once one was refused, for the upstream to take connections again. */
+  gaveUp = false
+  #paused = false
+  /** Ends the pause. */
+  #resume: () => void = () => undefined
+  /** The proxy closed the connection: that says nothing of the upstream. */
+  #leaving = false
 
   constructor(options: UpstreamWatchOptions) {
     this.#options = options
@@ -48,38 +64,82 @@ export class UpstreamWatch implements Closable {
   /** Ends the connection. */
   async close(): Promise<void> {
     this.#closing.abort()
-    this.#socket?.destroy()
+    this.pause()
+    this.resume()
     await this.#running
+  }
+
+  /** Closes the connection until `resume`. */
+  pause(): void {
+    this.#paused = true
+    this.#leave()
+  }
+
+  /** Ends the pause, if there is one. */
+  resume(): void {
+    this.#paused = false
+    this.#resume()
+  }
+
+  /** Closes the connection for good. */
+  giveUp(): void {
+    this.gaveUp = true
+    this.pause()
+  }
+
+  /** The upstream refused a connection: after `giveUp`, its return is awaited. */
+  refused(): void {
+    this.away = true
+    this.resume()
+  }
+
+  #leave(): void {
+    this.#leaving = true
+    this.#socket?.destroy()
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     let lost: Loss | undefined
     while (!signal.aborted) {
+      if (this.#paused) {
+        await new Promise<void>(resolve => (this.#resume = resolve))
+        continue
+      }
+      this.#leaving = false
       const startedMs = monotonicNow()
-      await this.#hold(lost)
+      const left = await this.#hold(lost)
       const livedMs = monotonicNow() - startedMs
-      lost = { at: epochNow(), livedMs }
+      lost = left ? undefined : { at: epochNow(), livedMs }
       if (livedMs < RETRY_MS) await sleep(RETRY_MS - livedMs, undefined, { signal }).catch(() => undefined)
     }
   }
 
-  /** Connects; resolves when that failed, or when the connection is over. */
-  #hold(lost: Loss | undefined): Promise<void> {
-    const { upstream, connectTimeoutMs } = this.#options
+  /** Connects; resolves when that failed, or when the connection is over: whether the proxy closed it. */
+  #hold(lost: Loss | undefined): Promise<boolean> {
+    const { upstream, connectTimeoutMs, serialUpstream } = this.#options
     return new Promise(resolve => {
       const socket = openUpstreamSocket(upstream)
       this.#socket = socket
       let connected = false
+      let undecided: NodeJS.Timeout | undefined
       socket.once(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
         connected = true
         socket.setTimeout(0)
         this.#onConnected(lost)
+        if (this.gaveUp) return this.pause()
+        serialUpstream.silentOpened()
+        if (!serialUpstream.undecided) return
+        undecided = setInterval(() => {
+          if (serialUpstream.mayYield) this.#leave()
+        }, UNDECIDED_MS)
       })
       socket.setTimeout(connectTimeoutMs, () => socket.destroy())
       socket.on('error', () => undefined)
       socket.once('close', () => {
-        if (!connected) this.away = true
-        resolve()
+        clearInterval(undecided)
+        serialUpstream.silentClosed()
+        if (!connected && !this.#leaving) this.away = true
+        resolve(this.#leaving)
       })
       socket.resume()
     })

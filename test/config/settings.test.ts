@@ -37,6 +37,7 @@ void t.test('defaults', t => {
     ssePath: '/{endpoint_id}/sse',
     messagePath: '/message',
     sessionIdleTimeoutMs: 300_000,
+    streamIsUse: true,
     confirmSuspects: true,
     endIdleSessions: false,
     leaseMs: 15_000,

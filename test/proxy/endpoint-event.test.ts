@@ -1,8 +1,8 @@
 // Owns the `endpoint` event of a legacy stream where the upstream's URLs are not the client's: its URL leads through the
 // proxy, and nothing else of the stream changes.
 import t from 'tap'
-import type { ProxyOptions } from '../../src/proxy/proxy-server.js'
 import { EndpointEvent } from '../../src/proxy/endpoint-event.js'
+import type { ProxyOptions } from '../../src/proxy/proxy-server.js'
 import { requestHead, responseHead, startProxyTo, startUpstream } from '../support/proxy-under-test.js'
 import { connectTo, type RawConnection } from '../support/raw-http.js'
 

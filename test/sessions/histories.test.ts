@@ -27,6 +27,7 @@ const happenings = [
   'stream',
   'message',
   'its client leaves before the answer',
+  'a call of it is under way',
   'client leaves its stream',
   'upstream ends the stream',
   'upstream ends the session',
@@ -100,10 +101,11 @@ class StreamableWorld implements World<Happening> {
         this.#used(truth, this.#streams.get(id)!)
         return this.#news('server-message', id, this.#streams.get(id)!)
       case 'its client leaves before the answer':
+      case 'a call of it is under way':
         // Only where this proxy knows it to be open for sure.
         if (!truth.living || truth.provedTo[proxy] + IDLE_TIMEOUT_MS <= this.latest) return
         this.#used(truth, proxy)
-        return this.#news('unanswered', id, proxy)
+        return this.#news(happening === 'a call of it is under way' ? 'present' : 'unanswered', id, proxy)
       case 'client leaves its stream':
         this.#streams.delete(id)
         return

@@ -27,6 +27,7 @@ export class MergingStore {
     const id = event.sessionId
     const known = this.records.get(id)
     if (event.type !== 'close') {
+      if (!known && event.type === 'use' && event.ofKnown) return
       const proved = mergeProof(known, event, origin, this.#rules)
       const early = known ? [] : (this.#early.get(id) ?? [])
       this.records.set(

@@ -369,6 +369,33 @@ void t.test('a request without an answer uses a session known to be open, and pr
   t.end()
 })
 
+void t.test('a call or stream under way keeps a session, and proves none', t => {
+  const present = (at: number): Observation => ({
+    kind: 'present',
+    endpointId: 'e',
+    sessionId: 's',
+    client,
+    at
+  })
+  const tracker = new SessionTracker({ idleTimeoutMs: 100 })
+  t.match(tracker.observe(present(1)), [
+    { type: 'use', sessionId: 's', at: 1, requests: 0, provedAt: 0, ofKnown: true }
+  ])
+  t.same(tracker.flush(2), [])
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 10))
+  tracker.suspects.add({ endpointId: 'e', sessionId: 's' })
+  for (let at = 60; at < 1_000; at += 50) {
+    t.same(tracker.observe(present(at)), [])
+    t.same(brief(tracker.flush(at)), [['use', 's', at, 0]])
+  }
+  for (let i = 0; i < 2; i++) tracker.suspects.tick()
+  t.match(tracker.suspects.next(), { sessionId: 's' }, 'it is suspected as before')
+  t.ok(tracker.isInUse({ endpointId: 'e', sessionId: 's' }, 1_059))
+  t.notOk(tracker.isInUse({ endpointId: 'e', sessionId: 's' }, 1_060))
+  t.notOk(tracker.isInUse({ endpointId: 'e', sessionId: 'other' }, 1_000))
+  t.end()
+})
+
 void t.test('of many sessions in use, each is told of now and then', t => {
   const tracker = new SessionTracker({ idleTimeoutMs: 10_000 })
   const SESSIONS = 1_000

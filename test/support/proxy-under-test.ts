@@ -39,6 +39,7 @@ export async function startProxyTo(
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
+    streamIsUse: true,
     allowedHost: undefined,
     allowedOrigin: undefined,
     maxConnections: 0,
@@ -113,7 +114,7 @@ export function exchangeOn(connection: Connection): Promise<void> {
       onError: reject
     }
     connection.send(
-      { method: 'GET', head: requestHead('GET / HTTP/1.1'), body: null, complete: true },
+      { method: 'GET', head: requestHead('GET / HTTP/1.1'), body: null, complete: true, headMayWait: false },
       handler
     )
   })

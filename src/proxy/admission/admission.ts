@@ -1,10 +1,9 @@
 // Owns whether a request is let in: for which names, how many at once, and the session limit of each endpoint.
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import type { WireId } from '../../mcp/stored-ids.js'
-import { sessionIdIn, text } from '../http/headers.js'
+import { asksForStream, sessionIdIn, text } from '../http/headers.js'
 import { endConnectionAfter } from '../http/node-internals.js'
 import {
   type FailureLog,
@@ -162,15 +161,6 @@ export class Admission {
 }
 
 const isReached = (limit: number, count: number): boolean => limit > 0 && count >= limit
-
-/**
- * Whether the head of a request asks for a stream of events (MCP 2025-03-26, Streamable HTTP, "Listening for Messages from the
- * Server"; MCP 2026-07-28, `subscriptions/listen`).
- */
-function asksForStream({ method, headers }: IncomingMessage): boolean {
-  if (method === 'GET') return headers.accept?.includes('text/event-stream') === true
-  return headers['mcp-method'] === LISTEN_METHOD
-}
 
 /**
  * The endpoint on which the request would open a session: with a legacy stream, or with `initialize`, which the head shows by

@@ -1,6 +1,7 @@
 // Owns which header fields pass: hop-by-hop fields end here, forwarding fields are added, and all others keep their
 // order, case and repetition.
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { LISTEN_METHOD } from '../../mcp/methods.js'
 import type { ResponseHeaders } from './header-section.js'
 import { RefusedRequest } from './proxy-errors.js'
 import type { RoutedRequest } from './routed-request.js'
@@ -112,6 +113,15 @@ export function isEventStream(headers: ResponseHeaders): boolean {
 /** Whether the body is an event stream, in whichever content coding. */
 export function isEventStreamType(headers: ResponseHeaders): boolean {
   return /^text\/event-stream\b/i.test(text(headers['content-type']) ?? '')
+}
+
+/**
+ * Whether the head of a request asks for a stream of events (MCP 2025-03-26, Streamable HTTP, "Listening for Messages from the
+ * Server"; MCP 2026-07-28, `subscriptions/listen`).
+ */
+export function asksForStream({ method, headers }: IncomingMessage): boolean {
+  if (method === 'GET') return /\btext\/event-stream\b/i.test(headers.accept ?? '')
+  return headers['mcp-method'] === LISTEN_METHOD
 }
 
 /** The value of a field that should be there once; the first if it is there more often. */

@@ -58,6 +58,11 @@ export class MessageTap implements Tap {
       this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
+  notePresence(): boolean {
+    // Its session lives as long as its stream.
+    return false
+  }
+
   chunk(chunk: Buffer): void {
     this.#undecided?.chunk(chunk)
   }
@@ -112,6 +117,11 @@ export class LegacyStreamTap implements Tap {
     if (plain === undefined) this.#giveUp('its content coding cannot be read')
     else if (this.#opening !== undefined) this.#awaitSession(this.#opening, plain)
     else if (this.#result !== undefined) this.#awaitResult(this.#result, plain)
+  }
+
+  notePresence(): boolean {
+    // The tracker holds its session until the stream ends.
+    return false
   }
 
   end(): void {

@@ -22,6 +22,12 @@ import type { StreamSession, Tap, Accounting } from './tap.js'
 /** `{`: every JSON-RPC message begins so, or has it near its start. */
 const BRACE = 0x7b
 
+/**
+ * At the end of an exchange that was not seen in use for so long its presence is noted once more. Chosen: far below any idle
+ * timeout, and above what most exchanges take.
+ */
+const LASTED_MS = 100
+
 /** Reads one request to `/stream/{endpoint_id}`, with any method, and its response. */
 export class StreamableTap implements Tap {
   readonly #endpointId: WireId
@@ -30,8 +36,14 @@ export class StreamableTap implements Tap {
   readonly #accounting: Accounting
   /** That the request names; from the head of the response on, that it issued in place of it. */
   #sessionId: WireId | undefined
+  /** The one that the exchange keeps present: the response may have issued it. */
+  #presentSessionId: WireId | undefined
   /** When the request was sent upstream; undefined once its response began. */
   #sentAt: EpochMs | undefined = epochNow()
+  /** Set once the upstream refused the request: then it keeps nobody present. */
+  #isRefused = false
+  /** When this exchange was last seen to be in use; it begins with its sending. */
+  #seenAt: EpochMs = this.#sentAt!
   /** Of a POST, until its response begins. */
   #body: RequestBody | undefined
   /** Who sent an accepted request without a session. */
@@ -55,6 +67,7 @@ export class StreamableTap implements Tap {
     this.#req = req
     this.#accounting = accounting
     this.#sessionId = sessionIdIn(req)
+    this.#presentSessionId = this.#sessionId
     if (req.method === 'POST') this.#body = new RequestBody()
   }
 
@@ -74,12 +87,11 @@ export class StreamableTap implements Tap {
     const protocolVersion = text(request['mcp-protocol-version'])
     const { rpcMethod, rpcName } = callOf(this.#req, body)
     const { client } = this.#request
-    const isVisit =
-      isSuccessful(status) && body !== undefined && sessionId === undefined && issuedSessionId === undefined
-    const visitor = isVisit
-      ? this.#accounting.visitors.of(this.#endpointId, client, request.authorization, body.metaClientInfo())
-      : undefined
+    this.#presentSessionId = issuedSessionId ?? sessionId
+    this.#isRefused = !isSuccessful(status)
+    const visitor = isSuccessful(status) && this.#mayVisit() ? this.#readVisitor() : undefined
     const at = epochNow()
+    this.#seenAt = at
     const method = this.#req.method ?? ''
     const acceptsStream = method === 'GET' && (request.accept ?? '').includes('text/event-stream')
     const isOfSession = sessionId !== undefined && isSessionRequest({ method, acceptsStream })
@@ -145,13 +157,43 @@ export class StreamableTap implements Tap {
     }
   }
 
+  notePresence(at: EpochMs, withinMs: number): boolean {
+    // If the clock was put back, presence is reported all the same.
+    if (this.#isRefused || Math.abs(at - this.#seenAt) < withinMs) return false
+    const { method } = this.#req
+    const { observe, credentials, streamIsUse } = this.#accounting
+    if (method !== 'POST' && !(method === 'GET' && streamIsUse)) return false
+    this.#seenAt = at
+    const [endpointId, sessionId] = [this.#endpointId, this.#presentSessionId]
+    if (sessionId !== undefined) {
+      credentials.keep(endpointId, sessionId)
+      observe({ kind: 'present', endpointId, sessionId, client: this.#request.client, at })
+      return true
+    }
+    const visitor = this.#visitor ?? (this.#mayVisit() ? this.#readVisitor() : undefined)
+    if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
+    return visitor !== undefined
+  }
+
   end(byUpstream: boolean, whole: boolean): void {
+    this.notePresence(epochNow(), LASTED_MS)
     this.#undecided?.end(whole)
     this.#identify()
     if (!byUpstream) this.#reportUnanswered()
     else if (this.#req.method === 'GET' && this.#hasCredentials()) this.#report('upstream-ended')
     if (this.#isListening && this.#visitor !== undefined)
       this.#accounting.observe({ kind: 'listen-ended', visitor: this.#visitor, at: epochNow() })
+  }
+
+  /** Whether it is, until its response began, a request of a client that has no session. */
+  #mayVisit(): boolean {
+    return this.#body !== undefined && this.#presentSessionId === undefined
+  }
+
+  #readVisitor(): string {
+    const { authorization } = this.#req.headers
+    const clientInfo = this.#body!.metaClientInfo()
+    return this.#accounting.visitors.of(this.#endpointId, this.#request.client, authorization, clientInfo)
   }
 
   /** The client left before the response to a whole request. */
@@ -175,6 +217,7 @@ export class StreamableTap implements Tap {
     const [endpointId, sessionId, visitor] = [this.#endpointId, this.#sessionId, this.#visitor]
     const { observe, credentials } = this.#accounting
     const at = epochNow()
+    this.#seenAt = at
     if (sessionId !== undefined) {
       // Those of a POST were noted with the head of its response, just now.
       if (this.#req.method === 'GET') credentials.keep(endpointId, sessionId)

@@ -5,6 +5,7 @@ import type { Operation } from '../../metrics/operations.js'
 import type { ClientCredentials } from '../../sessions/client-credentials.js'
 import type { Observe } from '../../sessions/observations.js'
 import type { Visitors } from '../../sessions/visitors.js'
+import type { EpochMs } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 
 /** The session whose messages a stream carries. */
@@ -26,6 +27,11 @@ export interface Tap {
   /** A part of the response's body came. */
   chunk(chunk: Buffer): void
   /**
+   * The exchange is still under way at `at`: reports that where it keeps a session or a session-less client present, unless it
+   * was seen in use within `withinMs`; whether it reported that.
+   */
+  notePresence(at: EpochMs, withinMs: number): boolean
+  /**
    * The exchange is over; called once.
    * @param byUpstream The response ended or broke off; otherwise the client left.
    * @param whole The response is complete.
@@ -44,4 +50,6 @@ export interface Accounting {
   messageUris: MessageUris
   /** The session of a legacy stream stays unknown; `reason`: why, for people. */
   unreadable: (reason: string) => void
+  /** An open GET stream is use of its session. */
+  streamIsUse: boolean
 }

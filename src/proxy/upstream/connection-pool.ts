@@ -6,7 +6,10 @@ import { type MonotonicMs, monotonicNow } from '../../util/time.js'
 import { Connection, type ConnectionOptions } from './connection.js'
 import { restMs } from './delayed-acks.js'
 
-/** Below the 5 s after which uvicorn and Node close an idle connection: a request must not meet that close. */
+/**
+ * Below the 5 s after which uvicorn and Node close an idle connection: a request must not meet that close. Shorter where the
+ * upstream says so (`Keep-Alive`).
+ */
 const idleTimeoutMs = 4_000
 /** How often to look for connections that were idle too long: they close after 4.5 s at most, still before the upstream does it. */
 const SWEEP_INTERVAL_MS = 500
@@ -25,11 +28,12 @@ export class ConnectionPool {
   /** Connections that are open, and that were opened since the process started. */
   readonly census = { open: 0, opened: 0 }
   /** The one used last is at the end. */
-  readonly #idle: Connection[] = []
+  #idle: Connection[] = []
   readonly #sweep = setInterval(() => this.#closeOld(), SWEEP_INTERVAL_MS).unref()
 
-  constructor({ upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks }: PoolOptions) {
-    this.#options = { upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, census: this.census }
+  constructor({ upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, serialUpstream }: PoolOptions) {
+    const census = this.census
+    this.#options = { upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, serialUpstream, census }
   }
 
   /** How many are idle. */
@@ -43,10 +47,14 @@ export class ConnectionPool {
    */
   take(): Connection {
     const now = monotonicNow()
-    // After a standstill of the process a request comes before the sweep.
-    if (now - (this.#idle[0]?.idleSince ?? now) >= idleTimeoutMs) this.#closeOld()
-    const idle = this.#options.delayedAcks.shouldRest(now) ? this.#takeRested(now) : this.#idle.pop()
-    return idle ?? new Connection(this.#options, connection => this.#remove(connection))
+    const rested = this.#options.delayedAcks.shouldRest(now)
+    for (;;) {
+      const idle = rested ? this.#takeRested(now) : this.#idle.pop()
+      if (idle === undefined) return new Connection(this.#options, connection => this.#remove(connection))
+      // The upstream may be closing it: after a standstill of the process a request comes before the sweep.
+      if (now < idle.idleUntil) return idle
+      idle.destroy()
+    }
   }
 
   #takeRested(now: MonotonicMs): Connection | undefined {
@@ -59,6 +67,7 @@ export class ConnectionPool {
   release(connection: Connection): void {
     if (!connection.reusable) return connection.destroy()
     connection.idleSince = monotonicNow()
+    connection.idleUntil = connection.idleSince + Math.min(idleTimeoutMs, connection.keepAliveMs)
     this.#idle.push(connection)
   }
 
@@ -75,7 +84,9 @@ export class ConnectionPool {
 
   #closeOld(): void {
     const now = monotonicNow()
-    const old = this.#idle.findIndex(({ idleSince }) => now - idleSince < idleTimeoutMs)
-    for (const connection of this.#idle.splice(0, old === -1 ? this.#idle.length : old)) connection.destroy()
+    const old = this.#idle.filter(({ idleUntil }) => idleUntil <= now)
+    if (old.length === 0) return
+    this.#idle = this.#idle.filter(({ idleUntil }) => idleUntil > now)
+    for (const connection of old) connection.destroy()
   }
 }

@@ -9,6 +9,7 @@ import { maxCopiedBytes } from '../http/chunked-coding.js'
 import { InvalidUpstreamResponse, UpstreamTimeout } from '../http/proxy-errors.js'
 import { ResponseTiming, type DelayedAckDetector } from './delayed-acks.js'
 import { type ResponseHandler, ResponseParser } from './response-parser.js'
+import type { SerialUpstreamDetector } from './serial-upstream.js'
 import { openUpstreamSocket } from './upstream-socket.js'
 
 /** Called with what comes of a response, and with the state of its connection; no more after `onEnd` or `onError`. */
@@ -28,9 +29,11 @@ export interface ConnectionOptions {
   connectTimeoutMs: number
   /**
    * From the last part of a request that was sent, or that the upstream read if it reads slowly, to the head of the response, in
-   * milliseconds; 0: for ever.
+   * milliseconds, but for requests whose head may wait; 0: for ever.
    */
   upstreamTimeoutMs: number
+  /** Learns of requests on new connections; undefined where nothing watches the upstream. */
+  serialUpstream?: SerialUpstreamDetector | undefined
   /** Connections that are open, and that were opened since the process started: counted here. */
   census: { open: number; opened: number }
 }
@@ -44,6 +47,8 @@ export interface OutgoingRequest {
   body: Buffer | null
   /** `body` is all. Otherwise the rest of the body follows with `write` and `end`. */
   complete: boolean
+  /** The head of the response may come at any time: many servers send it with the first event of a stream. */
+  headMayWait: boolean
 }
 
 const CLOSED = 'The connection to the upstream closed'
@@ -60,12 +65,18 @@ export class Connection {
   readonly #onClose: (connection: Connection) => void
   #handler: ExchangeHandler | undefined
   #sent = true
+  #headMayWait = false
+  /** Set until the first bytes come. */
+  #serialUpstream: SerialUpstreamDetector | undefined
   /** When its last response was complete. */
   idleSince: MonotonicMs = 0
+  /** From then on it is not used any more, unless it was before. */
+  idleUntil: MonotonicMs = 0
 
   /** `onClose`: from now on the connection takes no request; may be called more than once. */
   constructor(options: ConnectionOptions, onClose: (connection: Connection) => void) {
-    const { upstream, connectTimeoutMs, upstreamTimeoutMs, census } = options
+    const { upstream, connectTimeoutMs, upstreamTimeoutMs, serialUpstream, census } = options
+    this.#serialUpstream = serialUpstream
     census.open++
     census.opened++
     const socket = openUpstreamSocket(upstream, {
@@ -93,11 +104,15 @@ export class Connection {
     // `once` would keep three more objects per listener for as long as a stream lasts.
     socket.on(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', endConnecting)
     socket.on('end', () => this.#onEnd())
-    socket.on('error', error => this.#fail(error))
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ECONNREFUSED') serialUpstream?.refused()
+      this.#fail(error)
+    })
     socket.on('close', () => {
       census.open--
       endConnecting()
       clearTimeout(this.#headTimer)
+      serialUpstream?.closed(this)
       this.#fail(new InvalidUpstreamResponse(CLOSED))
     })
     socket.on('drain', () => this.#handler?.onDrain())
@@ -108,16 +123,23 @@ export class Connection {
     return this.#sent && !this.#socket.destroyed && this.#parser.state === 'idle' && this.#parser.reusable
   }
 
+  /** For how long after its last response the upstream leaves it open, in milliseconds, with a margin. */
+  get keepAliveMs(): number {
+    return this.#parser.keepAliveMs
+  }
+
   /** Sends a request; the response, or an error, goes to `handler`. */
-  send({ method, head, body, complete }: OutgoingRequest, handler: ExchangeHandler): void {
+  send({ method, head, body, complete, headMayWait }: OutgoingRequest, handler: ExchangeHandler): void {
     // A write to a destroyed socket would report no error.
     if (this.#socket.destroyed)
       return process.nextTick(() => handler.onError(new InvalidUpstreamResponse(CLOSED)))
     this.#handler = handler
     this.#parser.begin(method, handler)
     this.#sent = complete
+    this.#headMayWait = headMayWait
     this.#timing.begin(monotonicNow() - this.idleSince)
     this.#headTimer?.refresh()
+    if (!headMayWait) this.#serialUpstream?.requested(this)
     const socket = this.#socket
     if (body === null) {
       socket.write(head, 'latin1')
@@ -162,6 +184,10 @@ export class Connection {
 
   #read(bytes: Buffer): void {
     const handler = this.#handler
+    if (this.#serialUpstream !== undefined) {
+      this.#serialUpstream.responded(this)
+      this.#serialUpstream = undefined
+    }
     try {
       this.#parser.feed(bytes)
     } catch (error) {
@@ -187,7 +213,7 @@ export class Connection {
 
   #onHeadTimeout(timeoutMs: number): void {
     const waitsForUpstream = this.#sent || this.#socket.writableNeedDrain
-    if (waitsForUpstream && this.#parser.state === 'head')
+    if (waitsForUpstream && !this.#headMayWait && this.#parser.state === 'head')
       this.#fail(new UpstreamTimeout(`No response within ${timeoutMs} ms`))
   }
 

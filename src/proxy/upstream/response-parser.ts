@@ -1,4 +1,5 @@
 // Owns reading the upstream's responses (RFC 9112). It is strict: what is not valid is an error, never a guess.
+import { SECOND_MS } from '../../util/time.js'
 import { maxHeaderBytes, type ResponseHeaders } from '../http/header-section.js'
 import { InvalidUpstreamResponse } from '../http/proxy-errors.js'
 
@@ -37,10 +38,20 @@ const chunkSize = /^([\dA-Fa-f]{1,13})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
 /** The longest line with the size of a chunk, in bytes. Chosen: the size takes 16 of them, and extensions are not in use. */
 const maxChunkLineBytes = 4 * 1024
 
+/** In `Keep-Alive`, the seconds for which the upstream leaves the connection open; other parameters may be around it. */
+const keepAliveTimeout = /(?:^|[\s,;])timeout\s*=\s*"?(\d{1,9})/i
+/**
+ * So much earlier than the upstream says, the proxy stops using a connection: a request must not meet the close. Chosen: ample
+ * for the way there, and Node's usual hint of 5 s gives the 4 s for which connections are kept anyway. undici takes 2 s.
+ */
+const KEEP_ALIVE_MARGIN_MS = SECOND_MS
+
 /** Reads the responses on one connection, one after the other. */
 export class ResponseParser {
   /** Whether the connection can take another request after this response. */
   reusable = true
+  /** For how long after this response it can, in milliseconds, as far as the upstream says. */
+  keepAliveMs = Infinity
   state: State = 'idle'
   #handler: ResponseHandler | undefined
   /** The response is to a HEAD request, and has no body. */
@@ -136,8 +147,15 @@ export class ResponseParser {
       throw new InvalidUpstreamResponse(`The response has the transfer coding ${coding} where none can be`)
     const connection = headers['connection']
     this.reusable = persistent && (connection === undefined || !/\bclose\b/i.test(connection))
+    const keepAlive = headers['keep-alive']
+    this.keepAliveMs = keepAlive === undefined ? Infinity : keepAliveOf(keepAlive)
+    if (this.keepAliveMs <= 0) this.reusable = false
     this.#rest = Number(length)
-    if (this.#toHead || status === 204 || status === 304 || this.#rest === 0) this.state = 'idle'
+    if (this.#toHead || status === 204 || status === 304) {
+      this.state = 'idle'
+      // Servers that announce a body here may also send it, now or later (RFC 9112 §6.3 has none, whatever the head says).
+      if (coding !== undefined || this.#rest > 0) this.reusable = false
+    } else if (this.#rest === 0) this.state = 'idle'
     else if (coding !== undefined) this.state = 'chunk-size'
     else this.state = length === undefined ? 'unsized' : 'sized'
     if (this.state === 'unsized') this.reusable = false
@@ -215,6 +233,12 @@ function readFields(text: string): { fields: string[]; headers: ResponseHeaders 
     at = end + 2
   }
   return { fields, headers }
+}
+
+/** `keepAliveMs` for this value of `Keep-Alive`. */
+function keepAliveOf(value: string): number {
+  const [, seconds] = keepAliveTimeout.exec(value) ?? []
+  return seconds === undefined ? Infinity : Number(seconds) * SECOND_MS - KEEP_ALIVE_MARGIN_MS
 }
 
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09

@@ -1,6 +1,6 @@
 // Owns which web pages may read the proxy's own errors: those to which the upstream opened its responses.
-import t, { type Test } from 'tap'
 import type { IncomingMessage } from 'node:http'
+import t, { type Test } from 'tap'
 import { UpstreamCors } from '../../../src/proxy/http/upstream-cors.js'
 import { requestHead, responseHead, startProxyTo } from '../../support/proxy-under-test.js'
 import { connectTo, type Field, serveResponses } from '../../support/raw-http.js'

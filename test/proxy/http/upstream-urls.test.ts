@@ -1,7 +1,7 @@
 // Owns the way back of the upstream's URLs: through the proxy again, nothing doubled, and never to a stranger.
 import t, { type Test } from 'tap'
-import type { RoutedRequest } from '../../../src/proxy/http/routed-request.js'
 import { basePathOf } from '../../../src/proxy/http/request-target.js'
+import type { RoutedRequest } from '../../../src/proxy/http/routed-request.js'
 import { UpstreamUrls } from '../../../src/proxy/http/upstream-urls.js'
 import { requestHead, responseHead, startProxyTo } from '../../support/proxy-under-test.js'
 import { connectTo, serveResponses } from '../../support/raw-http.js'

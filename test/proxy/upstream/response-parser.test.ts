@@ -72,7 +72,7 @@ function anAnswer(random: Random): Made {
   if (random.chance(0.5)) {
     tell(status, [...fields, ['Content-Length', String(body.length)]])
     if (!bare) bytes += body
-    told.push(bare ? '' : body, [], true)
+    told.push(bare ? '' : body, [], !bare || body === '')
   } else {
     tell(status, [['Transfer-Encoding', 'chunked'], ...fields])
     if (!bare) {
@@ -83,7 +83,7 @@ function anAnswer(random: Random): Made {
       }
       bytes += `0\r\n${trailers.length > 0 ? 'X-T: 1\r\n' : ''}\r\n`
     }
-    told.push(bare ? '' : body, bare ? [] : trailers, true)
+    told.push(bare ? '' : body, bare ? [] : trailers, !bare)
   }
   return { bytes, method, told }
 }
@@ -177,6 +177,46 @@ for (const chunk of refusedChunks) {
 await test('a response of length 00 is complete', t => {
   const told = read([Buffer.from(head('HTTP/1.1 200 OK', 'Content-Length: 00'))], ['GET'])
   t.same(told.slice(1), ['', [], true])
+  t.end()
+})
+
+await test('a connection is not used after a response that has no body but announces one', t => {
+  for (const [method, status] of [
+    ['POST', '204 No Content'],
+    ['GET', '304 Not Modified'],
+    ['HEAD', '200 OK']
+  ] as const) {
+    for (const [field, reusable] of [
+      ['Transfer-Encoding: chunked', false],
+      ['Content-Length: 5', false],
+      ['Content-Length: 0', true],
+      ['A: b', true]
+    ] as const) {
+      const told = read([Buffer.from(head(`HTTP/1.1 ${status}`, field))], [method])
+      t.same(told.slice(1), ['', [], reusable], `${status} with ${field}`)
+    }
+  }
+  t.end()
+})
+
+await test('how long the upstream leaves a connection open, with a margin of a second', t => {
+  for (const [fields, keepAliveMs, reusable] of [
+    [[], Infinity, true],
+    [['Keep-Alive: timeout=5'], 4_000, true],
+    [['keep-alive: max=100, Timeout = "2"'], 1_000, true],
+    [['Keep-Alive: max=100', 'Keep-Alive: timeout=3'], 2_000, true],
+    [['Keep-Alive: timeout=1'], 0, false],
+    [['Keep-Alive: timeout=0'], -1_000, false],
+    [['Keep-Alive: 300'], Infinity, true],
+    [['Keep-Alive: idletimeout=1'], Infinity, true],
+    [['Keep-Alive: timeout=-1'], Infinity, true]
+  ] as const) {
+    const parser = new ResponseParser()
+    const ignore = (): void => undefined
+    parser.begin('GET', { onInformation: ignore, onHead: ignore, onData: ignore, onEnd: ignore })
+    parser.feed(Buffer.from(head('HTTP/1.1 200 OK', ...fields, 'Content-Length: 0')))
+    t.match(parser, { keepAliveMs, reusable }, fields.join())
+  }
   t.end()
 })
 

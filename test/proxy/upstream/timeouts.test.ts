@@ -1,7 +1,13 @@
 // Owns how long the proxy waits for clients: for heads, bodies, the next request, and those that do not read.
 import { setTimeout as delay } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { responseHead, startProxyTo, requestHead, startUpstream } from '../../support/proxy-under-test.js'
+import {
+  requestHead,
+  responseHead,
+  startExchange,
+  startProxyTo,
+  startUpstream
+} from '../../support/proxy-under-test.js'
 import { connectTo, serveResponses, type RawConnection } from '../../support/raw-http.js'
 
 const SHORT_MS = 200
@@ -131,6 +137,51 @@ await test('a response that is not read', async t => {
   connection.socket.resume()
   await connection.closed()
   t.equal(connection.reader.complete, false)
+})
+
+for (const [name, waits, ...lines] of [
+  ['a GET of a stream', true, 'GET /stream/a HTTP/1.1', 'Accept: application/json, Text/Event-Stream;q=0.9'],
+  ['a GET of a legacy stream', true, 'GET /a/sse HTTP/1.1', 'Accept: text/event-stream'],
+  ['a POST that listens', true, 'POST /stream/a HTTP/1.1', 'Mcp-Method: subscriptions/listen'],
+  ['another GET', false, 'GET /stream/a HTTP/1.1', 'Accept: application/json'],
+  ['a call', false, 'POST /stream/a HTTP/1.1', 'Accept: application/json, text/event-stream']
+] as const) {
+  await test(`the head of the response to ${name} ${waits ? 'may come late' : 'has a deadline'}`, async t => {
+    const { client, upstream } = await startExchange(t, {
+      line: lines[0],
+      fields: [...lines.slice(1), 'Content-Length: 0'],
+      options: { upstreamTimeoutMs: SHORT_MS }
+    })
+    if (!waits) {
+      await client.done()
+      return t.equal(client.reader.head?.startLine, 'HTTP/1.1 504 Gateway Timeout')
+    }
+    await delay(SHORT_MS * 3)
+    await upstream.send(responseHead('200 OK', 'Content-Type: text/event-stream') + 'data: 1\n\n')
+    await client.bodyText('data: 1')
+    t.equal(client.reader.head?.startLine, 'HTTP/1.1 200 OK')
+  })
+}
+
+await test('a call on a connection that had a stream has its deadline', async t => {
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
+    connection.next()
+    await delay(SHORT_MS * 2)
+    await connection.send(responseHead('200 OK', 'Content-Type: text/event-stream', 'Content-Length: 0'))
+  })
+  const { port } = await startProxyTo(t, server.url, { upstreamTimeoutMs: SHORT_MS })
+  const client = await connectTo(port)
+  for (const [line, startLine] of [
+    ['GET /stream/a HTTP/1.1', 'HTTP/1.1 200 OK'],
+    ['POST /stream/a HTTP/1.1', 'HTTP/1.1 504 Gateway Timeout']
+  ] as const) {
+    client.next()
+    await client.send(requestHead(line, 'Accept: text/event-stream', 'Content-Length: 0'))
+    await client.done()
+    t.equal(client.reader.head?.startLine, startLine)
+  }
+  t.equal(server.connections.length, 1)
 })
 
 await test('a stream that waits for an event is no stall', async t => {

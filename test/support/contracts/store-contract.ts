@@ -177,6 +177,28 @@ export function storeContract(
       t.same(await store.counts({ endpointId: 'e' }), [{ endpointId: 'e', connectNum: 0 }])
     })
 
+    withStore(
+      'presence of an unknown session makes no row and no count, of a known one is use',
+      async (t, store) => {
+        const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+        const present = (at: number): LedgerEvent => ({
+          ...(use('e', 'a', at, 0) as UseEvent),
+          provedAt: 0,
+          ofKnown: true
+        })
+        await one.send(present(EPOCH))
+        t.same(await allRows(store), [])
+        t.same(await store.counts({}), [])
+        await two.send(open('e', 'a', EPOCH + 10))
+        await one.send(present(EPOCH + 100))
+        t.match(await store.session('a'), [
+          { connectAt: EPOCH + 10, lastSeenAt: EPOCH + 100, requestCount: 1 }
+        ])
+        t.same(await store.closeIdle(EPOCH + 150), [])
+        t.match(await store.closeIdle(EPOCH + 200), [{ sessionId: 'a' }])
+      }
+    )
+
     withStore('a close that another proxy tells before the open still ends the session', async (t, store) => {
       const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
       await one.send(close('e', 'a', EPOCH + 100))

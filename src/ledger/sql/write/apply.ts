@@ -1,7 +1,7 @@
 // Owns the application of outbox batches, each entry exactly once: a batch is applied and its outbox offset committed in one
 // transaction, so a batch that is sent again is recognised.
 import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
-import type { CloseEvent, OpenEvent, UseEvent } from '../../../sessions/events.js'
+import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
 import { mergeClose, mergeProof, presumeClosed } from '../../model/merge.js'
 import type { InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
@@ -40,7 +40,7 @@ async function applyFresh(
   const events = entries.map(entry => entry.event).filter(event => event.type !== 'restart')
   const present = events.filter(event => event.type === 'visit')
   const sessions = events.filter(event => event.type !== 'visit')
-  const proofs = sessions.filter(event => event.type !== 'close')
+  const proofs = sessions.filter(event => event.type !== 'close').filter(event => !isOfKnown(event))
   const restarted = entries.some(entry => entry.event.type === 'restart')
   const streams = restarted ? await openStreams(sql, instanceId) : []
 
@@ -72,6 +72,7 @@ async function applyFresh(
       }
       continue
     }
+    if (!known && isOfKnown(event)) continue
     const ends = known ? [] : (early.get(sessionKey(event)) ?? [])
     const replaced = replacedBy(event).map(session => change.get(sessionKey(session)))
     const proved = mergeProof(known, event, { id: instanceId, boot }, rules, replaced[0])
@@ -86,5 +87,7 @@ const replacedBy = (proof: OpenEvent | UseEvent): SessionIds[] =>
   proof.type === 'open' && proof.replaces !== undefined
     ? [{ endpointId: proof.endpointId, sessionId: proof.replaces }]
     : []
+
+const isOfKnown = (event: LedgerEvent): boolean => event.type === 'use' && event.ofKnown === true
 
 const endpointOf = (session: Pick<SessionIds, 'endpointId'>): StoredId => session.endpointId
