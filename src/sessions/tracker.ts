@@ -1,6 +1,12 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
 import { isUnknownClient } from '../mcp/client-info.js'
-import { sessionKey, storedId, type StoredId, type WireId } from '../mcp/stored-ids.js'
+import {
+  sessionKey,
+  storedEndpointId,
+  type StoredId,
+  storedSessionId,
+  type WireId
+} from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { FinalReason, SessionEvent, UseEvent, VisitEvent } from './events.js'
@@ -106,7 +112,7 @@ export class SessionTracker {
     this.suspects = new Suspects(maxRemembered)
   }
 
-  /** Ids that are not visible ASCII and therefore stay unaccounted, since the process started. */
+  /** Ids that cannot be stored, so that their requests stay unaccounted, since the process started. */
   unstorableIds = 0
 
   /** Takes what was seen; what the ledger is to know of it at once comes out. */
@@ -177,7 +183,7 @@ export class SessionTracker {
   }
 
   #visit(response: StreamableResponse): VisitEvent[] {
-    const endpointId = storedId(response.endpointId)
+    const endpointId = storedEndpointId(response.endpointId)
     if (endpointId !== undefined && response.visitor !== undefined)
       return this.#visits.request(endpointId, response.visitor, response)
     this.unstorableIds++
@@ -187,8 +193,8 @@ export class SessionTracker {
   #identify(identity: Identity): SessionEvent[] {
     if (isUnknownClient(identity.clientInfo)) return []
     const rawEndpointId = this.#endpointOf(identity)
-    const endpointId = rawEndpointId === undefined ? undefined : storedId(rawEndpointId)
-    const sessionId = storedId(identity.sessionId)
+    const endpointId = rawEndpointId === undefined ? undefined : storedEndpointId(rawEndpointId)
+    const sessionId = storedSessionId(identity.sessionId)
     if (endpointId === undefined || sessionId === undefined) return []
     const key = sessionKey({ endpointId, sessionId })
     const session = this.#held.get(key) ?? this.#open.get(key)
@@ -200,7 +206,7 @@ export class SessionTracker {
   /** The endpoint of a message: where its path does not name one, it is the endpoint of its session's stream. */
   #endpointOf(message: { endpointId: WireId | undefined; sessionId: WireId }): WireId | StoredId | undefined {
     if (message.endpointId !== undefined) return message.endpointId
-    const sessionId = storedId(message.sessionId)
+    const sessionId = storedSessionId(message.sessionId)
     return sessionId === undefined ? undefined : this.#heldEndpoints.get(sessionId)
   }
 
@@ -212,8 +218,8 @@ export class SessionTracker {
     { client, at }: { client: Client; at: EpochMs }
   ): SessionEvent[] {
     if (input === 'none' || rawEndpointId === undefined || rawSessionId === undefined) return []
-    const endpointId = storedId(rawEndpointId)
-    const sessionId = storedId(rawSessionId)
+    const endpointId = storedEndpointId(rawEndpointId)
+    const sessionId = storedSessionId(rawSessionId)
     if (endpointId === undefined || sessionId === undefined) {
       this.unstorableIds++
       return []
