@@ -25,6 +25,13 @@ export type RefusalReason =
 /** Why the upstream gave no response, or no complete one; a value of the label `reason`. */
 export type UpstreamFailure = 'unreachable' | 'timeout' | 'invalid_answer' | 'broken_off'
 
+/** Why a request that looks like MCP was not accounted; a value of the label `reason`. */
+export type UncountedReason =
+  /** No pattern covers its path. */
+  | 'path'
+  /** Its path is no UTF-8. */
+  | 'encoding'
+
 /** What there is at the moment; counted by those who have it. */
 export interface Standing {
   connections: number
@@ -70,6 +77,8 @@ export class Traffic {
   readonly #failures: Record<UpstreamFailure, number> = {
     ...{ unreachable: 0, timeout: 0, invalid_answer: 0, broken_off: 0 }
   }
+  /** Requests that look like MCP and were not accounted. */
+  readonly uncounted: Record<UncountedReason, number> = { path: 0, encoding: 0 }
   #abandoned = 0
   /** On connections that ended. */
   #receivedBytes = 0
@@ -204,7 +213,8 @@ export class Traffic {
   }
 }
 
-const byReason = (counts: Record<string, number>) =>
+/** A sample for each reason. */
+export const byReason = (counts: Record<string, number>) =>
   Object.entries(counts).map(([reason, count]) => sample(count, { reason }))
 
 function headersLabels(i: number): Labels {

@@ -23,6 +23,7 @@ import { neverCloseIdleConnections, upgradeOnlyIf } from './http/node-internals.
 import { inTurn, responseInFlight } from './http/pipelining.js'
 import { basePathOf } from './http/request-target.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
+import { Notices } from './taps/notices.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 import { ConnectionPool } from './upstream/connection-pool.js'
 import { DelayedAckDetector } from './upstream/delayed-acks.js'
@@ -109,7 +110,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     failures
   })
   const rewrittenHost = rewriteHost ? upstream.host : undefined
-  const accounting = { credentials, observe }
+  const accounting = { credentials, observe, notices: new Notices(logger, traffic) }
   const parts: ServerParts = {
     routing: { routes, basePath: basePathOf(upstream), trustedProxy },
     admission,

@@ -105,10 +105,12 @@ export function fieldLines(fields: readonly string[]): string {
 }
 
 /** Whether the body is an event stream that can be read as it comes, without a content coding. */
-export function isEventStream(headers: ResponseHeaders): boolean {
-  const type = text(headers['content-type']) ?? ''
-  return headers['content-encoding'] === undefined && /^text\/event-stream\b/i.test(type)
-}
+export const isEventStream = (headers: ResponseHeaders): boolean =>
+  headers['content-encoding'] === undefined && isEventStreamType(headers)
+
+/** Whether the body is an event stream, in whatever content coding. */
+export const isEventStreamType = (headers: ResponseHeaders): boolean =>
+  /^text\/event-stream\b/i.test(text(headers['content-type']) ?? '')
 
 /** The value of a field that should be there once; the first if it is there more often. */
 export function text(value: IncomingHttpHeaders[string]): string | undefined {

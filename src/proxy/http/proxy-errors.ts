@@ -46,6 +46,13 @@ export interface FailureResponse {
   body: string
 }
 
+/** What is counted and logged of a request that failed. */
+export interface FailedRequest {
+  req: IncomingMessage
+  /** Its path without what the log must not hold. */
+  shownPath: string
+}
+
 /** Where failures are logged and counted. */
 export interface FailureLog {
   logger: FastifyBaseLogger
@@ -58,16 +65,14 @@ export interface FailureLog {
  */
 export function failureOf(
   error: unknown,
-  req: IncomingMessage,
+  { req: { method = '' }, shownPath: path }: FailedRequest,
   { logger, traffic }: FailureLog
 ): FailureResponse {
   const requestId = randomUUID()
   const { status, message } = describe(error)
   if (error instanceof RefusedRequest) traffic.refused(error.reason)
-  else traffic.failed(req.method ?? '', upstreamFailureOf(error), status)
-  // The query stays out of the log: a legacy session id in it is a secret.
-  const path = req.url?.split('?', 1)[0]
-  logger.warn({ requestId, status, method: req.method, path, reason: reasonOf(error) }, message)
+  else traffic.failed(method, upstreamFailureOf(error), status)
+  logger.warn({ requestId, status, method, path, reason: reasonOf(error) }, message)
   const body = JSON.stringify({
     jsonrpc: '2.0',
     id: null,

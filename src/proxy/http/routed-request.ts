@@ -47,6 +47,12 @@ export class RoutedRequest {
     return upstreamPathOf(this.target.path, this.#routing.basePath)
   }
 
+  /** The path as logs show it: without query and session ids. */
+  get shownPath(): string {
+    const { method, url = '' } = this.req
+    return this.#routing.routes.shownPath(method, url.replace(/^https?:\/\/[^/?]*/i, ''))
+  }
+
   /** Who sent the request, as far as its connection and headers say. */
   get client(): Client {
     const { headers } = this.req

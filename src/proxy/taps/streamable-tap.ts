@@ -66,7 +66,7 @@ export class StreamableTap implements Tap {
   head(status: number, headers: ResponseHeaders): void {
     const request = this.#req.headers
     const [sessionId, body] = [this.#sessionId, this.#body]
-    const issuedSessionId = text(headers['mcp-session-id'])
+    const issuedSessionId = this.#issuedSessionId(headers)
     const protocolVersion = text(request['mcp-protocol-version'])
     const { rpcMethod, rpcName } = callOf(this.#req, body)
     const { client } = this.#request
@@ -111,6 +111,14 @@ export class StreamableTap implements Tap {
     } else {
       emit(false)
     }
+  }
+
+  /** `mcp-session-id` of the response. If it is there twice, the values are joined; the first one counts. */
+  #issuedSessionId(headers: ResponseHeaders): WireId | undefined {
+    const joined = headers['mcp-session-id']
+    if (!joined?.includes(', ')) return joined
+    this.#accounting.notices.twoSessionIds(this.#request)
+    return joined.slice(0, joined.indexOf(', '))
   }
 
   chunk(chunk: Buffer): void {

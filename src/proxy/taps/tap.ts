@@ -4,6 +4,7 @@ import type { Operation } from '../../metrics/operations.js'
 import type { ClientCredentials } from '../../sessions/client-credentials.js'
 import type { Observe } from '../../sessions/observations.js'
 import type { ResponseHeaders } from '../http/header-section.js'
+import type { Notices } from './notices.js'
 
 /** The session whose messages a stream carries. */
 export interface StreamSession {
@@ -36,4 +37,5 @@ export interface Accounting {
   /** How clients reach their sessions. */
   credentials: ClientCredentials
   observe: Observe
+  notices: Notices
 }
