@@ -58,11 +58,9 @@ export const patternsIn = (setting: string): PathPattern[] =>
 export function faultOf(pattern: string): string | undefined {
   const quoted = JSON.stringify(pattern)
   if (!pattern.startsWith('/')) return `begin each path with a slash, such as /mcp in place of ${quoted}`
-  const colon = /\/:(\w*)/.exec(pattern)
-  if (colon !== null) {
-    const name = colon[1] === '' ? 'id' : colon[1]!
-    return `write {${name}} in place of :${colon[1]!} in ${quoted}`
-  }
+  // As Express, Flask and Next.js write it.
+  const [foreign, name] = /(?<=\/):(\w+)|[<[]\W*(?:\w+:)?(\w+)[\]>]/.exec(pattern)?.filter(Boolean) ?? []
+  if (foreign !== undefined) return `write {${name!}} in place of ${foreign} in ${quoted}`
   if (pattern.includes('*')) return `write {id}, or {id+} for several segments, in place of * in ${quoted}`
   if (/[\s?#\\\p{Cc}]/u.test(pattern)) return `leave out spaces, \\, ? and # in ${quoted}: a path has none`
   const [before = '', many, after = '', ...more] = pattern.split(PLACE)

@@ -109,12 +109,11 @@ export class Routes {
     return this.#pathOf('legacy-stream', endpointId)
   }
 
-  /** A target as logs show it: the path of its endpoint where it has one, else without all that may be an id. */
-  shownPath(method: string | undefined, target: string): string {
-    const route = this.match(method, target)
-    const ofEndpoint =
+  /** The target of a request as logs show it: the path of its endpoint, else its path without all that may be an id. */
+  shownPath(target: string, route: Route | undefined): string {
+    const path =
       route === undefined || route.kind === 'message' ? undefined : this.#pathOf(route.kind, route.endpointId)
-    return ofEndpoint?.slice(0, MAX_SHOWN_LENGTH) ?? maskedPath(target.split('?', 1)[0]!, this.#ownSegments)
+    return path?.slice(0, MAX_SHOWN_LENGTH) ?? maskedPath(target.split('?', 1)[0]!, this.#ownSegments)
   }
 
   /** Reads a target in origin-form (RFC 9112 §3.2.1); undefined where nothing is accounted. */

@@ -13,8 +13,11 @@ export type StoredId = string & { readonly form?: 'stored' }
 /** The width of the id columns (`schema.sql`). */
 const MAX_STORED_LENGTH = 255
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/
-/** Text that breaks lines or that UTF-8 cannot hold; in an id it is no text that people gave. */
+/** What breaks lines, and what UTF-8 cannot hold. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\p{Surrogate}]/u
+/** Whether a text is one line of printable Unicode. */
+export const isPrintable = (text: string): boolean => !UNPRINTABLE.test(text)
+
 /** MySQL compares texts as if spaces at their end were not there (`PAD SPACE`). */
 const OUTER_SPACE = /^ | $/
 
@@ -34,7 +37,7 @@ export function storedSessionId(raw: WireId | StoredId): StoredId | undefined {
  */
 export function storedEndpointId(raw: WireId | StoredId): StoredId | undefined {
   if (VISIBLE_ASCII.test(raw)) return shortened(raw)
-  if (raw === '' || UNPRINTABLE.test(raw)) return undefined
+  if (raw === '' || !isPrintable(raw)) return undefined
   return OUTER_SPACE.test(raw) ? digestOf(raw) : shortened(raw)
 }
 

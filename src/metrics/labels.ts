@@ -1,5 +1,7 @@
 // Owns label values that strangers may choose: so many of them are kept, and all others are one.
 
+import { isPrintable } from '../mcp/stored-ids.js'
+
 /** The label of all that has none of its own. */
 export const OTHER = 'other'
 
@@ -33,7 +35,7 @@ export class BoundedLabels {
   add(text: string): number {
     const known = this.#indexes.get(text)
     if (known !== undefined) return known
-    if (this.isFull || text.length > MAX_LENGTH || /\p{C}/u.test(text)) return 0
+    if (this.isFull || text.length > MAX_LENGTH || !isPrintable(text)) return 0
     this.#indexes.set(text, this.#names.length)
     return this.#names.push(text) - 1
   }

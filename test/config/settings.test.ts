@@ -267,6 +267,8 @@ void t.test('values that cannot be used', t => {
     bad(flag, isOneLine('write the part in braces as {id}'), '/{}', '/{+}', '/{id', '/id}', '/{a-b}')
     bad(flag, isOneLine('put {id\\+} between slashes'), '/x{id+}', '/{id+}x')
     bad(flag, isOneLine('write {server} in place of :server in "/mcp/:server"'), '/mcp/:server')
+    bad(flag, isOneLine('write {id} in place of <path:id> in "/<path:id>/mcp"'), '/<path:id>/mcp')
+    bad(flag, isOneLine('write {id} in place of \\[...id\\] in'), '/mcp/[...id]')
     bad(flag, isOneLine('write {id}, or {id\\+} for several segments, in place of \\*'), '/mcp/*', '/{id}/**')
     bad(flag, isOneLine('leave out \\. and \\.\\.'), '/a/../b', '/./{id}', '/a/..')
     bad(flag, isOneLine('write UTF-8'), '/%ff/{id}')

@@ -163,8 +163,10 @@ void t.test('a pattern that another one hides is found', t => {
 })
 
 void t.test('a path as logs show it holds no session id', t => {
-  const shown = (target: string, patterns = rmcp, method = 'POST') =>
-    new Routes(patterns).shownPath(method, target)
+  const shown = (target: string, patterns = rmcp, method = 'POST') => {
+    const routes = new Routes(patterns)
+    return routes.shownPath(target, routes.match(method, target))
+  }
   t.equal(shown('/stream/e1?x=SECRET'), '/stream/e1')
   t.equal(shown('/e1/sse', rmcp, 'GET'), '/e1/sse')
   t.equal(shown('/message?sessionId=SECRET'), '/message')

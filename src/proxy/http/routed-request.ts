@@ -49,8 +49,13 @@ export class RoutedRequest {
 
   /** The path as logs show it: without query and session ids. */
   get shownPath(): string {
-    const { method, url = '' } = this.req
-    return this.#routing.routes.shownPath(method, url.replace(/^https?:\/\/[^/?]*/i, ''))
+    let route: Route | undefined
+    try {
+      route = this.target.route
+    } catch {
+      // What cannot be read is no path of an endpoint.
+    }
+    return this.#routing.routes.shownPath(this.#target?.path ?? this.req.url ?? '', route)
   }
 
   /** Who sent the request, as far as its connection and headers say. */
