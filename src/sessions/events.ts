@@ -53,7 +53,7 @@ export interface VisitEvent {
   endpointId: StoredId
   /** The id that the visit gets if this event is the first one of it that the store sees. */
   sessionId: StoredId
-  /** Digest of the client's identity (`visitorOf`). */
+  /** The client's identity (`Visitors`); no secret. */
   visitor: string
   from: EpochMs
   at: EpochMs

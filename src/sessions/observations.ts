@@ -39,7 +39,7 @@ export interface StreamableResponse extends RpcCall {
   /** The response is the `401` with which rmcp 0.x says that the session is gone (`SESSION_NOT_FOUND`). */
   sessionNotFound: boolean
   client: Client
-  /** Set for a POST that names no session: the session-less client that may have sent it (`visitorOf`), and its body. */
+  /** Set for a POST that names no session: the session-less client that may have sent it (`Visitors`), and its body. */
   visitor?: string | undefined
   body?: IdentifiableBody | undefined
   /** When the response's headers came. */

@@ -1,5 +1,5 @@
 // Owns a session as this process knows it, and the ledger events that report on it.
-import { storedUserAgent, type ClientInfo } from '../mcp/client-info.js'
+import { storedUserAgent, type ClientInfo, unknownClient } from '../mcp/client-info.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
@@ -19,6 +19,8 @@ export interface TrackedSession {
   reportedAt: EpochMs
   /** Requests that were not yet reported to the ledger. */
   pendingRequests: number
+  /** What was reported of its client by this process. */
+  clientInfo: ClientInfo
 }
 
 /** What one observation says of its session, by its stored ids. */
@@ -38,7 +40,8 @@ export const newSession = ({ endpointId, sessionId, transport, at }: Sighting): 
   lastSeenAt: at,
   orderedAt: at,
   reportedAt: at,
-  pendingRequests: 0
+  pendingRequests: 0,
+  clientInfo: unknownClient
 })
 
 /** Reports that the session was seen open, by one request; `held`: its legacy stream runs through this process. */

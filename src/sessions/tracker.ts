@@ -1,5 +1,5 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
-import { isUnknownClient } from '../mcp/client-info.js'
+import { isSameClientInfo, isUnknownClient, mergeClientInfo } from '../mcp/client-info.js'
 import {
   sessionKey,
   storedEndpointId,
@@ -73,10 +73,10 @@ const DEFAULT_MAX_REMEMBERED = 100_000
 /** Nobody sent a ping but the proxy itself. No event of a ping names its client. */
 const NO_CLIENT: Client = { address: '', userAgent: undefined }
 
-/** How a `SessionTracker` is set up; everything has a default. */
+/** How a `SessionTracker` is set up. */
 export interface TrackerOptions {
-  /** After which the ledger takes a session or visit for ended, so that it is forgotten here; 0: never. */
-  idleTimeoutMs?: number
+  /** After this time without use the ledger takes a session or visit for ended, and the tracker forgets it; 0: never. */
+  idleTimeoutMs: number
   /** How many sessions (and how many session-less clients) without a stream are remembered, and how many suspects. */
   maxRemembered?: number
   /** A session was seen to open (1), or one that is known here ended (-1). Its event comes out next, as the last one. */
@@ -103,7 +103,7 @@ export class SessionTracker {
   /** Sessions that may be gone; signs of life that are observed here clear them. */
   readonly suspects: Suspects
 
-  constructor({ idleTimeoutMs = 0, maxRemembered = DEFAULT_MAX_REMEMBERED, onChange }: TrackerOptions = {}) {
+  constructor({ idleTimeoutMs, maxRemembered = DEFAULT_MAX_REMEMBERED, onChange }: TrackerOptions) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#unreported = new UseBatching(idleTimeoutMs)
     this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered)
@@ -199,6 +199,10 @@ export class SessionTracker {
     const key = sessionKey({ endpointId, sessionId })
     const session = this.#held.get(key) ?? this.#open.get(key)
     if (!session) return []
+    const known = mergeClientInfo(session.clientInfo, identity.clientInfo)
+    // Each message of MCP 2026-07-28 names its client.
+    if (isSameClientInfo(known, session.clientInfo)) return []
+    session.clientInfo = known
     this.#unreported.delete(session)
     return [useEvent(session, identity.clientInfo)]
   }

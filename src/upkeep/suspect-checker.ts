@@ -18,9 +18,9 @@ import type { EpochMs } from '../util/time.js'
 const TICK_MS = 400
 /** Chosen: half of the connections that the proxy opens for its own requests. */
 const MAX_CONCURRENT_PINGS = 32
-/** Rows read from the store at once. */
+/** Rows read from the store at once. Chosen. */
 const PAGE_SESSIONS = 1_000
-/** How soon a store that cannot be read is asked again. */
+/** How soon a store that cannot be read is asked again. Chosen. */
 const RETRY_MS = 1_000
 
 /** What `startSuspectChecker` needs. */
@@ -66,7 +66,7 @@ export class SuspectChecker implements Closable {
 
   /**
    * The upstream may have restarted at `at`: one of its sessions is pinged, and if that one is gone, all that were not
-   * seen since are suspects. Whether it was seen to live on.
+   * seen since are suspects. Returns whether the upstream still knows that session.
    */
   async upstreamMayHaveRestarted(at: EpochMs): Promise<boolean> {
     for await (const page of this.#unseenSince(at)) {
@@ -85,7 +85,7 @@ export class SuspectChecker implements Closable {
     return Promise.resolve()
   }
 
-  /** What the response says; that there is none proves nothing. */
+  /** What the response to a ping proves; no response proves nothing. */
   async #ping({ endpointId, sessionId }: SessionIds): Promise<Signal> {
     const { ping, observe } = this.#options
     try {
@@ -112,7 +112,7 @@ export class SuspectChecker implements Closable {
     } while (last)
   }
 
-  /** Retries until the store can be read: to report that it cannot is the shipper's part. Empty once this is closed. */
+  /** Retries until the store can be read; the shipper reports that it cannot. Returns no rows once this is closed. */
   async #readPage(read: () => Promise<SessionRow[]>): Promise<SessionRow[]> {
     const { signal } = this.#closing
     while (!signal.aborted) {

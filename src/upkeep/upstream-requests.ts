@@ -15,7 +15,7 @@ import { epochNow } from '../util/time.js'
 const MAX_CONNECTIONS = 64
 /** For a whole exchange. Chosen: an upstream that is slower than this is in trouble, and the question can wait. */
 const TIMEOUT_MS = 5_000
-/** Responses to a ping have some 50 bytes; what is larger is not read. */
+/** The most bytes of a response that are read. Chosen: responses to a ping have some 50. */
 const MAX_RESPONSE_BYTES = 64 * 1024
 
 /** What `UpstreamRequests` needs. */
@@ -38,7 +38,7 @@ export class UnreachableSession extends TurnstileError {
 }
 
 /** A session, by its id as on the wire where that is known. */
-interface Target {
+interface SessionOnWire {
   endpointId: StoredId
   sessionId: WireId | StoredId
 }
@@ -74,14 +74,14 @@ export class UpstreamRequests {
     const at = epochNow()
     let text = ''
     if (status === 401 && headers['www-authenticate'] === undefined) text = await responseBody.text()
-    // The head says it all, also when the body breaks off.
+    // The head is enough, even when the body breaks off.
     else await responseBody.dump().catch(() => undefined)
     const sessionNotFound = text === SESSION_NOT_FOUND
     return { kind: 'ping-response', ...session, status, sessionNotFound, at }
   }
 
   /** Sends the DELETE of a session; the status of the response. */
-  async end(session: Target): Promise<number> {
+  async end(session: SessionOnWire): Promise<number> {
     const { statusCode, body } = await this.#send('DELETE', session)
     await body.dump().catch(() => undefined)
     return statusCode
@@ -94,7 +94,7 @@ export class UpstreamRequests {
 
   async #send(
     method: 'POST' | 'DELETE',
-    { endpointId, sessionId }: Target,
+    { endpointId, sessionId }: SessionOnWire,
     body?: string
   ): Promise<Dispatcher.ResponseData> {
     const { upstream, rewriteHost, routes, credentials } = this.#options

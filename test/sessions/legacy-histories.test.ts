@@ -149,7 +149,7 @@ class LegacyWorld implements World<Happening> {
   #restart(index: ProxyIndex): void {
     const proxy = this.#proxies[index]!
     this.#tell(index, proxy.tracker.flush(this.now))
-    proxy.tracker = new SessionTracker()
+    proxy.tracker = new SessionTracker({ idleTimeoutMs: 0 })
     proxy.boot++
     this.#tell(index, [{ type: 'restart', at: this.now }])
     for (const id of this.#lose(index))
@@ -195,7 +195,7 @@ const newTruth = (): Truth => ({
   lostAt: undefined
 })
 
-const newProxy = (): Proxy => ({ tracker: new SessionTracker(), boot: 1, outbox: [] })
+const newProxy = (): Proxy => ({ tracker: new SessionTracker({ idleTimeoutMs: 0 }), boot: 1, outbox: [] })
 
 void t.test('histories end as the oracle says', { timeout: 240_000 }, t => {
   checkHistories(t, happenings, gapsMs, ['stream_end', 'gone', 'lost', null], () => new LegacyWorld())

@@ -49,7 +49,7 @@ const brief = (events: SessionEvent[]): unknown[] =>
   ])
 
 void t.test('a streamable session: opened, used, deleted', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.strictSame(tracker.observe(streamable('POST', 200, { issued: 's' }, 1)), [
     {
       type: 'open',
@@ -77,7 +77,7 @@ void t.test('a streamable session: opened, used, deleted', t => {
 })
 
 void t.test('a server message is activity, and not a request', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   const at = (time: number): Observation => ({
     kind: 'server-message',
     endpointId: 'e',
@@ -92,14 +92,14 @@ void t.test('a server message is activity, and not a request', t => {
 })
 
 void t.test('a session first seen by a use, and one first seen by its end', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.same(brief(tracker.observe(streamable('POST', 200, { sent: 'a' }, 1))), [['open', 'a', 1, 1]])
   t.same(brief(tracker.observe(streamable('POST', 404, { sent: 'b' }, 2))), [['close', 'b', 2, 'gone']])
   t.end()
 })
 
 void t.test('a legacy session lives and dies with its stream', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.match(tracker.observe(stream('legacy-opened', 1)), [{ type: 'open', transport: 1, held: true }])
   t.same(tracker.observe(message(202, 2)), [])
   t.same(tracker.observe(message(404, 3)), [], 'what a message is answered does not end a stream')
@@ -115,7 +115,7 @@ void t.test('a legacy session lives and dies with its stream', t => {
 })
 
 void t.test('what one transport does not know may live on the other', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   tracker.observe(streamable('POST', 200, { issued: 's' }, 1))
   t.same(tracker.observe(message(404, 2)), [])
   t.same(brief(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 3))), [['close', 's', 3, 'delete']])
@@ -125,7 +125,7 @@ void t.test('what one transport does not know may live on the other', t => {
 })
 
 void t.test('an id sent with a revision without sessions keeps a session that is known in use', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   const claim = (at: number): Observation => ({
     ...(streamable('POST', 200, { sent: 's' }, at) as StreamableResponse),
     protocolVersion: '2026-07-28'
@@ -139,7 +139,7 @@ void t.test('an id sent with a revision without sessions keeps a session that is
 })
 
 void t.test('who the client is comes out at once, with the uses until then', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   const who = { clientName: 'n', clientVersion: '1', protocolVersion: '2025-11-25' }
   const identity: Observation = { kind: 'identity', endpointId: 'e', sessionId: 's', clientInfo: who }
   t.same(tracker.observe(identity), [], 'nobody has that session')
@@ -147,6 +147,7 @@ void t.test('who the client is comes out at once, with the uses until then', t =
   tracker.observe(streamable('POST', 202, { sent: 's' }, 2))
   t.match(tracker.observe(identity), [{ type: 'use', sessionId: 's', at: 2, requests: 1, who }])
   t.same(tracker.flush(3), [], 'and no more')
+  t.same(tracker.observe(identity), [], 'nothing new')
   tracker.observe(streamable('POST', 202, { sent: 's' }, 4))
   const [use] = tracker.flush(5)
   t.match(use, { type: 'use', at: 4, requests: 1 })
@@ -155,7 +156,7 @@ void t.test('who the client is comes out at once, with the uses until then', t =
 })
 
 void t.test('a message of a session whose stream is elsewhere', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.match(tracker.observe(message(202, 1)), [{ type: 'open', transport: 1, held: false }])
   t.same(brief(tracker.observe(message(404, 2))), [['close', 's', 2, 'gone']])
   t.same(tracker.observe(message(202, 3, 'unnamed')), [], 'without an endpoint nothing can be said')
@@ -163,7 +164,7 @@ void t.test('a message of a session whose stream is elsewhere', t => {
 })
 
 void t.test('ids that cannot be stored are counted, long ones hashed', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.same(tracker.observe(streamable('POST', 200, { issued: 'a b' }, 1)), [])
   t.same(tracker.observe(streamable('POST', 200, { issued: '\u00ff' }, 1)), [])
   t.equal(tracker.unstorableIds, 2)
@@ -173,7 +174,7 @@ void t.test('ids that cannot be stored are counted, long ones hashed', t => {
 })
 
 void t.test('what is remembered is bounded, and nothing pending is forgotten', t => {
-  const tracker = new SessionTracker({ maxRemembered: 2 })
+  const tracker = new SessionTracker({ idleTimeoutMs: 0, maxRemembered: 2 })
   tracker.observe(streamable('POST', 200, { issued: 'a' }, 1_000))
   tracker.observe(streamable('POST', 200, { issued: 'b' }, 2_000))
   tracker.observe(streamable('POST', 200, { sent: 'a' }, 3_000))
@@ -210,7 +211,7 @@ void t.test('a session idle for too long is forgotten, and told again when it is
     t.same(brief(tracker.observe(observation)), [[type, 's', 250, requests]], what)
     t.same(tracker.observe(observation), [], 'once')
   }
-  const forEver = new SessionTracker()
+  const forEver = new SessionTracker({ idleTimeoutMs: 0 })
   forEver.observe(streamable('POST', 200, { issued: 's' }, 1))
   forEver.flush(1_000_000)
   t.same(forEver.observe(streamable('POST', 200, { sent: 's' }, 1_000_001)), [], 'without a timeout')

@@ -2,7 +2,7 @@
 // a request can be let in or refused at once.
 //
 // A count is what the store counts, and the changes that this process has seen since. What the store has already is known
-// by the offset of the outbox: the store commits it together with the entries, and answers it together with its counts.
+// by the offset of the outbox: the store commits it together with the entries, and reports it together with its counts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { storedEndpointId, type StoredId, type WireId } from '../../mcp/stored-ids.js'
 import type { Closable } from '../../util/startup.js'
@@ -82,7 +82,7 @@ export class LiveCounts implements Closable {
     try {
       this.#merge(await store.liveCounts({ instanceId: outbox.instance.id }))
     } catch {
-      // A store that fails is the shipper's to report.
+      // The shipper reports a store that fails.
     }
     // While the store makes no progress, changes are summed up: memory does not grow with an outage.
     if (this.#appliedOffset === before) this.#sumUp()

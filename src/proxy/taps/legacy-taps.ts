@@ -19,7 +19,7 @@ export class MessageTap implements Tap {
   readonly #route: Route & { kind: 'message' }
   readonly #request: RoutedRequest
   readonly #observe: Observe
-  readonly #body = new RequestBody(true)
+  readonly #body = new RequestBody()
   operation: Operation | undefined
 
   constructor(route: Route & { kind: 'message' }, request: RoutedRequest, { observe }: Accounting) {
@@ -41,16 +41,16 @@ export class MessageTap implements Tap {
     this.#observe({ kind: 'message', endpointId, sessionId, status, client, rpcMethod, rpcName, at })
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
-    if (rpcMethod === 'initialize' && isSuccessful(status))
+    if (isSuccessful(status) && this.#body.mayNameClient)
       this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
   chunk(): void {
-    // The body of the response tells nothing.
+    // The body of the response is not needed.
   }
 
   end(): void {
-    // Nor does its end.
+    // Nor is its end.
   }
 }
 
@@ -82,7 +82,7 @@ export class LegacyStreamTap implements Tap {
   }
 
   head(status: number, headers: ResponseHeaders): void {
-    if (status < 300 && isEventStream(headers)) this.#opening = endpointEvent()
+    if (isSuccessful(status) && isEventStream(headers)) this.#opening = endpointEvent()
   }
 
   chunk(chunk: Buffer): void {

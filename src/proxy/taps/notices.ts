@@ -6,7 +6,7 @@ import { sessionIdOf } from '../../mcp/routes.js'
 import type { Traffic } from '../../metrics/traffic.js'
 import { isSuccessful } from '../../util/http-status.js'
 import type { ResponseHeaders } from '../http/header-section.js'
-import { isEventStreamType, text } from '../http/headers.js'
+import { isEventStreamType, issuedSessionIdIn, sessionIdIn, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 
 /** Strangers choose paths, and the log must not grow with them. Chosen: more than a gateway has kinds of paths. */
@@ -51,10 +51,11 @@ export class Notices {
 }
 
 /** The setting whose patterns should cover the path of a request; undefined if it does not look like MCP. */
-function settingFor({ method, url = '', headers: request }: IncomingMessage, headers: ResponseHeaders) {
-  const namesSession = request['mcp-session-id'] !== undefined
+function settingFor(req: IncomingMessage, headers: ResponseHeaders): string | undefined {
+  const { method, url = '', headers: request } = req
+  const namesSession = sessionIdIn(req) !== undefined
   if (method === 'GET' && isEventStreamType(headers)) return namesSession ? '--stream-path' : '--sse-path'
-  if (headers['mcp-session-id'] !== undefined) return '--stream-path'
+  if (issuedSessionIdIn(headers) !== undefined) return '--stream-path'
   const isMcp = namesSession || request['mcp-protocol-version'] !== undefined
   if (method !== 'POST' || !isMcp || !/\bjson\b/i.test(text(request['content-type']) ?? '')) return undefined
   return sessionIdOf(url.slice(url.indexOf('?') + 1)) === undefined ? '--stream-path' : '--message-path'

@@ -7,11 +7,10 @@ import { isSessionless } from '../../mcp/revisions.js'
 import { SESSION_NOT_FOUND } from '../../mcp/session-not-found.js'
 import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
-import { visitorOf } from '../../sessions/visits.js'
 import { isSuccessful } from '../../util/http-status.js'
 import { type EpochMs, epochNow } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
-import { isEventStream, sessionIdIn, text } from '../http/headers.js'
+import { isEventStream, issuedSessionIdIn, sessionIdIn, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { InitializeResponse } from './initialize-response.js'
 import { MessageLines } from './message-lines.js'
@@ -26,8 +25,8 @@ export class StreamableTap implements Tap {
   readonly #request: RoutedRequest
   readonly #req: IncomingMessage
   readonly #accounting: Accounting
-  /** That the request names. */
-  readonly #sessionId: WireId | undefined
+  /** That the request names; from the head of the response on, that it issued in place of it. */
+  #sessionId: WireId | undefined
   /** When the request was sent upstream; undefined once its response began. */
   #sentAt: EpochMs | undefined = epochNow()
   /** Of a POST, until its response begins. */
@@ -51,7 +50,7 @@ export class StreamableTap implements Tap {
     this.#req = req
     this.#accounting = accounting
     this.#sessionId = sessionIdIn(req)
-    if (req.method === 'POST') this.#body = new RequestBody(this.#sessionId === undefined)
+    if (req.method === 'POST') this.#body = new RequestBody()
   }
 
   requestBody(chunk: Buffer): void {
@@ -70,8 +69,11 @@ export class StreamableTap implements Tap {
     const protocolVersion = text(request['mcp-protocol-version'])
     const { rpcMethod, rpcName } = callOf(this.#req, body)
     const { client } = this.#request
-    const mayVisit = body !== undefined && sessionId === undefined && issuedSessionId === undefined
-    const visitor = mayVisit ? visitorOf(this.#endpointId, client, request.authorization) : undefined
+    const isVisit =
+      isSuccessful(status) && body !== undefined && sessionId === undefined && issuedSessionId === undefined
+    const visitor = isVisit
+      ? this.#accounting.visitors.of(this.#endpointId, client, request.authorization, body.metaClientInfo())
+      : undefined
     const at = epochNow()
     const emit = (notFound: boolean): void =>
       this.#accounting.observe({
@@ -96,13 +98,16 @@ export class StreamableTap implements Tap {
       if (isEventStream(headers)) this.#stream = new MessageLines()
       this.#visitor = visitor
       this.#isListening = rpcMethod === LISTEN_METHOD
-      if (sessionId === undefined && issuedSessionId !== undefined)
+      const openedId = issuedSessionId ?? sessionId
+      // An id in an `initialize` request is one that the server may have forgotten, or that it keeps.
+      if (openedId !== undefined && (sessionId === undefined || rpcMethod === 'initialize'))
         this.#opening = {
-          sessionId: issuedSessionId,
+          sessionId: openedId,
           clientInfo: body?.clientInfo() ?? unknownClient,
           response: new InitializeResponse(this.#stream !== undefined)
         }
-      this.#noteCredentials(issuedSessionId ?? sessionId, protocolVersion)
+      this.#noteCredentials(openedId, protocolVersion)
+      if (sessionId !== undefined) this.#sessionId = openedId
     }
     this.#sentAt = undefined
     this.#body = undefined
@@ -115,10 +120,10 @@ export class StreamableTap implements Tap {
 
   /** `mcp-session-id` of the response. If it is there twice, the values are joined; the first one counts. */
   #issuedSessionId(headers: ResponseHeaders): WireId | undefined {
-    const joined = headers['mcp-session-id']
+    const joined = issuedSessionIdIn(headers)
     if (!joined?.includes(', ')) return joined
     this.#accounting.notices.twoSessionIds(this.#request)
-    return joined.slice(0, joined.indexOf(', '))
+    return joined.slice(0, joined.indexOf(', ')) || undefined
   }
 
   chunk(chunk: Buffer): void {

@@ -517,7 +517,8 @@ for (const [title, body, reply, who] of [
     { ...nothingKnown, protocolVersion: '2025-11-25' }
   ],
   ['a broken request', initialize.slice(0, -1), withLength('{'), nothingKnown],
-  ['a batch', `[${initialize}]`, withLength(`[${result}]`), nothingKnown],
+  ['a batch', `[${initialize}]`, withLength(`[${result}]`), bothKnown],
+  ['a byte order mark on both', `\xef\xbb\xbf${initialize}`, withLength(`\xef\xbb\xbf${result}`), bothKnown],
   ['no body at all', '', withLength(''), nothingKnown]
 ] as const) {
   await test(`who opens a session: ${title}`, async t => {
@@ -532,6 +533,49 @@ for (const [title, body, reply, who] of [
     ])
   })
 }
+
+for (const [title, fields, issued, sessionId] of [
+  ['an empty session id', ['mcp-session-id:'], ['mcp-session-id: new'], 'new'],
+  ['an id that is unknown to the server', ['mcp-session-id: old'], ['mcp-session-id: new'], 'new'],
+  ['the id of its session', ['mcp-session-id: old'], ['mcp-session-id: old'], 'old'],
+  ['the id of its session, which the response leaves out', ['mcp-session-id: old'], [], 'old']
+] as const) {
+  await test(`who opens a session: initialize with ${title}`, async t => {
+    const observations = await observed(
+      t,
+      sent('POST /stream/a', ...fields, `Content-Length: ${initialize.length}`) + initialize,
+      responseHead('200 OK', ...issued, `Content-Length: ${result.length}`) + result
+    )
+    t.strictSame(observations.slice(1), [
+      { kind: 'identity', endpointId: 'a', sessionId, clientInfo: bothKnown }
+    ])
+  })
+}
+
+await test('what a server sends with a session in place of another is of the new one', async t => {
+  const body = `data: ${result}\n\n`
+  const observations = await observed(
+    t,
+    sent('POST /stream/a', 'mcp-session-id: old', `Content-Length: ${initialize.length}`) + initialize,
+    withLength(body, 'Content-Type: text/event-stream').replace('Mcp-Session-Id: s', 'Mcp-Session-Id: new')
+  )
+  t.match(observations, [
+    { kind: 'streamable', sessionId: 'old', issuedSessionId: 'new' },
+    { kind: 'server-message', sessionId: 'new' },
+    { kind: 'identity', sessionId: 'new', clientInfo: bothKnown }
+  ])
+})
+
+await test('an empty session id is none, on either side', async t => {
+  const [observation, ...others] = await observed(
+    t,
+    sent('POST /stream/a', 'mcp-session-id: ', 'Content-Length: 2') + '{}',
+    responseHead('200 OK', 'mcp-session-id: ', 'Content-Length: 0')
+  )
+  t.has(observation, { sessionId: undefined, issuedSessionId: undefined })
+  t.match(observation, { visitor: /^[\w-]{43}$/ })
+  t.same(others, [])
+})
 
 await test('who opens a session is told as soon as it is known, though the stream goes on', async t => {
   const { connection, upstream, observations } = await opened(
@@ -589,6 +633,21 @@ await test('who opens a legacy session', async t => {
   t.match(messages[0], { kind: 'message', rpcMethod: 'initialize' })
   t.strictSame(messages.slice(1), [
     { kind: 'identity', endpointId: undefined, sessionId: 's1', clientInfo: clientKnown }
+  ])
+})
+
+await test('the name of a legacy client of MCP 2026-07-28', async t => {
+  const meta = '"io.modelcontextprotocol/clientInfo":{"name":"c","version":"1"}'
+  const revision = '"io.modelcontextprotocol/protocolVersion":"2026-07-28"'
+  const body = `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{${revision},${meta}}}}`
+  const accepted = responseHead('202 Accepted', 'Content-Length: 0')
+  const line = sent('POST /message?sessionId=s1', `Content-Length: ${body.length}`)
+  t.match(await observed(t, line + body, accepted), [
+    { kind: 'message' },
+    { kind: 'identity', sessionId: 's1', clientInfo: { ...clientKnown, protocolVersion: '2026-07-28' } }
+  ])
+  t.match(await observed(t, line + body, responseHead('404 Not Found', 'Content-Length: 0')), [
+    { kind: 'message' }
   ])
 })
 
