@@ -4,8 +4,8 @@
 /** What each room may import besides itself, from the bottom floor to the top. */
 const ROOMS = {
   util: [],
-  config: ['util'],
   mcp: ['util'],
+  config: ['mcp', 'util'],
   metrics: ['mcp', 'util'],
   sessions: ['mcp', 'util'],
   proxy: ['sessions', 'metrics', 'mcp', 'util'],

@@ -1,11 +1,11 @@
 -- The schema of mcp-turnstile: the SQL of MySQL 8.0+ and MariaDB 10.6+. At every start what is missing in the database,
 -- tables, columns and keys, is added (src/ledger/sql/schema/schema-upgrade.ts); the embedded SQLite has the same tables, read from here.
--- Times are UTC with milliseconds. Ids are visible ASCII (longer ones stored as sha256-...).
+-- Times are UTC with milliseconds. Endpoint ids are Unicode, session ids visible ASCII (longer ones stored as sha256-...).
 
 -- One row a session. disconnect_at = connect_at while it is open, later than connect_at once it is closed.
 CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
-  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   transport_type TINYINT NOT NULL COMMENT '1 = sse, 2 = streamable, 3 = session-less client',
   connect_at DATETIME(3) NOT NULL,
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
 -- How many sessions each endpoint has open, always equal to its open rows in endpoint_logs_v2, and how many it ever had.
 CREATE TABLE IF NOT EXISTS endpoint_connections_v2 (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
-  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   connect_num BIGINT NOT NULL DEFAULT 0,
   opened_num BIGINT NOT NULL DEFAULT 0,
   updated_at DATETIME(3) NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS endpoint_connections_v2 (
 -- Opens and closes by minute [start_at, start_at + 60 s). net_at_start: opens less closes at start_at itself.
 CREATE TABLE IF NOT EXISTS endpoint_minutes_v2 (
   start_at DATETIME(3) NOT NULL,
-  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   opened INT NOT NULL DEFAULT 0,
   closed INT NOT NULL DEFAULT 0,
   net_at_start INT NOT NULL DEFAULT 0,
@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS endpoint_minutes_v2 (
 -- The same by day (UTC).
 CREATE TABLE IF NOT EXISTS endpoint_days_v2 (
   start_at DATETIME(3) NOT NULL,
-  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   opened BIGINT NOT NULL DEFAULT 0,
   closed BIGINT NOT NULL DEFAULT 0,
   net_at_start INT NOT NULL DEFAULT 0,
@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS endpoint_days_v2 (
 -- Ends of sessions that no proxy has told to be open yet: another proxy's outbox may still hold the open.
 CREATE TABLE IF NOT EXISTS turnstile_early_closes (
   session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   closed_at DATETIME(3) NOT NULL,
   closed_by VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   transport_type TINYINT NULL COMMENT 'on which the end was seen; null: any',
@@ -81,7 +81,7 @@ CREATE TABLE IF NOT EXISTS turnstile_early_closes (
 -- Whose visit a session-less client's row in endpoint_logs_v2 is.
 CREATE TABLE IF NOT EXISTS turnstile_visits (
   session_id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   visitor VARCHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'keyed hash of endpoint, address, user agent and Authorization',
   last_seen_at DATETIME(3) NOT NULL,
   PRIMARY KEY (session_id),
@@ -108,7 +108,7 @@ CREATE TABLE IF NOT EXISTS turnstile_instances (
 -- Sessions that opened or closed, in the order of the commits, for some minutes: what live views follow.
 CREATE TABLE IF NOT EXISTS turnstile_feed (
   seq BIGINT UNSIGNED NOT NULL,
-  endpoint_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   connect_at DATETIME(3) NOT NULL,
   disconnect_at DATETIME(3) NOT NULL,

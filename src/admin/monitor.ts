@@ -1,6 +1,6 @@
 // Owns the sessions as the monitoring interface shows them: totals, lists, and one session by its id, masked or not.
 import type { SessionRow, SessionsQuery, StoreReader, Totals } from '../ledger/store-port.js'
-import { storedId, type WireId } from '../mcp/stored-ids.js'
+import { storedSessionId, type WireId } from '../mcp/stored-ids.js'
 import { DAY_MS, type EpochMs } from '../util/time.js'
 import type { Mask } from './access/mask.js'
 import type { EndpointFilter } from './endpoint-filter.js'
@@ -79,7 +79,7 @@ export class Monitor {
 
   /** Open sessions with this id, given as it is or masked; several where endpoints share an id. */
   async find(id: WireId, filter: EndpointFilter): Promise<SessionRow[]> {
-    const stored = storedId(id)
+    const stored = storedSessionId(id)
     if (stored === undefined || filter === 'nothing') return []
     const isAsked = (row: SessionRow): boolean =>
       row.reason === null && (filter.endpointId === undefined || row.endpointId === filter.endpointId)

@@ -56,7 +56,7 @@ export class Scrape {
     const values = new Map<string, Value>()
     for (const { endpointId, transport: type, openNum } of open) {
       const [endpoint, transport] = [endpointId ?? OTHER, transportNames[type]]
-      const key = `${endpoint} ${transport}`
+      const key = `${endpoint}\n${transport}`
       values.set(key, sample(openNum, { endpoint, transport }))
       this.#seen.set(key, { endpoint, transport })
     }

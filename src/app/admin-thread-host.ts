@@ -77,8 +77,7 @@ export function adminThreadData(config: Config, proxyUrl: string): AdminThreadDa
       ? {
           proxyUrl,
           upstream: config.upstream.href,
-          streamPath: config.streamPath,
-          ssePath: config.ssePath,
+          paths: { stream: config.streamPath, sse: config.ssePath, message: config.messagePath },
           historyLimit: config.historyLimit,
           shownSettings: shownSettings(config)
         }

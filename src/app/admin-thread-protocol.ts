@@ -1,6 +1,7 @@
 // Owns what the admin thread is started with.
 import type { Token } from '../config/admin-token.js'
 import type { Address, StoreLocation } from '../config/setting-kinds.js'
+import type { RoutePatterns } from '../mcp/routes.js'
 
 /** The settings of the admin thread, and what it must know of the proxy: plain data that can be cloned, so URLs are strings. */
 export interface AdminThreadData {
@@ -22,8 +23,8 @@ export interface MonitoringData {
   /** Where clients connect. */
   proxyUrl: string
   upstream: string
-  streamPath: string
-  ssePath: string
+  /** Which paths the upstream has. */
+  paths: RoutePatterns
   historyLimit: number
   /** What operators see of the settings; nothing secret. */
   shownSettings: Record<string, unknown>

@@ -6,9 +6,11 @@ import { pino } from 'pino'
 import { Mask } from '../admin/access/mask.js'
 import { type AdminOptions, buildAdmin } from '../admin/admin-server.js'
 import { GatewayClient } from '../admin/gateway/gateway-client.js'
+import type { EndpointUrls } from '../admin/gateway/tool-list.js'
 import { ActionError } from '../admin/schemas/admin-errors.js'
 import { version } from '../config/version.js'
-import { hasDotSegment, pathOf } from '../mcp/routes.js'
+import { Routes } from '../mcp/routes.js'
+import type { WireId } from '../mcp/stored-ids.js'
 import { reasonOf } from '../util/errors.js'
 import { connect, portChannel, RemoteError } from '../util/rpc.js'
 import { startInOrder } from '../util/startup.js'
@@ -65,7 +67,8 @@ started.then(
 )
 
 function monitoringOptions(options: MonitoringData): AdminOptions['monitoring'] {
-  const { proxyUrl, streamPath, ssePath } = options
+  const { proxyUrl } = options
+  const routes = new Routes(options.paths)
   const upstream = new URL(options.upstream)
   return {
     control: {
@@ -74,10 +77,7 @@ function monitoringOptions(options: MonitoringData): AdminOptions['monitoring'] 
       drain: (endpointId, on) => proxies.drain(endpointId, on),
       draining: () => proxies.draining()
     },
-    gateway: new GatewayClient(upstream, endpointId => ({
-      streamable: upstreamUrl(upstream, streamPath, endpointId),
-      sse: upstreamUrl(upstream, ssePath, endpointId)
-    })),
+    gateway: new GatewayClient(upstream, endpointId => upstreamUrls(upstream, routes, endpointId)),
     keepsUp: async () => {
       const { ready, outbox } = await proxies.health()
       return ready && (outbox.oldestAt === null || Date.now() - Date.parse(outbox.oldestAt) < MAX_DELAY_MS)
@@ -85,7 +85,8 @@ function monitoringOptions(options: MonitoringData): AdminOptions['monitoring'] 
     historyLimit: options.historyLimit,
     settings: options.shownSettings,
     endpointUrl: (endpointId?: string) =>
-      proxyUrl + (endpointId === undefined ? streamPath : pathOf(streamPath, endpointId))
+      proxyUrl +
+      ((endpointId === undefined ? undefined : routes.streamPath(endpointId)) ?? routes.streamPattern)
   }
 }
 
@@ -96,10 +97,12 @@ function rethrowAsActionError(error: unknown): never {
   throw error
 }
 
-/** An endpoint of the upstream, behind the base path of its URL. Throws `ActionError` where no URL leads to it. */
-function upstreamUrl(upstream: URL, pattern: string, endpointId: string): URL {
-  const path = pathOf(pattern, endpointId)
-  if (hasDotSegment(path))
+/** Where the upstream serves an endpoint, behind the base path of its URL. Throws `ActionError` where no URL leads to it. */
+function upstreamUrls(upstream: URL, routes: Routes, endpointId: WireId): EndpointUrls {
+  const urlOf = (path: string | undefined): URL | undefined =>
+    path === undefined ? undefined : new URL(upstream.pathname.replace(/\/$/, '') + path, upstream)
+  const urls = { streamable: urlOf(routes.streamPath(endpointId)), sse: urlOf(routes.ssePath(endpointId)) }
+  if (urls.streamable === undefined && urls.sse === undefined)
     throw new ActionError('NOT_POSSIBLE', `no URL leads to an endpoint with the id "${endpointId}"`)
-  return new URL(upstream.pathname.replace(/\/$/, '') + path, upstream)
+  return urls
 }

@@ -6,6 +6,7 @@ import type { Snapshot } from '../metrics/exposition.js'
 import { counter, gauge, type PortableMetric, sample } from '../metrics/metric.js'
 import type { Operations } from '../metrics/operations.js'
 import { processMetrics } from '../metrics/process-metrics.js'
+import { byReason, type Traffic } from '../metrics/traffic.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
 import type { InstanceLedger } from './start-ledger.js'
@@ -18,6 +19,7 @@ const STORE_TIMEOUT_MS = 1_000
 export interface InstanceParts {
   proxy: Proxy
   operations: Operations
+  traffic: Traffic
   tracker: SessionTracker
   ledger: InstanceLedger
   upkeep: Upkeep
@@ -46,7 +48,7 @@ export function instanceMetrics(parts: InstanceParts): () => Promise<[Snapshot]>
   }
 }
 
-function ledgerMetrics({ tracker, ledger, upkeep }: InstanceParts): PortableMetric[] {
+function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): PortableMetric[] {
   const { outbox, recorder, shipper } = ledger
   const { watch, maintenance } = upkeep
   const { oldestAt } = outbox
@@ -56,13 +58,18 @@ function ledgerMetrics({ tracker, ledger, upkeep }: InstanceParts): PortableMetr
     gauge('turnstile_upstream_up', '1: the gateway takes connections; 0: it does not.', isUp, 'min'),
     counter(
       'turnstile_unstorable_ids_total',
-      'Requests that were not accounted because their endpoint or session id is not visible ASCII.',
+      'Requests that were not accounted because their endpoint or session id has characters that no such id may have.',
       tracker.unstorableIds
     ),
     counter(
       'turnstile_unplaced_messages_total',
       'Accepted messages of legacy sessions whose stream no proxy of this store has seen: they were not counted.',
       tracker.unplaced.dropped
+    ),
+    counter(
+      'turnstile_uncounted_requests_total',
+      'Requests that look like MCP and were not accounted, by reason: no pattern covers the path, an id cannot be stored, or the path is no UTF-8.',
+      byReason({ ...traffic.uncounted, id: tracker.unstorableIds })
     ),
     gauge('turnstile_outbox_events', 'Events on disk that the store does not have yet.', outbox.depth),
     gauge('turnstile_outbox_oldest_seconds', 'Age of the oldest of them; 0: there is none.', age, 'max'),

@@ -36,6 +36,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     const upkeep = await startUpkeep(upkeepSettings(config), { routes, ledger, sessions, logger })
     onClose(() => upkeep.close())
     const operations = new Operations()
+    const traffic = new Traffic()
     const proxy = await startProxy(
       proxyOptions(config, {
         routes,
@@ -44,7 +45,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         liveSessions: endpointId => ledger.liveCounts?.of(endpointId) ?? 0,
         serialUpstream: upkeep.serialUpstream,
         operations,
-        traffic: new Traffic(),
+        traffic,
         logger
       })
     )
@@ -53,7 +54,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth(ledger.outbox, ledger.shipper, ledger.recorder),
-      metrics: instanceMetrics({ proxy, operations, ledger, tracker: sessions.tracker, upkeep }),
+      metrics: instanceMetrics({ proxy, operations, traffic, ledger, tracker: sessions.tracker, upkeep }),
       ...operatorControl({ proxy, ledger, requests: upkeep.requests })
     }
   })

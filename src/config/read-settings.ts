@@ -2,6 +2,7 @@
 import { BlockList, isIPv6 } from 'node:net'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { closest, distance } from 'fastest-levenshtein'
+import { findHidden } from '../mcp/routes.js'
 import { TurnstileError } from '../util/errors.js'
 import {
   byFlag,
@@ -48,7 +49,22 @@ export function parseConfig(argv: readonly string[], env: Record<string, string 
       '--admin can be reached from other machines: set TURNSTILE_ADMIN_TOKEN (or --admin-token, --admin-token-file), or use 127.0.0.1'
     )
   }
+  refuseHiddenPaths(config)
   return withStoreOfFile(config)
+}
+
+/** Throws ConfigError for a path pattern, other than a default, for which another one leaves no request. */
+function refuseHiddenPaths({ streamPath, ssePath, messagePath }: Config): void {
+  const found = findHidden({ stream: streamPath, sse: ssePath, message: messagePath })
+  if (found === undefined) return
+  const { hidden, by } = found
+  if (hidden.setting === 'sse' && ssePath === settings.ssePath.default) return
+  const advice =
+    hidden.setting === by.setting ? 'leave it out, or put it first' : 'make one of the two match less'
+  throw new ConfigError(
+    'BAD_VALUE',
+    `--${hidden.setting}-path ${JSON.stringify(hidden.pattern.text)} is never reached, as --${by.setting}-path ${JSON.stringify(by.pattern.text)} takes all its paths: ${advice}`
+  )
 }
 
 /** Reads the settings of `mcp-turnstile check`; throws as `parseConfig` does. */
@@ -134,7 +150,8 @@ function read(
   if (value !== undefined) return value
   // What comes before an @ in a URL may be a password.
   const shown = secret || text.includes('@') ? '' : ` ${JSON.stringify(text)}`
-  throw new ConfigError('BAD_VALUE', `${source ?? flag}${shown} cannot be used: give ${kind.expected}`)
+  const advice = kind.advice?.(text) ?? `give ${kind.expected}`
+  throw new ConfigError('BAD_VALUE', `${source ?? flag}${shown} cannot be used: ${advice}`)
 }
 
 const loopback = new BlockList()

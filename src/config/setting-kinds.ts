@@ -1,6 +1,7 @@
 // Owns how the text of a setting becomes its value.
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import { faultOf } from '../mcp/path-patterns.js'
 import { HOUR_MS, MAX_DURATION_MS, MINUTE_MS, SECOND_MS } from '../util/time.js'
 import type { Token } from './admin-token.js'
 
@@ -12,6 +13,8 @@ export interface Kind<T> {
   expected: string
   /** Returns undefined for an invalid text. */
   parse(text: string): T | undefined
+  /** What to do about a text that is not usable, where that can be said more closely than by `expected`. */
+  advice?(text: string): string | undefined
   /** What the flag means when it stands alone; without it, the flag needs a value. */
   alone?: string
 }
@@ -178,18 +181,20 @@ export const processes: Kind<number> = {
 /** A directory; whether it can be used shows when it is opened. */
 export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
 
-/** A path of the upstream, without a pattern. */
-export const path: Kind<string> = {
-  placeholder: 'PATH',
-  expected: 'a path such as /message',
-  parse: text => (/^\/[^\s?#{}]*$/.test(text) ? text : undefined)
+/** Paths of the upstream, each with at most one part in braces: the endpoint id. */
+export const pathPatterns: Kind<string> = {
+  placeholder: 'PATH,…',
+  expected: 'paths such as /mcp or /stream/{endpoint_id}, each with at most one {…}, separated by commas',
+  parse: text => (faultIn(text) === undefined ? text : undefined),
+  advice: faultIn
 }
 
-/** A path of the upstream, with at most one part in braces: the endpoint id. */
-export const pathPattern: Kind<string> = {
-  placeholder: 'PATH',
-  expected: 'a path such as /mcp or /stream/{endpoint_id}, with at most one {…}',
-  parse: text => (/^\/[^\s?#{}]*(\{\w+\}[^\s?#{}]*)?$/.test(text) ? text : undefined)
+function faultIn(patterns: string): string | undefined {
+  for (const pattern of patterns.split(',')) {
+    const fault = faultOf(pattern.trim())
+    if (fault !== undefined) return fault
+  }
+  return undefined
 }
 
 /** IP addresses and CIDR ranges (RFC 4632, RFC 4291 §2.3). */

@@ -15,8 +15,7 @@ import {
   type Kind,
   oneOf,
   origins,
-  path,
-  pathPattern,
+  pathPatterns,
   processes,
   store,
   storeFile,
@@ -59,12 +58,12 @@ export const settings = {
   storeFile: { kind: storeFile, help: 'a file with the value of --store, which it replaces (default: none)' },
   dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
   streamPath: {
-    kind: pathPattern,
+    kind: pathPatterns,
     default: '/stream/{endpoint_id}',
-    help: "the gateway's Streamable HTTP endpoints; without {endpoint_id} all is one endpoint, `default`"
+    help: "the gateway's Streamable HTTP endpoints: {name} is the endpoint's id, {name+} one with slashes; a path without braces is one endpoint, `default`"
   },
-  ssePath: { kind: pathPattern, default: '/{endpoint_id}/sse', help: 'its legacy SSE streams' },
-  messagePath: { kind: path, default: '/message', help: 'where messages of those are posted' },
+  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse', help: 'its legacy SSE streams' },
+  messagePath: { kind: pathPatterns, default: '/message', help: 'where messages of those are posted' },
   sessionIdleTimeoutMs: {
     kind: duration,
     default: '300s',

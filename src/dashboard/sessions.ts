@@ -21,8 +21,8 @@ export interface ListedSession {
   protocolVersion: string | null
 }
 
-/** The key of a session in the lists; stored ids hold no spaces. */
-export const listKey = (endpointId: string, sessionId: string): string => `${endpointId} ${sessionId}`
+/** The key of a session in the lists; stored ids hold no line ends. */
+export const listKey = (endpointId: string, sessionId: string): string => `${endpointId}\n${sessionId}`
 
 const transportOf: Record<number, TransportName> = { 1: 'sse', 2: 'streamable', 3: 'sessionless' }
 

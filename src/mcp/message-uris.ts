@@ -1,7 +1,7 @@
 // Owns where the messages of legacy streams are posted (MCP 2024-11-05, "HTTP with SSE"): the URI that a stream announces is
 // opaque, so a message belongs to the open stream that announced its target; and which part of such a URI names the session.
 import { createHash, randomUUID } from 'node:crypto'
-import { sessionKey, storedId, type WireId } from './stored-ids.js'
+import { sessionKey, storedEndpointId, storedSessionId, type WireId } from './stored-ids.js'
 
 /**
  * Parameters that hold a session's id; the first of these that a URI has counts. Seen in rmcp and the TypeScript SDK
@@ -98,7 +98,8 @@ export class MessageUris {
     const { endpointId, target: streamTarget } = stream
     const target = resolved(uri, streamTarget)
     const named = target === undefined ? undefined : sessionOfMessage(target, streamTarget)
-    const isFree = named !== undefined && storedId(named) !== undefined && !this.#has(endpointId, named)
+    const isFree =
+      named !== undefined && storedSessionId(named) !== undefined && !this.#has(endpointId, named)
     const sessionId = isFree ? named : randomUUID()
     const keys = new Set(target === undefined ? [] : this.#spellings(target).map(keyOf))
     const ownKey = keyOfSession(endpointId, sessionId)
@@ -175,7 +176,7 @@ function keyOf(target: string): string {
 }
 
 function keyOfSession(rawEndpointId: WireId, rawSessionId: WireId): string | undefined {
-  const [endpointId, sessionId] = [storedId(rawEndpointId), storedId(rawSessionId)]
+  const [endpointId, sessionId] = [storedEndpointId(rawEndpointId), storedSessionId(rawSessionId)]
   return endpointId === undefined || sessionId === undefined
     ? undefined
     : sessionKey({ endpointId, sessionId })

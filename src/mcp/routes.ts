@@ -3,6 +3,17 @@
 // To add a transport: give it a number in transports.ts, a pattern and a kind of route here, a tap in proxy/taps (chosen by
 // tap-for.ts), its observations in sessions/observations.ts, and what they mean in sessions/signals.ts and tracker.ts.
 import { sessionOfMessage } from './message-uris.js'
+import {
+  canonicalPath,
+  decode,
+  foldCase,
+  hasDotSegment,
+  ONLY_ENDPOINT,
+  type PathPattern,
+  patternsIn,
+  splitAtEncodedSlashes
+} from './path-patterns.js'
+import { maskedPath, MAX_SHOWN_LENGTH } from './shown-path.js'
 import type { StoredId, WireId } from './stored-ids.js'
 
 /**
@@ -15,8 +26,9 @@ export type Route =
   | { kind: 'message'; endpointId: WireId | undefined; sessionId: WireId }
 
 /**
- * Path patterns (`--stream-path`, `--sse-path`, `--message-path`). `{…}` stands for the endpoint id, which is one path
- * segment; a pattern without it stands for one single endpoint.
+ * Path patterns (`--stream-path`, `--sse-path`, `--message-path`), each one or several with commas between them. `{name}`
+ * stands for the endpoint id, which is one path segment, `{name+}` for an id of one or more segments; a pattern without
+ * either stands for one single endpoint.
  */
 export interface RoutePatterns {
   /** Streamable HTTP. */
@@ -26,93 +38,152 @@ export interface RoutePatterns {
   message: string
 }
 
-/** The endpoint id of a pattern that has no place for one. */
-export const ONLY_ENDPOINT = 'default'
+/** A pattern of a kind of request. */
+interface KindOfPath {
+  kind: 'streamable' | 'legacy-stream'
+  pattern: PathPattern
+}
 
-/** The path of an endpoint by its pattern. */
-export const pathOf = (pattern: string, endpointId: WireId | StoredId): string =>
-  pattern.replace(/\{\w+\}/, () => encodeURIComponent(endpointId))
+/** The order in which patterns are tried: paths without an id first, so that `/mcp/{server}` leaves `/mcp/sse` alone. */
+const inOrder = <P extends { pattern: PathPattern }>(patterns: readonly P[]): P[] =>
+  [...patterns].sort((a, b) => Number(a.pattern.hasPlace) - Number(b.pattern.hasPlace))
 
-/** Whether the path holds `.` or `..`: every URL with it is resolved to another path (RFC 3986 §5.2.4). */
-export const hasDotSegment = (path: string): boolean => /\/\.\.?(\/|$)/.test(path)
+/** A pattern and the setting that has it. */
+export interface PatternOfSetting {
+  setting: keyof RoutePatterns
+  pattern: PathPattern
+}
 
-/** Tells by method and target what a request is. */
+/** The first pattern for which no request is left, as another one comes before it and stands for the same paths. */
+export function findHidden(
+  patterns: RoutePatterns
+): { hidden: PatternOfSetting; by: PatternOfSetting } | undefined {
+  const of = (setting: keyof RoutePatterns): PatternOfSetting[] =>
+    patternsIn(patterns[setting]).map(pattern => ({ setting, pattern }))
+  for (const tried of [of('stream'), inOrder([...of('stream'), ...of('sse')]), of('message')]) {
+    for (const [i, hidden] of tried.entries()) {
+      const by = tried.slice(0, i).find(({ pattern }) => pattern.covers(hidden.pattern))
+      if (by) return { hidden, by }
+    }
+  }
+  return undefined
+}
+
+/**
+ * Tells by method and target what a request is. A path is matched in one canonical spelling, so that an endpoint is the
+ * same however its path is written; only what the upstream accepts is counted, so nothing is counted that it does not serve.
+ */
 export class Routes {
-  readonly #stream: PathPattern
-  readonly #sse: PathPattern
-  readonly #message: string
+  readonly #ofGet: readonly KindOfPath[]
+  readonly #ofOthers: readonly KindOfPath[]
+  readonly #messages: readonly PathPattern[]
+  /** The endpoint of messages whose URL does not name one. */
+  readonly #ofMessages: WireId | undefined
+  /** Of the patterns, without those that have a place for an id, in lower case. */
+  readonly #ownSegments: ReadonlySet<string>
 
-  constructor(patterns: RoutePatterns) {
-    this.#stream = new PathPattern(patterns.stream)
-    this.#sse = new PathPattern(patterns.sse)
-    this.#message = patterns.message
+  constructor({ stream, sse, message }: RoutePatterns) {
+    const streams = patternsIn(stream).map(pattern => ({ kind: 'streamable' as const, pattern }))
+    const legacy = patternsIn(sse).map(pattern => ({ kind: 'legacy-stream' as const, pattern }))
+    this.#ofGet = inOrder([...streams, ...legacy])
+    this.#ofOthers = streams
+    this.#messages = patternsIn(message)
+    const segments = [...streams, ...legacy, ...this.#messages.map(pattern => ({ pattern }))].flatMap(
+      ({ pattern }) => pattern.text.toLowerCase().split('/')
+    )
+    this.#ownSegments = new Set(segments.filter(segment => !segment.includes('{')))
+    this.#ofMessages = legacy.every(({ pattern }) => !pattern.hasPlace) ? ONLY_ENDPOINT : undefined
   }
 
-  /** The path of a Streamable HTTP endpoint. */
-  streamPath(endpointId: WireId | StoredId): string {
-    return this.#stream.pathOf(endpointId)
+  /** The first pattern of Streamable HTTP endpoints, as it was written. */
+  get streamPattern(): string {
+    return this.#ofOthers[0]!.pattern.text
+  }
+
+  /** The path of a Streamable HTTP endpoint; undefined where none leads there. */
+  streamPath(endpointId: WireId | StoredId): string | undefined {
+    return this.#pathOf('streamable', endpointId)
+  }
+
+  /** The same of a legacy stream. */
+  ssePath(endpointId: WireId | StoredId): string | undefined {
+    return this.#pathOf('legacy-stream', endpointId)
+  }
+
+  /** The target of a request as logs show it: the path of its endpoint, else its path without all that may be an id. */
+  shownPath(target: string, route: Route | undefined): string {
+    const path =
+      route === undefined || route.kind === 'message' ? undefined : this.#pathOf(route.kind, route.endpointId)
+    return path?.slice(0, MAX_SHOWN_LENGTH) ?? maskedPath(target.split('?', 1)[0]!, this.#ownSegments)
   }
 
   /** Reads a target in origin-form (RFC 9112 §3.2.1); undefined where nothing is accounted. */
   match(method: string | undefined, target: string): Route | undefined {
     const queryAt = target.indexOf('?')
-    const path = queryAt === -1 ? target : target.slice(0, queryAt)
-    const message =
-      method === 'POST' && path === this.#message ? messageOf(target, this.#sse.only) : undefined
+    const path = canonicalPath(queryAt === -1 ? target : target.slice(0, queryAt))
+    if (path === undefined) return undefined
+    const route = this.#routeOf(method, path, target)
+    if (route !== undefined) return route
+    const split = splitAtEncodedSlashes(path)
+    return (
+      (split === undefined ? undefined : this.#routeOf(method, split, target)) ??
+      this.#routeOf(method, path, target, foldCase(path))
+    )
+  }
+
+  /** `folded`: the path with small letters only, to ignore the case of the patterns' letters. */
+  #routeOf(method: string | undefined, path: string, target: string, folded?: string): Route | undefined {
+    const endpointBy = (pattern: PathPattern): WireId | undefined =>
+      folded === undefined ? pattern.endpointOf(path) : pattern.endpointIgnoringCase(path, folded)
+    const message = method === 'POST' ? this.#messageAt(target, endpointBy) : undefined
     if (message !== undefined) return message
-    const streamable = this.#stream.endpointOf(path)
-    if (streamable !== undefined) return { kind: 'streamable', endpointId: streamable }
-    const legacy = method === 'GET' || method === 'POST' ? this.#sse.endpointOf(path) : undefined
-    if (legacy === undefined) return undefined
+    for (const { kind, pattern } of method === 'GET' ? this.#ofGet : this.#ofOthers) {
+      const endpointId = endpointBy(pattern)
+      if (endpointId !== undefined) return { kind, endpointId }
+    }
+    if (method !== 'POST') return undefined
     // The Go SDK takes messages at the path of the stream.
-    return method === 'GET' ? { kind: 'legacy-stream', endpointId: legacy } : messageOf(target, legacy)
+    for (const { kind, pattern } of this.#ofGet) {
+      const endpointId = kind === 'legacy-stream' ? endpointBy(pattern) : undefined
+      if (endpointId !== undefined) return messageOf(target, endpointId)
+    }
+    return undefined
+  }
+
+  #messageAt(target: string, endpointBy: (pattern: PathPattern) => WireId | undefined): Route | undefined {
+    for (const pattern of this.#messages) {
+      const named = endpointBy(pattern)
+      if (named === undefined) continue
+      return pattern.hasPlace ? messageOf(target, named) : messageOf(target, undefined, this.#ofMessages)
+    }
+    return undefined
+  }
+
+  #pathOf(kind: KindOfPath['kind'], endpointId: WireId | StoredId): string | undefined {
+    return this.#ofGet
+      .filter(candidate => candidate.kind === kind)
+      .map(({ pattern }) => pattern.pathOf(endpointId))
+      .find(path => {
+        const route = hasDotSegment(path) ? undefined : this.match('GET', path)
+        return route?.kind === kind && route.endpointId === endpointId
+      })
   }
 }
 
-/** A message whose stream may be held elsewhere; undefined where the target names no session. */
-function messageOf(target: string, endpointId: WireId | undefined): Route | undefined {
-  const sessionId = sessionOfMessage(target, endpointId)
+/**
+ * A message whose stream may be held elsewhere; undefined where the target names no session. `named`: the endpoint in its path;
+ * `otherwise`: the endpoint of messages that name none.
+ */
+function messageOf(
+  target: string,
+  named: WireId | undefined,
+  otherwise: WireId | undefined = named
+): Route | undefined {
+  const sessionId = sessionOfMessage(target, otherwise)
   if (sessionId === undefined) return undefined
   const query = target.slice(target.indexOf('?') + 1)
-  return {
-    kind: 'message',
-    endpointId: parameter(query, 'endpointId', 'endpoint_id') ?? endpointId,
-    sessionId
-  }
-}
-
-class PathPattern {
-  /** The text before and after the id. */
-  readonly #before: string
-  /** Undefined: the pattern has no place for an id. */
-  readonly #after: string | undefined
-
-  constructor(pattern: string) {
-    const [before, after] = pattern.split(/\{\w+\}/)
-    this.#before = before!
-    this.#after = after
-  }
-
-  /** The one endpoint of a pattern that has no place for an id. */
-  get only(): string | undefined {
-    return this.#after === undefined ? ONLY_ENDPOINT : undefined
-  }
-
-  pathOf(endpointId: WireId | StoredId): string {
-    return this.#after === undefined
-      ? this.#before
-      : this.#before + encodeURIComponent(endpointId) + this.#after
-  }
-
-  endpointOf(path: string): WireId | undefined {
-    if (this.#after === undefined) return path === this.#before ? ONLY_ENDPOINT : undefined
-    if (!path.startsWith(this.#before) || !path.endsWith(this.#after)) return undefined
-    return pathSegment(path.slice(this.#before.length, path.length - this.#after.length))
-  }
-}
-
-function pathSegment(text: string): string | undefined {
-  return text === '' || text.includes('/') ? undefined : decode(text)
+  const endpointId = named ?? parameter(query, 'endpointId', 'endpoint_id') ?? otherwise
+  return { kind: 'message', endpointId, sessionId }
 }
 
 function parameter(query: string, name: string, otherName: string): string | undefined {
@@ -124,17 +195,4 @@ function parameter(query: string, name: string, otherName: string): string | und
     }
   }
   return undefined
-}
-
-/**
- * Decodes percent-escapes as axum, the HTTP library of rmcp, does: a broken escape stays as it is. Undefined for what is no
- * UTF-8, which axum answers with 400.
- */
-function decode(text: string): string | undefined {
-  if (!text.includes('%')) return text
-  try {
-    return decodeURIComponent(text.replace(/%(?![\da-f]{2})/gi, '%25'))
-  } catch {
-    return undefined
-  }
 }

@@ -1,4 +1,5 @@
 // Owns label values that clients can choose: a bounded number of them become labels, and all others share the label `other`.
+import { isPrintable } from '../mcp/stored-ids.js'
 
 /** The label of every text that got none of its own. */
 export const OTHER = 'other'
@@ -35,7 +36,7 @@ export class BoundedLabels {
   add(text: string): number {
     const known = this.#indexes.get(text)
     if (known !== undefined) return known
-    if (this.isFull || text.length > MAX_LENGTH || /\p{C}/u.test(text)) return 0
+    if (this.isFull || text.length > MAX_LENGTH || !isPrintable(text)) return 0
     this.#indexes.set(text, this.#names.length)
     return this.#names.push(text) - 1
   }

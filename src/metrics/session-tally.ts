@@ -83,9 +83,9 @@ export class SessionTally {
   }
 }
 
-/** Counts by label values, which hold no spaces: stored ids and words of ours. */
+/** Counts by label values, which hold no line ends: stored ids and words of ours. */
 function count(counts: Counts, labels: Labels): void {
-  const key = Object.values(labels).join(' ')
+  const key = Object.values(labels).join('\n')
   const known = counts.get(key)
   if (known) known.count++
   else counts.set(key, { labels, count: 1 })

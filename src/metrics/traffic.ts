@@ -25,6 +25,13 @@ export type RefusalReason =
 /** Why the upstream gave no response, or no complete one; a value of the label `reason`. */
 export type UpstreamFailure = 'unreachable' | 'timeout' | 'invalid_answer' | 'broken_off'
 
+/** Why a request that looks like MCP was not accounted; a value of the label `reason`. */
+export type UncountedReason =
+  /** No pattern covers its path. */
+  | 'path'
+  /** Its path is no UTF-8. */
+  | 'encoding'
+
 /** The figures of this moment; `proxy-server.ts` reads them from the parts that have them. */
 export interface Standing {
   connections: number
@@ -71,6 +78,8 @@ export class Traffic {
   readonly #failures: Record<UpstreamFailure, number> = {
     ...{ unreachable: 0, timeout: 0, invalid_answer: 0, broken_off: 0 }
   }
+  /** Requests that look like MCP and were not accounted. */
+  readonly uncounted: Record<UncountedReason, number> = { path: 0, encoding: 0 }
   #abandoned = 0
   #unreadableStreams = 0
   /** On connections that ended. */
@@ -216,7 +225,8 @@ export class Traffic {
   }
 }
 
-const byReason = (counts: Record<string, number>) =>
+/** A sample for each reason. */
+export const byReason = (counts: Record<string, number>) =>
   Object.entries(counts).map(([reason, count]) => sample(count, { reason }))
 
 function headersLabels(i: number): Labels {

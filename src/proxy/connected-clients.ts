@@ -1,7 +1,7 @@
 // Owns who is connected to the proxy, which exchanges are under way, and how both come to an end when the proxy closes.
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type StoredId, storedId, type WireId } from '../mcp/stored-ids.js'
+import { storedEndpointId, type StoredId, storedSessionId, type WireId } from '../mcp/stored-ids.js'
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../util/time.js'
 import { responseInFlight } from './http/pipelining.js'
 import type { StreamSession } from './taps/tap.js'
@@ -106,7 +106,9 @@ export class ConnectedClients {
     return [...this.#latest.values()].flatMap(exchange => {
       const session = exchange.streamOf
       const isAsked =
-        session && storedId(session.endpointId) === endpointId && storedId(session.sessionId) === sessionId
+        session &&
+        storedEndpointId(session.endpointId) === endpointId &&
+        storedSessionId(session.sessionId) === sessionId
       return isAsked ? [{ sessionId: session.sessionId, cut: () => exchange.cut() }] : []
     })
   }

@@ -149,10 +149,11 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const { traffic, operations, clients, failures } = this.#options
+    const { traffic, operations, clients, accounting, failures } = this.#options
     traffic.responded(this.#req.method ?? '', status, this.#seconds())
     failures.cors.note(this.#req, headers)
-    this.#tap?.head(status, headers)
+    if (this.#tap) this.#tap.head(status, headers)
+    else accounting.notices.notAccounted(this.#request, status, headers)
     if (this.#tap?.operation) operations.began(this.#tap.operation)
     if (res.destroyed) return this.abort()
     if (clients.closing) endConnectionAfter(res)
@@ -232,7 +233,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#finish(true)
     if (this.#res.destroyed) return
     if (!this.#res.headersSent)
-      return sendFailure(this.#res, failureOf(error, this.#req, this.#options.failures))
+      return sendFailure(this.#res, failureOf(error, this.#request, this.#options.failures))
     this.#options.traffic.failed(this.#req.method ?? '', 'broken_off')
     // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
     if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()

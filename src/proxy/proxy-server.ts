@@ -28,6 +28,7 @@ import { basePathOf } from './http/request-target.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
 import { UpstreamCors } from './http/upstream-cors.js'
 import { UpstreamUrls } from './http/upstream-urls.js'
+import { Notices } from './taps/notices.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 import { ConnectionPool } from './upstream/connection-pool.js'
 import { DelayedAckDetector } from './upstream/delayed-acks.js'
@@ -135,11 +136,20 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const rewrittenHost = rewriteHost ? upstream.host : undefined
   const basePath = basePathOf(upstream)
   const upstreamUrls = rewriteHost || basePath !== '' ? new UpstreamUrls(upstream, basePath) : undefined
+  const notices = new Notices(logger, traffic)
   const messageUris = new MessageUris(basePath)
   const unreadable = (reason: string): void => {
     if (traffic.streamUnreadable()) logger.warn({ reason }, unreadableStream)
   }
-  const accounting = { credentials, visitors: new Visitors(), observe, messageUris, unreadable, streamIsUse }
+  const accounting = {
+    credentials,
+    visitors: new Visitors(),
+    observe,
+    notices,
+    messageUris,
+    unreadable,
+    streamIsUse
+  }
   const parts: ServerParts = {
     routing: { routes, messageUris, basePath, trustedProxy },
     admission,

@@ -115,7 +115,7 @@ export function forwardUpgrade(
 
   function onError(error: unknown): void {
     if (responded || socket.destroyed) socket.destroy()
-    else sendRawFailure(socket, failureOf(error, req, failures))
+    else sendRawFailure(socket, failureOf(error, request, failures))
   }
 
   clients.upgrade(socket)

@@ -1,6 +1,12 @@
 // Owns the credentials with which clients reach their sessions, for the proxy's own requests to them. They are secrets:
 // they stay in memory, and are never logged.
-import { sessionKey, storedId, type StoredId, type WireId } from '../mcp/stored-ids.js'
+import {
+  sessionKey,
+  storedEndpointId,
+  type StoredId,
+  storedSessionId,
+  type WireId
+} from '../mcp/stored-ids.js'
 
 /** What the last accepted request of a client to its session looked like: whoever repeats it speaks as that client. */
 export interface SessionCredentials {
@@ -90,7 +96,7 @@ export class ClientCredentials {
 }
 
 function keyOf(rawEndpointId: WireId | StoredId, rawSessionId: WireId | StoredId): string | undefined {
-  const [endpointId, sessionId] = [storedId(rawEndpointId), storedId(rawSessionId)]
+  const [endpointId, sessionId] = [storedEndpointId(rawEndpointId), storedSessionId(rawSessionId)]
   return endpointId === undefined || sessionId === undefined
     ? undefined
     : sessionKey({ endpointId, sessionId })

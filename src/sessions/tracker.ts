@@ -1,6 +1,13 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
 import { isSameClientInfo, isUnknownClient, mergeClientInfo } from '../mcp/client-info.js'
-import { type SessionIds, sessionKey, storedId, type StoredId, type WireId } from '../mcp/stored-ids.js'
+import {
+  type SessionIds,
+  sessionKey,
+  storedEndpointId,
+  type StoredId,
+  storedSessionId,
+  type WireId
+} from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { FinalReason, SessionEvent, UseEvent, VisitEvent } from './events.js'
@@ -144,7 +151,7 @@ export class SessionTracker {
     this.suspects = new Suspects(maxRemembered)
   }
 
-  /** Ids that are not visible ASCII and therefore stay unaccounted, since the process started. */
+  /** Ids that cannot be stored, so that their requests stay unaccounted, since the process started. */
   unstorableIds = 0
 
   /** Takes what was seen; what the ledger is to know of it at once comes out. */
@@ -230,7 +237,7 @@ export class SessionTracker {
    * the id of an earlier session begins a session of its own, and says nothing of that one.
    */
   #replacedBy({ sessionId, rpcMethod }: StreamableResponse): StoredId | undefined {
-    return sessionId === undefined || rpcMethod === 'initialize' ? undefined : storedId(sessionId)
+    return sessionId === undefined || rpcMethod === 'initialize' ? undefined : storedSessionId(sessionId)
   }
 
   /**
@@ -268,7 +275,7 @@ export class SessionTracker {
   #message(message: MessageResponse): SessionEvent[] {
     const input = messageSignal(message)
     if (input === 'none') return []
-    const sessionId = storedId(message.sessionId)
+    const sessionId = storedSessionId(message.sessionId)
     if (sessionId === undefined) {
       this.unstorableIds++
       return []
@@ -277,13 +284,13 @@ export class SessionTracker {
     const endpointId = this.#legacySession(message.endpointId, sessionId)?.endpointId
     if (endpointId !== undefined)
       return this.#act(input, { endpointId, sessionId, transport: Transport.sse, client, at })
-    const named = message.endpointId === undefined ? undefined : storedId(message.endpointId)
+    const named = message.endpointId === undefined ? undefined : storedEndpointId(message.endpointId)
     this.unplaced.add(sessionId, named, { at, requests: input === 'use' ? 1 : 0 })
     return []
   }
 
   #visit(response: StreamableResponse): VisitEvent[] {
-    const endpointId = storedId(response.endpointId)
+    const endpointId = storedEndpointId(response.endpointId)
     if (endpointId !== undefined && response.visitor !== undefined)
       return this.#visits.request(endpointId, response.visitor, response)
     this.unstorableIds++
@@ -292,7 +299,7 @@ export class SessionTracker {
 
   #identify(identity: Identity): SessionEvent[] {
     if (isUnknownClient(identity.clientInfo)) return []
-    const sessionId = storedId(identity.sessionId)
+    const sessionId = storedSessionId(identity.sessionId)
     if (sessionId === undefined) return []
     const session = this.#known(identity.endpointId, sessionId) ?? this.#legacySession(undefined, sessionId)
     if (!session) {
@@ -316,7 +323,7 @@ export class SessionTracker {
   }
 
   #known(rawEndpointId: WireId | StoredId | undefined, sessionId: StoredId): TrackedSession | undefined {
-    const endpointId = rawEndpointId === undefined ? undefined : storedId(rawEndpointId)
+    const endpointId = rawEndpointId === undefined ? undefined : storedEndpointId(rawEndpointId)
     if (endpointId === undefined) return undefined
     const key = sessionKey({ endpointId, sessionId })
     return this.#held.get(key) ?? this.#open.get(key)
@@ -330,8 +337,8 @@ export class SessionTracker {
     { client, at, replaces }: { client: Client; at: EpochMs; replaces?: StoredId | undefined }
   ): SessionEvent[] {
     if (input === 'none' || rawEndpointId === undefined || rawSessionId === undefined) return []
-    const endpointId = storedId(rawEndpointId)
-    const sessionId = storedId(rawSessionId)
+    const endpointId = storedEndpointId(rawEndpointId)
+    const sessionId = storedSessionId(rawSessionId)
     if (endpointId === undefined || sessionId === undefined) {
       this.unstorableIds++
       return []

@@ -2,7 +2,7 @@
 // for idle sessions and for those that an operator ends.
 import { randomUUID } from 'node:crypto'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import { hasDotSegment, type Routes } from '../mcp/routes.js'
+import type { Routes } from '../mcp/routes.js'
 import { firstMessageIn, mayBeSessionError, sessionErrorIn } from '../mcp/session-not-found.js'
 import { isDigest, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { tlsServerName } from '../proxy/upstream/upstream-socket.js'
@@ -103,7 +103,7 @@ export class UpstreamRequests {
     if (!client && (isDigest(endpointId) || isDigest(sessionId)))
       throw new UnreachableSession('the session is known by the digest of its id only')
     const target = client?.target ?? routes.streamPath(endpointId)
-    if (!client && hasDotSegment(target))
+    if (target === undefined)
       throw new UnreachableSession(`no URL leads to an endpoint with the id "${endpointId}"`)
     const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
     const options: Dispatcher.RequestOptions & { servername: string } = {

@@ -59,10 +59,10 @@ void t.test('it says what a parameter must be, where that is more than text', as
     paths[path]![method]!.parameters.find(({ name }) => name === wanted)
   t.match(parameter('/api/mcp/connections', 'delete', 'endpointId'), {
     required: true,
-    schema: { pattern: '^[!-~]+$' }
+    schema: { pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$' }
   })
   t.match(parameter('/api/mcp/endpoints/{endpointId}/drain', 'put', 'endpointId'), {
-    schema: { pattern: '^[!-~]+$' }
+    schema: { pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$' }
   })
   t.match(parameter('/api/connections/endpoint/count', 'get', 'transport'), {
     schema: { enum: ['sse', '1', 'streamable', '2', 'sessionless', '3'] }

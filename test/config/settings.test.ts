@@ -260,8 +260,34 @@ void t.test('values that cannot be used', t => {
     'toString'
   )
   bad('--rewrite-host', /give true or false$/, 'maybe', '2')
-  bad('--stream-path', /give a path such as/, 'mcp', '/a b', '/{a}/{b}', '/x?y', '/{}')
-  bad('--message-path', /give a path such as/, 'message', '/{id}', '/m#')
+  for (const flag of ['--stream-path', '--sse-path', '--message-path']) {
+    const isOneLine = (advice: string) => new RegExp(`^${flag} "[^\n]*" cannot be used: ${advice}[^\n]*$`)
+    bad(flag, isOneLine('begin each path with a slash'), 'mcp', ',', '/a,', '/a,b', 'http://a/mcp')
+    bad(flag, isOneLine('leave out spaces'), '/a b', '/x?y', '/m#', '/a\\b')
+    bad(flag, isOneLine('put only one part of "/{a}/{b}" in braces'), '/{a}/{b}', '/ok,/{a}/{b}')
+    bad(flag, isOneLine('write the part in braces as {id}'), '/{}', '/{+}', '/{id', '/id}', '/{a-b}')
+    bad(flag, isOneLine('put {id\\+} between slashes'), '/x{id+}', '/{id+}x')
+    bad(flag, isOneLine('write {server} in place of :server in "/mcp/:server"'), '/mcp/:server')
+    bad(flag, isOneLine('write {id} in place of <path:id> in "/<path:id>/mcp"'), '/<path:id>/mcp')
+    bad(flag, isOneLine('write {id} in place of \\[...id\\] in'), '/mcp/[...id]')
+    bad(flag, isOneLine('write {id}, or {id\\+} for several segments, in place of \\*'), '/mcp/*', '/{id}/**')
+    bad(flag, isOneLine('leave out \\. and \\.\\.'), '/a/../b', '/./{id}', '/a/..')
+    bad(flag, isOneLine('write UTF-8'), '/%ff/{id}')
+  }
+  const paths = (...flags: string[]) => [...UPSTREAM, ...flags]
+  refuses(
+    t,
+    'BAD_VALUE',
+    /^--stream-path "\/mcp\/" is never reached, as --stream-path "\/mcp" takes all its paths: leave it out/,
+    paths('--stream-path=/mcp,/mcp/')
+  )
+  refuses(
+    t,
+    'BAD_VALUE',
+    /^--sse-path "\/mcp\/\{id\}\/sse" is never reached, as --stream-path "\/mcp\/\{path\+\}" takes all its paths: /,
+    paths('--stream-path=/mcp/{path+}', '--sse-path=/mcp/{id}/sse')
+  )
+  t.equal(parse(['--stream-path', '/{path+}']).streamPath, '/{path+}', 'a default may be hidden')
   bad('--retention', /give a time of at least 1h/, '30', '59m', '0h', '-1d')
   bad(
     '--trusted-proxy',

@@ -5,6 +5,7 @@ import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import t, { type Test } from 'tap'
 import { openMysql } from '../../src/ledger/mysql/mysql-database.js'
 import { schemaEditor } from '../../src/ledger/mysql/mysql-schema.js'
+import { readSchema } from '../../src/ledger/sql/schema/declared-schema.js'
 import { upgradeSchema } from '../../src/ledger/sql/schema/schema-upgrade.js'
 import type { Database, Row } from '../../src/ledger/sql/sql-database.js'
 import { sqlStore } from '../../src/ledger/sql/sql-store.js'
@@ -12,6 +13,8 @@ import { check } from '../../src/ledger/sql/write/check.js'
 import { openSqlite } from '../../src/ledger/sqlite/sqlite-database.js'
 import { embeddedStore } from '../../src/ledger/sqlite/sqlite-store.js'
 import type { SeriesPoint, Store } from '../../src/ledger/store-port.js'
+import { Transport } from '../../src/mcp/transports.js'
+import { openEvent, type Sighting } from '../../src/sessions/session.js'
 import { bruteConnections, bruteSeries } from '../support/brute-force.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
 import { Random } from '../support/random.js'
@@ -20,6 +23,13 @@ const PROXIES = 3
 const HOUR = 3_600_000
 const START = Date.UTC(2026, 9, 1)
 const NEVER_IDLE = { idleTimeoutMs: 0 }
+const SIGHTING: Sighting = {
+  endpointId: 'e',
+  sessionId: 's',
+  transport: Transport.streamable,
+  client: { address: '127.0.0.1', userAgent: undefined },
+  at: START
+}
 const FOREVER = { start: 0, end: START + 100 * 24 * HOUR }
 
 const server = await startDatabase()
@@ -167,6 +177,43 @@ void t.test('MySQL: three proxies upgrade the first tables at once', async t => 
     [],
     'all that a new database has'
   )
+})
+
+void t.test('MySQL: endpoint ids in ASCII columns become Unicode, and nothing is lost', async t => {
+  const url = await freshDatabase(server.url)
+  const connection = await createConnection(url)
+  t.teardown(() => connection.destroy())
+  const all = async (text: string): Promise<Row[]> => (await connection.query<RowDataPacket[]>(text))[0]
+  for (const table of readSchema()) {
+    const columns = table.columns.map(column => ({
+      ...column,
+      definition: column.definition.replace('utf8mb4 COLLATE utf8mb4_bin', 'ascii COLLATE ascii_bin')
+    }))
+    await schemaEditor(all).create({ ...table, columns }, false)
+  }
+  const db = openMysql(url)
+  t.teardown(() => db.close())
+  const store = sqlStore(db, NEVER_IDLE)
+  const instance = { id: 'i', boot: 1 }
+  await store.register(instance, START)
+  const apply = (offset: number, endpointId: string, sessionId: string) =>
+    store.apply(
+      instance,
+      [{ offset, boot: 1, event: openEvent({ ...SIGHTING, endpointId, sessionId }, false) }],
+      START
+    )
+  for (let i = 1; i <= 100; i++) await apply(i, `e${i % 7}`, `s${i}`)
+  const before = await store.connections({ ...FOREVER, limit: 1_000 })
+  await db.migrate()
+  t.strictSame(await store.connections({ ...FOREVER, limit: 1_000 }), before)
+  await apply(101, '知识库', 's')
+  t.strictSame(await store.counts({ endpointId: '知识库' }), [{ endpointId: '知识库', connectNum: 1 }])
+  for await (const difference of check(db)) t.fail('check', difference)
+  const freshUrl = await freshDatabase(server.url)
+  const fresh = openMysql(freshUrl)
+  await fresh.migrate()
+  await fresh.close()
+  t.strictSame(await shapeOfMysql(url), await shapeOfMysql(freshUrl), 'as a new database')
 })
 
 void t.test('MySQL: an upgrade that is cut short anywhere is finished by the next start', async t => {

@@ -1,6 +1,6 @@
 // Owns which requests are accounted, by the path patterns of several gateways.
 import t from 'tap'
-import { type Route, type RoutePatterns, Routes } from '../../src/mcp/routes.js'
+import { findHidden, type Route, type RoutePatterns, Routes } from '../../src/mcp/routes.js'
 
 const rmcp: RoutePatterns = {
   stream: '/stream/{endpoint_id}',
@@ -10,6 +10,12 @@ const rmcp: RoutePatterns = {
 const single: RoutePatterns = { stream: '/mcp', sse: '/sse', message: '/messages' }
 const named: RoutePatterns = { stream: '/{name}/mcp', sse: '/{name}/sse', message: '/message' }
 const bare: RoutePatterns = { stream: '/{id}', sse: '/{id}/sse', message: '/message' }
+
+const layouts: RoutePatterns = {
+  stream: '/mcp,/mcp/{server}, /v1/{path+}/mcp,/bot-{id}/mcp,/caf\u00e9/{id}',
+  sse: '/mcp/sse,/servers/{name}/sse',
+  message: '/messages/,/servers/{name}/messages/'
+}
 
 const streamable = (endpointId: string): Route => ({ kind: 'streamable', endpointId })
 const legacy = (endpointId: string): Route => ({ kind: 'legacy-stream', endpointId })
@@ -49,7 +55,45 @@ const cases: [patterns: RoutePatterns, method: string, target: string, route: Ro
   [rmcp, 'GET', '/message?sessionId=s', undefined],
   [rmcp, 'POST', '/mcp', undefined],
   [single, 'POST', '/mcp', streamable('default')],
-  [single, 'POST', '/mcp/', undefined],
+  [single, 'POST', '/mcp/', streamable('default')],
+  [single, 'POST', '//mcp//', streamable('default')],
+  [single, 'POST', '/%6Dc%70', streamable('default')],
+  [single, 'POST', '/mcp%2F', streamable('default')],
+  [single, 'POST', '/MCP', streamable('default')],
+  [single, 'POST', '/mcp/x', undefined],
+  [single, 'POST', '/messages/?sessionId=s', message('default', 's')],
+  [rmcp, 'POST', '/stream/e1/', streamable('e1')],
+  [rmcp, 'POST', '//stream//e1//', streamable('e1')],
+  [rmcp, 'POST', '/%73tream/%651', streamable('e1')],
+  [rmcp, 'POST', '/Stream/E1', streamable('E1')],
+  [rmcp, 'POST', '/stream%2Fe1', streamable('e1')],
+  [rmcp, 'POST', '/stream/a%2F', streamable('a')],
+  [rmcp, 'POST', '/stream/a%2F%2fb', streamable('a/b')],
+  [rmcp, 'POST', '/stream/%2F', undefined],
+  [rmcp, 'POST', '/stream/%00', undefined],
+  [rmcp, 'POST', '/stream/%E7%9F%A5%E8%AF%86%E5%BA%93', streamable('\u77e5\u8bc6\u5e93')],
+  [rmcp, 'POST', '/stream/\u00e7\u009f\u00a5', streamable('\u77e5')],
+  [rmcp, 'POST', '/stream/my%20server', streamable('my server')],
+  [rmcp, 'POST', '/stream/a+b', streamable('a+b')],
+  [rmcp, 'POST', '/stream/..', streamable('..')],
+  [layouts, 'POST', '/mcp', streamable('default')],
+  [layouts, 'POST', '/mcp/', streamable('default')],
+  [layouts, 'POST', '/mcp/git', streamable('git')],
+  [layouts, 'POST', '/mcp/sse', streamable('sse')],
+  [layouts, 'GET', '/mcp/sse', legacy('default')],
+  [layouts, 'POST', '/mcp/a/b', undefined],
+  [layouts, 'POST', '/v1/a/mcp', streamable('a')],
+  [layouts, 'POST', '/v1/a/b%20c/d/mcp/', streamable('a/b c/d')],
+  [layouts, 'POST', '/v1//a//b/mcp', streamable('a/b')],
+  [layouts, 'POST', '/v1/a%2Fb/mcp', streamable('a/b')],
+  [layouts, 'POST', '/v1/mcp', undefined],
+  [layouts, 'POST', '/bot-7/mcp', streamable('7')],
+  [layouts, 'POST', '/bot-/mcp', undefined],
+  [layouts, 'POST', '/caf%c3%a9/x', streamable('x')],
+  [layouts, 'GET', '/servers/git/sse', legacy('git')],
+  [layouts, 'POST', '/servers/git/messages/?session_id=s', message('git', 's')],
+  [layouts, 'POST', '/servers/git/messages?session_id=s&endpointId=other', message('git', 's')],
+  [layouts, 'POST', '/messages/?session_id=s', message(undefined, 's')],
   [single, 'GET', '/sse', legacy('default')],
   [single, 'POST', '/messages?sessionId=s', message('default', 's')],
   [named, 'POST', '/github/mcp', streamable('github')],
@@ -67,3 +111,73 @@ for (const [patterns, method, target, route] of cases) {
     t.end()
   })
 }
+
+void t.test('the path of an endpoint leads there, by the first pattern that does', t => {
+  const routes = new Routes(layouts)
+  for (const [endpointId, path] of [
+    ['default', '/mcp'],
+    ['git', '/mcp/git'],
+    ['my server', '/mcp/my%20server'],
+    ['a/b', '/mcp/a%2Fb'],
+    ['\u77e5', '/mcp/%E7%9F%A5'],
+    ['..', '/bot-../mcp']
+  ] as const)
+    t.equal(routes.streamPath(endpointId), path, endpointId)
+  t.equal(routes.ssePath('default'), '/mcp/sse')
+  t.equal(routes.ssePath('git'), '/servers/git/sse')
+  const several = new Routes({ ...single, stream: '/caf\u00e9/{path+}/' })
+  t.equal(several.streamPath('a b/c'), '/caf%C3%A9/a%20b/c/')
+  t.equal(new Routes(single).streamPath('git'), undefined)
+  t.end()
+})
+
+void t.test('a pattern that another one hides is found', t => {
+  const hiddenIn = (patterns: Partial<RoutePatterns>) => {
+    const found = findHidden({ ...rmcp, ...patterns })
+    return found && [found.hidden.setting, found.hidden.pattern.text, found.by.setting, found.by.pattern.text]
+  }
+  t.equal(hiddenIn({}), undefined)
+  t.equal(hiddenIn(layouts), undefined)
+  t.equal(hiddenIn({ stream: '/mcp,/mcp/{server}', sse: '/mcp/sse' }), undefined)
+  t.equal(hiddenIn({ stream: '/a/{x}/mcp,/{x}/b/mcp' }), undefined, 'a part of the paths is left')
+  t.equal(hiddenIn({ stream: '/mcp,/{a}/mcp', sse: '/{a}/sse', message: '/{a}/sse,/mcp' }), undefined)
+  for (const [stream, hidden, by] of [
+    ['/mcp,/mcp', '/mcp', '/mcp'],
+    ['/mcp,/mcp/', '/mcp/', '/mcp'],
+    ['/%6dcp,/mcp', '/mcp', '/%6dcp'],
+    ['/{id},/x-{id}', '/x-{id}', '/{id}'],
+    ['/{p+},/{id}', '/{id}', '/{p+}'],
+    ['/a/{p+},/a/b/{p+}/c', '/a/b/{p+}/c', '/a/{p+}']
+  ] as const)
+    t.strictSame(hiddenIn({ stream }), ['stream', hidden, 'stream', by])
+  // A path without an id is tried first, wherever it stands.
+  t.strictSame(hiddenIn({ stream: '/mcp', sse: '/mcp' }), ['sse', '/mcp', 'stream', '/mcp'])
+  t.strictSame(hiddenIn({ stream: '/x/{p+}', sse: '/x/{id}/sse' }), [
+    'sse',
+    '/x/{id}/sse',
+    'stream',
+    '/x/{p+}'
+  ])
+  t.strictSame(hiddenIn({ message: '/{a}/m,/b/m' }), ['message', '/b/m', 'message', '/{a}/m'])
+  t.end()
+})
+
+void t.test('a path as logs show it holds no session id', t => {
+  const shown = (target: string, patterns = rmcp, method = 'POST') => {
+    const routes = new Routes(patterns)
+    return routes.shownPath(target, routes.match(method, target))
+  }
+  t.equal(shown('/stream/e1?x=SECRET'), '/stream/e1')
+  t.equal(shown('/e1/sse', rmcp, 'GET'), '/e1/sse')
+  t.equal(shown('/message?sessionId=SECRET'), '/message')
+  t.equal(shown('/mcp/messages/SECRET'), '/mcp/messages/{\u2026}')
+  t.equal(shown('/messages/SECRET/'), '/messages/{\u2026}/')
+  t.equal(shown('/sessions/S/messages'), '/sessions/{\u2026}/messages')
+  t.equal(shown('/SECRET'), '/{\u2026}')
+  t.equal(shown('/mcp;jsessionid=SECRET'), '/{\u2026}')
+  t.equal(shown('/kites/x/mcp', { ...rmcp, stream: '/kites/{id}/go' }), '/kites/{\u2026}/mcp')
+  t.equal(shown('/mcp/m\u001b[31m'), '/mcp/{\u2026}')
+  t.ok(shown(`/${'mcp/'.repeat(1_000)}`).length <= 200)
+  t.ok(shown(`/stream/${'e'.repeat(4_000)}`).length <= 200)
+  t.end()
+})

@@ -1,6 +1,6 @@
 // Owns that the credentials of clients are bounded in memory, follow their last request, and are found by stored ids.
 import t from 'tap'
-import { storedId } from '../../src/mcp/stored-ids.js'
+import { storedSessionId } from '../../src/mcp/stored-ids.js'
 import { ClientCredentials } from '../../src/sessions/client-credentials.js'
 
 const request = (sessionId: string, authorization: string) => ({
@@ -26,7 +26,7 @@ void t.test('a long id is found by its digest, and one that is never stored is n
   const credentials = new ClientCredentials()
   const long = 'j'.repeat(1_000)
   credentials.note('e', request(long, 'x'))
-  t.match(credentials.of('e', storedId(long)!), { sessionId: long })
+  t.match(credentials.of('e', storedSessionId(long)!), { sessionId: long })
   credentials.note('e', request('a b', 'x'))
   t.equal(credentials.of('e', 'a b'), undefined)
   t.end()

@@ -172,7 +172,7 @@ void t.test('of many clients each is told in its turn, and nothing is lost', t =
 
 void t.test('an endpoint that cannot be stored is counted', t => {
   const clients = tracker()
-  t.same(clients.observe(post('a', 1, { endpointId: 'a b' })), [])
+  t.same(clients.observe(post('a', 1, { endpointId: 'a\nb' })), [])
   t.equal(clients.unstorableIds, 1)
   t.end()
 })

@@ -6,6 +6,9 @@ type Span = Pick<SessionRow, 'id' | 'endpointId' | 'transport' | 'connectAt' | '
 export const openAt = (row: Span, at: number): boolean =>
   row.connectAt <= at && (row.reason === null || row.disconnectAt > at)
 
+/** The order of databases, which is not JavaScript's. */
+export const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
+
 export function bruteConnections<Row extends Span>(
   rows: readonly Row[],
   query: Omit<SessionsQuery, 'limit'>
@@ -24,7 +27,7 @@ export function bruteSeries(
   query: SeriesQuery
 ): SeriesPoint[] {
   const points: SeriesPoint[] = []
-  for (const endpointId of [...endpointIds].sort()) {
+  for (const endpointId of endpointIds.toSorted(byBytes)) {
     const own = rows.filter(row => row.endpointId === endpointId)
     for (let time = query.start; time <= query.end; time += 60_000) {
       const within = (at: number): boolean => at >= time && at < time + 60_000

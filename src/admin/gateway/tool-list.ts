@@ -8,10 +8,10 @@ import {
 } from '@modelcontextprotocol/client'
 import type { Tool } from '../schemas/monitoring-responses.js'
 
-/** Where the gateway serves an endpoint, by transport. */
+/** Where the gateway serves an endpoint, by transport; undefined: nowhere. */
 export interface EndpointUrls {
-  streamable: URL
-  sse: URL
+  streamable: URL | undefined
+  sse: URL | undefined
 }
 
 /** How long the DELETE of the session may hold up the response with the tools. Chosen. */
@@ -24,11 +24,14 @@ const MAX_BYTES = 1_000_000
  * Streamable HTTP, or with the reason of `signal`.
  */
 export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSignal): Promise<Tool[]> {
+  const overSse = async (url: URL): Promise<Tool[]> =>
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- gateways older than Streamable HTTP
+    await listTools(signal, fetch => new SSEClientTransport(url, { fetch }))
+  if (streamable === undefined) return sse === undefined ? [] : await overSse(sse)
   return await listTools(signal, fetch => new StreamableHTTPClientTransport(streamable, { fetch })).catch(
     async (error: unknown) => {
-      // eslint-disable-next-line @typescript-eslint/no-deprecated -- gateways older than Streamable HTTP
-      const legacy = listTools(signal, fetch => new SSEClientTransport(sse, { fetch }))
-      return await legacy.catch(() => Promise.reject(error as Error))
+      if (sse === undefined) throw error
+      return await overSse(sse).catch(() => Promise.reject(error as Error))
     }
   )
 }

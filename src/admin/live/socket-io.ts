@@ -5,12 +5,13 @@ import { Server, type Socket } from 'socket.io'
 import Type from 'typebox'
 import { Check } from 'typebox/value'
 import type { FeedChange, StoreReader } from '../../ledger/store-port.js'
-import { type StoredId, storedId } from '../../mcp/stored-ids.js'
+import { type StoredId, storedEndpointId } from '../../mcp/stored-ids.js'
 import { TurnstileError } from '../../util/errors.js'
 import { ThrottledWarning } from '../../util/log.js'
 import { foreignness } from '../access/origins.js'
 import { bearerToken, type TokenGate } from '../access/tokens.js'
 import type { Monitor } from '../monitor.js'
+import { ENDPOINT_ID_EXPECTED } from '../schemas/parameters.js'
 import { toNotice } from '../views.js'
 import { FeedFollower } from './feed-follower.js'
 import { NoticeThrottle } from './notice-throttle.js'
@@ -35,8 +36,7 @@ const ROOM_PREFIX = 'mcp_connections_'
 const ALL = `${ROOM_PREFIX}default`
 
 const Subscription = Type.Object({ serverId: Type.Optional(Type.String({ minLength: 1, maxLength: 8192 })) })
-const EXPECTED =
-  'give an object {serverId?}, serverId being an endpoint id of 1 to 8192 visible ASCII characters'
+const EXPECTED = `give an object {serverId?}, serverId being ${ENDPOINT_ID_EXPECTED}`
 
 /** What live monitoring reads from, and who may listen. */
 export interface LiveMonitoringOptions {
@@ -205,7 +205,7 @@ async function answer(
   let result: object
   try {
     if (!Check(Subscription, payload)) throw new BadMessage(EXPECTED)
-    const serverId = payload.serverId === undefined ? undefined : storedId(payload.serverId)
+    const serverId = payload.serverId === undefined ? undefined : storedEndpointId(payload.serverId)
     if (serverId === undefined && payload.serverId !== undefined) throw new BadMessage(EXPECTED)
     result = await act(serverId)
   } catch (error) {

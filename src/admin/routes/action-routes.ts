@@ -2,7 +2,7 @@
 import type { FastifyPluginCallback, RawServerDefault } from 'fastify'
 import Type from 'typebox'
 import type { SessionRow, StoreReader } from '../../ledger/store-port.js'
-import { storedId } from '../../mcp/stored-ids.js'
+import { storedEndpointId } from '../../mcp/stored-ids.js'
 import { runAll } from '../../util/job-pool.js'
 import { bearerToken, type TokenGate } from '../access/tokens.js'
 import { endpointFilter } from '../endpoint-filter.js'
@@ -143,7 +143,7 @@ export const actionRoutes: FastifyPluginCallback<
       },
       handler: async request => {
         const { endpointId } = request.params
-        const stored = storedId(endpointId)!
+        const stored = storedEndpointId(endpointId)!
         await control.drain(stored, on)
         audit(request, on ? 'drain endpoint' : 'undrain endpoint', { endpointId: stored })
         return {

@@ -61,11 +61,14 @@ export const StatsParameters = query({ endpointId, limit, cursor })
 export const SessionPath = Type.Object({
   sessionId: Type.String({ ...id, description: 'a session id of 1 to 8192 characters' })
 })
+/** An endpoint id that can be stored, in words. */
+export const ENDPOINT_ID_EXPECTED = 'an endpoint id of 1 to 8192 characters, none of them a control character'
 /** Of a path or query that must name one endpoint, by an id that can be stored. */
 export const OneEndpoint = Type.Object({
   endpointId: Type.String({
     ...id,
-    pattern: '^[!-~]+$',
-    description: 'an endpoint id of 1 to 8192 visible ASCII characters'
+    // What `storedEndpointId` takes; no text that UTF-8 holds has a lone surrogate.
+    pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$',
+    description: ENDPOINT_ID_EXPECTED
   })
 })

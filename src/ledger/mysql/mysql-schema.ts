@@ -95,10 +95,13 @@ const nullable = ({ definition }: Column): string => definition.replace(' NOT NU
 const keySql = ({ name, unique, columns }: Key): string =>
   `${unique ? 'UNIQUE ' : ''}KEY ${name} (${columns.join(', ')})`
 
-/** Whether a column holds shorter texts or coarser times than declared, or takes different ids for one. */
+/** Whether a column holds shorter texts, fewer characters or coarser times than declared, or takes different ids for one. */
 function isNarrow(found: Row | undefined, { type, collation }: Column): boolean {
   if (!found || !/^(VARCHAR|DATETIME)/.test(type)) return false
   const length = (text: string): number => Number(/\d+/.exec(text)?.[0] ?? 0)
-  const isBinary = String(found.coll).endsWith('_bin') || collation === undefined
-  return length(String(found.kind)) < length(type) || !isBinary
+  const holdsIds = (foundCollation: string): boolean =>
+    foundCollation.endsWith('_bin') && (collation !== 'utf8mb4_bin' || foundCollation.startsWith('utf8mb4_'))
+  return (
+    length(String(found.kind)) < length(type) || (collation !== undefined && !holdsIds(String(found.coll)))
+  )
 }

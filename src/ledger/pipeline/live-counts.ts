@@ -4,7 +4,7 @@
 // A count is what the store counts, and the changes that this process has seen since. What the store has already is known
 // by the offset of the outbox: the store commits it together with the entries, and reports it together with its counts.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { storedId, type StoredId, type WireId } from '../../mcp/stored-ids.js'
+import { storedEndpointId, type StoredId, type WireId } from '../../mcp/stored-ids.js'
 import type { Closable } from '../../util/startup.js'
 import type { StoreReader } from '../store-port.js'
 import type { Outbox } from './outbox.js'
@@ -50,7 +50,7 @@ export class LiveCounts implements Closable {
 
   /** Open sessions of an endpoint; one whose id is never stored has none. */
   of(endpointId: WireId): number {
-    const stored = storedId(endpointId)
+    const stored = storedEndpointId(endpointId)
     return stored === undefined ? 0 : Math.max(this.#counts.get(stored) ?? 0, 0)
   }
 

@@ -98,7 +98,7 @@ export class Admission {
       return true
     } catch (error) {
       if (this.#surplus.has(req.socket)) endConnectionAfter(res)
-      sendFailure(res, failureOf(error, req, failures))
+      sendFailure(res, failureOf(error, request, failures))
       return false
     }
   }
@@ -114,7 +114,7 @@ export class Admission {
       return true
     } catch (error) {
       socket.on('error', () => socket.destroy())
-      sendRawFailure(socket, failureOf(error, request.req, failures))
+      sendRawFailure(socket, failureOf(error, request, failures))
       return false
     }
   }

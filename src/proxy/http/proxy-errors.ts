@@ -47,6 +47,13 @@ export interface FailureResponse {
   body: string
 }
 
+/** What is counted and logged of a request that failed. */
+export interface FailedRequest {
+  req: IncomingMessage
+  /** Its path without what the log must not hold. */
+  shownPath: string
+}
+
 /** Where failures are logged and counted, and what says which web pages may read their responses. */
 export interface FailureLog {
   logger: FastifyBaseLogger
@@ -60,15 +67,13 @@ export interface FailureLog {
  */
 export function failureOf(
   error: unknown,
-  req: IncomingMessage,
+  { req, shownPath: path }: FailedRequest,
   { logger, traffic, cors }: FailureLog
 ): FailureResponse {
   const requestId = randomUUID()
   const { status, message } = describe(error)
   if (error instanceof RefusedRequest) traffic.refused(error.reason)
   else traffic.failed(req.method ?? '', upstreamFailureOf(error), status)
-  // The query stays out of the log: a legacy session id in it is a secret.
-  const path = req.url?.split('?', 1)[0]
   logger.warn({ requestId, status, method: req.method, path, reason: reasonOf(error) }, message)
   const body = JSON.stringify({
     jsonrpc: '2.0',

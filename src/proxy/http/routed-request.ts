@@ -51,6 +51,17 @@ export class RoutedRequest {
     return upstreamPathOf(this.target.path, this.#routing.basePath)
   }
 
+  /** The path as logs show it: without query and session ids. */
+  get shownPath(): string {
+    let route: Route | undefined
+    try {
+      route = this.target.route
+    } catch {
+      // What cannot be read is no path of an endpoint.
+    }
+    return this.#routing.routes.shownPath(this.#target?.path ?? this.req.url ?? '', route)
+  }
+
   /** Who sent the request, as far as its connection and headers say. */
   get client(): Client {
     const { headers } = this.req

@@ -83,7 +83,7 @@ export class StreamableTap implements Tap {
   head(status: number, headers: ResponseHeaders): void {
     const request = this.#req.headers
     const [sessionId, body] = [this.#sessionId, this.#body]
-    const issuedSessionId = issuedSessionIdIn(headers)
+    const issuedSessionId = this.#issuedSessionId(headers)
     const protocolVersion = text(request['mcp-protocol-version'])
     const { rpcMethod, rpcName } = callOf(this.#req, body)
     const { client } = this.#request
@@ -145,6 +145,14 @@ export class StreamableTap implements Tap {
       this.#awaitMessage = chunk => {
         if (errorInFirstMessage(status, chunk) === 'session-not-found') emit('session-not-found')
       }
+  }
+
+  /** `mcp-session-id` of the response. If it is there twice, the values are joined; the first one counts. */
+  #issuedSessionId(headers: ResponseHeaders): WireId | undefined {
+    const joined = issuedSessionIdIn(headers)
+    if (!joined?.includes(', ')) return joined
+    this.#accounting.notices.twoSessionIds(this.#request)
+    return joined.slice(0, joined.indexOf(', ')) || undefined
   }
 
   chunk(chunk: Buffer): void {

@@ -7,6 +7,7 @@ import type { Observe } from '../../sessions/observations.js'
 import type { Visitors } from '../../sessions/visitors.js'
 import type { EpochMs } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
+import type { Notices } from './notices.js'
 
 /** The session whose messages a stream carries. */
 export interface StreamSession {
@@ -52,4 +53,5 @@ export interface Accounting {
   unreadable: (reason: string) => void
   /** An open GET stream is use of its session. */
   streamIsUse: boolean
+  notices: Notices
 }

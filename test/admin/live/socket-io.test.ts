@@ -180,8 +180,8 @@ void t.test('what cannot be used is acknowledged as an error', async t => {
     { serverId: ['e1'] },
     { serverId: {} },
     { serverId: '' },
-    { serverId: 'two words' },
-    { serverId: 'ü' },
+    { serverId: 'two\nlines' },
+    { serverId: '\ud800' },
     { serverId: MEGABYTE }
   ]
   for (const payload of bad) {

@@ -119,7 +119,7 @@ void t.test('an endpoint id is looked up as it is stored', async t => {
   const { ask } = startAdmin(t, { store: new MemoryStore([session({ endpointId: stored })]) })
   t.equal((await ask<Row[]>(CONNECTIONS, { endpoint_id: long })).length, 1)
   t.equal((await ask<Row[]>(CONNECTIONS, { endpoint_id: 'e'.repeat(8_192) })).length, 0)
-  t.strictSame(await ask(CONNECTIONS, { endpoint_id: 'not storable: ü' }), [])
+  t.strictSame(await ask(CONNECTIONS, { endpoint_id: 'not storable: \n' }), [])
 })
 
 void t.test('pages: every session once, in the order of the whole, whatever the page size', async t => {

@@ -24,7 +24,7 @@ void t.test('open sessions of one endpoint, of all, of one transport', async t =
 
 void t.test('an endpoint without sessions has 0, whatever its id', async t => {
   const { ask } = startAdmin(t, { store: new MemoryStore(rows) })
-  for (const endpoint_id of ['nobody', 'all', 'ü', 'x'.repeat(8_192)]) {
+  for (const endpoint_id of ['nobody', 'all', 'ü', '\n', 'x'.repeat(8_192)]) {
     t.strictSame(await ask(COUNT, { endpoint_id }), { endpoint_id, connect_num: 0 })
   }
   t.strictSame(

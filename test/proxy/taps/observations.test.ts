@@ -125,7 +125,7 @@ await test('nothing is observed of other requests', async t => {
     'POST /message',
     'POST /message?sessionId=',
     'POST /message?endpointId=e',
-    'POST /message/?sessionId=s',
+    'POST /messages?sessionId=s',
     'POST /a/sse',
     'GET /a/b/sse',
     'GET //sse',

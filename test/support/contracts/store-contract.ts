@@ -12,13 +12,15 @@ import type {
 } from '../../../src/ledger/store-port.js'
 import { Transport } from '../../../src/mcp/transports.js'
 import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../../src/sessions/events.js'
-import { bruteConnections, bruteSeries } from '../brute-force.js'
+import { bruteConnections, bruteSeries, byBytes } from '../brute-force.js'
 import { Random } from '../random.js'
 
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
 /** A UTC midnight. */
 const EPOCH = Date.UTC(2026, 9, 1)
+/** In the order of their bytes, which is not JavaScript's. */
+const ENDPOINTS = ['e1', 'e 1', 'é', '知识库', '\uffee', '\u{1f600}']
 const FOREVER = { start: 0, end: EPOCH + 100 * DAY }
 
 /** A proxy that ships events: numbers them, and remembers its position. */
@@ -118,7 +120,7 @@ function randomHistory(random: Random, sessions: number, days: number): LedgerEv
     return random.chance(0.2) ? Math.floor(at / MINUTE) * MINUTE : at
   }
   for (let i = 0; i < sessions; i++) {
-    const endpointId = `e${random.int(0, 4)}`
+    const endpointId = random.pick(ENDPOINTS)
     const opened = instant(EPOCH, EPOCH + days * DAY)
     events.push(open(endpointId, `s${i}`, opened, random.chance(0.3)))
     if (random.chance(0.3))
@@ -196,7 +198,8 @@ export function storeContract(
         ])
         t.same(await store.closeIdle(EPOCH + 150), [])
         t.match(await store.closeIdle(EPOCH + 200), [{ sessionId: 'a' }])
-      }
+      },
+      { idleTimeoutMs: 100 }
     )
 
     withStore('a close that another proxy tells before the open still ends the session', async (t, store) => {
@@ -627,6 +630,27 @@ export function storeContract(
       t.match(await store.connections({ ...FOREVER, endpointId: nasty, limit: 10 }), [
         { endpointId: nasty, sessionId: nasty, userAgent: event.type === 'open' ? event.userAgent : null }
       ])
+    })
+
+    withStore('endpoints of all characters are apart, in the order of their bytes', async (t, store) => {
+      const ids = [...ENDPOINTS, 'E', 'e\u0301', 'É', '知识'].toSorted(byBytes)
+      const senders = [await new Sender(store).start(), await new Sender(store).start()]
+      const events = ids.map(id => open(id, 's', EPOCH))
+      await Promise.all([senders[0]!.send(...events), senders[1]!.send(...events.toReversed())])
+      t.strictSame(
+        await store.counts({}),
+        ids.map(endpointId => ({ endpointId, connectNum: 1 }))
+      )
+      t.strictSame((await store.session('s')).map(row => row.endpointId).toSorted(), ids.toSorted())
+      for (const endpointId of ids) {
+        t.equal((await store.connections({ ...FOREVER, endpointId, limit: 10 })).length, 1)
+        t.same(await store.totals({ endpointId }), { openNum: 1, openedNum: 1 })
+      }
+      const { open: census } = await store.census({ named: ids })
+      t.strictSame(census.map(({ endpointId }) => endpointId).toSorted(), ids.toSorted())
+      await senders[0]!.send(close('知识库', 's', EPOCH + 1))
+      t.same(await store.counts({ endpointId: '知识库' }), [{ endpointId: '知识库', connectNum: 0 }])
+      await holdsInvariant(t, store, { start: EPOCH, end: EPOCH + MINUTE, peak: true })
     })
 
     withStore('the order in which two proxies tell their facts does not matter', async (t, store) => {

@@ -1,5 +1,5 @@
 // Owns the lock of an endpoint: the row of its count, which every writer of its sessions takes first.
-import type { StoredId } from '../../../mcp/stored-ids.js'
+import { compareIds, type StoredId } from '../../../mcp/stored-ids.js'
 import type { EpochMs } from '../../../util/time.js'
 import type { Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
@@ -42,4 +42,4 @@ async function lockCounts(sql: Sql, endpointIds: readonly StoredId[]): Promise<S
   return locked
 }
 
-const sortedSet = (items: Iterable<StoredId>): StoredId[] => [...new Set(items)].sort()
+const sortedSet = (items: Iterable<StoredId>): StoredId[] => [...new Set(items)].sort(compareIds)

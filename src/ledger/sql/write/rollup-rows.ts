@@ -1,5 +1,5 @@
 // Owns writing counts and roll-ups: what a transaction changed is added to the rows of endpoints, minutes and days.
-import type { StoredId } from '../../../mcp/stored-ids.js'
+import { compareIds, type StoredId } from '../../../mcp/stored-ids.js'
 import type { EpochMs } from '../../../util/time.js'
 import type { Bucket, EndpointDelta, RollupDelta } from '../../model/rollup.js'
 import type { Dialect, Param, Sql } from '../sql-database.js'
@@ -22,7 +22,7 @@ const BUCKET_COLUMNS = [...BUCKET_KEY, ...BUCKET_SUMS]
 /** Adds a delta to counts and roll-ups. `now` becomes `updated_at` of the counts that change. */
 export async function saveDeltas(sql: Sql, delta: RollupDelta, now: EpochMs): Promise<void> {
   const { dialect } = sql
-  const endpoints = [...delta.endpoints].sort(([a], [b]) => (a < b ? -1 : 1))
+  const endpoints = [...delta.endpoints].sort(([a], [b]) => compareIds(a, b))
   await insertMany(
     sql,
     'endpoint_connections_v2',
