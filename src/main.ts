@@ -10,7 +10,7 @@ import { informationAsked } from './config/help.js'
 import { ConfigError, parseCheckConfig, parseConfig } from './config/read-settings.js'
 import { reasonOf } from './util/errors.js'
 
-/** A setting cannot be used: an unknown flag, a bad URL, a port or file that cannot be opened. */
+/** The exit code for a setting that cannot be used: an unknown flag, a bad URL, a port or file that cannot be opened. */
 const EXIT_UNUSABLE = 2
 
 /** Ends the process with one line that says why. */

@@ -10,7 +10,7 @@ import { Parser, type Result } from 'tap-parser'
 import { startDatabase, type Database } from './support/mariadb.js'
 import { findTestFiles, isImported } from './test-files.js'
 
-const fileTimeoutS = 300
+const fileTimeoutS = 600
 /** Test files that run at the same time: they wait for more than half of their time. */
 const jobs = 2 * availableParallelism()
 const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

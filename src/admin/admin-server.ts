@@ -28,12 +28,12 @@ import type { Readiness } from './schemas/readiness.js'
 import { compile } from './schemas/validation.js'
 import { Scrape, type Snapshots } from './scrape.js'
 
-/** All that an admin port is made of. */
+/** What an admin port is built from. */
 export interface AdminOptions {
   store: StoreReader
   health: () => Readiness | Promise<Readiness>
   metrics: Snapshots
-  /** One of them must be shown, for all but the probes, the docs and the dashboard's shell. None: everyone may ask, by a loopback name. */
+  /** All routes but the probes, the docs and the dashboard's shell need one of these. None: everyone may ask, by a loopback name. */
   tokens: readonly Token[]
   /** Origins whose web pages may ask. */
   allowedOrigins: readonly string[]
@@ -46,7 +46,7 @@ export interface AdminOptions {
   now?: () => EpochMs
 }
 
-/** What the monitoring interface, the actions and the dashboard need besides. */
+/** What the monitoring interface, the actions and the dashboard need in addition. */
 export interface MonitoringParts extends Omit<MonitoringRoutesOptions, 'monitor'> {
   control: Control
 }
@@ -54,7 +54,7 @@ export interface MonitoringParts extends Omit<MonitoringRoutesOptions, 'monitor'
 /** The longest id in a path; as long as the schemas of parameters allow. */
 const MAX_ID_LENGTH = 8_192
 
-/** The admin port, not yet listening. Of its parts only the gate is given the tokens. */
+/** Builds the admin port, not yet listening. Of its parts, only the gate gets the tokens. */
 export function buildAdmin(options: AdminOptions): FastifyInstance {
   const { store, health, metrics, tokens, allowedOrigins, mask, monitoring, version, logger } = options
   const { now = epochNow } = options
@@ -99,7 +99,7 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
   return app
 }
 
-/** Logs no requests, only failures: URLs hold ids. */
+/** Logs failures only: the URLs of requests hold session ids. */
 class FailuresOnly extends LogController {
   override incomingRequest(): void {
     // not logged

@@ -3,7 +3,7 @@ import { type StoredId, storedId, type WireId } from '../mcp/stored-ids.js'
 
 /**
  * The endpoint named, or all where none is named. `nothing`: the id named cannot be stored, so that no session can be of
- * it; such a request is answered without asking the store.
+ * it; the response to such a request is made without reading the store.
  */
 export type EndpointFilter = { endpointId?: StoredId } | 'nothing'
 

@@ -1,4 +1,4 @@
-// Owns what the monitoring interface knows of sessions: totals, lists, one session, whose ids may be given masked.
+// Owns the sessions as the monitoring interface shows them: totals, lists, and one session by its id, masked or not.
 import type { SessionRow, SessionsQuery, StoreReader, Totals } from '../ledger/store-port.js'
 import { storedId, type WireId } from '../mcp/stored-ids.js'
 import { DAY_MS, type EpochMs } from '../util/time.js'
@@ -20,6 +20,7 @@ const NO_TOTALS: Totals = { openNum: 0, openedNum: 0 }
 export class Monitor {
   readonly #store: StoreReader
   readonly #now: () => EpochMs
+  /** How ids and addresses are shown. */
   readonly mask: Mask
 
   constructor(store: StoreReader, mask: Mask, now: () => EpochMs) {
@@ -33,7 +34,7 @@ export class Monitor {
     return filter === 'nothing' ? NO_TOTALS : await this.#store.totals(filter)
   }
 
-  /** The instances of the store, those that are lost for up to a day. */
+  /** The instances of the store; a lost one for up to a day. */
   async proxies(): Promise<ProxyInfo[]> {
     const rows = await this.#store.instances(this.#now() - DAY_MS)
     return rows.map(({ id, heartbeatAt, isLost }) => ({ id, lastHeartbeat: iso(heartbeatAt), lost: isLost }))
@@ -57,7 +58,7 @@ export class Monitor {
     return { rows: page, totals, ...(page.length < rows.length && { last: page.at(-1)! }) }
   }
 
-  /** The same as a response. */
+  /** `openAndTotals` as a response. */
   async stats(filter: EndpointFilter, limit: number): Promise<ConnectionStats> {
     const { rows, totals } = await this.openAndTotals(filter, limit)
     return {
@@ -68,7 +69,7 @@ export class Monitor {
     }
   }
 
-  /** Those that ended, of the sessions of the last 24 hours, newest first. */
+  /** Sessions of the last 24 hours that have ended, newest first. */
   async history(filter: EndpointFilter, limit: number): Promise<EndedConnection[]> {
     if (filter === 'nothing' || limit === 0) return []
     const end = this.#now()

@@ -1,10 +1,10 @@
-// Owns the port to what can act on sessions and endpoints, and the audit log of what operators did.
+// Owns the interface through which operators act on sessions and endpoints, and the audit log of their actions.
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { SessionRow } from '../ledger/store-port.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Mask } from './access/mask.js'
 
-/** What the proxy can be told to do, by whichever process runs it. */
+/** What operators can have the proxy do; implemented by an instance, and by the primary of several workers. */
 export interface Control {
   /**
    * Ends a session: the gateway forgets it, its streams through this proxy are cut, and the ledger has it as `killed`.
@@ -22,7 +22,7 @@ export interface Control {
 /** Writes to the log that an operator did something; a session id in `details` is masked. */
 export type Audit = (request: FastifyRequest, action: string, details: Record<string, unknown>) => void
 
-/** Writes a line for each action, whatever the log level. */
+/** An audit log that writes a line for each action, whatever the log level. */
 export function auditor(logger: FastifyBaseLogger, mask: Mask): Audit {
   const log = logger.child({ audit: true }, { level: 'info' })
   return (request, action, { sessionId, ...details }) => {

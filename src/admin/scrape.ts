@@ -1,4 +1,4 @@
-// Owns the content of /metrics: the figures of all processes as one, those of the store, and which version this is.
+// Owns the content of /metrics: the metrics of all processes added up, those of the store, and the version.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoreReader } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
@@ -7,12 +7,12 @@ import { MAX_ENDPOINTS, OTHER } from '../metrics/labels.js'
 import { gauge, type Labels, type Metric, sample, type Value } from '../metrics/metric.js'
 import { ExpiringCache } from '../util/expiring-cache.js'
 
-/** A scrape waits no longer for the store; Prometheus gives up after 10 s unless told otherwise. */
+/** How long a scrape waits for the store. Chosen: far below the 10 s after which Prometheus gives up by default. */
 const STORE_TIMEOUT_MS = 2_000
-/** However many scrape, the store is asked at most once in so long. */
+/** The store is read at most once in this time, however many scrapers there are. Chosen. */
 const CENSUS_KEPT_MS = 1_000
 
-/** Reads the figures of each process of the proxy, in their order; undefined for one that does not answer. */
+/** Reads the metrics of each process of the proxy, in the order of their slots; undefined for one that does not respond. */
 export type Snapshots = () => Promise<(Snapshot | undefined)[]>
 
 /** Puts together the text of /metrics. */
@@ -22,7 +22,7 @@ export class Scrape {
   readonly #build: Metric
   readonly #exposition = new Exposition()
   readonly #census = new ExpiringCache<Metric[]>(CENSUS_KEPT_MS, 1)
-  /** Where sessions were seen open: told as 0 when there are none any more. */
+  /** Labels under which sessions were open before: exposed as 0 when there are none any more. */
   readonly #seen = new Map<string, Labels>()
 
   constructor(store: StoreReader, snapshots: Snapshots, version: string) {
@@ -40,7 +40,7 @@ export class Scrape {
     return await this.#exposition.text(snapshots, [this.#build, answering, ...sessions])
   }
 
-  /** A store that cannot be read leaves all else as it is. */
+  /** The metrics of the store; without them where it cannot be read in time. */
   async #sessions(): Promise<Metric[]> {
     const counting = this.#census.get('census', () => this.#count()).catch(() => [])
     const metrics = await Promise.race([counting, sleep(STORE_TIMEOUT_MS, [], { ref: false })])

@@ -1,4 +1,4 @@
-// Owns how rows of the store look from outside: in the queries and in the monitoring interface, masked with --mask.
+// Owns how rows of the store become responses of the queries and of the monitoring interface, masked with --mask.
 import type { FeedChange, SeriesPoint, SessionRow } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
@@ -65,12 +65,12 @@ export const toEnded = (row: SessionRow, mask: Mask): EndedConnection => ({
   reason: row.reason!
 })
 
-/** The event of live monitoring that tells of an opening or end: its name and its data. */
+/** The event of live monitoring for an opening or end: its name and its data. */
 export type Notice =
   | [name: 'mcp_connection_established', data: OpenedNotice]
   | [name: 'mcp_connection_closed', data: ClosedNotice]
 
-/** `timestamp`: when it is sent, in ISO 8601. */
+/** The notice of a change. `timestamp`: when it is sent, in ISO 8601. */
 export function toNotice(change: FeedChange, mask: Mask, timestamp: string): Notice {
   if (change.kind === 'opened')
     return ['mcp_connection_established', { timestamp, connection: toInfo(change.session, mask) }]

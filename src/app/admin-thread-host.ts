@@ -1,4 +1,4 @@
-// Owns the thread of the admin port as the process sees it: its start, its restart if it dies, its end.
+// Owns the admin thread as the process sees it: starts it, starts it again if it dies, and ends it.
 //
 // Queries of operators, JSON of thousands of rows and pushes to everyone who watches would hold up proxied requests. So
 // another thread does that work, with a heap and connections to the store of its own.
@@ -12,9 +12,9 @@ import { threadFile } from '../util/threads.js'
 import type { AdminThreadData } from './admin-thread-protocol.js'
 import { CALL_TIMEOUT_MS, type InstanceMethods, type Startable, startReport } from './instance-methods.js'
 
-/** Long enough that a thread which dies at each start does not keep a CPU busy, short enough for operators who wait. */
+/** Chosen: a thread that dies at each start must not keep a CPU busy, and operators wait for it. */
 const RESTART_DELAY_MS = 1_000
-/** The id of a thread that ended. */
+/** The `threadId` of a thread that has ended (Node). */
 const ENDED = -1
 
 /**
@@ -43,7 +43,7 @@ export async function startAdminThread(
 
   const restart = (port: number, error: unknown): void => {
     if (closing) return
-    logger.error(error, 'the admin port died and is started anew')
+    logger.error(error, 'the admin port died and is started again')
     setTimeout(() => {
       if (closing) return
       start(port).catch((failure: unknown) => restart(port, failure))

@@ -2,7 +2,7 @@
 import type { Token } from '../config/admin-token.js'
 import type { Address, StoreLocation } from '../config/setting-kinds.js'
 
-/** Settings of the admin thread, and what it must know of the proxy. It can be cloned: a URL is its text. */
+/** The settings of the admin thread, and what it must know of the proxy: plain data that can be cloned, so URLs are strings. */
 export interface AdminThreadData {
   listen: Address
   store: StoreLocation

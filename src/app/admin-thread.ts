@@ -22,10 +22,10 @@ import {
 import { maskKey } from './mask-key.js'
 import { openStore } from './open-store.js'
 
-/** The ledger keeps up while what is observed is in the store within this time. */
+/** `/api/mcp/health` is healthy only if what was observed is in the store within this time. Chosen: well above a retry. */
 const MAX_DELAY_MS = 10_000
 
-/** By the compiler, all codes of `ActionError`. */
+/** All codes of `ActionError`; the compiler finds a missing one. */
 const actionCodes: Record<ActionError['code'], true> = {
   GATEWAY_REFUSED: true,
   NOT_HERE: true,

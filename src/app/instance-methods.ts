@@ -10,17 +10,17 @@ import type { LedgerHealth } from './ledger-health.js'
 export const CALL_TIMEOUT_MS = 15_000
 
 /**
- * What the admin thread asks of a proxy instance, or of several that are one to clients. Arguments and results are plain
+ * What the admin thread can call in a proxy instance, or in several that clients see as one. Arguments and results are plain
  * data, because they pass from thread to thread.
  */
 export interface InstanceMethods extends Control {
   /** Whether what is observed reaches the disk and the store. */
   health(): LedgerHealth | Promise<LedgerHealth>
-  /** One snapshot of each process, in the order of the workers; undefined for one that does not answer. */
+  /** One snapshot of each process, in the order of the workers; undefined for one that does not respond. */
   metrics(): Promise<(Snapshot | undefined)[]>
 }
 
-/** What operators can have done by a worker: the primary asks for it, of each worker that it concerns. */
+/** What the primary calls in the workers to carry out an action of an operator. */
 export interface WorkerControl extends Control {
   /** Whether this worker can speak to the upstream as the session's client. */
   knows(session: SessionIds): boolean
@@ -31,19 +31,19 @@ export interface WorkerControl extends Control {
 /** What the primary asks of each worker. */
 export type WorkerMethods = InstanceMethods & WorkerControl
 
-/** What the admin port stands in front of: a proxy instance, or several that are one to clients. */
+/** The proxy that an admin port serves: one instance, or several (`--workers`) that clients see as one. */
 export interface Proxies extends Closable, InstanceMethods {
   /** Where clients connect. */
   readonly proxyUrl: string
 }
 
-/** What the one that started a thread or process can call there. */
+/** What can be called in a thread or process by the one that started it. */
 export interface Startable {
   /** Closes everything and ends the thread or process. */
   shutDown(): void | Promise<void>
 }
 
-/** What a thread or process calls, once, in the one that started it. */
+/** How a thread or process reports its start, once, to the one that started it. */
 export interface StartReport {
   /** It listens at this URL. */
   started(url: string): void
@@ -51,7 +51,7 @@ export interface StartReport {
   failed(reason: string): void
 }
 
-/** A thread or process that was started could not start. The message is the reason that it reported. */
+/** A thread or process did not start. The message is the reason that it reported. */
 export class StartError extends TurnstileError {
   readonly code = 'START_FAILED'
 }

@@ -5,7 +5,7 @@ import type { LedgerSettings } from './start-ledger.js'
 import type { SessionSettings } from './start-sessions.js'
 import type { UpkeepSettings } from './start-upkeep.js'
 
-/** The ledger alone knows where the store is, and its password. */
+/** What `startLedger` uses. Only the ledger knows where the store is, and the password of the store. */
 export const ledgerSettings = (config: Config): LedgerSettings => ({
   store: config.store,
   dataDir: config.dataDir,
@@ -13,15 +13,17 @@ export const ledgerSettings = (config: Config): LedgerSettings => ({
   maxSessionsPerEndpoint: config.maxSessionsPerEndpoint
 })
 
+/** What `startSessions` uses. */
 export const sessionSettings = (config: Config): SessionSettings => ({
-  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs
+  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+  confirmSuspects: config.confirmSuspects
 })
 
+/** What `startUpkeep` uses. */
 export const upkeepSettings = (config: Config): UpkeepSettings => ({
   upstream: config.upstream,
   rewriteHost: config.rewriteHost,
   connectTimeoutMs: config.connectTimeoutMs,
-  sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
   leaseMs: config.leaseMs,
   retentionMs: config.retentionMs,
   rollupRetentionMs: config.rollupRetentionMs,
@@ -29,12 +31,13 @@ export const upkeepSettings = (config: Config): UpkeepSettings => ({
   endIdleSessions: config.endIdleSessions
 })
 
-/** What the proxy works with, besides its settings. */
+/** The parts that the proxy works with, beside its settings. */
 export type ProxyParts = Pick<
   ProxyOptions,
   'routes' | 'credentials' | 'observe' | 'liveSessions' | 'operations' | 'traffic' | 'logger'
 >
 
+/** What `startProxy` uses. */
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
   upstream: config.upstream,
   host: config.listen.host,

@@ -8,7 +8,7 @@ import type { EpochMs } from '../util/time.js'
 /** Whether what is observed reaches the disk and the store, as `/readyz` tells it. */
 export type LedgerHealth = Readiness
 
-/** The report of an instance that does not answer. */
+/** The report of an instance that does not respond. */
 export const unreachable: LedgerHealth = {
   ready: false,
   outbox: { ok: false, depth: 0, oldestAt: null, sizeBytes: 0, lostEvents: 0 },

@@ -5,23 +5,23 @@ import type { Proxy } from '../proxy/proxy-server.js'
 import { type UpstreamRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
 import { isSuccessful } from '../util/http-status.js'
 import type { WorkerControl } from './instance-methods.js'
-import type { Ledger } from './start-ledger.js'
+import type { InstanceLedger } from './start-ledger.js'
 
-/** How long an operator's action waits until queries show it. */
+/** How long an operator's action waits until queries show it. Chosen: people wait for it. */
 const SETTLE_TIMEOUT_MS = 2_000
 
 /** What an action works on. */
 export interface ControlParts {
   proxy: Proxy
-  ledger: Ledger
+  ledger: InstanceLedger
   requests: UpstreamRequests
 }
 
-/** `end` throws `ActionError`. */
+/** What operators can do to this instance; `end` throws `ActionError`. */
 export function operatorControl({ proxy, ledger, requests }: ControlParts): WorkerControl {
   return {
     async end({ endpointId, sessionId, transport }) {
-      // Before the DELETE: what clients see of it comes later.
+      // Taken before the DELETE: whatever clients notice of the end comes later.
       const at = Date.now()
       const streams = proxy.streamsOf(endpointId, sessionId)
       if (transport === Transport.sessionless)
@@ -40,12 +40,12 @@ export function operatorControl({ proxy, ledger, requests }: ControlParts): Work
     cut({ endpointId, sessionId }) {
       for (const stream of proxy.streamsOf(endpointId, sessionId)) stream.cut()
     },
-    settled: () => ledger.shipper.drain(SETTLE_TIMEOUT_MS),
+    settled: () => ledger.shipper.whenEmpty(SETTLE_TIMEOUT_MS),
     drain(endpointId, on) {
-      if (on) proxy.draining.add(endpointId)
-      else proxy.draining.delete(endpointId)
+      if (on) proxy.drainedEndpoints.add(endpointId)
+      else proxy.drainedEndpoints.delete(endpointId)
     },
-    draining: () => proxy.draining
+    draining: () => proxy.drainedEndpoints
   }
 }
 

@@ -1,4 +1,4 @@
-// Owns what one proxy tells of itself to Prometheus: traffic, operations, sessions it committed, ledger, process.
+// Owns the metrics of one proxy instance: traffic, operations, sessions it committed, ledger, process.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LAG_BOUNDS } from '../ledger/pipeline/shipper.js'
@@ -8,22 +8,22 @@ import type { Operations } from '../metrics/operations.js'
 import { processMetrics } from '../metrics/process-metrics.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
-import type { Ledger } from './start-ledger.js'
+import type { InstanceLedger } from './start-ledger.js'
 import type { Upkeep } from './start-upkeep.js'
 
-/** A scrape waits no longer for the thread that writes the store. */
+/** How long a scrape waits for the thread that writes the store. Chosen: half of what a scrape waits for a worker. */
 const STORE_TIMEOUT_MS = 1_000
 
-/** What the figures are of. */
+/** The parts that are measured. */
 export interface InstanceParts {
   proxy: Proxy
   operations: Operations
   tracker: SessionTracker
-  ledger: Ledger
+  ledger: InstanceLedger
   upkeep: Upkeep
 }
 
-/** Answers with the figures of the moment. */
+/** Returns a function that reads all metrics of this process. */
 export function instanceMetrics(parts: InstanceParts): () => Promise<[Snapshot]> {
   const { proxy, operations, ledger } = parts
   const process = randomUUID()

@@ -10,18 +10,20 @@ import { type Closable, startInOrder } from '../util/startup.js'
 import { epochNow } from '../util/time.js'
 import { openStore } from './open-store.js'
 
-/** How long to wait for the store to have what was observed. */
+/** How long the end of the process waits for the store to have what was observed. Chosen; the documentation on Kubernetes names it. */
 const SHIP_TIMEOUT_MS = 5_000
 
+/** The settings of the ledger. */
 export interface LedgerSettings {
   store: StoreLocation
   dataDir: string
   sessionIdleTimeoutMs: number
-  /** 0: nobody asks how many sessions of an endpoint are open. */
+  /** 0: no limit, so that no live counts are kept. */
   maxSessionsPerEndpoint: number
 }
 
-export interface Ledger extends Closable {
+/** The ledger of one instance. `close` ends its parts in order. */
+export interface InstanceLedger extends Closable {
   readonly store: Store
   readonly outbox: Outbox
   readonly shipper: Shipper
@@ -32,8 +34,8 @@ export interface Ledger extends Closable {
   shipped(): Promise<void>
 }
 
-/** Throws when the data directory or the embedded store cannot be used. */
-export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger): Promise<Ledger> =>
+/** Starts it. Throws when the data directory or the embedded store cannot be used. */
+export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger): Promise<InstanceLedger> =>
   startInOrder(async onClose => {
     const store = openStore(settings.store, settings.sessionIdleTimeoutMs)
     onClose(() => store.close())
@@ -46,6 +48,6 @@ export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger)
     const liveCounts = settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ store, outbox }) : undefined
     onClose(() => liveCounts?.close())
     const recorder = new Recorder(outbox, shipper, logger)
-    const shipped = (): Promise<void> => shipper.drain(SHIP_TIMEOUT_MS)
+    const shipped = (): Promise<void> => shipper.whenEmpty(SHIP_TIMEOUT_MS)
     return { store, outbox, shipper, recorder, liveCounts, shipped }
   })

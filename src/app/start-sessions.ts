@@ -6,16 +6,20 @@ import { SessionTracker } from '../sessions/tracker.js'
 import type { Closable } from '../util/startup.js'
 import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
 import { startMessagePlacement } from './message-placement.js'
-import type { Ledger } from './start-ledger.js'
+import type { InstanceLedger } from './start-ledger.js'
 
-/** How often the ledger is told of uses, and the outbox that the process lives. */
+/** How often uses are recorded, and the outbox notes that the process is alive. Chosen. */
 const TICK_MS = 1_000
 
+/** The settings of session tracking. */
 export interface SessionSettings {
-  /** 0: never. */
+  /** 0: sessions never idle. */
   sessionIdleTimeoutMs: number
+  /** Whether sessions that may be gone are pinged. */
+  confirmSuspects: boolean
 }
 
+/** The session tracking of one instance. */
 export interface Sessions extends Closable {
   readonly tracker: SessionTracker
   /** How clients reach their sessions, for requests of our own. */
@@ -25,11 +29,15 @@ export interface Sessions extends Closable {
   shipped(): Promise<void>
 }
 
-/** `close` tells the ledger of all uses, and waits a while for the store to have them. */
-export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger: Ledger): Sessions {
+/** Starts it. `close` records all uses that are pending, and waits for the store to have them, for 5 s at most. */
+export function startSessions(
+  { sessionIdleTimeoutMs, confirmSuspects }: SessionSettings,
+  ledger: InstanceLedger
+): Sessions {
   const { recorder, liveCounts, store, shipper } = ledger
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
+    confirmSuspects,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
   const tick = (atLeast?: number): void => recorder.tick(tracker.flush(epochNow(), atLeast), epochNow())
@@ -64,6 +72,6 @@ export function startSessions({ sessionIdleTimeoutMs }: SessionSettings, ledger:
   }
 }
 
-/** Longer than it takes until the upstream is told of a session that ended as idle. */
+/** Credentials are kept longer than it takes until an idle session's DELETE is sent. */
 const credentialsAgeMs = (idleTimeoutMs: number): number =>
   Math.min(2 * idleTimeoutMs + MINUTE_MS, MAX_DURATION_MS)

@@ -1,4 +1,4 @@
-// Owns the start of an instance's upkeep: what it does although no client asks, in the store and at the upstream.
+// Owns the start of an instance's upkeep: periodic work on the store, and requests that the proxy itself sends upstream.
 import type { FastifyBaseLogger } from 'fastify'
 import { type StoreMaintenance, startStoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import type { Routes } from '../mcp/routes.js'
@@ -8,14 +8,14 @@ import { UpstreamRequests } from '../upkeep/upstream-requests.js'
 import { startUpstreamWatch, type UpstreamWatch } from '../upkeep/upstream-watch.js'
 import { type Closable, type OnClose, startInOrder } from '../util/startup.js'
 import { epochNow } from '../util/time.js'
-import type { Ledger } from './start-ledger.js'
+import type { InstanceLedger } from './start-ledger.js'
 import type { Sessions } from './start-sessions.js'
 
+/** The settings of the upkeep. */
 export interface UpkeepSettings {
   upstream: URL
   rewriteHost: boolean
   connectTimeoutMs: number
-  sessionIdleTimeoutMs: number
   leaseMs: number
   retentionMs: number
   rollupRetentionMs: number
@@ -26,18 +26,20 @@ export interface UpkeepSettings {
 /** What the upkeep works on. */
 export interface UpkeepParts {
   routes: Routes
-  ledger: Ledger
+  ledger: InstanceLedger
   sessions: Sessions
   logger: FastifyBaseLogger
 }
 
+/** The upkeep of one instance. */
 export interface Upkeep extends Closable {
   readonly requests: UpstreamRequests
   readonly maintenance: StoreMaintenance
-  /** Undefined where nobody watches the upstream. */
+  /** Undefined with `--confirm-suspects=false`: then the upstream is not watched. */
   readonly watch: UpstreamWatch | undefined
 }
 
+/** Starts it; neither the store nor the upstream need be reachable. */
 export const startUpkeep = (settings: UpkeepSettings, parts: UpkeepParts): Promise<Upkeep> =>
   startInOrder(onClose => {
     const requests = new UpstreamRequests({
@@ -68,7 +70,6 @@ function startMaintenance(
     store: ledger.store,
     instance: ledger.outbox.instance,
     leaseMs: settings.leaseMs,
-    idleTimeoutMs: settings.sessionIdleTimeoutMs,
     retentionMs: settings.retentionMs,
     rollupRetentionMs: settings.rollupRetentionMs,
     onLost: () => ledger.recorder.record(sessions.tracker.held(epochNow())),
@@ -77,7 +78,7 @@ function startMaintenance(
   })
 }
 
-/** Watches the upstream, and asks after sessions that may have ended unseen. */
+/** Watches the upstream, and pings sessions that may have ended unseen. */
 function startWatch(
   settings: UpkeepSettings,
   { ledger, sessions }: UpkeepParts,
@@ -87,7 +88,7 @@ function startWatch(
   const watch: UpstreamWatch = startUpstreamWatch({
     upstream: settings.upstream,
     connectTimeoutMs: settings.connectTimeoutMs,
-    onReturn: () => void checker.upstreamReturned(epochNow()),
+    onReturn: () => void checker.upstreamMayHaveRestarted(epochNow()),
     onLoss: lostAt => checker.upstreamMayHaveRestarted(lostAt)
   })
   const checker: SuspectChecker = startSuspectChecker({

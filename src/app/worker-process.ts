@@ -1,4 +1,4 @@
-// Owns the life of a worker's process: it is a proxy instance, does what the primary says, and ends with it.
+// Owns a worker's process (`--workers`): a proxy instance that the primary calls, and that ends when the primary ends.
 import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
@@ -39,7 +39,7 @@ export async function runWorker(config: Config, logger: FastifyBaseLogger): Prom
   }
 }
 
-/** The first worker keeps the data of a proxy without workers; each takes an equal part of the load. */
+/** The configuration of one worker: the first keeps the data directory of a proxy without workers; load limits are divided. */
 function shareOf(config: Config, number: number): Config {
   const share = (limit: number): number => Math.ceil(limit / config.workers)
   return {

@@ -1,4 +1,4 @@
-// Owns the place of one worker: starts its process, calls it, and starts another one when it dies.
+// Owns the slot of one worker: starts its process, calls it, and starts another process when it dies.
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,12 +9,13 @@ import { connect, ipcChannel, type Remote, RemoteError } from '../util/rpc.js'
 import { CALL_TIMEOUT_MS, type Startable, startReport, type WorkerMethods } from './instance-methods.js'
 import { WORKER_NUMBER_VARIABLE } from './worker-process.js'
 
-/** A worker that dies sooner than this after its start is replaced after a delay: its next start may fail the same way. */
+/** A worker that dies so soon after its start is replaced after a delay, because its next start may fail too. Both chosen. */
 const SHORT_LIFE_MS = 5_000
 const RESTART_DELAY_MS = 1_000
-/** A scrape waits no longer for a worker: twice as long as the worker waits for its store (proxy-instance-metrics). */
+/** How long a scrape waits for a worker: twice as long as the worker waits for its store (proxy-instance-metrics.ts). */
 const METRICS_TIMEOUT_MS = 2_000
 
+/** One of the `--workers`, whichever process it is at the moment. */
 export class WorkerSlot {
   readonly #number: number
   readonly #draining: ReadonlySet<string>
@@ -30,7 +31,7 @@ export class WorkerSlot {
     this.#logger = logger
   }
 
-  /** The process that has the place. Its methods answer once it is started, and reject when it is gone. */
+  /** The methods of the process in this slot. They respond once it has started, and reject when it is gone. */
   get worker(): Remote<WorkerMethods> {
     return this.#remote!
   }
@@ -55,7 +56,7 @@ export class WorkerSlot {
     return listening
   }
 
-  /** Undefined where it does not answer soon: a scrape does not wait for it. */
+  /** The metrics of the worker; undefined if it does not respond in time. */
   async metrics(): Promise<Snapshot | undefined> {
     const asked = this.worker.metrics().then(
       ([snapshot]) => snapshot,
@@ -76,7 +77,7 @@ export class WorkerSlot {
 
   #replace(startedAt: number, code: number | null, signal: string | null): void {
     if (this.#closing) return
-    this.#logger.error({ worker: this.#number, code, signal }, 'a worker died and is started anew')
+    this.#logger.error({ worker: this.#number, code, signal }, 'a worker died and is started again')
     const delayMs = Date.now() - startedAt < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0
     setTimeout(() => {
       if (this.#closing) return

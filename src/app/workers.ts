@@ -1,8 +1,8 @@
-// Owns `--workers`: processes that share the listener, each a proxy instance with an outbox of its own, as one to operators.
+// Owns `--workers`: processes that share the listener, each a proxy instance with an outbox of its own. Operators see them as one.
 //
-// A worker is to the ledger what a proxy is: its events are on its own disk queue before its clients know, with no other
-// process to wait for, and several proxies on one store are exact already. The primary forwards nothing: it hands out
-// connections, answers operators, and restarts what dies; the new worker's first event closes the streams of the old.
+// To the ledger, a worker is an instance like any other: its events are in its own outbox before its clients know of them, it
+// waits for no other process, and several instances on one store are exact already. The primary forwards nothing: it hands out
+// connections, serves operators, and restarts workers that die; a new worker's first event closes the streams of the old one.
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
 import { startInOrder } from '../util/startup.js'
@@ -23,7 +23,7 @@ export const startPrimary = (config: Config, logger: FastifyBaseLogger): Promise
     })
   )
 
-/** The workers as one. */
+/** The methods of an instance, carried out by all workers together. */
 function together(slots: readonly WorkerSlot[], draining: Set<string>): InstanceMethods {
   return {
     async health() {
@@ -32,8 +32,7 @@ function together(slots: readonly WorkerSlot[], draining: Set<string>): Instance
       )
     },
     metrics: () => Promise.all(slots.map(slot => slot.metrics())),
-    // It does not matter to gateway and ledger which worker ends the session, of those that know its client; any worker may
-    // have streams of it.
+    // Any worker that knows the session's client can end it, and any worker may hold streams of it.
     async end(session) {
       const known = await Promise.all(slots.map(({ worker }) => worker.knows(session).catch(() => false)))
       const asked = known.includes(true) ? slots.filter((_, i) => known[i]) : slots

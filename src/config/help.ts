@@ -26,7 +26,7 @@ export function helpText(): string {
     '',
     ...flagLines(checkSettings),
     '',
-    'Every flag has a variable, which it wins over: --upstream is TURNSTILE_UPSTREAM, --data-dir TURNSTILE_DATA_DIR.',
+    'Every flag is also an environment variable (--data-dir is TURNSTILE_DATA_DIR); where both are given, the flag counts.',
     'Times: 500ms, 300s, 5m, 1h, ages also 30d. A flag without a value is switched off by =false.'
   ].join('\n')
 }

@@ -1,4 +1,4 @@
-// Owns how flags and environment variables become settings, and what is said of those that cannot be used.
+// Owns how flags and environment variables become settings, and the error message for an invalid one.
 import { BlockList, isIPv6 } from 'node:net'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { closest, distance } from 'fastest-levenshtein'
@@ -26,7 +26,7 @@ export type ConfigErrorCode =
   | 'REQUIRED'
   | 'ADMIN_TOKEN_REQUIRED'
 
-/** A setting that cannot be used. The message is one line that names the flag or variable and says what to do. */
+/** A setting is invalid. The message is one line that names the flag or variable and says what to do. */
 export class ConfigError extends TurnstileError {
   readonly code: ConfigErrorCode
 
@@ -38,7 +38,7 @@ export class ConfigError extends TurnstileError {
 
 /**
  * Reads the settings: a flag wins over its TURNSTILE_ variable, that over the alias, that over the default. An empty
- * variable counts as unset. Throws ConfigError on the first thing it cannot use.
+ * variable counts as unset. Throws `ConfigError` on the first setting that is invalid.
  */
 export function parseConfig(argv: readonly string[], env: Record<string, string | undefined>): Config {
   const config = readAll(settings, argv, env)
@@ -144,7 +144,7 @@ loopback.addAddress('::1', 'ipv6')
 const isLoopback = (host: string): boolean =>
   host.toLowerCase() === 'localhost' || loopback.check(host, isIPv6(host) ? 'ipv6' : 'ipv4')
 
-/** A flag that differs from a known one in more characters than this is no misspelling of it. */
+/** A flag that differs from a known one in more characters is no misspelling of it. Chosen: two letters swapped and one missing. */
 const MAX_EDITS = 3
 
 function advice(flag: string, known: readonly string[]): string {

@@ -8,9 +8,9 @@ import type { Token } from './admin-token.js'
 export interface Kind<T> {
   /** Stands for the value in `--help`. */
   placeholder: string
-  /** What is usable, as the end of a sentence. */
+  /** What is valid, as the end of a sentence. */
   expected: string
-  /** Undefined: not usable. */
+  /** Returns undefined for an invalid text. */
   parse(text: string): T | undefined
   /** What the flag means when it stands alone; without it, the flag needs a value. */
   alone?: string
@@ -64,7 +64,7 @@ export const store: Kind<StoreLocation> = {
   }
 }
 
-/** The same, read from a file: so that the password is in no command line and no environment. */
+/** `store`, read from a file, so that the password is in no command line and in no environment variable. */
 export const storeFile: Kind<StoreLocation> = {
   placeholder: 'FILE',
   expected: `a file that can be read, with ${store.expected}`,
@@ -83,7 +83,7 @@ export const duration: Kind<number> = {
   }
 }
 
-/** Chosen so that nobody deletes what is still looked at by a slip of the unit. */
+/** Chosen: a wrong unit, such as 30m for 30d, must not delete sessions that people still look at. */
 const MIN_AGE_MS = HOUR_MS
 
 /** How long something is kept: no timer waits for it, so it may be long. */
@@ -98,7 +98,10 @@ export const age: Kind<number> = {
   }
 }
 
-/** Long enough for a few heartbeats, and for those that a frozen proxy holds up until its locks are taken from it. */
+/**
+ * Long enough for several heartbeats, which come once a second, and for the time in which the locks of a frozen instance can
+ * hold up those of the others (`MAX_SILENCE_S` in ledger/mysql).
+ */
 const MIN_LEASE_MS = 6_000
 
 /** How long an instance may be silent until it is taken for lost, in milliseconds. */
@@ -149,7 +152,7 @@ function list(parse: (word: string) => string | undefined): (text: string) => st
   }
 }
 
-/** Far above what one process can hold, and a number that nobody means who wrote more digits. */
+/** Chosen: far above what one process can hold. A larger number is a typing error. */
 const MAX_COUNT = 10_000_000
 
 /** A limit; 0: none. */
@@ -159,7 +162,7 @@ export const count: Kind<number> = {
   parse: text => (/^\d{1,8}$/.test(text) && Number(text) <= MAX_COUNT ? Number(text) : undefined)
 }
 
-/** More than machines have CPUs as a rule; each worker has a data directory and connections of its own. */
+/** Chosen: more than most machines have CPUs. Each worker has a data directory and connections of its own. */
 const MAX_PROCESSES = 256
 
 /** How many processes. */
@@ -215,7 +218,7 @@ export const tokens: Kind<Token[]> = {
   parse: text => readTokens(text.split(','))
 }
 
-/** The same, read from a file: a token a line. */
+/** `tokens`, read from a file with one token in each line. */
 export const tokenFile: Kind<Token[]> = {
   placeholder: 'FILE',
   expected:

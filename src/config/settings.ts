@@ -1,4 +1,7 @@
 // Owns the settings: each declared once. Flags, environment variables, defaults, help and error messages come from here.
+//
+// To add a flag, add an entry here, and name it in app/instance-settings.ts for the part that uses it. To follow a flag, search
+// for the name of its entry: every part calls it so.
 import {
   address,
   addressRanges,
@@ -29,7 +32,7 @@ export interface Setting<T> {
   kind: Kind<T>
   /** One line for `--help`. */
   help: string
-  /** The text it has where neither flag nor variable is given; without one its value is undefined then. */
+  /** The text that counts where neither flag nor variable is given. A setting without a default is then undefined. */
   default?: string
   required?: true
   /** The value never appears in a message. */
@@ -53,7 +56,7 @@ export const settings = {
     secret: true,
     help: 'sqlite:PATH or mysql://…'
   },
-  storeFile: { kind: storeFile, help: 'a file with that, which wins over --store (default: none)' },
+  storeFile: { kind: storeFile, help: 'a file with the value of --store, which it replaces (default: none)' },
   dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
   streamPath: {
     kind: pathPattern,
@@ -95,7 +98,7 @@ export const settings = {
   upstreamTimeoutMs: {
     kind: duration,
     default: '300s',
-    help: "wait for an answer's headers, or until more of an upload is read; 0: for ever"
+    help: "wait for a response's headers, or until more of an upload is read; 0: for ever"
   },
   connectTimeoutMs: { kind: duration, default: '5s', help: 'wait for a connection to the upstream' },
   drainDelayMs: {
@@ -110,7 +113,7 @@ export const settings = {
   stallTimeoutMs: {
     kind: duration,
     default: '60s',
-    help: 'wait for a client that stops amid a body or an answer; 0: for ever'
+    help: 'wait for a client that stops in the middle of a body or a response; 0: for ever'
   },
   maxConnections: { kind: count, default: '20000', help: 'connections of clients; 0: no limit' },
   maxStreams: { kind: count, default: '15000', help: 'streams under way; 0: no limit' },
@@ -121,10 +124,10 @@ export const settings = {
     help: 'open sessions of one endpoint, counted in the store; 0: no limit'
   },
   rewriteHost: { kind: boolean, default: 'off', help: "send the upstream's authority as Host" },
-  allowedHost: { kind: hosts, help: 'hosts to answer, all others 403 (default: any)' },
+  allowedHost: { kind: hosts, help: 'hosts whose requests are accepted; all others get 403 (default: any)' },
   allowedOrigin: {
     kind: origins,
-    help: 'origins of browsers to answer, all others 403 (default: any)'
+    help: 'origins of browsers whose requests are accepted; all others get 403 (default: any)'
   },
   trustedProxy: {
     kind: addressRanges,
@@ -155,7 +158,7 @@ export const settings = {
     kind: wholeNumber(1_000),
     default: '100',
     alias: 'MCP_CONNECTION_HISTORY_LIMIT',
-    help: 'how many ended sessions a status answer lists'
+    help: 'how many ended sessions a status response lists'
   },
   logLevel: {
     kind: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
@@ -174,11 +177,13 @@ export const checkSettings = {
 
 /** Settings by their names. */
 export type Schema = Record<string, Setting<unknown>>
+
 type ValueOf<S> = S extends { kind: Kind<infer T> }
   ? S extends { default: string } | { required: true }
     ? T
     : T | undefined
   : never
+
 /** The values of settings, by their names. */
 export type ValuesOf<S extends Schema> = { [Name in keyof S]: ValueOf<S[Name]> }
 

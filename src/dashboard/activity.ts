@@ -1,11 +1,12 @@
-// Owns the list of notices: which sessions opened and ended, and a short summary for screen readers.
+// Owns the list of notices (sessions that opened or ended), and a short summary of it for screen readers.
 import type { ClosedNotice } from '../admin/schemas/monitoring-responses.js'
 import { el, setText } from './dom.js'
 import { clockText, countText, durationText, reasonText } from './format.js'
 import { clientLabel, type ListedSession } from './sessions.js'
 
+/** How many notices the list keeps. Chosen: more than people read. */
 const MAX_SHOWN = 40
-/** How often the summary for screen readers changes; more often would interrupt their users. */
+/** How often the summary for screen readers changes. Chosen: more often would interrupt their users. */
 const SUMMARY_MS = 5_000
 
 /** The newest notices. */

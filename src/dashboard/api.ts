@@ -2,7 +2,10 @@
 import type { Readiness } from '../admin/schemas/readiness.js'
 import type { Page, PageReader, QueryParameters } from './page-reader.js'
 
-/** The admin port refused or failed. Its own message says what to do; `status` is that of the response. */
+/**
+ * The admin port refused or failed. Its own message says what to do; `status` is that of the response. No `TurnstileError`,
+ * because browsers load no room but this one.
+ */
 export class ApiError extends Error {
   readonly code = 'REFUSED'
 
@@ -28,19 +31,19 @@ export class Api implements PageReader {
     return (await this.page<Body>(path, parameters)).body
   }
 
-  /** The same with the page after it; `path` may be that of a next page. */
+  /** The JSON of a page of a list, and the path of the next page. `path` may be such a path. */
   async page<Body>(path: string, parameters: QueryParameters = {}): Promise<Page<Body>> {
     const response = await this.#ask('GET', path, parameters)
     const next = /^<(.*)>; rel="next"$/.exec(response.headers.get('link') ?? '')?.[1]
     return { body: (await response.json()) as Body, next }
   }
 
-  /** Ends what is at `path`. */
+  /** Sends a DELETE for `path`. */
   async delete(path: string, parameters: QueryParameters = {}): Promise<void> {
     await this.#ask('DELETE', path, parameters)
   }
 
-  /** What the checks found, whether all is ready or not. */
+  /** The result of `/readyz`, with status 200 or 503. */
   async readiness(): Promise<Readiness> {
     return (await (await fetch('/readyz')).json()) as Readiness
   }

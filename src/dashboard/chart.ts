@@ -5,20 +5,22 @@ import { countText, durationText, minuteText, minuteOrDayText } from './format.j
 import type { Series } from './series.js'
 import { colourReader } from './theme.js'
 
+/** The chart's height in CSS pixels. Chosen. */
 const HEIGHT = 280
-/** Of the height, for what opened and closed. */
+/** The parts of the chart's height that show opened and closed sessions, and the gap above them. Chosen. */
 const EVENTS_SHARE = 0.26
 const GAP_SHARE = 0.06
+/** The shortest range that can be selected. Chosen: it holds two points of the minute series. */
 const MIN_SELECTION_S = 120
 
-/** What the reader does with the chart. */
+/** Called with what the reader does with the chart. */
 export interface ChartHandlers {
   /** A part of the range was chosen, in epoch ms. */
   onSelect: (start: number, end: number) => void
   onZoomOut: () => void
 }
 
-/** How many are open at this moment, where the range reaches it. `at`: epoch ms. */
+/** How many sessions are open now, if the range ends now. `at`: epoch ms. */
 export interface Now {
   at: number
   open: number
@@ -57,7 +59,7 @@ export class Chart {
     this.#showReadout(plot.cursor.idx)
   }
 
-  /** The colours changed. */
+  /** Draws again, because the colours changed. */
   repaint(): void {
     const scale = this.#plot?.scales['x']
     if (!this.#series || scale?.min == null || scale.max == null) return

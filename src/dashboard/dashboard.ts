@@ -20,12 +20,15 @@ import { SessionList } from './session-list.js'
 import { startTheme } from './theme.js'
 import { askForToken, keepToken, keptToken } from './token.js'
 
+// How often the page counts seconds, reads the endpoints, and checks store and outbox. Chosen: each costs the proxy little.
 const TICK_MS = 1_000
 const ENDPOINTS_MS = 1_000
 const HEALTH_MS = 5_000
-/** Less often, because each time makes the proxy send a request to the gateway. */
+/** Chosen: rarer than the other checks, because each one makes the proxy send a request to the gateway. */
 const GATEWAY_MS = 15_000
+/** How soon an admin port that cannot be reached is asked again. Chosen. */
 const RETRY_MS = 2_000
+/** How long a message stays. Chosen: long enough to read two lines. */
 const TOAST_MS = 8_000
 
 const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))

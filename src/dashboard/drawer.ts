@@ -95,7 +95,7 @@ export class Drawer {
     )
   }
 
-  /** Why the session cannot be ended, in words for the reader; empty: it can be. */
+  /** Why the session cannot be ended, as a message for the reader; empty if it can be ended. */
   #whyNot({ transport }: ListedSession): string {
     if (!this.#options.mayEnd()) return 'Your token may only read.'
     return transport === 'sessionless' ? 'A session-less client has no session that could be ended.' : ''

@@ -1,8 +1,9 @@
-// Owns the list of endpoints: how many sessions each has now, and which one the page is narrowed to.
+// Owns the list of endpoints: how many sessions each has now, and which one the page is filtered by.
 import type { EndpointInfo } from '../admin/schemas/monitoring-responses.js'
 import { el, setFlag, setText } from './dom.js'
 import { countText } from './format.js'
 
+/** How many endpoints the page lists, the busiest ones. Chosen: browsers lay out so many buttons at once. */
 const MAX_SHOWN = 200
 
 interface View {
@@ -26,7 +27,7 @@ export class Endpoints {
     this.#onChoose = onChoose
   }
 
-  /** Narrows to an endpoint; undefined: all. */
+  /** Filters the page by an endpoint; undefined: all endpoints. */
   choose(endpointId: string | undefined): void {
     this.#chosen = endpointId
     for (const [id, { button }] of this.#views) button.setAttribute('aria-pressed', String(id === endpointId))

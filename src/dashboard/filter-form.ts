@@ -2,7 +2,7 @@
 import { byId } from './dom.js'
 import { type Filters, filtersOf } from './filters.js'
 
-/** As long as people pause between two letters. */
+/** How long to wait for the next letter before the list is filtered. Chosen: longer than people pause between two letters. */
 const TYPING_MS = 150
 
 /** The filters that the reader chose. */
@@ -18,7 +18,7 @@ export class FilterForm {
     })
   }
 
-  /** As they are now. */
+  /** The filters as the form has them now. */
   get filters(): Filters {
     return filtersOf(new FormData(this.#form))
   }

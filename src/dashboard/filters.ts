@@ -1,14 +1,14 @@
-// Owns what the list of sessions is narrowed to, and which sessions match: state, transport, and text that describes a client.
+// Owns the filters of the list of sessions, and which sessions match them: state, transport, and text that describes a client.
 import type { TransportName } from '../admin/schemas/monitoring-responses.js'
 import type { ListedSession } from './sessions.js'
 
 /** Sessions open now, those of the range that ended, or all of the range. */
 export type StateFilter = 'open' | 'ended' | 'all'
 
-/** What the list is narrowed to within an endpoint. */
+/** The filters of the list, within the endpoint that is chosen. */
 export interface Filters {
   state: StateFilter
-  /** In names, user agent, address or session id; in any case of letters. Empty: not narrowed. */
+  /** A text to find in names, user agent, address or session id, in upper or lower case. Empty: no filter. */
   text: string
   /** Undefined: all. */
   transport: TransportName | undefined
@@ -24,10 +24,10 @@ export function filtersOf(form: Pick<FormData, 'get'>): Filters {
   }
 }
 
-/** Whether text or transport narrow the list, beyond the state. */
+/** Whether the list is filtered by text or transport. */
 export const isNarrowed = ({ text, transport }: Filters): boolean => text !== '' || transport !== undefined
 
-/** Tells whether a session matches text and transport. */
+/** Returns a function that says whether a session matches text and transport. */
 export function matcher({
   text,
   transport

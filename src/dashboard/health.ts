@@ -30,14 +30,14 @@ export class HealthStrip {
     }
   }
 
-  /** Without the live connection nothing else is known either. */
+  /** Shows whether the live connection is up; without it, nothing else is known either. */
   live(isConnected: boolean): void {
     this.#set('Live', isConnected ? 'good' : 'bad', isConnected ? 'connected' : 'disconnected')
     if (isConnected) return
     for (const check of checks) if (check !== 'Live') this.#set(check, 'unknown', 'unknown')
   }
 
-  /** The outbox, the store and the proxies: cheap to ask. */
+  /** Checks the outbox, the store and the proxies, which costs little. */
   async ask(): Promise<void> {
     const [{ outbox, store, closing }, proxies] = await Promise.all([
       this.#api.readiness(),
@@ -61,7 +61,7 @@ export class HealthStrip {
     this.#set('Proxies', closing ? 'warn' : 'good', closing ? 'shutting down' : text, details.join('\n'))
   }
 
-  /** Makes the proxy ask the gateway. */
+  /** Checks the gateway; the proxy sends it a request for that. */
   async askGateway(): Promise<void> {
     const { serverRunning, endpoint } = await this.#api.get<GatewayHealth>('/api/mcp/health')
     this.endpointUrl = endpoint

@@ -1,4 +1,4 @@
-// Owns the live connection: to one room of the monitoring namespace at a time, made again when it is lost.
+// Owns the live connection to one room of the monitoring namespace at a time; it connects again when the connection breaks.
 import { io, type Socket } from 'socket.io-client'
 import type {
   ClosedNotice,
@@ -7,11 +7,12 @@ import type {
   OpenedNotice
 } from '../admin/schemas/monitoring-responses.js'
 
+/** How soon a subscription that failed is tried again. Chosen. */
 const RETRY_MS = 2_000
 
 /** What comes over the live connection. */
 export interface LiveHandlers {
-  /** Subscribed, for the first time or again: what is shown may be out of date. */
+  /** The subscription began, for the first time or again: what is shown may be out of date. */
   onJoined: () => void
   onLost: () => void
   /** The connection was refused, so that it does not come back by itself. */
@@ -54,14 +55,17 @@ export class Live {
     this.#socket.on('mcp_connection_closed', handlers.onClosed)
   }
 
+  /** Whether the connection is up. */
   get isConnected(): boolean {
     return this.#socket.connected
   }
 
+  /** Connects, and subscribes once that is done. */
   connect(): void {
     this.#socket.connect()
   }
 
+  /** Ends the connection, until `connect` is called again. */
   close(): void {
     this.#socket.disconnect()
   }

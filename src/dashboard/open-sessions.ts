@@ -3,10 +3,11 @@ import type { ConnectionInfo, ConnectionStats } from '../admin/schemas/monitorin
 import type { Page, PageReader } from './page-reader.js'
 import { fromInfo, listKey, newestFirst, type ListedSession } from './sessions.js'
 
+/** Sessions read at a time. Chosen: the admin port's default for one page. */
 const PAGE = 1_000
-/** The newest; older sessions are counted, not listed. */
+/** How many sessions are listed, the newest ones; older ones are only counted. Chosen: bounds the memory of the page. */
 export const MAX_LISTED = 50_000
-/** How long the list may differ from the count before it is read again. */
+/** How long the list may differ from the count before it is read again. Chosen: above the delay of live updates. */
 const DRIFT_MS = 3_000
 
 /** Open sessions of an endpoint or of all. */
@@ -27,6 +28,7 @@ export class OpenSessions {
     return [...this.#sessions.values()].sort(newestFirst)
   }
 
+  /** The session with this `listKey`; undefined if it is not listed. */
   get(key: string): ListedSession | undefined {
     return this.#sessions.get(key)
   }
@@ -63,7 +65,7 @@ export class OpenSessions {
     return session
   }
 
-  /** A session ended; answers what it was, undefined for one that was not listed. */
+  /** A session ended. Returns it as it was listed; undefined if it was not listed. */
   closed(endpointId: string, sessionId: string): ListedSession | undefined {
     const key = listKey(endpointId, sessionId)
     const session = this.#sessions.get(key)
@@ -72,7 +74,7 @@ export class OpenSessions {
     return session
   }
 
-  /** Takes over request counts and last activity of the newest. True when the list has to be read again. */
+  /** Takes over the request counts and last activity of the newest sessions. Returns whether the list must be read again. */
   update(stats: ConnectionStats, now: number): boolean {
     for (const info of stats.connections) {
       const session = this.#sessions.get(listKey(info.endpointId, info.sessionId))

@@ -9,6 +9,7 @@ import { Pace } from './pace.js'
 import { RangePicker } from './range-picker.js'
 import { bucketFor, type Series, summarize, toSeries } from './series.js'
 
+/** How often the series is read at most. Chosen: it costs the store more than the other requests. */
 const SERIES_MS = 5_000
 
 /** The figures, the chart and the choice of the range. */

@@ -1,7 +1,7 @@
-// Owns the throttling of what the dashboard asks: soon after something happened, never two at a time, and less often where
-// the response takes long.
+// Owns the throttling of the dashboard's requests: soon after something happened, never two of a kind at a time, and less
+// often if the response takes long.
 
-/** The admin port spends at most this part of its time on one such question. */
+/** The admin port spends at most this part of its time on one kind of request. Chosen. */
 const BUSY_SHARE = 0.05
 
 /** Runs `act` after each `soon` or `now`, at most once in `minMs`, and always once more after the last of them. */
@@ -26,7 +26,7 @@ export class Pace {
     this.#timer = setTimeout(() => void this.#run(), Math.max(0, this.#notBefore - performance.now()))
   }
 
-  /** Something else is asked for: without the wait. */
+  /** Something else is asked for now, without waiting. */
   now(): void {
     this.#notBefore = 0
     this.#urgent = this.#running

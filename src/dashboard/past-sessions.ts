@@ -3,8 +3,9 @@ import type { ConnectionRow } from '../admin/schemas/query-responses.js'
 import type { PageReader } from './page-reader.js'
 import { fromRow, newestFirst, type ListedSession } from './sessions.js'
 
+/** Sessions read at a time. Chosen: the admin port's default for one page. */
 const PAGE = 1_000
-/** Sessions read of one query; older ones are found with a narrower range. */
+/** The most sessions that are read for one query; a narrower range shows older ones. Chosen: bounds the memory. */
 const MAX_READ = 20_000
 
 /** Which sessions are asked for; undefined: all. */
@@ -43,7 +44,7 @@ export class PastSessions {
     return [...this.#sessions.values()].sort(newestFirst)
   }
 
-  /** Reads the first page of another query; false when yet another began meanwhile. */
+  /** Reads the first page of another query. Returns false if a third query began meanwhile. */
   async load(query: PastQuery): Promise<boolean> {
     const turn = ++this.#turn
     await this.#reading?.catch(() => undefined)
@@ -65,6 +66,7 @@ export class PastSessions {
     if (!this.isCut || this.#sessions.has(session.key)) this.#sessions.set(session.key, session)
   }
 
+  /** The session with this `listKey`; undefined if it was not read. */
   get(key: string): ListedSession | undefined {
     return this.#sessions.get(key)
   }

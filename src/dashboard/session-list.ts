@@ -12,8 +12,9 @@ import type { ShownRange } from './range.js'
 import type { ListedSession } from './sessions.js'
 import { SessionTable } from './table.js'
 
-/** The live connection tells the use of the newest sessions only; for the others all are read again. */
+/** How often all open sessions are read again. Chosen: the live connection reports the use of the newest ones only. */
 const OPEN_MS = 15_000
+/** How often the table is drawn at most. Chosen: as often as rooms are sent their state. */
 const SHOW_MS = 250
 /** A live range is asked for up to a second from now; what opens later comes over the live connection. */
 const MARGIN_MS = 1_000
@@ -50,6 +51,7 @@ export class SessionList {
     })
   }
 
+  /** The session with this `listKey`; undefined if it is not listed. */
   get(key: string): ListedSession | undefined {
     return this.#open.get(key) ?? this.#past.get(key)
   }
@@ -96,7 +98,7 @@ export class SessionList {
     return session
   }
 
-  /** A session ended; answers it with its end, undefined for one that was not listed. */
+  /** A session ended. Returns it with its end; undefined if it was not listed. */
   closed({ endpointId, sessionId, duration, reason }: ClosedNotice): ListedSession | undefined {
     const session = this.#open.closed(endpointId, sessionId)
     this.changed()

@@ -60,7 +60,7 @@ export const fromRow = (row: ConnectionRow): ListedSession => ({
   protocolVersion: row.protocol_version
 })
 
-/** What a client is called: its name, or its user agent where it told no name. */
+/** What a client is called: its name, or its user agent if it gave no name. */
 export const clientLabel = ({ clientName, userAgent }: ListedSession): string =>
   clientName ?? (userAgent === '' ? 'unknown client' : userAgent)
 

@@ -4,10 +4,10 @@ import { el, setFlag, setText } from './dom.js'
 import { clockText, countText, durationText, transportText } from './format.js'
 import { clientLabel, type ListedSession } from './sessions.js'
 
-/** Rows beyond those in sight, on either side. */
+/** Rows in the page beyond those in sight, on either side. Chosen: enough for fast scrolling. */
 const OVERSCAN = 8
 const ACTIVE_ID = 'active-session'
-/** A session used within this time is being used. */
+/** A session that was used within this time is shown as busy. Chosen. */
 const BUSY_MS = 5_000
 /** As long as the animation of a new row. */
 const FRESH_MS = 2_500

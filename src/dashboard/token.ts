@@ -12,7 +12,7 @@ export function keepToken(token: string | undefined): void {
   else sessionStorage.setItem(KEY, token)
 }
 
-/** Asks until a token is given. `message`: why the one before was not accepted; empty: there was none. */
+/** Asks until a token is given. `message`: why the last token was not accepted; empty for the first time. */
 export function askForToken(message: string): Promise<string> {
   const dialog = byId('token', HTMLDialogElement)
   const form = byId('token-form', HTMLFormElement)
@@ -31,7 +31,7 @@ export function askForToken(message: string): Promise<string> {
       dialog.close()
       resolve(token)
     }
-    // Without a token there is nothing to see.
+    // Without a token, nothing can be shown.
     dialog.onclose = () => {
       if (!dialog.open) dialog.showModal()
     }

@@ -88,7 +88,7 @@ export interface Totals {
   openedNum: number
 }
 
-/** What the metrics tell of the open sessions. */
+/** Open sessions, as the metrics count them. */
 export interface Census {
   /** Open sessions now. All endpoints that the query did not name are counted together, with null as their id. */
   open: { endpointId: StoredId | null; transport: Transport; openNum: number }[]
@@ -205,8 +205,8 @@ export interface StoreWriter {
    * returns how many.
    */
   loseStreams(id: string, heartbeatAt: EpochMs, now: EpochMs): Promise<number>
-  /** Closes sessions not used for `timeoutMs` as `idle` at that time after their last use, at most a batch; returns them. */
-  closeIdle(timeoutMs: number, now: EpochMs): Promise<IdleSession[]>
+  /** Closes sessions not used for the idle timeout (`LedgerRules`) as `idle` at its end, at most a batch; returns them. */
+  closeIdle(now: EpochMs): Promise<IdleSession[]>
   /**
    * Takes the ends that were noted before `notedBefore` because their session was unknown, at most a batch; applies those
    * whose session is known by now, forgets the others, and returns how many there were.

@@ -50,18 +50,38 @@ export function mergeClientInfo(a: ClientInfo, b: ClientInfo): ClientInfo {
   return { clientName, clientVersion, protocolVersion }
 }
 
-/** A `User-Agent` as it is stored. */
-export const storedUserAgent = (userAgent: string | undefined): string | null =>
-  userAgent?.slice(0, MAX_LENGTH) ?? null
+/** Whether two reports say the same. */
+export const isSameClientInfo = (a: ClientInfo, b: ClientInfo): boolean =>
+  a.clientName === b.clientName &&
+  a.clientVersion === b.clientVersion &&
+  a.protocolVersion === b.protocolVersion
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/**
+ * A `User-Agent` as it is stored. Node reads header fields as Latin-1; many clients write UTF-8 (RFC 9110 §5.5 leaves both to
+ * them), so what is valid UTF-8 is read as that.
+ */
+export function storedUserAgent(userAgent: string | undefined): string | null {
+  if (userAgent === undefined) return null
+  return truncated(/[\x80-\xff]/.test(userAgent) ? utf8IfValid(userAgent) : userAgent)
+}
+
+function utf8IfValid(latin1: string): string {
+  try {
+    return utf8.decode(Buffer.from(latin1, 'latin1'))
+  } catch {
+    return latin1
+  }
+}
 
 const nameOf = ({ clientName, clientVersion }: ClientInfo): string | null =>
   clientName === null ? null : `${clientName}\n${clientVersion ?? ''}`
 
 const precedes = (a: string | null, b: string | null): boolean => a !== null && (b === null || a < b)
 
-function storable(text: unknown): string | null {
-  // A lone surrogate cannot be written as UTF-8, which is what databases store.
-  return typeof text === 'string' && text !== ''
-    ? text.slice(0, MAX_LENGTH).replaceAll(/\p{Surrogate}/gu, '\ufffd')
-    : null
-}
+const storable = (text: unknown): string | null =>
+  typeof text === 'string' && text !== '' ? truncated(text) : null
+
+/** As much as the column holds. A lone surrogate cannot be written as UTF-8, which is what databases store. */
+const truncated = (text: string): string => text.slice(0, MAX_LENGTH).replaceAll(/\p{Surrogate}/gu, '\ufffd')

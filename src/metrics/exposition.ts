@@ -3,16 +3,17 @@ import { AggregatorRegistry, Registry } from 'prom-client'
 import { BoundedLabels, MAX_ENDPOINTS } from './labels.js'
 import { expanded, type Metric, type PortableMetric, type Value } from './metric.js'
 
+/** The media type of the text. */
 export const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE
 
-/** What a process tells of itself. */
+/** The metrics of one process. */
 export interface Snapshot {
-  /** Another one at each start. */
+  /** Identifies the process: each start gets a new value. */
   process: string
   metrics: PortableMetric[]
 }
 
-/** The place of a process: what is there now, and the counts of those that died there. */
+/** The slot of a process: its last metrics, and the counts of the processes that died in this slot before it. */
 interface Place {
   process: string
   last: Metric[]
@@ -20,22 +21,23 @@ interface Place {
 }
 
 /**
- * Sums never fall but when all of this starts anew, or Prometheus would take each fall for a restart and count all again:
- * the counts of a process that died or does not answer stay as they were last told.
+ * Adds up the metrics of all processes. A sum never falls while this object lives: Prometheus takes a fall for a restart, and
+ * would count everything again. So the counts of a process that died or does not respond stay at their last known values.
  */
 export class Exposition {
   readonly #places: (Place | undefined)[] = []
-  /** The endpoints that have a label of their own, whichever process tells of them. */
+  /** The endpoints that have a label of their own, whichever process reports them. */
   readonly endpoints = new BoundedLabels(MAX_ENDPOINTS)
 
-  /** `snapshots`: of the processes in their places, undefined for one that does not answer. `own`: of nobody else. */
+  /** `snapshots`: one for each slot, in order; undefined for a process that does not respond. `own`: what only the caller has. */
   async text(snapshots: readonly (Snapshot | undefined)[], own: readonly Metric[]): Promise<string> {
-    const told = snapshots.flatMap((snapshot, place) => this.#told(snapshot, place))
-    const bounded = [...told, [...own]].map(metrics => metrics.map(metric => this.#bounded(metric)))
+    const reported = snapshots.flatMap((snapshot, place) => this.#reported(snapshot, place))
+    const bounded = [...reported, [...own]].map(metrics => metrics.map(metric => this.#bounded(metric)))
     return await AggregatorRegistry.aggregate(bounded).metrics()
   }
 
-  #told(snapshot: Snapshot | undefined, at: number): Metric[][] {
+  /** The last metrics of the process in a slot, and the counts of those before it. */
+  #reported(snapshot: Snapshot | undefined, at: number): Metric[][] {
     const place = this.#places[at]
     if (snapshot === undefined) return place ? [place.past, counts(place.last)] : []
     const last = snapshot.metrics.map(expanded)
@@ -60,6 +62,6 @@ export class Exposition {
 
 const counts = (metrics: readonly Metric[]): Metric[] => metrics.filter(({ type }) => type !== 'gauge')
 
-/** A registry keeps what it was given to aggregate as it is; prom-client's types know only those that observe. */
+/** The cast is right: `aggregate` keeps the plain data that it is given, though prom-client's types do not say so. */
 const sum = (metrics: readonly Metric[][]): Metric[] =>
   AggregatorRegistry.aggregate([...metrics]).getMetricsAsArray() as unknown as Metric[]

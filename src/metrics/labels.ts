@@ -1,11 +1,12 @@
-// Owns label values that strangers may choose: so many of them are kept, and all others are one.
+// Owns label values that clients can choose: a bounded number of them become labels, and all others share the label `other`.
 
-/** The label of all that has none of its own. */
+/** The label of every text that got none of its own. */
 export const OTHER = 'other'
 
-/** Endpoints that have labels of their own. */
+/** How many endpoints get labels of their own. Chosen: each label is several time series in Prometheus. */
 export const MAX_ENDPOINTS = 100
 
+/** A longer text gets no label. As long as a stored id (`schema.sql`). */
 const MAX_LENGTH = 255
 
 /** The first texts seen, up to a number; they keep their labels as long as the process lives. */
@@ -20,16 +21,17 @@ export class BoundedLabels {
     known.forEach(name => this.add(name))
   }
 
-  /** Without `other`. */
+  /** The labels in use, without `other`. */
   get names(): readonly string[] {
     return this.#names.slice(1)
   }
 
+  /** Whether no further text gets a label. */
   get isFull(): boolean {
     return this.#names.length > this.#max
   }
 
-  /** Gives the text a label, if there is room; its index. */
+  /** Gives the text a label if there is room. Returns the index of its label. */
   add(text: string): number {
     const known = this.#indexes.get(text)
     if (known !== undefined) return known
@@ -38,21 +40,22 @@ export class BoundedLabels {
     return this.#names.push(text) - 1
   }
 
-  /** 0 where the text has no label. */
+  /** The index of the text's label; 0 (`other`) where it has none. */
   indexOf(text: string): number {
     return this.#indexes.get(text) ?? 0
   }
 
-  /** Of an index. */
+  /** The label with this index. */
   at(index: number): string {
     return this.#names[index]!
   }
 
+  /** The label of the text. */
   of(text: string): string {
     return this.at(this.indexOf(text))
   }
 }
 
-/** MCP's revisions; an empty label is as none: it is not known. */
+/** The revisions of MCP. The empty label, which to Prometheus is none, stands for an unknown revision. */
 export const protocolVersions = (): BoundedLabels =>
   new BoundedLabels(6, ['', '2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25', '2026-07-28'])

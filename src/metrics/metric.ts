@@ -1,8 +1,11 @@
-// Owns the form in which metrics leave a process: plain data that can be sent to another thread or process, as prom-client
-// has it but for histograms, which travel compact (a value a bucket would be a hundred times as much).
+// Owns how to declare a metric (`counter`, `gauge`, `HistogramMetric`), and the form in which metrics leave a process: plain
+// data that can be sent to another thread or process. It is the form of prom-client, but histograms are compact: with one
+// value for each bucket they would be a hundred times as large.
 
+/** The labels of one value, by their names. */
 export type Labels = Record<string, string>
 
+/** A metric of one process with its values. */
 export interface Metric {
   name: string
   help: string
@@ -12,15 +15,18 @@ export interface Metric {
   values: Value[]
 }
 
+/** How prom-client makes one value of those of several processes. */
 export type Aggregator = 'sum' | 'min' | 'max' | 'average' | 'first' | 'omit'
 
+/** One value of a metric. */
 export interface Value {
   value: number
   labels: Labels
-  /** Where it is not the metric's own: `…_bucket`, `…_sum`, `…_count`. */
+  /** The name of the value where it differs from the metric's: `…_bucket`, `…_sum`, `…_count`. */
   metricName?: string
 }
 
+/** A histogram of one process, in the compact form. Times are in seconds. */
 export interface HistogramMetric {
   name: string
   help: string
@@ -29,28 +35,31 @@ export interface HistogramMetric {
   series: HistogramSeries[]
 }
 
+/** The observations of one combination of labels. */
 export interface HistogramSeries {
   labels: Labels
-  /** Observations a bucket, one more than there are bounds. */
+  /** The number of observations in each bucket; there is one bucket more than there are bounds. */
   counts: readonly number[]
   sum: number
 }
 
-/** An empty label is as none. */
+/** Leaves out empty labels: to Prometheus an empty label is the same as none. */
 export const present = (labels: Labels): Labels =>
   Object.fromEntries(Object.entries(labels).filter(([, text]) => text !== ''))
 
+/** A metric as it is sent to another thread or process. */
 export type PortableMetric = Metric | HistogramMetric
 
+/** A value with its labels. */
 export const sample = (value: number, labels: Labels = {}): Value => ({ value, labels })
 
-/** Counts since the process started. */
+/** Declares a counter. `values`: the counts since the process started. */
 export const counter = (name: string, help: string, values: number | Value[]): Metric => ({
   ...{ name, help, type: 'counter', aggregator: 'sum' },
   values: typeof values === 'number' ? [sample(values)] : values
 })
 
-/** A figure of now; undefined: not known, or there is none. */
+/** Declares a gauge. `values`: the figures of this moment; undefined: there is none, or it is not known. */
 export const gauge = (
   name: string,
   help: string,
@@ -61,7 +70,7 @@ export const gauge = (
   values: typeof values === 'number' ? [sample(values)] : (values ?? [])
 })
 
-/** As prom-client and the text format have it: each bucket holds those below it too. */
+/** The form of prom-client and of Prometheus' text format, where each bucket also counts what is in the buckets below it. */
 export function expanded(metric: PortableMetric): Metric {
   if (!('series' in metric)) return metric
   const { name, help, bounds, series } = metric

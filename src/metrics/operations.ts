@@ -36,7 +36,7 @@ const METHODS = [
 const MAX_TOOLS = 100
 /** Combinations of labels that get a histogram of their own. Chosen, for the same reason. */
 const MAX_SERIES = 300
-/** More than any HTTP status: the factor by which keys are made. */
+/** A factor for making keys: more than any HTTP status. */
 const STATUSES = 1_000
 /** In place of a status: the client left before the response was complete. */
 const CANCELLED = 1

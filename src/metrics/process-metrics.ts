@@ -1,9 +1,9 @@
-// Owns the figures of this process: prom-client's own, but for those that would hold up the event loop of a process with
-// ten thousand sockets, or have names that Prometheus advises against.
+// Owns the metrics of this process: those of prom-client, without the ones that would block the event loop of a process with
+// ten thousand sockets.
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { Aggregator, Metric } from './metric.js'
 
-/** They list all sockets, or all open files. */
+/** Left out: to count them, Node or prom-client lists all sockets, or all open files. */
 const LEFT_OUT = [
   'process_open_fds',
   'nodejs_active_handles',
@@ -14,7 +14,7 @@ const LEFT_OUT = [
   'nodejs_active_resources_total'
 ]
 
-/** Where prom-client's way to make one figure of several processes' hides what matters: the worst, the youngest. */
+/** Metrics of which the worst or the latest process matters; prom-client would take the average, or the first one. */
 const AGGREGATORS: Record<string, Aggregator> = {
   process_start_time_seconds: 'max',
   nodejs_eventloop_lag_seconds: 'max',
@@ -24,7 +24,7 @@ const AGGREGATORS: Record<string, Aggregator> = {
   nodejs_eventloop_lag_p99_seconds: 'max'
 }
 
-/** To be called once. */
+/** Starts to collect; call it once in a process. Returns a function that reads the metrics. */
 export function processMetrics(): () => Promise<Metric[]> {
   const register = new Registry()
   collectDefaultMetrics({ register })
@@ -33,7 +33,7 @@ export function processMetrics(): () => Promise<Metric[]> {
     const metrics = (await register.getMetricsAsJSON()) as unknown as Metric[]
     return metrics.map(metric => ({
       ...metric,
-      // What nothing was observed of is not a number, which does not outlive JSON.
+      // A metric of which nothing was observed is NaN, which JSON cannot hold.
       values: metric.values.filter(({ value }) => Number.isFinite(value)),
       aggregator: AGGREGATORS[metric.name] ?? metric.aggregator
     }))

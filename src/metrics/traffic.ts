@@ -25,7 +25,7 @@ export type RefusalReason =
 /** Why the upstream gave no response, or no complete one; a value of the label `reason`. */
 export type UpstreamFailure = 'unreachable' | 'timeout' | 'invalid_answer' | 'broken_off'
 
-/** What there is at the moment; counted by those who have it. */
+/** The figures of this moment; `proxy-server.ts` reads them from the parts that have them. */
 export interface Standing {
   connections: number
   webSockets: number
@@ -49,6 +49,7 @@ export interface Standing {
 const METHODS = ['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'PUT']
 const METHOD_INDEXES = new Map(METHODS.map((method, i) => [method, i]))
 const OTHER_METHOD = METHODS.length
+/** Status codes of HTTP are below this (RFC 9110 §15); `CLASSES`: 1xx to 5xx, and 0 for those that HTTP does not have. */
 const STATUSES = 600
 const CLASSES = STATUSES / 100
 

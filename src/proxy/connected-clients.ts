@@ -12,7 +12,7 @@ export interface ClientExchange {
   readonly streamOf: StreamSession | undefined
   /** Ends it on both sides, as if the client had left. */
   cut(): void
-  /** Gives up on the upstream; the client has left already. */
+  /** Ends the request to the upstream; the client has left already. */
   abort(): void
 }
 
@@ -26,8 +26,8 @@ export interface SessionStream {
 /** How often a closing proxy looks for unused connections. Chosen: a twentieth of `UNUSED_MS`. */
 const SWEEP_INTERVAL_MS = 50
 /**
- * For so long a connection must have been unused before a closing proxy ends it, as a client may be sending its next request
- * just then. Chosen: more than the round trip to any client.
+ * A closing proxy ends connections that were unused for at least this time: on one that was just used, a client may be
+ * sending its next request. Chosen: more than the round trip to any client.
  */
 const UNUSED_MS = 1_000
 

@@ -4,12 +4,14 @@ import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
 import { type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
+import { EndpointEvent } from './endpoint-event.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
-import { fieldLines, requestHeaders, responseHeaders } from './http/headers.js'
+import { fieldLines, isEventStream, requestHeaders, responseHeaders, without } from './http/headers.js'
 import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './http/node-internals.js'
 import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
 import type { RoutedRequest } from './http/routed-request.js'
+import type { UpstreamUrls } from './http/upstream-urls.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
 import type { ConnectionPool } from './upstream/connection-pool.js'
@@ -22,6 +24,8 @@ export interface ForwardOptions {
   pool: ConnectionPool
   /** Sent upstream as `Host` in place of the client's; undefined: the client's. */
   rewrittenHost: string | undefined
+  /** Undefined where the upstream's URLs are the client's. */
+  upstreamUrls: UpstreamUrls | undefined
   clients: ConnectedClients
   accounting: Accounting
   operations: Operations
@@ -34,6 +38,9 @@ export function forward(request: RoutedRequest, res: ServerResponse, options: Fo
   // A body that came with its head is there by the next tick.
   process.nextTick(begin, new Exchange(request, res, options))
 }
+
+/** What makes an upstream compress its response. */
+const notCompressed = new Set(['accept-encoding'])
 
 const begin = (exchange: Exchange): void => exchange.begin()
 
@@ -55,6 +62,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #unsent = false
   #paused = false
   #over = false
+  /** Of a legacy stream that may name another URL than the client's. */
+  #endpointEvent: EndpointEvent | undefined
 
   constructor(request: RoutedRequest, res: ServerResponse, options: ForwardOptions) {
     this.#options = options
@@ -91,7 +100,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const { upstreamPath } = request
     const whole = req.complete || req.readableLength === Number(req.headers['content-length'])
     const body = whole ? (req.read() as Buffer | null) : null
-    const fields = requestHeaders(request, rewrittenHost, whole ? (body?.length ?? 0) : undefined)
+    let fields = requestHeaders(request, rewrittenHost, whole ? (body?.length ?? 0) : undefined)
+    if (this.#replacesEndpoint) fields = without(fields, notCompressed)
     this.#sentAt = monotonicNow()
     this.#tap = tapFor(request, accounting)
     if (body !== null) this.#tap?.requestBody(body)
@@ -102,6 +112,11 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (whole) return
     this.#upload = new Upload(req, connection)
     if (this.#tap) req.on('data', (part: Buffer) => this.#tap?.requestBody(part))
+  }
+
+  /** The response is a legacy stream whose `endpoint` event may lead past the proxy. */
+  get #replacesEndpoint(): boolean {
+    return this.#options.upstreamUrls !== undefined && this.#request.target.route?.kind === 'legacy-stream'
   }
 
   onDrain(): void {
@@ -123,13 +138,18 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const { traffic, operations, clients } = this.#options
+    const { traffic, operations, clients, failures } = this.#options
     traffic.responded(this.#req.method ?? '', status, this.#seconds())
+    failures.cors.note(this.#req, headers)
     this.#tap?.head(status, headers)
     if (this.#tap?.operation) operations.began(this.#tap.operation)
     if (res.destroyed) return this.abort()
     if (clients.closing) endConnectionAfter(res)
-    res.writeHead(status, reason, responseHeaders(fields, chunked))
+    const returned = responseHeaders(fields, chunked)
+    this.#options.upstreamUrls?.replaceIn(returned, this.#request)
+    if (this.#replacesEndpoint && isEventStream(headers) && headers['content-length'] === undefined)
+      this.#endpointEvent = new EndpointEvent(url => this.#options.upstreamUrls!.replace(url, this.#request))
+    res.writeHead(status, reason, returned)
     this.#chunked = chunked
     takeOverFraming(res)
     this.#unsent = true
@@ -137,6 +157,12 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   onData(part: Buffer): void {
     if (this.#over) return
+    this.#pass(this.#endpointEvent === undefined ? part : this.#endpointEvent.feed(part))
+  }
+
+  /** Passes a part of the body on, as the client is to see it. */
+  #pass(part: Buffer): void {
+    if (part.length === 0) return
     this.#tap?.chunk(part)
     if (part.length > maxCopiedBytes) return this.#writeLarge(Buffer.from(part))
     const text = part.toString('latin1')
@@ -154,6 +180,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#upload?.cancel()
     this.#options.pool.release(connection)
     if (this.#over) return
+    if (this.#endpointEvent !== undefined) this.#pass(this.#endpointEvent.end())
     this.#finish(true, true)
     if (this.#chunked) this.#pending += `0\r\n${fieldLines(responseHeaders(trailers, true))}\r\n`
     sendNow(this.#res, this.#pending)

@@ -12,6 +12,7 @@ import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
+import { Visitors } from '../sessions/visitors.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
@@ -24,6 +25,8 @@ import { neverCloseIdleConnections, upgradeOnlyIf } from './http/node-internals.
 import { inTurn, responseInFlight } from './http/pipelining.js'
 import { basePathOf } from './http/request-target.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
+import { UpstreamCors } from './http/upstream-cors.js'
+import { UpstreamUrls } from './http/upstream-urls.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 import { ConnectionPool } from './upstream/connection-pool.js'
 import { DelayedAckDetector } from './upstream/delayed-acks.js'
@@ -67,7 +70,7 @@ export interface Proxy {
   readonly port: number
   readonly url: string
   /** Endpoints that let no new sessions in; add and remove them here. */
-  readonly draining: Set<StoredId>
+  readonly drainedEndpoints: Set<StoredId>
   /** The streams of a session that run through this proxy. */
   streamsOf(endpointId: StoredId, sessionId: StoredId): SessionStream[]
   /** What passed since the process started, and what there is now. */
@@ -99,7 +102,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { routes, trustedProxy, credentials, observe, allowedHost, allowedOrigin } = options
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
 
-  const failures = { logger, traffic }
+  const failures = { logger, traffic, cors: new UpstreamCors() }
   const clients = new ConnectedClients()
   const drainedEndpoints = new DrainedEndpoints()
   const delayedAcks = new DelayedAckDetector(() => logger.warn(delayedAckAdvice))
@@ -114,17 +117,18 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   })
   const rewrittenHost = rewriteHost ? upstream.host : undefined
   const basePath = basePathOf(upstream)
+  const upstreamUrls = rewriteHost || basePath !== '' ? new UpstreamUrls(upstream, basePath) : undefined
   const messageUris = new MessageUris(basePath)
   const unreadable = (reason: string): void => {
     if (traffic.streamUnreadable()) logger.warn({ reason }, unreadableStream)
   }
-  const accounting = { credentials, observe, messageUris, unreadable }
+  const accounting = { credentials, visitors: new Visitors(), observe, messageUris, unreadable }
   const parts: ServerParts = {
     routing: { routes, messageUris, basePath, trustedProxy },
     admission,
     clients,
     traffic,
-    forwarding: { pool, rewrittenHost, clients, accounting, operations, traffic, failures },
+    forwarding: { pool, rewrittenHost, upstreamUrls, clients, accounting, operations, traffic, failures },
     upgrading: { upstream, rewrittenHost, upstreamTimeoutMs, clients, traffic, failures }
   }
   const app = Fastify({
@@ -152,7 +156,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   return {
     port,
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    draining: drainedEndpoints.endpoints,
+    drainedEndpoints: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
     async close(graceMs) {
       await clients.close(graceMs, () => app.close())

@@ -128,7 +128,7 @@ export function forwardUpgrade(
     refuseAmbiguousFraming(req)
     const { upstreamPath } = request
     const headers = grouped(requestHeaders(request, rewrittenHost, undefined))
-    // All that http-proxy is to see: it fails on `expect`, and merges repeated fields.
+    // http-proxy sees only these two fields: it fails on `expect`, and merges repeated fields.
     req.headers = { connection: 'Upgrade', upgrade: req.headers.upgrade }
     const ssl = { servername: tlsServerName(upstream) }
     // `toProxy` keeps http-proxy from parsing the path, which is then set as it came.

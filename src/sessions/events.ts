@@ -7,9 +7,9 @@ import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 
 /**
- * Ends seen on the wire or ordered by an operator: a session that has one never comes back. `delete`: the upstream
- * accepted the client's DELETE; `stream_end`: its legacy stream ended; `gone`: the upstream does not know it any more
- * (`404`); `killed`: an operator ended it.
+ * Ends seen on the wire or ordered by an operator. `delete`: the upstream accepted the client's DELETE; `stream_end`: its
+ * legacy stream ended; `killed`: an operator ended it; a session that has one of these never comes back. `gone`: the
+ * upstream does not know it any more (`404`); a later proof that it does takes that back.
  */
 export type FinalReason = 'delete' | 'stream_end' | 'gone' | 'killed'
 /**
@@ -33,6 +33,8 @@ export interface OpenEvent {
   requests: number
   /** This process holds the legacy stream that the session lives and dies with. */
   held: boolean
+  /** The session in whose place the upstream opened this one, for the same client. */
+  replaces?: StoredId
 }
 
 /** The session was used: last at `at`, by `requests` requests since its last event. */
@@ -43,6 +45,11 @@ export interface UseEvent {
   transport: Transport
   at: EpochMs
   requests: number
+  /**
+   * The last proof that the upstream knows the session, where `at` is none: a message of the server or a request without
+   * a response is use, but takes no `gone` back. 0: this process saw none.
+   */
+  provedAt?: EpochMs
   /** The client's name and version, where they were just learned. */
   who?: ClientInfo
 }
@@ -53,7 +60,7 @@ export interface VisitEvent {
   endpointId: StoredId
   /** The id that the visit gets if this event is the first one of it that the store sees. */
   sessionId: StoredId
-  /** Digest of the client's identity (`visitorOf`). */
+  /** The client's identity (`Visitors`); no secret. */
   visitor: string
   from: EpochMs
   at: EpochMs

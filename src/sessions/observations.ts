@@ -36,10 +36,13 @@ export interface StreamableResponse extends RpcCall {
   issuedSessionId: WireId | undefined
   /** `mcp-protocol-version` of the request. */
   protocolVersion: string | undefined
-  /** The response is the `401` with which rmcp 0.x says that the session is gone (`SESSION_NOT_FOUND`). */
+  /** Of a GET: it accepts an event stream. */
+  acceptsStream?: boolean | undefined
+  /** The body says that the server does not know the session, or (as a 404) not what was asked for (`sessionErrorIn`). */
   sessionNotFound: boolean
+  methodNotFound?: boolean
   client: Client
-  /** Set for a POST that names no session: the session-less client that may have sent it (`visitorOf`), and its body. */
+  /** Set for a POST that names no session: the session-less client that may have sent it (`Visitors`), and its body. */
   visitor?: string | undefined
   body?: IdentifiableBody | undefined
   /** When the response's headers came. */
@@ -53,6 +56,8 @@ export interface MessageResponse extends RpcCall {
   endpointId: WireId | undefined
   sessionId: WireId
   status: number
+  sessionNotFound?: boolean
+  methodNotFound?: boolean
   client: Client
   at: EpochMs
 }
@@ -87,6 +92,7 @@ export interface PingResponse {
   sessionId: StoredId
   status: number
   sessionNotFound: boolean
+  methodNotFound?: boolean
   at: EpochMs
 }
 

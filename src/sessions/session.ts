@@ -1,5 +1,5 @@
 // Owns a session as this process knows it, and the ledger events that report on it.
-import { storedUserAgent, type ClientInfo } from '../mcp/client-info.js'
+import { storedUserAgent, type ClientInfo, unknownClient } from '../mcp/client-info.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
@@ -13,12 +13,16 @@ export interface TrackedSession {
   readonly transport: Transport
   /** Last use. */
   lastSeenAt: EpochMs
+  /** The last proof that the upstream knew it; 0: none. */
+  provedAt: EpochMs
   /** When it was last put behind those used before it. */
   orderedAt: EpochMs
   /** The last use that was reported to the ledger. */
   reportedAt: EpochMs
   /** Requests that were not yet reported to the ledger. */
   pendingRequests: number
+  /** What was reported of its client by this process. */
+  clientInfo: ClientInfo
 }
 
 /** What one observation says of its session, by its stored ids. */
@@ -36,13 +40,18 @@ export const newSession = ({ endpointId, sessionId, transport, at }: Sighting): 
   sessionId,
   transport,
   lastSeenAt: at,
+  provedAt: at,
   orderedAt: at,
   reportedAt: at,
-  pendingRequests: 0
+  pendingRequests: 0,
+  clientInfo: unknownClient
 })
 
-/** Reports that the session was seen open, by one request; `held`: its legacy stream runs through this process. */
-export const openEvent = (sighting: Sighting, held: boolean): OpenEvent => ({
+/**
+ * Reports that the session was seen open, by one request; `held`: its legacy stream runs through this process; `replaces`:
+ * the session that it takes the place of.
+ */
+export const openEvent = (sighting: Sighting, held: boolean, replaces?: StoredId): OpenEvent => ({
   type: 'open',
   endpointId: sighting.endpointId,
   sessionId: sighting.sessionId,
@@ -51,12 +60,13 @@ export const openEvent = (sighting: Sighting, held: boolean): OpenEvent => ({
   clientAddress: sighting.client.address,
   userAgent: storedUserAgent(sighting.client.userAgent),
   requests: 1,
-  held
+  held,
+  ...(replaces !== undefined && { replaces })
 })
 
 /** Reports a session's pending uses, and takes them out of it; `who`: what was just learned of its client. */
 export function useEvent(session: TrackedSession, who?: ClientInfo): UseEvent {
-  const { endpointId, sessionId, transport, lastSeenAt, pendingRequests } = session
+  const { endpointId, sessionId, transport, lastSeenAt, provedAt, pendingRequests } = session
   session.pendingRequests = 0
   session.reportedAt = lastSeenAt
   return {
@@ -66,6 +76,7 @@ export function useEvent(session: TrackedSession, who?: ClientInfo): UseEvent {
     transport,
     at: lastSeenAt,
     requests: pendingRequests,
+    ...(provedAt < lastSeenAt && { provedAt }),
     ...(who && { who })
   }
 }

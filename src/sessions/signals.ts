@@ -1,4 +1,5 @@
-// Owns what one response says about its session, as tables: the signals of the wire (such as 404 → gone), nothing remembered.
+// Owns what one response says about its session, as tables: the signals of the wire (such as
+// "session not found" → gone), nothing remembered.
 import { isSessionless } from '../mcp/revisions.js'
 import { isSuccessful } from '../util/http-status.js'
 import type { MessageResponse, PingResponse, StreamableResponse } from './observations.js'
@@ -9,22 +10,27 @@ import type { MessageResponse, PingResponse, StreamableResponse } from './observ
  * - `use`: the upstream accepted a request of this session.
  * - `claim`: it accepted a request that names a session, but is of a revision without sessions.
  * - `delete`: it accepted the client's DELETE.
- * - `gone`: it does not know the session any more (`404`, or the `401` of rmcp 0.x).
+ * - `gone`: it says that it does not know the session any more.
+ * - `doubt`: a `404` without a word on the session: the upstream, or whatever stands before it, may mean that.
  * - `living`: it knows the session, and the proxy itself asked.
  * - `visit`: it accepted a request of a client that has no session.
  * - `none`: nothing.
  */
-export type Signal = 'open' | 'use' | 'claim' | 'delete' | 'gone' | 'living' | 'visit' | 'none'
+export type Signal = 'open' | 'use' | 'claim' | 'delete' | 'gone' | 'doubt' | 'living' | 'visit' | 'none'
 
 type Applies<Response> = (response: Response) => boolean
 type Rule<Response, S = Signal> = readonly [signal: S, applies: Applies<Response>]
-
-const refusedAsUnknown: Applies<{ status: number; sessionNotFound: boolean }> = r =>
-  r.status === 401 && r.sessionNotFound
+type Refusal = Pick<StreamableResponse, 'status' | 'sessionNotFound' | 'methodNotFound'>
 
 // MCP 2025-11-25, Streamable HTTP, "Session Management": a server answers requests of a terminated session with 404.
-const gone: Applies<{ status: number; sessionNotFound: boolean }> = r =>
-  r.status === 404 || refusedAsUnknown(r)
+const is404: Applies<Partial<Refusal>> = r => r.status === 404 && r.methodNotFound !== true
+
+/** Whether the request is one of those that MCP sends for a session; what a refusal of others means is not the session. */
+export const isSessionRequest = ({
+  method,
+  acceptsStream
+}: Pick<StreamableResponse, 'method' | 'acceptsStream'>): boolean =>
+  method === 'POST' || method === 'DELETE' || (method === 'GET' && acceptsStream === true)
 
 const isUse: Applies<StreamableResponse> = r =>
   (r.method === 'POST' || r.method === 'GET') && isSuccessful(r.status)
@@ -39,23 +45,24 @@ const streamableRules: readonly Rule<StreamableResponse>[] = [
   ['none', r => r.sessionId === undefined],
   // Servers that know revisions without sessions accept no DELETE from them; older servers do not look at the revision.
   ['delete', r => r.method === 'DELETE' && isSuccessful(r.status)],
-  ['gone', refusedAsUnknown],
+  ['gone', r => r.sessionNotFound && isSessionRequest(r)],
   ['claim', r => isSessionless(r.protocolVersion) && isUse(r)],
   // From MCP 2026-07-28 on, 404 means "method not found".
   ['none', r => isSessionless(r.protocolVersion)],
-  ['gone', gone],
+  ['doubt', r => is404(r) && isSessionRequest(r)],
   ['use', isUse]
 ]
 
 const pingRules: readonly Rule<PingResponse, 'gone' | 'living'>[] = [
-  ['gone', gone],
+  ['gone', r => r.sessionNotFound || is404(r)],
   ['living', r => isSuccessful(r.status)]
 ]
 
-// 410 proves nothing: rmcp answers it when the service behind the session ended, with the stream still open.
+// 410 proves nothing: rmcp answers it when the service behind the session ended, with the stream still open. Nobody can ask
+// for a legacy session, so that its 404 counts at once.
 const messageRules: readonly Rule<MessageResponse, 'use' | 'gone'>[] = [
-  ['use', r => isSuccessful(r.status)],
-  ['gone', r => r.status === 404]
+  ['gone', r => r.sessionNotFound === true || is404(r)],
+  ['use', r => isSuccessful(r.status)]
 ]
 
 function firstMatch<Response, S>(rules: readonly Rule<Response, S>[], response: Response): S | 'none' {

@@ -1,5 +1,5 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
-import { isUnknownClient } from '../mcp/client-info.js'
+import { isSameClientInfo, isUnknownClient, mergeClientInfo } from '../mcp/client-info.js'
 import { sessionKey, storedId, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
@@ -25,7 +25,7 @@ type Input = Exclude<Signal, 'visit'> | SessionNews['kind'] | 'stream-opened' | 
 /**
  * What is done with the session of an observation.
  * - `open`: it is remembered and reported as open.
- * - `resume`: it is remembered, and reported as used: whoever saw it open reported that.
+ * - `resume`: it is remembered, and reported as used, not as proved: whoever saw it open reported that.
  * - `hold`: it is remembered as held, and reported as open.
  * - `count`: it is in use by one more request, which the next flushes report.
  * - `touch`: it is in use, but not by a request of its client.
@@ -55,8 +55,12 @@ const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
   // A session not seen before may be one that another proxy, or this one before a restart, saw open.
   delete: { unknown: 'close', open: 'close', held: 'ignore' },
   gone: { unknown: 'close', open: 'close', held: 'ignore' },
+  doubt: { unknown: 'suspect', open: 'suspect', held: 'ignore' },
   none: { unknown: 'ignore', open: 'ignore', held: 'ignore' }
 }
+
+/** Inputs that show that the upstream knows the session; other uses take no `gone` back. */
+const proofs: ReadonlySet<Input> = new Set(['open', 'use', 'living', 'stream-opened'])
 
 const finalReasons: Readonly<Partial<Record<Input, FinalReason>>> = {
   delete: 'delete',
@@ -75,12 +79,14 @@ const DEFAULT_MAX_REMEMBERED = 100_000
 /** Nobody sent a ping but the proxy itself. No event of a ping names its client. */
 const NO_CLIENT: Client = { address: '', userAgent: undefined }
 
-/** How a `SessionTracker` is set up; everything has a default. */
+/** How a `SessionTracker` is set up. */
 export interface TrackerOptions {
-  /** After which the ledger takes a session or visit for ended, so that it is forgotten here; 0: never. */
-  idleTimeoutMs?: number
+  /** After this time without use the ledger takes a session or visit for ended, and the tracker forgets it; 0: never. */
+  idleTimeoutMs: number
   /** How many sessions (and how many session-less clients) without a stream are remembered, and how many suspects. */
   maxRemembered?: number
+  /** Whether somebody pings the suspects; otherwise a session in doubt counts as gone at once. */
+  confirmSuspects?: boolean
   /** A session was seen to open (1), or one that is known here ended (-1). Its event comes out next, as the last one. */
   onChange?: (endpointId: StoredId, by: 1 | -1) => void
 }
@@ -103,15 +109,22 @@ export class SessionTracker {
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
   readonly #maxRemembered: number
+  readonly #confirmSuspects: boolean
   readonly #onChange: (endpointId: StoredId, by: 1 | -1) => void
   /** Sessions that may be gone; signs of life that are observed here clear them. */
   readonly suspects: Suspects
 
-  constructor({ idleTimeoutMs = 0, maxRemembered = DEFAULT_MAX_REMEMBERED, onChange }: TrackerOptions = {}) {
+  constructor({
+    idleTimeoutMs,
+    maxRemembered = DEFAULT_MAX_REMEMBERED,
+    confirmSuspects = true,
+    onChange
+  }: TrackerOptions) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#unreported = new UseBatching(idleTimeoutMs)
     this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered)
     this.#maxRemembered = maxRemembered
+    this.#confirmSuspects = confirmSuspects
     this.#onChange = onChange ?? (() => undefined)
     this.suspects = new Suspects(maxRemembered)
   }
@@ -123,10 +136,20 @@ export class SessionTracker {
   observe(observation: Observation): SessionEvent[] {
     switch (observation.kind) {
       case 'streamable': {
-        const input = streamableSignal(observation)
-        if (input === 'visit') return this.#visit(observation)
-        const id = input === 'open' ? observation.issuedSessionId : observation.sessionId
-        return this.#apply(input, observation.endpointId, id, Transport.streamable, observation)
+        const signal = streamableSignal(observation)
+        if (signal === 'visit') return this.#visit(observation)
+        const { endpointId, sessionId, issuedSessionId } = observation
+        const input = signal === 'doubt' && !this.#confirmSuspects ? 'gone' : signal
+        if (input !== 'open')
+          return this.#apply(input, endpointId, sessionId, Transport.streamable, observation)
+        const replaces = this.#replacedBy(observation)
+        return [
+          ...this.#apply('gone', endpointId, replaces, Transport.streamable, observation),
+          ...this.#apply(input, endpointId, issuedSessionId, Transport.streamable, {
+            ...observation,
+            replaces
+          })
+        ]
       }
       case 'server-message':
       case 'upstream-ended':
@@ -176,7 +199,7 @@ export class SessionTracker {
   /** Reports once more the sessions whose legacy stream runs through this process: they are still open at `at`. */
   held(at: EpochMs): UseEvent[] {
     return Array.from(this.#held.values(), session =>
-      useEvent({ ...session, lastSeenAt: at, pendingRequests: 0 })
+      useEvent({ ...session, lastSeenAt: at, provedAt: at, pendingRequests: 0 })
     )
   }
 
@@ -204,7 +227,7 @@ export class SessionTracker {
       if (requests === 0) return this.#act('gone', sighting)
       const key = sessionKey(sighting)
       const remembered = this.#held.has(key) || this.#open.has(key) || !isOpen
-      const forgotten = remembered ? [] : this.#remember(key, sighting)
+      const forgotten = remembered ? [] : this.#remember(key, newSession(sighting))
       return [...forgotten, useEvent({ ...newSession(sighting), pendingRequests: requests })]
     })
     const last = events.findLast(event => event.type === 'use' && event.sessionId === sessionId)
@@ -229,6 +252,14 @@ export class SessionTracker {
     return []
   }
 
+  /**
+   * The session in whose place the upstream opened another one, by an answer to one of its requests. An `initialize` with
+   * the id of an earlier session begins a session of its own, and says nothing of that one.
+   */
+  #replacedBy({ sessionId, rpcMethod }: StreamableResponse): StoredId | undefined {
+    return sessionId === undefined || rpcMethod === 'initialize' ? undefined : storedId(sessionId)
+  }
+
   #visit(response: StreamableResponse): VisitEvent[] {
     const endpointId = storedId(response.endpointId)
     if (endpointId !== undefined && response.visitor !== undefined)
@@ -246,6 +277,10 @@ export class SessionTracker {
       this.unplaced.identify(sessionId, identity.clientInfo)
       return []
     }
+    const known = mergeClientInfo(session.clientInfo, identity.clientInfo)
+    // Each message of MCP 2026-07-28 names its client.
+    if (isSameClientInfo(known, session.clientInfo)) return []
+    session.clientInfo = known
     this.#unreported.delete(session)
     return [useEvent(session, identity.clientInfo)]
   }
@@ -270,7 +305,7 @@ export class SessionTracker {
     rawEndpointId: WireId | StoredId | undefined,
     rawSessionId: WireId | StoredId | undefined,
     transport: Transport,
-    { client, at }: { client: Client; at: EpochMs }
+    { client, at, replaces }: { client: Client; at: EpochMs; replaces?: StoredId | undefined }
   ): SessionEvent[] {
     if (input === 'none' || rawEndpointId === undefined || rawSessionId === undefined) return []
     const endpointId = storedId(rawEndpointId)
@@ -279,10 +314,10 @@ export class SessionTracker {
       this.unstorableIds++
       return []
     }
-    return this.#act(input, { endpointId, sessionId, transport, client, at })
+    return this.#act(input, { endpointId, sessionId, transport, client, at }, replaces)
   }
 
-  #act(input: Input, sighting: Sighting): SessionEvent[] {
+  #act(input: Input, sighting: Sighting, replaces?: StoredId): SessionEvent[] {
     const key = sessionKey(sighting)
     const held = this.#held.get(key)
     const session = held ?? this.#open.get(key)
@@ -296,9 +331,11 @@ export class SessionTracker {
     if (action !== 'ignore' && input !== 'unanswered') this.suspects.clear(key)
     switch (action) {
       case 'open':
-        return [...this.#remember(key, sighting), openEvent(sighting, false)]
-      case 'resume':
-        return [...this.#remember(key, sighting), useEvent(newSession(sighting))]
+        return [...this.#remember(key, newSession(sighting)), openEvent(sighting, false, replaces)]
+      case 'resume': {
+        const resumed = { ...newSession(sighting), provedAt: 0 }
+        return [...this.#remember(key, resumed), useEvent(resumed)]
+      }
       case 'hold':
         this.#open.delete(key)
         this.#held.set(key, session ?? newSession(sighting))
@@ -306,10 +343,10 @@ export class SessionTracker {
         return [openEvent(sighting, true)]
       case 'count':
         session!.pendingRequests++
-        this.#touch(key, session!, sighting.at)
+        this.#touch(key, session!, sighting.at, proofs.has(input))
         return []
       case 'touch':
-        this.#touch(key, session!, sighting.at)
+        this.#touch(key, session!, sighting.at, proofs.has(input))
         return []
       case 'report':
         return [useEvent(newSession(sighting))]
@@ -317,14 +354,18 @@ export class SessionTracker {
         this.suspects.add(sighting)
         return []
       case 'close':
-        return [...this.#forget(key, session), closeEvent(sighting, finalReasons[input]!)]
+        return [
+          ...this.#forget(key, session),
+          closeEvent(input === 'gone' ? afterProofs(sighting, session) : sighting, finalReasons[input]!)
+        ]
       case 'ignore':
         return []
     }
   }
 
-  #touch(key: string, session: TrackedSession, at: EpochMs): void {
+  #touch(key: string, session: TrackedSession, at: EpochMs, isProof: boolean): void {
     session.lastSeenAt = Math.max(session.lastSeenAt, at)
+    if (isProof) session.provedAt = Math.max(session.provedAt, at)
     this.#unreported.add(session)
     if (at - session.orderedAt < ORDER_MS) return
     session.orderedAt = at
@@ -332,10 +373,9 @@ export class SessionTracker {
   }
 
   /** Remembers a session. If another one makes room for it, its unreported uses come out. */
-  #remember(key: string, sighting: Sighting): SessionEvent[] {
-    this.#open.set(key, newSession(sighting))
-    if (sighting.transport === Transport.sse)
-      this.#legacyEndpoints.set(sighting.sessionId, sighting.endpointId)
+  #remember(key: string, session: TrackedSession): SessionEvent[] {
+    this.#open.set(key, session)
+    if (session.transport === Transport.sse) this.#legacyEndpoints.set(session.sessionId, session.endpointId)
     if (this.#open.size <= this.#maxRemembered) return []
     const [oldestKey, oldest] = this.#open.entries().next().value!
     return this.#forget(oldestKey, oldest)
@@ -362,3 +402,7 @@ export class SessionTracker {
     if (this.#legacyEndpoints.get(sessionId) === endpointId) this.#legacyEndpoints.delete(sessionId)
   }
 }
+
+/** What this process saw after its last proof of the session also has a later time, whatever the clock says. */
+const afterProofs = (sighting: Sighting, session: TrackedSession | undefined): Sighting =>
+  session && sighting.at <= session.provedAt ? { ...sighting, at: session.provedAt + 1 } : sighting

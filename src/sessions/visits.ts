@@ -1,22 +1,18 @@
 // Owns the visits of session-less clients that this process sees: accepted requests and listen streams in, presence out.
-import { createHash, randomUUID } from 'node:crypto'
-import { unknownClient, revisionOf, storedUserAgent, type ClientInfo } from '../mcp/client-info.js'
+import { randomUUID } from 'node:crypto'
+import {
+  type ClientInfo,
+  mergeClientInfo,
+  revisionOf,
+  storedUserAgent,
+  unknownClient
+} from '../mcp/client-info.js'
 import { LISTEN_METHOD } from '../mcp/methods.js'
-import type { StoredId, WireId } from '../mcp/stored-ids.js'
+import type { StoredId } from '../mcp/stored-ids.js'
 import type { EpochMs } from '../util/time.js'
 import type { VisitEvent } from './events.js'
-import type { Client, StreamableResponse } from './observations.js'
+import type { StreamableResponse } from './observations.js'
 import { UseBatching } from './use-batching.js'
-
-/**
- * The identity of a session-less client: a digest of all that its requests have in common (endpoint, address, user agent,
- * Authorization), so that no secret is kept. MCP 2026-07-28 has no sessions: clients that share all four are one client.
- * The parts are separated by line ends, which none of them can hold.
- */
-export function visitorOf(endpointId: WireId, client: Client, authorization: string | undefined): string {
-  const identity = `${endpointId}\n${client.address}\n${client.userAgent ?? ''}\n${authorization ?? ''}`
-  return createHash('sha256').update(identity).digest('base64url')
-}
 
 /** A client that this process has seen, from its first request until it was idle. */
 interface Visit {
@@ -72,6 +68,8 @@ export class VisitTracker {
     const events: VisitEvent[] = []
     if (visit) {
       this.#touch(visit, at, 1)
+      if (visit.clientInfo.clientName === null && response.body)
+        visit.clientInfo = mergeClientInfo(visit.clientInfo, response.body.clientInfo())
       if (visit.clientInfo.protocolVersion === null && protocolVersion !== null)
         visit.clientInfo = { ...visit.clientInfo, protocolVersion }
     } else {
@@ -80,7 +78,7 @@ export class VisitTracker {
         visitor,
         clientAddress: response.client.address,
         userAgent: storedUserAgent(response.client.userAgent),
-        // Asked once a visit: it parses the body.
+        // Asked until the name is known: it parses the body.
         clientInfo: { ...(response.body?.clientInfo() ?? unknownClient), protocolVersion },
         from: at,
         lastSeenAt: at,

@@ -30,15 +30,15 @@ export function startIdleEnder({ end, log }: IdleEnderOptions): IdleEnder {
   const waiting: IdleSession[] = []
   const warning = new ThrottledWarning(log)
   const warn = ({ endpointId }: IdleSession, reason: string): void =>
-    warning.warn({ endpointId, reason }, 'an idle session could not be ended in the gateway')
+    warning.warn({ endpointId, reason }, 'an idle session could not be ended in the upstream')
   const pool = new JobPool(
     MAX_CONCURRENT_DELETES,
     () => waiting.pop(),
     session =>
       end(session).then(
         status => {
-          // One that the upstream does not know has ended; one that allows no DELETE (405) keeps it.
-          if (!isSuccessful(status) && status !== 404) warn(session, `the gateway answered ${status}`)
+          // 404: the session has ended already. 405: the upstream allows no DELETE, and keeps the session.
+          if (!isSuccessful(status) && status !== 404) warn(session, `the upstream responded with ${status}`)
         },
         (error: unknown) => warn(session, reasonOf(error))
       )

@@ -18,9 +18,11 @@ import type { EpochMs } from '../util/time.js'
 const TICK_MS = 400
 /** Chosen: half of the connections that the proxy opens for its own requests. */
 const MAX_CONCURRENT_PINGS = 32
-/** Rows read from the store at once. */
+/** So many sessions are asked for a sample, until the response to one proves something. Chosen. */
+const MAX_SAMPLES = 8
+/** Rows read from the store at once. Chosen. */
 const PAGE_SESSIONS = 1_000
-/** How soon a store that cannot be read is asked again. */
+/** How soon a store that cannot be read is asked again. Chosen. */
 const RETRY_MS = 1_000
 
 /** What `startSuspectChecker` needs. */
@@ -59,21 +61,23 @@ export class SuspectChecker implements Closable {
     }, TICK_MS)
   }
 
-  /** The upstream was away and came back at `at`: all sessions that were not seen since are suspects. */
-  async upstreamReturned(at: EpochMs): Promise<void> {
-    for await (const page of this.#unseenSince(at)) page.forEach(row => this.#options.suspects.add(row))
-  }
-
   /**
    * The upstream may have restarted at `at`: one of its sessions is pinged, and if that one is gone, all that were not
-   * seen since are suspects. Whether it was seen to live on.
+   * seen since are suspects. Returns whether the upstream still knows that session.
+   *
+   * Not all of them are pinged at once: an upstream that keeps its sessions in a store (rmcp 1.6, `SessionStore`) answers
+   * the first request of each session by bringing it to life again, and no response tells that from one that lived on. So
+   * one session at most is woken, the one used last, whose client most likely is still there.
    */
   async upstreamMayHaveRestarted(at: EpochMs): Promise<boolean> {
     for await (const page of this.#unseenSince(at)) {
-      const [sample] = page.sort((a, b) => b.lastSeenAt - a.lastSeenAt)
-      const signal = sample && (await this.#ping(sample))
-      if (signal === 'gone') await this.upstreamReturned(at)
-      return signal === 'living'
+      for (const sample of page.sort((a, b) => b.lastSeenAt - a.lastSeenAt).slice(0, MAX_SAMPLES)) {
+        const signal = await this.#ping(sample)
+        if (signal === 'none') continue
+        if (signal === 'gone') await this.#suspectUnseenSince(at)
+        return signal === 'living'
+      }
+      return false
     }
     return false
   }
@@ -85,7 +89,11 @@ export class SuspectChecker implements Closable {
     return Promise.resolve()
   }
 
-  /** What the response says; that there is none proves nothing. */
+  async #suspectUnseenSince(at: EpochMs): Promise<void> {
+    for await (const page of this.#unseenSince(at)) page.forEach(row => this.#options.suspects.add(row))
+  }
+
+  /** What the response to a ping proves; no response proves nothing. */
   async #ping({ endpointId, sessionId }: SessionIds): Promise<Signal> {
     const { ping, observe } = this.#options
     try {
@@ -112,7 +120,7 @@ export class SuspectChecker implements Closable {
     } while (last)
   }
 
-  /** Retries until the store can be read: to report that it cannot is the shipper's part. Empty once this is closed. */
+  /** Retries until the store can be read; the shipper reports that it cannot. Returns no rows once this is closed. */
   async #readPage(read: () => Promise<SessionRow[]>): Promise<SessionRow[]> {
     const { signal } = this.#closing
     while (!signal.aborted) {

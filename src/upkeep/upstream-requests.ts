@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import { hasDotSegment, type Routes } from '../mcp/routes.js'
-import { SESSION_NOT_FOUND } from '../mcp/session-not-found.js'
+import { firstMessageIn, mayBeSessionError, sessionErrorIn } from '../mcp/session-not-found.js'
 import { isDigest, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { tlsServerName } from '../proxy/upstream/upstream-socket.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
@@ -15,7 +15,7 @@ import { epochNow } from '../util/time.js'
 const MAX_CONNECTIONS = 64
 /** For a whole exchange. Chosen: an upstream that is slower than this is in trouble, and the question can wait. */
 const TIMEOUT_MS = 5_000
-/** Responses to a ping have some 50 bytes; what is larger is not read. */
+/** The most bytes of a response that are read. Chosen: responses to a ping have some 50. */
 const MAX_RESPONSE_BYTES = 64 * 1024
 
 /** What `UpstreamRequests` needs. */
@@ -38,7 +38,7 @@ export class UnreachableSession extends TurnstileError {
 }
 
 /** A session, by its id as on the wire where that is known. */
-interface Target {
+interface SessionOnWire {
   endpointId: StoredId
   sessionId: WireId | StoredId
 }
@@ -72,16 +72,17 @@ export class UpstreamRequests {
     const body = JSON.stringify({ jsonrpc: '2.0', id: `mcp-turnstile-${randomUUID()}`, method: 'ping' })
     const { statusCode: status, headers, body: responseBody } = await this.#send('POST', session, body)
     const at = epochNow()
-    let text = ''
-    if (status === 401 && headers['www-authenticate'] === undefined) text = await responseBody.text()
-    // The head says it all, also when the body breaks off.
-    else await responseBody.dump().catch(() => undefined)
-    const sessionNotFound = text === SESSION_NOT_FOUND
-    return { kind: 'ping-response', ...session, status, sessionNotFound, at }
+    // Where the body breaks off, the head says it all.
+    const text = await responseBody.text().catch(() => '')
+    const isStream = /^text\/event-stream\b/i.test(String(headers['content-type']))
+    const isRead = isStream || mayBeSessionError(status, headers)
+    const error = isRead ? sessionErrorIn(status, isStream ? firstMessageIn(text) : text) : undefined
+    const [sessionNotFound, methodNotFound] = [error === 'session-not-found', error === 'method-not-found']
+    return { kind: 'ping-response', ...session, status, sessionNotFound, methodNotFound, at }
   }
 
   /** Sends the DELETE of a session; the status of the response. */
-  async end(session: Target): Promise<number> {
+  async end(session: SessionOnWire): Promise<number> {
     const { statusCode, body } = await this.#send('DELETE', session)
     await body.dump().catch(() => undefined)
     return statusCode
@@ -94,7 +95,7 @@ export class UpstreamRequests {
 
   async #send(
     method: 'POST' | 'DELETE',
-    { endpointId, sessionId }: Target,
+    { endpointId, sessionId }: SessionOnWire,
     body?: string
   ): Promise<Dispatcher.ResponseData> {
     const { upstream, rewriteHost, routes, credentials } = this.#options

@@ -1,13 +1,13 @@
 // Owns noticing that the upstream may have restarted: a connection on which nothing is ever sent ends with the process.
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect } from '../proxy/upstream/upstream-socket.js'
+import { openUpstreamSocket } from '../proxy/upstream/upstream-socket.js'
 import type { Closable } from '../util/startup.js'
 import { type EpochMs, epochNow, monotonicNow } from '../util/time.js'
 
 /** Between two attempts to connect, at least. Chosen: a restart is noticed at once, and attempts cost nothing. */
 const RETRY_MS = 250
-/** Servers look for silent connections at intervals, so that the time for which they leave them open varies. Chosen. */
+/** Servers look for silent connections at intervals, so the time after which they close them varies by about so much. Chosen. */
 const SILENCE_TOLERANCE = 0.9
 
 /** What `startUpstreamWatch` needs. */
@@ -45,6 +45,7 @@ export class UpstreamWatch implements Closable {
     this.#running = this.#run(this.#closing.signal)
   }
 
+  /** Ends the connection. */
   async close(): Promise<void> {
     this.#closing.abort()
     this.#socket?.destroy()
@@ -66,7 +67,7 @@ export class UpstreamWatch implements Closable {
   #hold(lost: Loss | undefined): Promise<void> {
     const { upstream, connectTimeoutMs } = this.#options
     return new Promise(resolve => {
-      const socket = connect(upstream)
+      const socket = openUpstreamSocket(upstream)
       this.#socket = socket
       let connected = false
       socket.once(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', () => {

@@ -5,6 +5,7 @@
  * what is wrong and what to do; `cause` is the error behind it, where there is one.
  */
 export abstract class TurnstileError extends Error {
+  /** Names the kind of error. */
   abstract readonly code: string
 
   constructor(message: string, options?: ErrorOptions) {
@@ -13,7 +14,7 @@ export abstract class TurnstileError extends Error {
   }
 }
 
-/** The words of a failure, whatever was thrown. */
+/** The message of a failure, whatever was thrown. */
 export function reasonOf(error: unknown): string {
   // A host with several addresses fails with one error for each address, and no message of its own.
   if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ')

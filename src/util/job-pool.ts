@@ -1,4 +1,4 @@
-// Owns a pool of jobs: bounded concurrency for many small jobs.
+// Owns bounded concurrency: so many jobs at once, from a queue that fills again (`JobPool`) or from a list (`runAll`).
 
 /** Takes jobs from `next` until it gives undefined, and runs `work` on at most `atOnce` of them at a time. `work` must not reject. */
 export class JobPool<Job> {
@@ -25,4 +25,20 @@ export class JobPool<Job> {
       })
     }
   }
+}
+
+/**
+ * Runs `work` on each job, on at most `atOnce` of them at a time. Resolves when all are done. Rejects with the first error of
+ * `work`; the rest is done all the same, by one less at a time for each error.
+ */
+export async function runAll<Job>(
+  jobs: Iterable<Job>,
+  atOnce: number,
+  work: (job: Job) => Promise<unknown>
+): Promise<void> {
+  const waiting = jobs[Symbol.iterator]()
+  const runNext = async (): Promise<void> => {
+    for (let next = waiting.next(); !next.done; next = waiting.next()) await work(next.value)
+  }
+  await Promise.all(Array.from({ length: atOnce }, runNext))
 }

@@ -1,12 +1,12 @@
-// Owns how the ledger logs: what it needs of a logger, and that a lasting failure is logged once a second.
+// Owns throttled logging: the part of a logger that the rooms need, and warnings that are logged at most once a second.
 
-/** The part of a pino logger that the ledger uses. */
+/** The part of a pino logger that the rooms use. */
 export interface Log {
   warn(details: object, message: string): void
   info(details: object, message: string): void
 }
 
-/** Often enough to see in the log how long a failure lasts, and rarely enough not to fill the disk. */
+/** Chosen: often enough to see in the log how long a failure lasts, and rarely enough not to fill the disk. */
 const INTERVAL_MS = 1_000
 
 /** Throttles warnings: at most one a second is logged, those in between are dropped. */
@@ -18,6 +18,7 @@ export class ThrottledWarning {
     this.#log = log
   }
 
+  /** Logs the warning, unless another one was logged within the last second. */
   warn(details: object, message: string): void {
     const now = Date.now()
     if (now - this.#loggedAt < INTERVAL_MS) return

@@ -1,6 +1,6 @@
 // Owns calls between threads and between processes: each side calls the methods of the other side over one channel.
 //
-// birpc makes the calls. This file gives it the two kinds of channel, and carries the code and the words of an error, which
+// birpc makes the calls. This file gives it the two kinds of channel, and carries the code and the message of an error, which
 // neither channel does: a structured clone drops the code, and JSON drops both.
 import { type BirpcReturn, createBirpc } from 'birpc'
 import { codeOf, reasonOf, TurnstileError } from './errors.js'
@@ -50,6 +50,7 @@ export const ipcChannel = (peer: {
  */
 export type Remote<Methods extends object> = BirpcReturn<Methods, object>
 
+/** How `connect` makes its calls. */
 export interface ConnectOptions {
   /** A call without a response for so long rejects with `TIMEOUT`; Infinity: it waits until the connection is closed. */
   timeoutMs: number
@@ -57,8 +58,8 @@ export interface ConnectOptions {
 
 /**
  * Connects both sides of a channel. `ours` are the methods that the other side may call; while they are a promise, its calls
- * wait, and if the promise rejects, its calls reject with that error. Nobody notices by itself that the other side is gone:
- * whoever sees it end calls `$close` with a `RemoteError` whose code is `CLOSED`.
+ * wait, and if the promise rejects, its calls reject with that error. The connection does not notice that the other side is
+ * gone: the code that sees it end must call `$close` with a `RemoteError` whose code is `CLOSED`.
  */
 export function connect<Theirs extends object>(
   channel: Channel,
@@ -66,7 +67,7 @@ export function connect<Theirs extends object>(
   { timeoutMs }: ConnectOptions
 ): Remote<Theirs> {
   const methods = Promise.resolve(ours) as Promise<Record<string, (...args: unknown[]) => unknown>>
-  // Each call rejects with it.
+  // Each call rejects with this error; without a handler here it would also end the process.
   methods.catch(() => undefined)
   return createBirpc<Theirs, object>(
     {},

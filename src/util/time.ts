@@ -15,10 +15,13 @@ export const epochNow = (): EpochMs => Date.now()
 /** The instant on the clock of this process. */
 export const monotonicNow = (): MonotonicMs => performance.now()
 
-/** Units of time in milliseconds. */
+/** A second in milliseconds. */
 export const SECOND_MS = 1_000
+/** A minute in milliseconds. */
 export const MINUTE_MS = 60_000
+/** An hour in milliseconds. */
 export const HOUR_MS = 3_600_000
+/** A day (UTC has no other lengths) in milliseconds. */
 export const DAY_MS = 86_400_000
 
 /** The longest delay that a Node timer takes (2^31 - 1); a longer one would fire at once. */

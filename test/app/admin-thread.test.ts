@@ -23,7 +23,7 @@ void t.test('clients do not notice, and it comes back where it was', async t => 
 
   await evaluateIn(inspectorPort, 'admin-thread.js', 'void setImmediate(() => { throw new Error("a bug") })')
   const died = (): boolean =>
-    turnstile.log.some(({ msg }) => msg === 'the admin port died and is started anew')
+    turnstile.log.some(({ msg }) => msg === 'the admin port died and is started again')
   while (!died()) await sleep(10)
   const answers = (): Promise<boolean> =>
     turnstile

@@ -110,7 +110,7 @@ void t.test('all revisions at once, and who is the same client', async t => {
   await opened.arrayBuffer()
   for (const client of [
     { userAgent: 'same' },
-    { userAgent: 'same', name: 'its name does not matter' },
+    { userAgent: 'same', name: 'another name' },
     { userAgent: 'other' },
     { userAgent: 'same', authorization: 'Bearer 1' },
     { userAgent: 'same', authorization: 'Bearer 2' }
@@ -118,16 +118,16 @@ void t.test('all revisions at once, and who is the same client', async t => {
     await (await call(url, client, 'ping')).arrayBuffer()
   await (await call(`${turnstile.proxyUrl}/stream/f`, { userAgent: 'same' }, 'ping')).arrayBuffer()
   await turnstile.shipped()
-  t.equal(await turnstile.count('e'), 5, 'a session and four visits')
+  t.equal(await turnstile.count('e'), 6, 'a session and five visits')
   t.equal(await turnstile.count('f'), 1)
   const count = async (transport: string): Promise<unknown> =>
     await turnstile.query(`/api/connections/endpoint/count?endpoint_id=e&transport=${transport}`)
-  t.same(await count('sessionless'), { endpoint_id: 'e', connect_num: 4 })
+  t.same(await count('sessionless'), { endpoint_id: 'e', connect_num: 5 })
   t.same(await count('streamable'), { endpoint_id: 'e', connect_num: 1 })
   const headers = { 'mcp-session-id': opened.headers.get('mcp-session-id')! }
   t.equal((await fetch(url, { method: 'DELETE', headers })).status, 202)
   await turnstile.shipped()
-  t.equal(await turnstile.count('e'), 4)
+  t.equal(await turnstile.count('e'), 5)
   await checkInvariant(t, turnstile)
 })
 

@@ -97,7 +97,7 @@ void t.test('a worker that is killed', async t => {
   for (let i = 0; i < WORKERS * 2; i++) t.equal((await post(turnstile)).status, 200, 'all answer again')
   t.match(
     turnstile.log.filter(({ level }) => level === 50),
-    [{ signal: 'SIGKILL', msg: 'a worker died and is started anew' }]
+    [{ signal: 'SIGKILL', msg: 'a worker died and is started again' }]
   )
   await turnstile.shipped()
   await checkInvariant(t, turnstile)

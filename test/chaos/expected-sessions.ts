@@ -5,7 +5,7 @@ export const SSE = 1
 export const STREAMABLE = 2
 
 /** One session as its client knows it. */
-export class Session {
+export class ExpectedSession {
   readonly endpointId: string
   readonly sessionId: string
   readonly transport: typeof SSE | typeof STREAMABLE
@@ -22,7 +22,7 @@ export class Session {
   /** The client's end of the legacy stream is open. */
   streaming = false
 
-  constructor(of: Pick<Session, 'endpointId' | 'sessionId' | 'transport' | 'openSentAt' | 'toldAt'>) {
+  constructor(of: Pick<ExpectedSession, 'endpointId' | 'sessionId' | 'transport' | 'openSentAt' | 'toldAt'>) {
     this.endpointId = of.endpointId
     this.sessionId = of.sessionId
     this.transport = of.transport
@@ -46,7 +46,7 @@ export const keyOf = (s: { endpointId: string; transport: number; sessionId: str
 
 /** What all clients together were told; the ledger must agree with it at rest. */
 export class ExpectedSessions {
-  readonly sessions = new Map<string, Session>()
+  readonly sessions = new Map<string, ExpectedSession>()
   /** `initialize` requests without an answer, by endpoint: the gateway may have opened a session for each. */
   readonly openingsUnanswered = new Map<string, number>()
   requests = 0
@@ -54,7 +54,7 @@ export class ExpectedSessions {
   failures = 0
   readonly violations: string[] = []
 
-  add(session: Session): void {
+  add(session: ExpectedSession): void {
     if (this.sessions.has(session.key)) this.violations.push(`told twice: ${session.key}`)
     this.sessions.set(session.key, session)
   }

@@ -1,7 +1,7 @@
 // Owns the clients: sessions that come and go through whichever proxies, and clients that bear with failures.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../support/random.js'
-import { type ExpectedSessions, Session, SSE, STREAMABLE } from './expected-sessions.js'
+import { type ExpectedSessions, ExpectedSession, SSE, STREAMABLE } from './expected-sessions.js'
 import type { Member } from './fleet.js'
 
 const ENDPOINTS = ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6', 'e7']
@@ -62,7 +62,7 @@ export class Client {
     if (!opened) return this.#expected.noteUnanswered(endpointId)
     const sessionId = opened.headers.get('mcp-session-id')
     if (sessionId === null) return this.#unexpected(`initialize: ${opened.status} without a session id`)
-    const session = new Session({
+    const session = new ExpectedSession({
       endpointId,
       sessionId,
       transport: STREAMABLE,
@@ -96,7 +96,7 @@ export class Client {
     const first = await readWithin(reader, this.#patience())
     const sessionId = /sessionId=([^&\s]+)/.exec(first ?? '')?.[1]
     if (sessionId === undefined) return leave.abort()
-    const session = new Session({
+    const session = new ExpectedSession({
       endpointId,
       sessionId,
       transport: SSE,
@@ -118,7 +118,7 @@ export class Client {
 
   /** Uses a session until its client wants to leave, the load ends or the session does. */
   async #stay(
-    session: Session,
+    session: ExpectedSession,
     path: string,
     headers: Record<string, string>,
     manner: Manner
@@ -134,7 +134,7 @@ export class Client {
   }
 
   async #use(
-    session: Session,
+    session: ExpectedSession,
     method: 'GET' | 'POST',
     path: string,
     headers: Record<string, string>,
@@ -155,7 +155,7 @@ export class Client {
   }
 
   async #delete(
-    session: Session,
+    session: ExpectedSession,
     path: string,
     headers: Record<string, string>,
     manner: Manner

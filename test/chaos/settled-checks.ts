@@ -1,7 +1,7 @@
 // Owns the checks at rest: the ledger against the gateway's own sessions, and against what clients were told.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Gateway } from '../support/gateway.js'
-import { keyOf, type ExpectedSessions, type Session, SSE, STREAMABLE } from './expected-sessions.js'
+import { keyOf, type ExpectedSessions, type ExpectedSession, SSE, STREAMABLE } from './expected-sessions.js'
 import { LEASE_MS, type Member } from './fleet.js'
 import type { Reader, SessionRow } from './reader.js'
 
@@ -128,7 +128,7 @@ async function touchDeleted(
   const { openNotLive } = compare(await reader.rows(), await liveKeys(gateway), expected)
   const unanswered = openNotLive
     .map(row => expected.sessions.get(keyOf(row)))
-    .filter((session): session is Session => session?.deleteSentAt !== undefined)
+    .filter((session): session is ExpectedSession => session?.deleteSentAt !== undefined)
     .filter(session => session.transport === STREAMABLE && session.deletedAt === undefined)
   for (const [i, session] of unanswered.entries()) {
     const response = await fetch(`${fleet[i % fleet.length]!.url}/stream/${session.endpointId}`, {
@@ -164,7 +164,7 @@ function checkRows(rows: readonly SessionRow[], expected: ExpectedSessions): str
   return violations
 }
 
-function problemOf(row: SessionRow, session: Session): string | undefined {
+function problemOf(row: SessionRow, session: ExpectedSession): string | undefined {
   const { openSentAt, toldAt, deleteSentAt, deletedAt, sent, surelyAccounted } = session
   if (row.connectAt < openSentAt || row.connectAt > toldAt) return 'connect_at is wrong'
   if (row.requestCount > sent) return `more requests than the ${sent} sent`

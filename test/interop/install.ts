@@ -18,6 +18,7 @@ const run = promisify(execFile)
 
 export const pythonClient = join(sources, 'python/client.py')
 export const pythonServer = join(sources, 'python/server.py')
+export const protectedPythonServer = join(sources, 'python/protected_server.py')
 export const goClient = join(cache, 'go/client')
 export const conformanceServer = join(cache, 'go/everything-server')
 export const composeReader = join(cache, 'compose/compose')

@@ -107,6 +107,25 @@ for (const name of ['gateway-rmcp3', 'gateway-rmcp0'] as const) {
   })
 }
 
+void t.test('a gateway that restores its sessions is not made to', { timeout: 120_000 }, async t => {
+  const store = ['--session-store', `${t.testdir()}/sessions.json`]
+  const { gateway, turnstile } = await start(t, 'gateway-rmcp3', store, ['--session-idle-timeout', '10s'])
+  await initializeMany(turnstile.proxyUrl, 50)
+  const used = await connectClient(turnstile.proxyUrl, 'streamable', 'e0')
+  t.teardown(() => used.close())
+  await gateway.kill()
+  const port = new URL(gateway.url).port
+  const again = await Gateway.start('gateway-rmcp3', [...store, '--port', port])
+  t.teardown(() => again.stop())
+  t.equal(await used.echo('hello'), 'hello', 'restored by its client')
+  const talking = setInterval(() => void used.echo('still here').catch(() => undefined), 1_000)
+  t.teardown(() => clearInterval(talking))
+  await within(t, 60_000, 'the others are idle', async () => (await turnstile.count()) === 1)
+  t.ok((await streamables(again)) <= 2, 'one more at most was asked for')
+  const reasons = (await turnstile.connections()).map(({ reason }) => reason)
+  t.equal(reasons.filter(reason => reason === 'idle').length, 50)
+})
+
 void t.test('idle sessions are closed, and ended when asked to', { timeout: 60_000 }, async t => {
   for (const flags of [[], ['--end-idle-sessions']]) {
     const { gateway, turnstile } = await start(

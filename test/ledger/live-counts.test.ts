@@ -85,3 +85,17 @@ void t.test('a change whose event could not be written counts until the store is
   await world.counts.read()
   t.equal(world.counts.of('e'), 0)
 })
+
+void t.test('a session that takes the place of another one', async t => {
+  const world = new World()
+  t.teardown(() => world.counts.close())
+  world.change(1, false)
+  world.counts.change('e', -1)
+  world.counts.change('e', 1)
+  world.entries.push(-1, 1)
+  world.counts.recorded()
+  t.equal(world.counts.of('e'), 1)
+  world.appliedOffset = world.entries.length
+  await world.counts.read()
+  t.equal(world.counts.of('e'), 1)
+})

@@ -127,7 +127,7 @@ async function exercise(
   as('loseStreams')
   await store.loseStreams(proxy.id, END, END)
   as('closeIdle')
-  while ((await store.closeIdle(DAY_MS, END)).length > 0);
+  while ((await store.closeIdle(END)).length > 0);
   as('deleteEnded')
   await store.deleteEnded(START + DAY_MS)
   as('deleteRollups')

@@ -4,6 +4,7 @@ import {
   mergeClientInfo,
   unknownClient,
   revisionOf,
+  storedUserAgent,
   type ClientInfo,
   readClientInfo
 } from '../../src/mcp/client-info.js'
@@ -21,6 +22,23 @@ void t.test('client info as a stranger wrote it', t => {
   t.equal(readClientInfo({ name: 'x'.repeat(300) }).clientName?.length, 255)
   t.equal(readClientInfo({ name: 'a\ud800b\u{1f600}' }).clientName, 'a\ufffdb\u{1f600}')
   t.equal(readClientInfo({ name: `${'x'.repeat(254)}\u{1f600}` }).clientName, `${'x'.repeat(254)}\ufffd`)
+  t.end()
+})
+
+void t.test('a User-Agent is UTF-8 where it is valid as that, else Latin-1', t => {
+  const onWire = (text: string): string => Buffer.from(text).toString('latin1')
+  for (const text of ['a/1 (Ergänzendes Update) Версия', '知识库\u{1f600}', 'plain/1'])
+    t.equal(storedUserAgent(onWire(text)), text)
+  t.equal(storedUserAgent('Ergänzendes Update'), 'Ergänzendes Update')
+  t.equal(
+    storedUserAgent(onWire('größe').slice(0, -2)),
+    onWire('größe').slice(0, -2),
+    'cut within a character'
+  )
+  t.equal(storedUserAgent(onWire('ä'.repeat(300))), 'ä'.repeat(255))
+  t.equal(storedUserAgent(onWire(`${'x'.repeat(254)}\u{1f600}`)), `${'x'.repeat(254)}\ufffd`)
+  t.equal(storedUserAgent(''), '')
+  t.equal(storedUserAgent(undefined), null)
   t.end()
 })
 

@@ -24,15 +24,23 @@ export interface Step<Happening> {
 /** What happened to a session, as far as the oracle of each transport keeps it. */
 export interface Facts {
   proofs: number[]
+  /** The last one that takes an earlier "gone" back. */
+  acceptedAt: number
   /** As they happened, not by time. */
   firstProof: number | undefined
   requests: number
 }
 
-export const noFacts = (): Facts => ({ proofs: [], firstProof: undefined, requests: 0 })
+export const noFacts = (): Facts => ({
+  proofs: [],
+  acceptedAt: -Infinity,
+  firstProof: undefined,
+  requests: 0
+})
 
-export function prove(facts: Facts, at: number, requests: number): void {
+export function prove(facts: Facts, at: number, requests: number, accepted = true): void {
   facts.proofs.push(at)
+  if (accepted) facts.acceptedAt = Math.max(facts.acceptedAt, at)
   facts.firstProof ??= at
   facts.requests += requests
 }

@@ -34,6 +34,8 @@ const happenings = [
   'delete',
   'delete refused',
   'an answer that proves nothing',
+  'a replica that does not know it answers',
+  'a 404 without a word',
   'time',
   'proxy restarts',
   'tick',
@@ -50,10 +52,16 @@ const gapsMs = [0, 1, 1, 1, 20, 20, 120, 299, 300, 301, 900, -1, -50, -400]
 interface Truth extends Facts {
   ends: { at: number; reason: 'delete' | 'gone' }[]
   living: boolean
-  /** The last proof that each proxy saw since it started. */
+  /** The last use that each proxy saw since it started, or since it found the session gone. */
   provedTo: [number, number]
+  /** The last acceptance among those, while the proxy knows the session; 0: none. */
+  acceptedTo: [number | undefined, number | undefined]
+  /** Whether the session idled in the proxy, which may have forgotten it then. */
+  mayBeForgotten: [boolean, boolean]
   /** Who should have asked since the gateway forgot it. */
   suspectedBy: number | undefined
+  /** Whether it was found gone, or deleted, since then. */
+  isFound: boolean
 }
 
 class StreamableWorld implements World<Happening> {
@@ -69,6 +77,8 @@ class StreamableWorld implements World<Happening> {
   now = START_AT
   latest = START_AT
   clockWentBack = false
+  /** With a clock that went back, sessions of which the oracle cannot tell whether a proxy remembers them. */
+  readonly #unclear = new Set<Truth>()
 
   do({ happening, proxy, id, ms }: Step<Happening>): void {
     this.#advance(ms)
@@ -87,12 +97,12 @@ class StreamableWorld implements World<Happening> {
         return
       case 'message':
         if (!truth.living || !this.#streams.has(id)) return
-        this.#proved(truth, 0, this.#streams.get(id))
+        this.#used(truth, this.#streams.get(id)!)
         return this.#news('server-message', id, this.#streams.get(id)!)
       case 'its client leaves before the answer':
         // Only where this proxy knows it to be open for sure.
         if (!truth.living || truth.provedTo[proxy] + IDLE_TIMEOUT_MS <= this.latest) return
-        this.#proved(truth, 0, proxy)
+        this.#used(truth, proxy)
         return this.#news('unanswered', id, proxy)
       case 'client leaves its stream':
         this.#streams.delete(id)
@@ -107,10 +117,11 @@ class StreamableWorld implements World<Happening> {
           this.truth[each].living = false
           this.#endStream(each)
         }
-        return [0, 1].forEach(each => this.#suspectUnseen(each))
+        return proxies.forEach(each => this.#suspectUnseen(each))
       case 'delete':
         truth.ends.push({ at: this.now, reason: 'delete' })
-        truth.living = false
+        Object.assign(truth, { living: false, isFound: true })
+        this.#forgotten(truth, proxy)
         return this.#streamable(proxy, { method: 'DELETE', status: 202, sessionId: id })
       case 'delete refused':
         return this.#streamable(proxy, { method: 'DELETE', status: 405, sessionId: id })
@@ -118,27 +129,31 @@ class StreamableWorld implements World<Happening> {
         return this.#streamable(proxy, {
           method: 'POST',
           sessionId: id,
-          ...([{ status: 401 }, { status: 400 }, { status: 404, protocolVersion: '2026-07-28' }] as const)[
-            this.#answers++ % 3
-          ]!
+          ...answersThatProveNothing[this.#answers++ % answersThatProveNothing.length]!
         })
+      case 'a replica that does not know it answers':
+        this.#foundGone(truth, proxy)
+        return this.#streamable(proxy, { method: 'POST', sessionId: id, ...this.#gone() })
+      case 'a 404 without a word':
+        this.suspicions++
+        if (!truth.living && truth.firstProof !== undefined) this.#suspected(truth, proxy)
+        return this.#streamable(proxy, { method: 'POST', status: 404, sessionId: id })
       case 'time':
         return
       case 'proxy restarts':
-        this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
+        this.#flush(proxy)
         this.#trackers[proxy] = new SessionTracker({ idleTimeoutMs: IDLE_TIMEOUT_MS })
         for (const [each, through] of this.#streams) if (through === proxy) this.#streams.delete(each)
         // What it knew and suspected is forgotten with it.
         for (const each of ids) {
-          this.truth[each].provedTo[proxy] = -Infinity
+          this.#forgotten(this.truth[each], proxy)
           if (this.truth[each].suspectedBy === proxy) this.truth[each].suspectedBy = undefined
         }
         return
       case 'tick':
         return this.#tick(proxy)
       case 'flush':
-        this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
-        return
+        return this.#flush(proxy)
       case 'ship':
         return this.#ship(proxy, 1)
       case 'round':
@@ -147,9 +162,9 @@ class StreamableWorld implements World<Happening> {
   }
 
   settle(): void {
-    for (const proxy of [0, 1]) for (let i = 0; i < 3; i++) this.#tick(proxy)
-    for (const proxy of [0, 1]) {
-      this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
+    for (const proxy of proxies) for (let i = 0; i < 3; i++) this.#tick(proxy)
+    for (const proxy of proxies) {
+      this.#flush(proxy)
       this.#ship(proxy, Infinity)
     }
     this.store.endIdle(this.latest)
@@ -157,12 +172,13 @@ class StreamableWorld implements World<Happening> {
 
   check(): void {
     checkSessions(this.truth, this.store, this.clockWentBack, (truth, record) => {
+      if (this.#unclear.has(truth)) return record.reason === null ? undefined : record.disconnectAt
       const { reason, at } = ending(truth, this.latest)
       deepStrictEqual(record.reason, reason)
       deepStrictEqual(record.disconnectAt, at ?? record.connectAt)
-      if (truth.living) ok(reason === null || reason === 'idle', 'a living session is never closed for good')
+      if (truth.living) ok(reason !== 'delete', 'a living session is never closed for good')
       if (truth.suspectedBy !== undefined)
-        ok(reason !== null, 'a suspicion after the end of a session finds it')
+        ok(truth.isFound, 'a suspicion after the end of a session finds it')
       return truth.ends.length > 0 ? at : undefined
     })
     ok(this.pings <= this.suspicions, 'one ping a suspicion')
@@ -174,59 +190,93 @@ class StreamableWorld implements World<Happening> {
     this.clockWentBack ||= ms < 0
   }
 
-  #proved(truth: Truth, requests: number, proxy?: 0 | 1): void {
+  #proved(truth: Truth, requests: number, proxy: 0 | 1): void {
     prove(truth, this.now, requests)
-    if (proxy !== undefined) truth.provedTo[proxy] = Math.max(truth.provedTo[proxy], this.now)
+    truth.provedTo[proxy] = Math.max(truth.provedTo[proxy], this.now)
+    truth.acceptedTo[proxy] = Math.max(truth.acceptedTo[proxy] ?? 0, this.now)
   }
 
-  /** A gateway that does not know the session says so in one of two ways. */
+  /** Used, but not accepted. */
+  #used(truth: Truth, proxy: 0 | 1): void {
+    prove(truth, this.now, 0, false)
+    truth.provedTo[proxy] = Math.max(truth.provedTo[proxy], this.now)
+    truth.acceptedTo[proxy] ??= 0
+  }
+
+  #suspected(truth: Truth, proxy: 0 | 1): void {
+    truth.suspectedBy = proxy
+    truth.isFound = false
+  }
+
+  #forgotten(truth: Truth, proxy: 0 | 1): void {
+    truth.provedTo[proxy] = -Infinity
+    truth.acceptedTo[proxy] = undefined
+    truth.mayBeForgotten[proxy] = false
+  }
+
+  /** What a proxy finds after an acceptance that it remembers is also later by its time. */
+  #foundGone(truth: Truth, proxy: 0 | 1): void {
+    const acceptedTo = truth.acceptedTo[proxy] ?? -Infinity
+    if (this.now <= acceptedTo && truth.mayBeForgotten[proxy]) this.#unclear.add(truth)
+    truth.ends.push({ at: Math.max(this.now, acceptedTo + 1), reason: 'gone' })
+    truth.isFound = true
+    this.#forgotten(truth, proxy)
+  }
+
   #request(proxy: 0 | 1, id: Id, method: string): void {
     const truth = this.truth[id]
     if (truth.living) {
       this.#proved(truth, 1, proxy)
       return this.#streamable(proxy, { method, status: 200, sessionId: id })
     }
-    truth.ends.push({ at: this.now, reason: 'gone' })
-    this.#streamable(proxy, { method, sessionId: id, ...this.#gone() })
+    this.#foundGone(truth, proxy)
+    this.#streamable(proxy, { method, sessionId: id, acceptsStream: true, ...this.#gone() })
   }
 
-  #gone(): { status: number; sessionNotFound: boolean } {
-    return this.#answers++ % 2 === 0
-      ? { status: 404, sessionNotFound: false }
-      : { status: 401, sessionNotFound: true }
+  /** A gateway that does not know the session says so in one of several ways. */
+  #gone(): { status: number; sessionNotFound: true } {
+    return { status: [404, 401, 400, 200][this.#answers++ % 4]!, sessionNotFound: true }
   }
 
   #endStream(id: Id): void {
     if (!this.#streams.has(id)) return
     this.suspicions++
-    if (!this.truth[id].living) this.truth[id].suspectedBy = this.#streams.get(id)
+    if (!this.truth[id].living) this.#suspected(this.truth[id], this.#streams.get(id)!)
     this.#news('upstream-ended', id, this.#streams.get(id)!)
     this.#streams.delete(id)
   }
 
-  /** As `Suspicion.upstreamReturned` does it. */
-  #suspectUnseen(proxy: number): void {
-    this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
+  /** As `SuspectChecker` does it, once a sample is gone. */
+  #suspectUnseen(proxy: 0 | 1): void {
+    this.#flush(proxy)
     this.#ship(proxy, Infinity)
     for (const [id, record] of this.store.records) {
       if (record.reason !== null || record.seenBy !== String(proxy)) continue
       this.#trackers[proxy]!.suspects.add({ endpointId: 'e', sessionId: id })
       this.suspicions++
-      this.truth[id as Id].suspectedBy = proxy
+      this.#suspected(this.truth[id as Id], proxy)
     }
   }
 
-  #tick(proxy: number): void {
+  #tick(proxy: 0 | 1): void {
     const tracker = this.#trackers[proxy]!
     tracker.suspects.tick()
     for (let suspect = tracker.suspects.next(); suspect; suspect = tracker.suspects.next()) {
       const truth = this.truth[suspect.sessionId as Id]
       this.pings++
-      if (truth.living) this.#proved(truth, 0)
-      else truth.ends.push({ at: this.now, reason: 'gone' })
+      if (!truth.living) this.#foundGone(truth, proxy)
+      // One that it does not know it leaves to others.
+      else if (truth.acceptedTo[proxy] === undefined) prove(truth, this.now, 0)
+      else this.#proved(truth, 0, proxy)
       const answer = truth.living ? { status: 200, sessionNotFound: false } : this.#gone()
       this.#observe(proxy, { kind: 'ping-response', ...suspect, ...answer, at: this.now })
     }
+  }
+
+  #flush(proxy: 0 | 1): void {
+    for (const { provedTo, mayBeForgotten } of Object.values(this.truth))
+      mayBeForgotten[proxy] ||= provedTo[proxy] + IDLE_TIMEOUT_MS <= this.now
+    this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
   }
 
   #streamable(
@@ -237,6 +287,8 @@ class StreamableWorld implements World<Happening> {
       sessionId?: Id
       issuedSessionId?: Id
       protocolVersion?: string
+      acceptsStream?: boolean
+      methodNotFound?: boolean
       sessionNotFound?: boolean
     }
   ): void {
@@ -268,18 +320,35 @@ class StreamableWorld implements World<Happening> {
   }
 }
 
+const proxies = [0, 1] as const
+
+const answersThatProveNothing = [
+  { status: 401 },
+  { status: 400 },
+  { status: 404, protocolVersion: '2026-07-28' },
+  { status: 404, methodNotFound: true }
+]
+
 const newTruth = (): Truth => ({
   ...noFacts(),
   ends: [],
   living: false,
   provedTo: [-Infinity, -Infinity],
-  suspectedBy: undefined
+  acceptedTo: [undefined, undefined],
+  mayBeForgotten: [false, false],
+  suspectedBy: undefined,
+  isFound: false
 })
 
 /** The oracle: how a session ended, from what happened to it. */
-function ending({ proofs, ends }: Truth, now: number): { reason: string | null; at: number | undefined } {
+function ending(
+  { proofs, acceptedAt, ends }: Truth,
+  now: number
+): { reason: string | null; at: number | undefined } {
   const idleAt = Math.max(...proofs) + IDLE_TIMEOUT_MS
-  const [end] = [...ends].sort((a, b) => a.at - b.at || a.reason.localeCompare(b.reason))
+  const [end] = ends
+    .filter(({ at, reason }) => reason === 'delete' || at > acceptedAt)
+    .sort((a, b) => a.at - b.at || a.reason.localeCompare(b.reason))
   if (end && end.at <= idleAt) return end
   return end || idleAt <= now ? { reason: 'idle', at: idleAt } : { reason: null, at: undefined }
 }

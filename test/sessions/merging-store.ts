@@ -1,5 +1,11 @@
 // Owns the store of the generated histories: it merges what it is told one by one, as the SQL stores do with a batch.
-import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../src/ledger/model/merge.js'
+import {
+  mayIdle,
+  mergeClose,
+  mergeProof,
+  presumeClosed,
+  type SessionRecord
+} from '../../src/ledger/model/merge.js'
 import type { InstanceIdentity, LedgerRules } from '../../src/ledger/store-port.js'
 import type { CloseEvent, LedgerEvent } from '../../src/sessions/events.js'
 
@@ -35,7 +41,7 @@ export class MergingStore {
   endIdle(now: number): void {
     for (const [id, record] of this.records) {
       const idleAt = record.lastSeenAt + this.#rules.idleTimeoutMs
-      if (idleAt <= now) this.records.set(id, presumeClosed(record, idleAt, 'idle'))
+      if (mayIdle(record) && idleAt <= now) this.records.set(id, presumeClosed(record, idleAt, 'idle'))
     }
   }
 

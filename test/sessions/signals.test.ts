@@ -1,7 +1,7 @@
 // Owns what one answer proves of a session: the cases of the wire, one a line.
 import t from 'tap'
 import type { StreamableResponse } from '../../src/sessions/observations.js'
-import { messageSignal, type Signal, streamableSignal } from '../../src/sessions/signals.js'
+import { messageSignal, pingSignal, type Signal, streamableSignal } from '../../src/sessions/signals.js'
 
 const client = { address: '127.0.0.1', userAgent: undefined }
 
@@ -22,6 +22,7 @@ function answer(method: string, status: number, rest: Partial<StreamableResponse
 }
 
 const known = { sessionId: 's' }
+const gone = { sessionNotFound: true }
 const modern = { protocolVersion: '2026-07-28' }
 
 const cases: [title: string, signal: Signal, answer: StreamableResponse][] = [
@@ -42,11 +43,29 @@ const cases: [title: string, signal: Signal, answer: StreamableResponse][] = [
   ['a GET stream', 'use', answer('GET', 200, known)],
   ['a CORS preflight', 'none', answer('OPTIONS', 204, known)],
   ['DELETE accepted', 'delete', answer('DELETE', 202, known)],
-  ['DELETE of a gone session', 'gone', answer('DELETE', 404, known)],
+  ['DELETE of a gone session', 'gone', answer('DELETE', 404, { ...known, ...gone })],
+  ['DELETE that is not routed', 'doubt', answer('DELETE', 404, known)],
   ['DELETE refused', 'none', answer('DELETE', 405, known)],
   ['DELETE without an id', 'none', answer('DELETE', 400)],
-  ['an expired session (rmcp >= 1.0)', 'gone', answer('POST', 404, known)],
-  ['an expired session (rmcp 0.x)', 'gone', answer('POST', 401, { ...known, sessionNotFound: true })],
+  ['an expired session (rmcp >= 1.0)', 'gone', answer('POST', 404, { ...known, ...gone })],
+  [
+    'an expired session, on its stream',
+    'gone',
+    answer('GET', 404, { ...known, ...gone, acceptsStream: true })
+  ],
+  ['a 404 of a proxy in between', 'doubt', answer('POST', 404, known)],
+  ['a server without GET streams', 'doubt', answer('GET', 404, { ...known, acceptsStream: true })],
+  ['a page that is not there', 'none', answer('GET', 404, known)],
+  ['method not found', 'none', answer('POST', 404, { ...known, methodNotFound: true })],
+  ['400, session not found', 'gone', answer('POST', 400, { ...known, ...gone })],
+  ['200, session not found', 'gone', answer('POST', 200, { ...known, ...gone })],
+  ...['PUT', 'PATCH', 'TRACE', 'PROPFIND', 'HEAD', 'OPTIONS'].flatMap(
+    (method): [string, Signal, StreamableResponse][] => [
+      [`${method} that is not routed`, 'none', answer(method, 404, known)],
+      [`${method} of whatever is not found`, 'none', answer(method, 404, { ...known, ...gone })]
+    ]
+  ),
+  ['an expired session (rmcp 0.x)', 'gone', answer('POST', 401, { ...known, ...gone })],
   ['a 401 of an authorization layer', 'none', answer('POST', 401, known)],
   ['a 400', 'none', answer('POST', 400, known)],
   ['a second GET stream refused', 'none', answer('GET', 409, known)],
@@ -75,11 +94,11 @@ const cases: [title: string, signal: Signal, answer: StreamableResponse][] = [
   [
     '2026-07-28: an expired session (rmcp 0.x)',
     'gone',
-    answer('POST', 401, { ...known, ...modern, sessionNotFound: true })
+    answer('POST', 401, { ...known, ...modern, ...gone })
   ],
   ['a draft: a request', 'use', answer('POST', 200, { ...known, protocolVersion: 'DRAFT-2025-v2' })],
-  ['a draft: 404', 'gone', answer('POST', 404, { ...known, protocolVersion: 'DRAFT-2025-v2' })],
-  ['2025-11-25: 404', 'gone', answer('POST', 404, { ...known, protocolVersion: '2025-11-25' })]
+  ['a draft: 404', 'doubt', answer('POST', 404, { ...known, protocolVersion: 'DRAFT-2025-v2' })],
+  ['2025-11-25: 404', 'doubt', answer('POST', 404, { ...known, protocolVersion: '2025-11-25' })]
 ]
 
 for (const [title, signal, observed] of cases) {
@@ -88,6 +107,33 @@ for (const [title, signal, observed] of cases) {
     t.end()
   })
 }
+
+void t.test('POST /message refused with a word', t => {
+  const message = { kind: 'message', endpointId: 'e', sessionId: 's', client, at: 0 } as const
+  t.equal(messageSignal({ ...message, status: 400, ...gone }), 'gone')
+  t.equal(messageSignal({ ...message, status: 404, methodNotFound: true }), 'none')
+  t.end()
+})
+
+void t.test('what answers to a ping prove', t => {
+  const signal = (status: number, rest = {}): Signal =>
+    pingSignal({
+      kind: 'ping-response',
+      endpointId: 'e',
+      sessionId: 's',
+      status,
+      sessionNotFound: false,
+      at: 0,
+      ...rest
+    })
+  t.equal(signal(200), 'living')
+  t.equal(signal(200, gone), 'gone')
+  t.equal(signal(404), 'gone', 'the specification asks for it')
+  t.equal(signal(404, { methodNotFound: true }), 'none')
+  t.equal(signal(400, gone), 'gone')
+  t.equal(signal(503), 'none')
+  t.end()
+})
 
 for (const [status, signal] of [
   [202, 'use'],

@@ -25,6 +25,10 @@ function streamable(
     at
   }
 }
+/** The server does not know the session. */
+const unknown = (sent: string, at: number): Observation =>
+  ({ ...streamable('POST', 404, { sent }, at), sessionNotFound: true }) as Observation
+const sessionNews = { endpointId: 'e', sessionId: 's', client }
 const message = (status: number, at: number, named: 'named' | 'unnamed' = 'named'): Observation => ({
   kind: 'message',
   endpointId: named === 'named' ? 'e' : undefined,
@@ -49,7 +53,7 @@ const brief = (events: SessionEvent[]): unknown[] =>
   ])
 
 void t.test('a streamable session: opened, used, deleted', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.strictSame(tracker.observe(streamable('POST', 200, { issued: 's' }, 1)), [
     {
       type: 'open',
@@ -77,7 +81,7 @@ void t.test('a streamable session: opened, used, deleted', t => {
 })
 
 void t.test('a server message is activity, and not a request', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   const at = (time: number): Observation => ({
     kind: 'server-message',
     endpointId: 'e',
@@ -92,14 +96,70 @@ void t.test('a server message is activity, and not a request', t => {
 })
 
 void t.test('a session first seen by a use, and one first seen by its end', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.same(brief(tracker.observe(streamable('POST', 200, { sent: 'a' }, 1))), [['open', 'a', 1, 1]])
-  t.same(brief(tracker.observe(streamable('POST', 404, { sent: 'b' }, 2))), [['close', 'b', 2, 'gone']])
+  t.same(brief(tracker.observe(unknown('b', 2))), [['close', 'b', 2, 'gone']])
   t.end()
 })
 
+void t.test('a 404 without a word makes a suspect; where nobody asks, it counts at once', t => {
+  const bare = streamable('POST', 404, { sent: 's' }, 2)
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 1))
+  t.same(tracker.observe(bare), [])
+  for (let i = 0; i < 2; i++) tracker.suspects.tick()
+  t.match(tracker.suspects.next(), { sessionId: 's' })
+  const silent = new SessionTracker({ idleTimeoutMs: 0, confirmSuspects: false })
+  t.same(brief(silent.observe(bare)), [['close', 's', 2, 'gone']])
+  t.end()
+})
+
+void t.test('what takes a gone back, and what does not', t => {
+  const message = (at: number): Observation => ({ ...sessionNews, kind: 'server-message', at })
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  tracker.observe(streamable('POST', 200, { issued: 's' }, 5))
+  t.same(brief(tracker.observe(unknown('s', 5))), [['close', 's', 6, 'gone']], 'it came after the proof')
+  t.match(tracker.observe(message(9)), [{ type: 'use', at: 9, provedAt: 0 }])
+  t.same(brief(tracker.observe(streamable('POST', 200, { sent: 's' }, 10))), [])
+  tracker.observe(message(12))
+  t.match(tracker.flush(20), [{ type: 'use', at: 12, provedAt: 10, requests: 1 }])
+  tracker.observe({
+    kind: 'ping-response',
+    endpointId: 'e',
+    sessionId: 's',
+    status: 200,
+    sessionNotFound: false,
+    at: 30
+  })
+  t.notMatch(tracker.flush(40), [{ provedAt: Number }], 'a ping proves it')
+  t.end()
+})
+
+void t.test(
+  'a new id in place of an old one is the same client; an initialize begins a session of its own',
+  t => {
+    const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+    tracker.observe(streamable('POST', 200, { issued: 'old' }, 1))
+    const renewed = streamable('POST', 200, { sent: 'old', issued: 'new' }, 2)
+    const initialize = {
+      ...renewed,
+      issuedSessionId: 'other',
+      sessionId: 'new',
+      rpcMethod: 'initialize'
+    } as Observation
+    t.match(tracker.observe(renewed), [
+      { type: 'close', sessionId: 'old', reason: 'gone', at: 2 },
+      { type: 'open', sessionId: 'new', replaces: 'old', at: 2 }
+    ])
+    const events = tracker.observe(initialize)
+    t.same(brief(events), [['open', 'other', 2, 1]])
+    t.notMatch(events, [{ replaces: String }])
+    t.end()
+  }
+)
+
 void t.test('a legacy session lives and dies with its stream', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.match(tracker.observe(stream('legacy-opened', 1)), [{ type: 'open', transport: 1, held: true }])
   t.same(tracker.observe(message(202, 2)), [])
   t.same(tracker.observe(message(404, 3)), [], 'what a message is answered does not end a stream')
@@ -115,7 +175,7 @@ void t.test('a legacy session lives and dies with its stream', t => {
 })
 
 void t.test('what one transport does not know may live on the other', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   tracker.observe(streamable('POST', 200, { issued: 's' }, 1))
   t.same(tracker.observe(message(404, 2)), [])
   t.same(brief(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 3))), [['close', 's', 3, 'delete']])
@@ -127,7 +187,7 @@ void t.test('what one transport does not know may live on the other', t => {
 })
 
 void t.test('an id sent with a revision without sessions keeps a session that is known in use', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   const claim = (at: number): Observation => ({
     ...(streamable('POST', 200, { sent: 's' }, at) as StreamableResponse),
     protocolVersion: '2026-07-28'
@@ -141,7 +201,7 @@ void t.test('an id sent with a revision without sessions keeps a session that is
 })
 
 void t.test('who the client is comes out at once, with the uses until then', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   const who = { clientName: 'n', clientVersion: '1', protocolVersion: '2025-11-25' }
   const identity: Observation = { kind: 'identity', endpointId: 'e', sessionId: 's', clientInfo: who }
   t.same(tracker.observe(identity), [], 'nobody has that session')
@@ -149,6 +209,7 @@ void t.test('who the client is comes out at once, with the uses until then', t =
   tracker.observe(streamable('POST', 202, { sent: 's' }, 2))
   t.match(tracker.observe(identity), [{ type: 'use', sessionId: 's', at: 2, requests: 1, who }])
   t.same(tracker.flush(3), [], 'and no more')
+  t.same(tracker.observe(identity), [], 'nothing new')
   tracker.observe(streamable('POST', 202, { sent: 's' }, 4))
   const [use] = tracker.flush(5)
   t.match(use, { type: 'use', at: 4, requests: 1 })
@@ -157,7 +218,7 @@ void t.test('who the client is comes out at once, with the uses until then', t =
 })
 
 void t.test('a message of a session whose stream is elsewhere', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   const who = { clientName: 'n', clientVersion: '1', protocolVersion: null }
   t.same(tracker.observe(message(202, 1, 'unnamed')), [])
   t.same(tracker.observe({ kind: 'identity', endpointId: undefined, sessionId: 's', clientInfo: who }), [])
@@ -175,7 +236,7 @@ void t.test('a message of a session whose stream is elsewhere', t => {
 })
 
 void t.test('a message of a session that the store does not know creates nothing', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.same(tracker.observe(message(202, 1)), [])
   let looks = 0
   for (let now = 1; tracker.unplaced.size > 0; now += 500) {
@@ -190,7 +251,7 @@ void t.test('a message of a session that the store does not know creates nothing
 })
 
 void t.test('made-up sessions take bounded memory, and those that came last are looked up first', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   for (let i = 0; i < 20_000; i++)
     tracker.observe({ ...message(202, 1), sessionId: `made-up-${i}` } as Observation)
   t.equal(tracker.unplaced.size, 10_000)
@@ -203,12 +264,12 @@ void t.test('made-up sessions take bounded memory, and those that came last are 
 })
 
 void t.test('sessions of two endpoints with one id are told apart by what the message says', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   for (const endpointId of ['e', 'f'])
     tracker.observe({ ...stream('legacy-opened', 1), endpointId } as Observation)
   tracker.observe(message(202, 2))
   t.match(tracker.flush(3), [{ type: 'use', endpointId: 'e' }])
-  const other = new SessionTracker()
+  const other = new SessionTracker({ idleTimeoutMs: 0 })
   other.observe(message(202, 2))
   const known = ['f', 'e'].map(endpointId => ({ endpointId, sessionId: 's', isOpen: true }))
   t.match(other.place(['s'], known, 3), [{ type: 'use', endpointId: 'e' }])
@@ -216,7 +277,7 @@ void t.test('sessions of two endpoints with one id are told apart by what the me
 })
 
 void t.test('uses and ends of a session elsewhere come out in order', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   for (const [status, at] of [
     [202, 1],
     [202, 2],
@@ -234,7 +295,7 @@ void t.test('uses and ends of a session elsewhere come out in order', t => {
 })
 
 void t.test('ids that cannot be stored are counted, long ones hashed', t => {
-  const tracker = new SessionTracker()
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   t.same(tracker.observe(streamable('POST', 200, { issued: 'a b' }, 1)), [])
   t.same(tracker.observe(streamable('POST', 200, { issued: '\u00ff' }, 1)), [])
   t.equal(tracker.unstorableIds, 2)
@@ -244,7 +305,7 @@ void t.test('ids that cannot be stored are counted, long ones hashed', t => {
 })
 
 void t.test('what is remembered is bounded, and nothing pending is forgotten', t => {
-  const tracker = new SessionTracker({ maxRemembered: 2 })
+  const tracker = new SessionTracker({ idleTimeoutMs: 0, maxRemembered: 2 })
   tracker.observe(streamable('POST', 200, { issued: 'a' }, 1_000))
   tracker.observe(streamable('POST', 200, { issued: 'b' }, 2_000))
   tracker.observe(streamable('POST', 200, { sent: 'a' }, 3_000))
@@ -281,7 +342,7 @@ void t.test('a session idle for too long is forgotten, and told again when it is
     t.same(brief(tracker.observe(observation)), [[type, 's', 250, requests]], what)
     t.same(tracker.observe(observation), [], 'once')
   }
-  const forEver = new SessionTracker()
+  const forEver = new SessionTracker({ idleTimeoutMs: 0 })
   forEver.observe(streamable('POST', 200, { issued: 's' }, 1))
   forEver.flush(1_000_000)
   t.same(forEver.observe(streamable('POST', 200, { sent: 's' }, 1_000_001)), [], 'without a timeout')

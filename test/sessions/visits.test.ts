@@ -1,10 +1,10 @@
 // Owns session-less clients in this process: what is told of them and when, and that memory is bounded.
 import t from 'tap'
+import { unknownClient } from '../../src/mcp/client-info.js'
 import { LISTEN_METHOD } from '../../src/mcp/methods.js'
 import type { VisitEvent } from '../../src/sessions/events.js'
 import type { Observation } from '../../src/sessions/observations.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
-import { visitorOf } from '../../src/sessions/visits.js'
 
 const TIMEOUT = 60_000
 
@@ -109,6 +109,16 @@ void t.test('a clock that is put back does not silence a listen stream', t => {
   t.end()
 })
 
+void t.test('the name may become known later', t => {
+  const clients = tracker()
+  const nameless = { clientInfo: () => unknownClient }
+  t.match(clients.observe(post('a', 1, { body: nameless })), [{ who: { clientName: null } }])
+  clients.observe(post('a', 2))
+  clients.observe(post('a', 3, { body: nameless }))
+  t.match(clients.flush(4), [{ who: { clientName: 'a', protocolVersion: '2026-07-28' } }])
+  t.end()
+})
+
 void t.test('the revision may become known later', t => {
   const clients = tracker()
   clients.observe(post('a', 1, { protocolVersion: undefined }))
@@ -164,21 +174,5 @@ void t.test('an endpoint that cannot be stored is counted', t => {
   const clients = tracker()
   t.same(clients.observe(post('a', 1, { endpointId: 'a b' })), [])
   t.equal(clients.unstorableIds, 1)
-  t.end()
-})
-
-void t.test('who is the same client', t => {
-  const client = { address: '192.0.2.1', userAgent: 'agent' }
-  const all = [
-    visitorOf('e', client, 'Bearer x'),
-    visitorOf('f', client, 'Bearer x'),
-    visitorOf('e', { ...client, address: '192.0.2.2' }, 'Bearer x'),
-    visitorOf('e', { ...client, userAgent: undefined }, 'Bearer x'),
-    visitorOf('e', client, 'Bearer y'),
-    visitorOf('e', client, undefined)
-  ]
-  t.equal(new Set(all).size, all.length)
-  t.equal(visitorOf('e', { ...client }, 'Bearer x'), all[0])
-  t.match(all[0], /^[\w-]{43}$/)
   t.end()
 })

@@ -6,9 +6,12 @@ const INDEX = fileURLToPath(import.meta.resolve('@modelcontextprotocol/server-ev
 const LOOPBACK = new URL('./loopback.js', import.meta.url).href
 
 /** Streamable HTTP is at `/mcp`; the legacy transport at `/sse`, its messages at `/message`. */
-export const startEverything = (transport: 'streamableHttp' | 'sse'): Promise<ServerProcess> =>
-  startServerProcess(port => ({
-    file: process.execPath,
-    args: ['--import', LOOPBACK, INDEX, transport],
-    env: { PORT: String(port) }
-  }))
+export const startEverything = (transport: 'streamableHttp' | 'sse', port?: number): Promise<ServerProcess> =>
+  startServerProcess(
+    port => ({
+      file: process.execPath,
+      args: ['--import', LOOPBACK, INDEX, transport],
+      env: { PORT: String(port) }
+    }),
+    port
+  )

@@ -12,11 +12,12 @@ export interface ServerProcess {
   stop(): Promise<void>
 }
 
-/** Starts the command that is made for a free port on loopback. */
+/** Starts the command that is made for a port on loopback: a free one, unless it is given. */
 export async function startServerProcess(
-  command: (port: number) => { file: string; args: string[]; env?: NodeJS.ProcessEnv }
+  command: (port: number) => { file: string; args: string[]; env?: NodeJS.ProcessEnv },
+  givenPort?: number
 ): Promise<ServerProcess> {
-  const port = await freePort()
+  const port = givenPort ?? (await freePort())
   const { file, args, env } = command(port)
   const options: SpawnOptions = { stdio: 'ignore', env: { ...process.env, ...env } }
   const child = spawn(file, args, options)

@@ -51,7 +51,7 @@ void t.test('a gateway that refuses is told of once a second, without the ids', 
   await sleep(100)
   const warnings = turnstile.log.filter(({ msg }) => /could not be ended/.test(String(msg)))
   t.ok(warnings.length >= 1 && warnings.length <= 3)
-  t.match(warnings[0], { endpointId: 'e', reason: 'the gateway answered 403' })
+  t.match(warnings[0], { endpointId: 'e', reason: 'the upstream responded with 403' })
   const log = JSON.stringify(turnstile.log)
   t.notOk(deletes.some(({ headers }) => log.includes(headers['mcp-session-id'] as string)))
 })

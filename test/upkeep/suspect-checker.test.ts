@@ -49,6 +49,9 @@ async function openWithStream(t: Test, { turnstile, gateway }: Rig, headers: Rec
   return { id, response: gateway.streams.get(`e ${id}`)!, leave }
 }
 
+const jsonError = (code: number): string =>
+  JSON.stringify({ jsonrpc: '2.0', id: 1, error: { code, message: 'Session not found' } })
+
 async function row({ turnstile }: Rig, id: string): Promise<ConnectionJson & { last_seen_at: string }> {
   await turnstile.shipped()
   const rows = (await turnstile.connections()) as (ConnectionJson & { last_seen_at: string })[]
@@ -120,7 +123,12 @@ void t.test('what the answers to a ping prove', async t => {
     [401, { 'www-authenticate': 'Bearer' }, notFound, null],
     [401, {}, 'Unauthorized', null],
     [403, {}, '', null],
-    [400, {}, notFound, null],
+    [400, {}, notFound, 'gone'],
+    [400, {}, '', null],
+    [404, {}, '404 page not found', 'gone'],
+    [404, {}, jsonError(-32601), null],
+    [200, { 'content-type': 'application/json' }, jsonError(-32600), 'gone'],
+    [200, { 'content-type': 'text/event-stream' }, `data: ${jsonError(-32001)}\n\n`, 'gone'],
     [503, {}, '', null]
   ] as const
   const ids = new Map<unknown, (typeof cases)[number]>()

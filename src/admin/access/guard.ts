@@ -7,7 +7,7 @@ import { bearerToken, type TokenGate } from './tokens.js'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Answered without a token. */
+    /** Served without a token. */
     public?: boolean
     /** What a token must allow; `read` where it is left out. */
     scope?: Scope

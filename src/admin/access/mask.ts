@@ -3,9 +3,9 @@ import { createHmac } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { ipv6Groups } from '../../util/ipv6.js'
 
-/** Enough to recognise a session in a log, too few to take it over: a UUID has 32 digits. */
+/** Chosen: enough to recognise a session in a log, too few to take it over (a UUID has 32 digits). */
 const SHOWN_CHARACTERS = 8
-/** 64 bits: two of a million sessions have the same mask with a probability of one in tens of millions. */
+/** Chosen: with 64 bits, two of a million sessions have the same mask with a probability of one in tens of millions. */
 const HASH_BYTES = 8
 
 /** Masks with a key that only this installation has, so that nobody can try ids out. */

@@ -4,8 +4,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 const LOOPBACK_AUTHORITY = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 
 /**
- * Why a request is refused, in words for the caller; undefined: it is not. `allowed`: origins whose pages may ask. `onlyLoopback`: no
- * token is set, so that a name is all that a request can be told by.
+ * Why a request is refused, as a message for the caller; undefined where it is not refused. `allowed`: origins whose pages may ask.
+ * `onlyLoopback`: no token is set, so only the `Host` shows that a request does not come from a foreign page (DNS rebinding).
  */
 export function foreignness(
   { host, origin }: Pick<IncomingHttpHeaders, 'host' | 'origin'>,

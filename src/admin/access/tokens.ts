@@ -16,7 +16,7 @@ const allow = (tokens: readonly KnownToken[], wanted: Scope): boolean =>
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-/** Knows the digests of the tokens; the only part of the admin port that was given them. */
+/** Checks tokens. It keeps only their digests, and no other part of the admin port gets the tokens. */
 export class TokenGate {
   readonly #tokens: KnownToken[]
   readonly #failures: FailedTries
@@ -33,7 +33,7 @@ export class TokenGate {
   }
 
   /**
-   * Who shows `secret`, as a name for the log. Throws `UnauthorizedError`, `ForbiddenError` where the token does not allow
+   * Returns a name for the log of whoever sent `secret`. Throws `UnauthorizedError`, `ForbiddenError` where the token does not allow
    * `scope`, and `TooManyTriesError`. The time this takes tells nothing of the tokens.
    */
   admit(secret: string | undefined, scope: Scope, peer: string): string {
@@ -51,7 +51,7 @@ export class TokenGate {
     return `token ${given.toString('hex', 0, 4)}`
   }
 
-  /** The most that one who was admitted to read may do. */
+  /** The scope of a token that was admitted to read. */
   scopeOf(secret: string | undefined): Exclude<Scope, 'metrics'> {
     return this.isOpen || (secret && allow(this.#matching(digest(secret)), 'write')) ? 'write' : 'read'
   }
@@ -65,10 +65,10 @@ export class TokenGate {
 export const bearerToken = (authorization: string | undefined): string | undefined =>
   /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
 
-/** A person mistypes a few times; at ten a minute a token of five random letters lasts for about a year. */
+/** Wrong tokens within `WINDOW_MS`. Chosen: people mistype a few times, and guessing five random letters takes about a year. */
 const MAX_FAILURES = 10
 const WINDOW_MS = MINUTE_MS
-/** Bounds the memory. */
+/** Chosen: bounds the memory to about a megabyte. */
 const MAX_PEERS = 10_000
 
 /** Wrong tokens by peer: after ten within a minute the peer is refused until that minute is over. */
@@ -99,6 +99,6 @@ class FailedTries {
   }
 }
 
-/** One who has an IPv6 address has its /64. */
+/** Whoever has an IPv6 address can use any other one of its /64 (RFC 4291 §2.5.4). */
 const networkOf = (peer: string): string =>
   isIPv6(peer) && !peer.startsWith('::ffff:') ? ipv6Groups(peer).slice(0, 4).join(':') : peer

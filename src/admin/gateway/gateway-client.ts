@@ -1,23 +1,23 @@
-// Owns what the admin port asks of the gateway itself: whether it answers, and an endpoint's tools.
+// Owns what the admin port asks of the gateway by itself: whether it responds, and an endpoint's tools.
 import type { WireId } from '../../mcp/stored-ids.js'
 import { ExpiringCache } from '../../util/expiring-cache.js'
 import { GatewayError } from '../schemas/admin-errors.js'
 import type { Tool } from '../schemas/monitoring-responses.js'
 import type { EndpointUrls } from './tool-list.js'
 
-// Chosen, not measured: people wait for the response, and however many ask, the gateway hardly notices.
-const ANSWER_TIMEOUT_MS = 2_000
-const ANSWER_KEPT_MS = 1_000
+// Chosen, not measured: people wait for the response, and the gateway must get few requests however many people ask.
+const RESPONSE_TIMEOUT_MS = 2_000
+const RESPONSE_KEPT_MS = 1_000
 const TOOLS_TIMEOUT_MS = 5_000
 const TOOLS_KEPT_MS = 10_000
-/** Endpoints whose tools are kept at once: bounds the memory. */
+/** Endpoints whose tools are kept at once. Chosen: bounds the memory. */
 const MAX_ENDPOINTS_KEPT = 100
 
-/** The gateway at a URL. It is asked at most once in a while, however many ask the admin port. */
+/** Asks the gateway at a URL. Responses are kept for a while, so that many who ask the admin port make few requests. */
 export class GatewayClient {
   readonly #url: URL
   readonly #urlsOf: (endpointId: WireId) => EndpointUrls
-  readonly #reachable = new ExpiringCache<boolean>(ANSWER_KEPT_MS, 1)
+  readonly #reachable = new ExpiringCache<boolean>(RESPONSE_KEPT_MS, 1)
   readonly #tools = new ExpiringCache<Tool[]>(TOOLS_KEPT_MS, MAX_ENDPOINTS_KEPT)
 
   /** `urlsOf` may throw, for an id that no URL leads to. */
@@ -26,11 +26,11 @@ export class GatewayClient {
     this.#urlsOf = urlsOf
   }
 
-  /** Whether the gateway answers HTTP at all, with whatever status. */
+  /** Whether the gateway responds at all, with whatever status. */
   isReachable(): Promise<boolean> {
     return this.#reachable.get(this.#url.href, async () => {
       try {
-        const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
+        const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
         const response = await fetch(this.#url, { redirect: 'manual', signal })
         await response.body?.cancel()
         return true

@@ -14,9 +14,9 @@ export interface EndpointUrls {
   sse: URL
 }
 
-/** The session is ended by a DELETE; who asked for the tools waits for it no longer. */
+/** How long the DELETE of the session may hold up the response with the tools. Chosen. */
 const TERMINATE_TIMEOUT_MS = 1_000
-/** Of all responses of the gateway on the way to its tools; they are parsed at once, on the thread that serves operators. */
+/** The most bytes of all responses together. Chosen: they are parsed at once, on the thread that serves operators. */
 const MAX_BYTES = 1_000_000
 
 /**
@@ -36,7 +36,7 @@ export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSi
 /** A transport whose session can be ended. */
 type Closing<T> = T & { terminateSession?: () => Promise<void> }
 
-/** Asks over a session of its own, which is ended at once, and of which no connection stays open. */
+/** Lists the tools over a session of its own, then ends that session and leaves no connection open. */
 async function listTools(
   signal: AbortSignal,
   open: (fetch: typeof globalThis.fetch) => Closing<Transport>
@@ -45,7 +45,7 @@ async function listTools(
   const transport = open(boundedFetch(over))
   const client = new Client({ name: 'mcp-turnstile', version: '1' })
   try {
-    // A transport that starts does not know of the signal.
+    // The transport does not heed the signal while it starts.
     return await Promise.race([allTools(client, transport, signal), rejectedBy(signal)])
   } finally {
     await Promise.race([transport.terminateSession?.().catch(() => undefined), sleep(TERMINATE_TIMEOUT_MS)])

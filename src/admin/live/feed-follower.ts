@@ -1,5 +1,5 @@
-// Owns following the store's feed while somebody listens: a query a second, each opening and end reported once, an opening
-// with the name of its client.
+// Owns following the store's feed while live monitoring has subscribers: one query a second, and each opening and end is
+// reported once, an opening with the name of its client.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FeedChange, FeedPart, StoreReader } from '../../ledger/store-port.js'
 import { Transport } from '../../mcp/transports.js'
@@ -7,15 +7,16 @@ import { reasonOf } from '../../util/errors.js'
 import { type Log, ThrottledWarning } from '../../util/log.js'
 import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
 
+/** How often the feed is read. Chosen: a change is reported within two seconds. */
 const INTERVAL_MS = SECOND_MS
-/** Of one query; more are asked for at once. */
+/** Changes read by one query; where there are more, the next query follows at once. Chosen. */
 const MAX_CHANGES = 500
-/** How long after a session opened the name of its client may still be on its way to the store. */
+/** How long after a session's opening the name of its client may still be on its way to the store. Chosen. */
 const INTRODUCTION_MS = 400
 /** Between two queries, so that a slow store is not asked all the time. */
 const MIN_REST_MS = INTERVAL_MS - INTRODUCTION_MS
 
-/** Is given changes in the order in which they were committed; the next ones wait until it resolves. */
+/** Called with changes in the order of their commits; the next call waits until it resolves. */
 export type OnChanges = (changes: FeedChange[]) => Promise<void>
 
 /** Follows the feed from `start` to `stop`. */
@@ -32,13 +33,13 @@ export class FeedFollower {
     this.#warning = new ThrottledWarning(log)
   }
 
-  /** From when this resolves on, nothing that is committed is left out. Rejects when the store does not answer. */
+  /** Every change that is committed after this has resolved is reported. Rejects when the store cannot be read. */
   async start(): Promise<void> {
     this.#started ??= this.#begin()
     await this.#started
   }
 
-  /** `start` may be called again. */
+  /** Stops following; `start` may be called again. */
   stop(): void {
     this.#stopping?.abort()
     this.#stopping = undefined
@@ -79,7 +80,7 @@ export class FeedFollower {
     }
   }
 
-  /** The next changes; where the name of a client is still to come, they are read once more. */
+  /** The next changes; if the name of a client is still missing, they are read once more a little later. */
   async #read(after: number, stopped: AbortSignal): Promise<FeedPart> {
     const part = await this.#store.feed({ after, limit: MAX_CHANGES })
     const waitMs = Math.max(...part.changes.map(introductionMs))
@@ -90,7 +91,7 @@ export class FeedFollower {
   }
 }
 
-/** How long to wait for the name of a change's client. */
+/** How long to wait for the name of the client of a change, in milliseconds. */
 function introductionMs(change: FeedChange): number {
   if (change.kind === 'closed') return 0
   const { transport, reason, clientName, protocolVersion, connectAt } = change.session

@@ -1,11 +1,11 @@
-// Owns the throttling of live notices (opened, closed): above a rate they are left out; the state of the rooms is not.
+// Owns the throttling of live notices (opened, closed): above a rate some are left out. The state of the rooms is still sent.
 import { type Log, ThrottledWarning } from '../../util/log.js'
 import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
 
-/** Notices times readers. */
+/** Each notice counts once for each of its readers. Chosen. */
 const MAX_SENDS_PER_SECOND = 10_000
 
-/** Counts what is sent within a second of the clock. */
+/** Counts what is sent within each second of the clock. */
 export class NoticeThrottle {
   readonly #warning: ThrottledWarning
   readonly #now: () => MonotonicMs

@@ -17,16 +17,16 @@ import { NoticeThrottle } from './notice-throttle.js'
 import { handOver, unreadPackets } from './socket-io-internals.js'
 import { ThrottledRooms } from './throttled-rooms.js'
 
-/** Sessions in the state of a room: the newest. The counts beside them are those of all. */
+/** How many sessions the state of a room lists, the newest ones; its counts include all others. Chosen. */
 const PUSHED_CONNECTIONS = 200
-// Limits against clients that do harm; those of a dashboard are far below.
+// Limits against clients that do harm. All are chosen: far above what a dashboard needs.
 const MAX_ROOMS_OF_A_CLIENT = 100
 const MAX_CLIENTS = 5_000
 const MAX_MESSAGE_BYTES = 2_000_000
 const JOIN_TIMEOUT_MS = 10_000
-/** A client that leaves this many packets unread is not reading: it is disconnected. */
+/** A client with more unread packets than this does not read, and is disconnected. Chosen. */
 const MAX_UNREAD = 256
-/** Notices times readers that are sent without a pause for other work of the event loop. */
+/** After so many sends (notices times readers) the event loop gets a pause for other work. Chosen. */
 const SENDS_AT_ONCE = 200
 
 const NAMESPACE = '/monitoring'
@@ -99,7 +99,7 @@ export class LiveMonitoring {
       onError: error => storeWarning.warn({ err: error }, 'the state for live monitoring cannot be read')
     })
     this.#follower = new FeedFollower(store, logger, changes => this.#notify(changes))
-    // Whichever way a client leaves.
+    // This event comes in whichever way the last client leaves a room.
     namespace.adapter.on('delete-room', (room: string) => this.#closeRoom(room))
     namespace.on('connection', socket => this.#serve(socket))
   }

@@ -5,11 +5,11 @@ import type { StoredId } from '../../mcp/stored-ids.js'
 import { type MonotonicMs, monotonicNow } from '../../util/time.js'
 import type { ConnectionStats } from '../schemas/monitoring-responses.js'
 
-/** No room is sent its state more often; for those who watch it is as good as at once. */
+/** No room is sent its state more often than this. Chosen: people who watch take it for immediate. */
 const TICK_MS = 250
-/** How often a room is looked at for what the feed does not tell: request counts and last activity. */
+/** How often a room's state is read for what the feed does not report: request counts and last activity. Chosen. */
 const REFRESH_MS = 2_000
-/** Sent to all readers of a room together; a larger room is sent its state less often. */
+/** The rate for all readers of a room together; a larger room gets its state less often. Chosen: 20 MB/s. */
 const BYTES_PER_MS = 20_000
 
 interface Room {
@@ -23,7 +23,7 @@ interface Room {
   reading: Promise<ConnectionStats> | undefined
 }
 
-/** What rooms read their state from, and to whom they send it. */
+/** Where rooms read their state, and how they send it. */
 export interface ThrottledRoomsOptions {
   stats: (endpointId: StoredId | undefined) => Promise<ConnectionStats>
   /** To all readers of the room. */
@@ -58,7 +58,7 @@ export class ThrottledRooms {
     this.#timer ??= setInterval(() => void this.#tick(), TICK_MS).unref()
   }
 
-  /** Its last reader left. */
+  /** Closes a room: its last reader left. */
   close(name: string): void {
     this.#rooms.delete(name)
     if (this.#rooms.size > 0) return
@@ -66,7 +66,7 @@ export class ThrottledRooms {
     this.#timer = undefined
   }
 
-  /** Something happened in a room; nothing is done where it is not open. */
+  /** Notes that something happened in a room; does nothing if the room is not open. */
   touch(name: string): void {
     const room = this.#rooms.get(name)
     if (room) room.dirty = true

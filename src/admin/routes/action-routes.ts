@@ -3,6 +3,7 @@ import type { FastifyPluginCallback, RawServerDefault } from 'fastify'
 import Type from 'typebox'
 import type { SessionRow, StoreReader } from '../../ledger/store-port.js'
 import { storedId } from '../../mcp/stored-ids.js'
+import { runAll } from '../../util/job-pool.js'
 import { bearerToken, type TokenGate } from '../access/tokens.js'
 import { endpointFilter } from '../endpoint-filter.js'
 import type { Monitor } from '../monitor.js'
@@ -20,10 +21,10 @@ import {
 import { EndpointParameters, OneEndpoint, SessionPath } from '../schemas/parameters.js'
 import type { DecodingTypeProvider } from '../schemas/validation.js'
 
-/** Failures that a response lists. */
+/** How many failures a response lists. Chosen: the first ones show the cause. */
 const MAX_FAILURES_LISTED = 100
-/** Sessions ended at the same time: each is a request to the gateway, which has others to serve. */
-const AT_ONCE = 16
+/** Sessions ended at the same time. Chosen: each is a request to the gateway, which has others to serve. */
+const MAX_CONCURRENT_ENDS = 16
 
 /** What the routes of actions act on. */
 export interface ActionRoutesOptions {
@@ -83,18 +84,15 @@ export const actionRoutes: FastifyPluginCallback<
     },
     async request => {
       const { endpointId } = request.query
-      const left = await monitor.open(endpointFilter(endpointId), Infinity)
+      const sessions = await monitor.open(endpointFilter(endpointId), Infinity)
       const failed: { sessionId: string; message: string }[] = []
       let ended = 0
-      const endNext = async (): Promise<void> => {
-        for (let row = left.pop(); row; row = left.pop()) {
-          const message = await tryToEnd(control, row)
-          if (message === undefined) ended++
-          else if (failed.length < MAX_FAILURES_LISTED)
-            failed.push({ sessionId: monitor.mask.sessionId(row.sessionId), message })
-        }
-      }
-      await Promise.all(Array.from({ length: AT_ONCE }, endNext))
+      await runAll(sessions, MAX_CONCURRENT_ENDS, async row => {
+        const message = await tryToEnd(control, row)
+        if (message === undefined) ended++
+        else if (failed.length < MAX_FAILURES_LISTED)
+          failed.push({ sessionId: monitor.mask.sessionId(row.sessionId), message })
+      })
       await control.settled()
       audit(request, 'end sessions of endpoint', { endpointId, ended, failed: failed.length })
       return { status: 'ended' as const, endpointId, ended, failed, timestamp: timestamp() }
@@ -159,7 +157,7 @@ export const actionRoutes: FastifyPluginCallback<
   done()
 }
 
-/** Ends a session; answers why it cannot be ended, undefined once it is. */
+/** Ends a session. Returns why it cannot be ended; undefined once it has ended. */
 async function tryToEnd(control: Control, row: SessionRow): Promise<string | undefined> {
   try {
     await control.end(row)

@@ -15,11 +15,11 @@ import { timeRange } from '../schemas/query-time.js'
 import type { DecodingTypeProvider } from '../schemas/validation.js'
 import { toConnection, toMinute } from '../views.js'
 
-/** Sessions of a page where no limit is given. */
+/** How many sessions a page has if the request names no limit. Chosen. */
 const DEFAULT_LIMIT = 1_000
-/** Of a time series in JSON: a year of one endpoint nearly. An export has no limit. */
+/** The most points of a time series in JSON: nearly a year of one endpoint. An export has no limit. Chosen. */
 const MAX_POINTS = 500_000
-/** Points of an export that are read from the store at once. */
+/** Points of an export that are read from the store at once. Chosen: bounds the memory. */
 const WINDOW_POINTS = 50_000
 
 const tags = ['queries']

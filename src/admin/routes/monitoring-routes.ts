@@ -1,4 +1,4 @@
-// Owns the REST side of the monitoring interface: what is open now, and what the gateway says.
+// Owns the REST side of the monitoring interface: the sessions that are open now, and the state and tools of the gateway.
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
 import Type, { type TSchema } from 'typebox'
 import type { SessionRow } from '../../ledger/store-port.js'
@@ -23,7 +23,7 @@ import {
 import { EndpointParameters, SessionPath, StatsParameters } from '../schemas/parameters.js'
 import type { DecodingTypeProvider } from '../schemas/validation.js'
 
-/** Sessions of one response where no limit is given. */
+/** How many sessions a response lists if the request names no limit. Chosen. */
 const DEFAULT_LIMIT = 1_000
 
 /** What the routes of the monitoring interface read from. */

@@ -4,7 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { TurnstileError } from '../../util/errors.js'
 import { JSON_TYPE } from './media-types.js'
 
-/** A refusal or failure that the caller is told. The message says what to do. */
+/** A refusal or failure that the caller gets to know. The message says what to do. */
 export abstract class AdminError extends TurnstileError {
   /** Of the HTTP response. */
   abstract readonly statusCode: number
@@ -12,7 +12,7 @@ export abstract class AdminError extends TurnstileError {
   readonly headers: Record<string, string> = {}
 }
 
-/** A query that cannot be answered. The message names the parameter and says what to change. */
+/** An invalid query. The message names the parameter and says what to change. */
 export class BadQueryError extends AdminError {
   readonly code = 'BAD_QUERY'
   readonly statusCode = 400
@@ -29,7 +29,7 @@ export class UnauthorizedError extends AdminError {
   }
 }
 
-/** The token does not allow this, or the request comes from where none may come. */
+/** The token does not allow this, or requests from this origin or to this `Host` are not allowed. */
 export class ForbiddenError extends AdminError {
   readonly code = 'FORBIDDEN'
   readonly statusCode = 403
@@ -80,7 +80,7 @@ export class GatewayError extends AdminError {
   readonly statusCode = 502
 }
 
-/** Responds with the status and message of an error that is meant for the caller; for all others with 500 and nothing of the cause. */
+/** Responds with the error's status and message if it is meant for the caller, and otherwise with 500 and no word of the cause. */
 export function sendError(
   error: FastifyError | AdminError,
   request: FastifyRequest,

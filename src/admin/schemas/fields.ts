@@ -4,7 +4,7 @@ import Type, { type TSchema } from 'typebox'
 /** ISO 8601, UTC, with milliseconds. */
 export const Instant = Type.String({ format: 'date-time', description: 'ISO 8601, UTC' })
 
-/** What a client or the gateway may not have told. */
+/** A text that the client or the gateway may not have given. */
 export const NullableText = Type.Union([Type.String(), Type.Null()])
 
 /** How many there are of something. */

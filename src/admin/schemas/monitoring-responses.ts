@@ -14,7 +14,7 @@ export type TransportName = Static<typeof TransportName>
 const info = {
   sessionId: Type.String(),
   clientIP: Type.String(),
-  userAgent: Type.String({ description: 'empty where the client told none' }),
+  userAgent: Type.String({ description: 'empty if the client sent none' }),
   connectedAt: Instant,
   lastActivity: Instant,
   requestCount: NaturalNumber,
@@ -68,7 +68,7 @@ export type Tool = Static<typeof Tool>
 const totals = { active: NaturalNumber, total: NaturalNumber }
 const gateway = <Properties extends TProperties>(properties: Properties) =>
   Type.Object({
-    toolsCount: Type.Integer({ minimum: 0, description: '0 where the gateway tells none' }),
+    toolsCount: Type.Integer({ minimum: 0, description: '0 if the gateway lists none' }),
     endpoint: Type.String({ description: 'where clients connect' }),
     ...properties
   })

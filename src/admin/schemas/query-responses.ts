@@ -21,7 +21,7 @@ export const ConnectionRow = Type.Object({
 })
 export type ConnectionRow = Static<typeof ConnectionRow>
 
-/** How many sessions are open now, as `/api/connections/endpoint/count` answers. */
+/** How many sessions are open now, the response of `/api/connections/endpoint/count`. */
 export const ConnectionCount = Type.Object({
   endpoint_id: Type.String({ description: '"all" for the sum over all endpoints' }),
   connect_num: Type.Integer()

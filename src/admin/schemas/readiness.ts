@@ -4,7 +4,7 @@ import { Instant, NaturalNumber } from './fields.js'
 
 const NullableInstant = Type.Union([Instant, Type.Null()])
 
-/** What a proxy, or several that are one to clients, found out about its outbox and its store. */
+/** Whether the outbox and the store of a proxy, or of several workers together, can be written. */
 export const Readiness = Type.Object({
   ready: Type.Boolean({ description: 'outbox and store can be written, and the process does not end' }),
   outbox: Type.Object({

@@ -17,14 +17,24 @@ import type { InstanceIdentity, LedgerRules, SessionRow } from '../store-port.js
 export interface SessionRecord extends Omit<SessionRow, 'id'> {
   /** The id of its row, once it has one. */
   id?: number
-  /** The first end that is final; kept beside `disconnectAt` because a presumed end may come before it. */
+  /** The first end that is final; kept beside `disconnectAt` because a presumed end or a `gone` may come before it. */
   closedAt: EpochMs | null
   closedBy: FinalReason | null
+  /** The last proof that the upstream knew the session; null: `lastSeenAt`. */
+  provedAt: EpochMs | null
+  /** When the session was found gone after that proof, in rising order (`MAX_GONE_AT`). The first one counts. */
+  goneAt: readonly EpochMs[]
   /** The instance whose process held its legacy stream; null where no stream was seen. */
   holder: string | null
   /** Which start of that instance it was. */
   holderBoot: number | null
 }
+
+/**
+ * So many instants of `goneAt` are kept, the first ones and the last one: proofs that come late take away the first ones.
+ * Chosen: there are several only where several proxies disagree, or a client repeats a refused request.
+ */
+const MAX_GONE_AT = 8
 
 /** How long a session lasts without a use, in milliseconds; infinitely where none is ever idle. */
 export const idleAfterMs = ({ idleTimeoutMs }: LedgerRules): number => idleTimeoutMs || Infinity
@@ -34,16 +44,18 @@ const finalOrder: readonly FinalReason[] = ['killed', 'delete', 'stream_end', 'g
 
 /**
  * Merges a proof that the session is open: its opening or a use. `before` is undefined for a session without a row;
- * `origin` is the process that saw the proof. Returns a new record.
+ * `origin` is the process that saw the proof, `replaced` the session of the same client that it ended. Returns a new record.
  */
 export function mergeProof(
   before: SessionRecord | undefined,
   proof: OpenEvent | UseEvent,
   origin: InstanceIdentity,
-  rules: LedgerRules
+  rules: LedgerRules,
+  replaced?: ClientInfo
 ): SessionRecord {
   const after = before ? { ...before } : newRecord(proof, proof.transport, proof.at)
-  if (proof.type === 'use' && proof.who) Object.assign(after, mergeClientInfo(after, proof.who))
+  const who = proof.type === 'use' ? proof.who : replaced
+  if (who) Object.assign(after, mergeClientInfo(after, who))
   if (proof.type === 'open' && (after.clientAddress === '' || proof.at < after.connectAt)) {
     after.clientAddress = proof.clientAddress
     after.userAgent = proof.userAgent
@@ -51,19 +63,27 @@ export function mergeProof(
   if (proof.type === 'open' && proof.held) {
     after.holder = origin.id
     after.holderBoot = origin.boot
+    // Whatever messages were told: the session lives and dies with its stream.
+    after.goneAt = []
   }
-  if (contradicts(after, proof.at, origin)) reopen(after)
+  if (contradicts(after, proof.at, origin)) after.reason = null
   else if (after.reason === 'lost') after.disconnectAt = Math.max(after.disconnectAt, proof.at)
-  const open = after.reason === null
   after.connectAt = Math.min(after.connectAt, proof.at)
-  if (open) after.disconnectAt = after.connectAt
   if (proof.at >= after.lastSeenAt) after.seenBy = origin.id
+  const provedAt = Math.max(before ? lastProofOf(before) : 0, provedBy(proof))
   after.lastSeenAt = Math.max(after.lastSeenAt, proof.at)
+  after.provedAt = provedAt === after.lastSeenAt ? null : provedAt
+  after.goneAt = after.goneAt.filter(at => at > provedAt)
   after.requestCount += proof.requests
-  return open && after.closedAt !== null && after.closedBy !== null
-    ? ended(after, after.closedAt, after.closedBy, rules)
-    : after
+  return isPresumed(after) ? after : settled(after, rules)
 }
+
+const provedBy = (proof: OpenEvent | UseEvent): EpochMs =>
+  (proof.type === 'use' ? proof.provedAt : undefined) ?? proof.at
+
+const lastProofOf = ({ provedAt, lastSeenAt }: SessionRecord): EpochMs => provedAt ?? lastSeenAt
+
+const isPresumed = ({ reason }: SessionRecord): boolean => reason === 'idle' || reason === 'lost'
 
 /**
  * Whether an event of a session-less client belongs to this visit of that client: with less than the idle timeout between
@@ -105,9 +125,10 @@ export function mergeVisits(
 }
 
 /**
- * Merges a final end. The earliest one counts, and the session was open for at least the millisecond before it. A session
- * that was not used for the idle timeout before that end was idle first; one whose stream's instance died before the
- * session was found gone was lost first. Returns `before` itself where the end changes nothing.
+ * Merges an end. The earliest one counts, but for a `gone` that a proof at that time or later takes back, or that says
+ * nothing because the session's legacy stream was seen: that stream's end is its end. The session was open for at least the
+ * millisecond before it. A session that was not used for the idle timeout before that end was idle first. Returns `before`
+ * itself where the end changes nothing.
  */
 export function mergeClose(
   before: SessionRecord,
@@ -115,34 +136,42 @@ export function mergeClose(
   rules: LedgerRules
 ): SessionRecord {
   if ((close.transport ?? before.transport) !== before.transport) return before
+  if (close.reason === 'gone') {
+    const isKnown = before.goneAt.includes(close.at) || close.at <= lastProofOf(before)
+    if (isKnown || before.holder !== null) return before
+    return settled({ ...before, goneAt: withGone(before.goneAt, close.at) }, rules)
+  }
   const { closedAt, closedBy } = before
   const isFirst = closedAt === null || closedBy === null || precedes(close, closedAt, closedBy)
-  const [at, by] = isFirst ? [close.at, close.reason] : [closedAt, closedBy]
-  // If that instance turns out to live, `lost` is taken back, as by an end that only the holder of the stream can see.
-  if (before.reason === 'lost' && close.reason === 'gone' && at > before.disconnectAt)
-    return { ...before, closedAt: at, closedBy: by }
-  return isFirst || before.reason === 'lost' ? ended(before, at, by, rules) : before
+  const after = isFirst ? { ...before, closedAt: close.at, closedBy: close.reason } : before
+  return isFirst || before.reason === 'lost' ? settled(after, rules) : before
+}
+
+function withGone(known: readonly EpochMs[], at: EpochMs): EpochMs[] {
+  const all = [...known, at].sort((a, b) => a - b)
+  if (all.length > MAX_GONE_AT) all.splice(-2, 1)
+  return all
 }
 
 /** Whether silence ends a session. A legacy session lives as long as its stream, unless nobody saw that stream. */
 export const mayIdle = ({ transport, holder }: Pick<SessionRecord, 'transport' | 'holder'>): boolean =>
   transport !== Transport.sse || holder === null
 
-function ended(
-  record: SessionRecord,
-  closedAt: EpochMs,
-  closedBy: FinalReason,
-  rules: LedgerRules
-): SessionRecord {
+/** The record with the end that its facts say, apart from a presumed one. */
+function settled(record: SessionRecord, rules: LedgerRules): SessionRecord {
+  const { closedAt, closedBy } = record
+  const [goneAt] = record.goneAt
+  const isGone = goneAt !== undefined && (closedAt === null || goneAt < closedAt)
+  const endAt = isGone ? goneAt : closedAt
+  if (endAt === null) return { ...record, disconnectAt: record.connectAt, reason: null }
+  const connectAt = Math.min(record.connectAt, (closedAt ?? Infinity) - 1)
   const idleAt = record.lastSeenAt + idleAfterMs(rules)
-  const idle = mayIdle(record) && idleAt < closedAt
+  const idle = mayIdle(record) && idleAt < endAt
   return {
     ...record,
-    closedAt,
-    closedBy,
-    disconnectAt: idle ? idleAt : closedAt,
-    reason: idle ? 'idle' : closedBy,
-    connectAt: Math.min(record.connectAt, closedAt - 1)
+    connectAt,
+    disconnectAt: Math.max(idle ? idleAt : endAt, connectAt + 1),
+    reason: idle ? 'idle' : isGone ? 'gone' : closedBy
   }
 }
 
@@ -162,11 +191,6 @@ function contradicts(record: SessionRecord, at: EpochMs, origin: InstanceIdentit
   // one of them, either the stream still lives or its end comes next.
   if (record.reason === 'lost') return record.holder === origin.id && record.holderBoot === origin.boot
   return false
-}
-
-function reopen(record: SessionRecord): void {
-  record.disconnectAt = record.connectAt
-  record.reason = null
 }
 
 function precedes(
@@ -196,6 +220,8 @@ function newRecord({ endpointId, sessionId }: SessionIds, transport: Transport, 
     protocolVersion: null,
     closedAt: null,
     closedBy: null,
+    provedAt: null,
+    goneAt: [],
     holder: null,
     holderBoot: null
   }

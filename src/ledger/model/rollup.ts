@@ -25,6 +25,7 @@ type Span = Pick<SessionRecord, 'endpointId' | 'connectAt' | 'disconnectAt' | 'r
 
 /** Sums the differences between rows before and after a transaction, by endpoint. */
 export class RollupDelta {
+  /** What is summed so far, by endpoint. */
   readonly endpoints = new Map<StoredId, EndpointDelta>()
 
   /** Adds the change of one row; `undefined` where there is none before (a new row) or after (a deleted one). */

@@ -8,13 +8,13 @@ import { upgradeSchema } from '../sql/schema/schema-upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
 import { lockSchema, schemaEditor } from './mysql-schema.js'
 
-/** Chosen: a server within reach answers in milliseconds, and the shipper tries again after a failure. */
+/** Chosen: a server within reach accepts in milliseconds, and the shipper tries again after a failure. */
 const CONNECT_TIMEOUT_MS = 5_000
 /** Chosen: the shipper and the maintenance need one each, the others are for queries; a fleet must fit the server's limit. */
 const MAX_CONNECTIONS = 10
 /** Chosen: enough for the shipper and the maintenance; connections beyond that are closed when they are idle. */
 const MAX_IDLE_CONNECTIONS = 2
-/** A server that hangs, or a network that drops everything, counts as a failure after this time. */
+/** A server that hangs, or a network that drops everything, counts as a failure after this time. Chosen. */
 const STATEMENT_TIMEOUT_MS = 30_000
 /**
  * The server's `wait_timeout`: a process that hangs inside a transaction holds its locks no longer than this. It must be a

@@ -1,4 +1,4 @@
-// Owns the MySQL side of the schema: what information_schema tells of the tables, and the statements that change them.
+// Owns the MySQL side of the schema: reading the tables from information_schema, and the statements that change them.
 import { TurnstileError } from '../../util/errors.js'
 import type { Column, Key } from '../sql/schema/declared-schema.js'
 import type { FoundTable, SchemaEditor } from '../sql/schema/schema-upgrade.js'

@@ -2,7 +2,7 @@
 // a request can be let in or refused at once.
 //
 // A count is what the store counts, and the changes that this process has seen since. What the store has already is known
-// by the offset of the outbox: the store commits it together with the entries, and answers it together with its counts.
+// by the offset of the outbox: the store commits it together with the entries, and reports it together with its counts.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { storedId, type StoredId, type WireId } from '../../mcp/stored-ids.js'
 import type { Closable } from '../../util/startup.js'
@@ -61,12 +61,13 @@ export class LiveCounts implements Closable {
   }
 
   /**
-   * The event of the last change is in the outbox, as its last entry. An event that could not be written gets the number
-   * of the entry before it: it counts until the store is read again.
+   * The event of the last change is in the outbox, as its last entry, and so is, before it, that of a session that ended in
+   * the same moment. An event that could not be written gets the number of the entry before it: it counts until the store
+   * is read again.
    */
   recorded(): void {
-    const last = this.#changes.at(-1)
-    if (last) last.offset ??= this.#options.outbox.lastOffset
+    for (let i = this.#changes.length - 1; i >= 0 && this.#changes[i]!.offset === undefined; i--)
+      this.#changes[i]!.offset = this.#options.outbox.lastOffset
   }
 
   /** A read under way is not waited for. */
@@ -82,7 +83,7 @@ export class LiveCounts implements Closable {
     try {
       this.#merge(await store.liveCounts({ instanceId: outbox.instance.id }))
     } catch {
-      // A store that fails is the shipper's to report.
+      // The shipper reports a store that fails.
     }
     // While the store makes no progress, changes are summed up: memory does not grow with an outage.
     if (this.#appliedOffset === before) this.#sumUp()

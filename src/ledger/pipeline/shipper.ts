@@ -8,12 +8,12 @@ import { type EpochMs, epochNow, monotonicNow } from '../../util/time.js'
 import type { OutboxEntry, Store } from '../store-port.js'
 import type { Outbox } from './outbox.js'
 
-/** Chosen: a backlog drains in large transactions, and each still ends within a few hundred milliseconds. */
+/** Chosen: a backlog is shipped in large transactions, and each still ends within a few hundred milliseconds. */
 const BATCH_ENTRIES = 2_000
 /** The backoff between two attempts: it doubles from the first to the second of these. Chosen: a store that is back is seen soon. */
 const RETRY_MIN_MS = 100
 const RETRY_MAX_MS = 2_000
-/** How often `drain` looks whether the outbox is empty. */
+/** How often `whenEmpty` looks whether the outbox is empty. Chosen. */
 const DRAIN_POLL_MS = 10
 /** The buckets of the lag, in seconds: from what a local store takes to an outage of an hour. */
 export const LAG_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600]
@@ -46,9 +46,10 @@ export class Shipper implements Closable {
   readonly #running: Promise<void>
   /** Undefined while the store can be written. */
   failure: ShipperFailure | undefined
-  /** Since the process started: events that the store has, failed attempts, and how late the store had opens and closes. */
+  /** Since the process started: events that the store has, and failed attempts to write it. */
   shippedEvents = 0
   errors = 0
+  /** Seconds from an open or close until the store had it; of each batch the oldest. */
   readonly lag = new Histogram(LAG_BOUNDS)
 
   constructor({ outbox, store, log }: ShipperOptions) {
@@ -59,13 +60,13 @@ export class Shipper implements Closable {
     this.#running = this.#run()
   }
 
-  /** There may be something to ship. */
+  /** Wakes the shipper: there may be something to ship. */
   notify(): void {
     this.#wake()
   }
 
   /** Resolves once the outbox is empty, or after `timeoutMs`. */
-  async drain(timeoutMs: number): Promise<void> {
+  async whenEmpty(timeoutMs: number): Promise<void> {
     const deadline = monotonicNow() + timeoutMs
     while (this.#outbox.depth > 0 && monotonicNow() < deadline) await sleep(DRAIN_POLL_MS)
   }

@@ -1,5 +1,5 @@
-// Owns what must happen in the store although nobody asks for it: the heartbeat of this instance, the loss of instances
-// whose lease ran out, idle closes, and the retention of old rows.
+// Owns the periodic work on the store: the heartbeat of this instance, noticing that another instance is lost (its lease ran
+// out), idle close, and the retention of old rows.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../util/log.js'
 import type { Closable } from '../../util/startup.js'
@@ -14,9 +14,9 @@ import {
 } from '../../util/time.js'
 import type { IdleSession, InstanceIdentity, StoreWriter } from '../store-port.js'
 
-/** How often this instance sends its heartbeat, and looks for instances that are lost and sessions that idled. */
+/** How often this instance sends its heartbeat, and looks for instances that are lost and sessions that idled. Chosen. */
 const ROUND_MS = SECOND_MS
-/** How often old rows are looked for. */
+/** How often old rows are looked for. Chosen. */
 const TIDY_INTERVAL_MS = MINUTE_MS
 /** How long an end waits for another instance to report that its session was open. Chosen: longer than most outages. */
 const EARLY_CLOSE_MS = HOUR_MS
@@ -30,8 +30,6 @@ export interface StoreMaintenanceOptions {
   instance: InstanceIdentity
   /** The lease that each heartbeat renews: an instance that was not heard of for this long is lost. */
   leaseMs: number
-  /** 0: sessions never idle. */
-  idleTimeoutMs: number
   /** How long rows of sessions that ended, and roll-ups, are kept; 0: for ever. */
   retentionMs: number
   rollupRetentionMs: number
@@ -73,7 +71,7 @@ export class StoreMaintenance implements Closable {
 
   async #run(): Promise<void> {
     while (!this.#closing.signal.aborted) {
-      // A store that fails is the shipper's to report.
+      // The shipper reports a store that fails.
       await this.#round().catch(() => {
         this.errors++
         this.#heard.clear()
@@ -83,7 +81,7 @@ export class StoreMaintenance implements Closable {
   }
 
   async #round(): Promise<void> {
-    const { store, instance, log, onLost, idleTimeoutMs, retentionMs, rollupRetentionMs } = this.#options
+    const { store, instance, log, onLost, retentionMs, rollupRetentionMs } = this.#options
     const { lostAt, others } = await store.heartbeat(instance, epochNow())
     if (lostAt !== this.#lostAt) onLost()
     this.#lostAt = lostAt
@@ -91,7 +89,7 @@ export class StoreMaintenance implements Closable {
       const streams = await store.loseStreams(other.id, other.heartbeatAt, epochNow())
       log.warn({ proxy: other.id, streams }, 'another proxy is gone; its streams are closed as lost')
     }
-    if (idleTimeoutMs > 0) await untilNone(() => this.#closeIdle(idleTimeoutMs))
+    await untilNone(() => this.#closeIdle())
     if (monotonicNow() < this.#tidyAtMs) return
     this.#tidyAtMs = monotonicNow() + TIDY_INTERVAL_MS
     await untilNone(() => store.settleEarlyCloses(epochNow() - EARLY_CLOSE_MS, epochNow()))
@@ -100,9 +98,9 @@ export class StoreMaintenance implements Closable {
     if (rollupRetentionMs > 0) await untilNone(() => store.deleteRollups(epochNow() - rollupRetentionMs))
   }
 
-  async #closeIdle(idleTimeoutMs: number): Promise<number> {
+  async #closeIdle(): Promise<number> {
     const { store, onIdle } = this.#options
-    const closed = await store.closeIdle(idleTimeoutMs, epochNow())
+    const closed = await store.closeIdle(epochNow())
     onIdle(closed)
     return closed.length
   }

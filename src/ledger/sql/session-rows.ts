@@ -2,14 +2,18 @@
 import { type SessionIds, sessionKey, type StoredId } from '../../mcp/stored-ids.js'
 import type { SessionRecord } from '../model/merge.js'
 import { durationClass } from '../model/rollup.js'
+import type { EpochMs } from '../../util/time.js'
 import type { SessionRow } from '../store-port.js'
 import type { Dialect, Param, Row, Sql } from './sql-database.js'
 import { insertMany, marks, runs } from './statements.js'
 
 const KEY = ['session_id', 'endpoint_id']
 
-/** Column, property, and whether it is an instant. To add a column: name it here, in `SessionRecord` and in schema.sql. */
-const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, 'time'?])[] = [
+/**
+ * Column, property, and whether it is an instant, or several as text. To add a column: name it here, in `SessionRecord` and
+ * in schema.sql.
+ */
+const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, ('time' | 'times')?])[] = [
   ['session_id', 'sessionId'],
   ['endpoint_id', 'endpointId'],
   ['transport_type', 'transport'],
@@ -26,6 +30,8 @@ const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, 'tim
   ['protocol_version', 'protocolVersion'],
   ['closed_at', 'closedAt', 'time'],
   ['closed_by', 'closedBy'],
+  ['proved_at', 'provedAt', 'time'],
+  ['gone_times', 'goneAt', 'times'],
   ['holder', 'holder'],
   ['holder_boot', 'holderBoot']
 ]
@@ -39,9 +45,19 @@ export const ROW_COLUMNS = ['id', ...names].join(', ')
 
 /** The record of a row that was selected with `ROW_COLUMNS`. */
 export function readRow(row: Row): SessionRecord & SessionRow {
-  const entries = columns.map(([name, property]) => [property, row[name]])
-  return { id: row.id, ...Object.fromEntries(entries) } as SessionRecord & SessionRow
+  const entries = columns.map(([name, property, kind]) => [
+    property,
+    kind === 'times' ? readTimes(row[name]) : row[name]
+  ])
+  const record = { id: row.id, ...Object.fromEntries(entries) } as SessionRecord & SessionRow
+  // Rows from before there was `gone_times`. Where a legacy stream was seen, such an end stays final: nobody tells it again.
+  return record.closedBy === 'gone' && record.closedAt !== null && record.holder === null
+    ? { ...record, closedAt: null, closedBy: null, goneAt: [record.closedAt] }
+    : record
 }
+
+const readTimes = (value: unknown): EpochMs[] =>
+  typeof value === 'string' ? value.split(',').map(Number) : []
 
 /** The rows with these session ids, of whichever endpoint, by `sessionKey`. */
 export async function loadRows(
@@ -88,7 +104,8 @@ export async function deleteRecords(sql: Sql, records: readonly SessionIds[]): P
   }
 }
 
-function bound(dialect: Dialect, record: SessionRecord, [, property, time]: (typeof columns)[number]): Param {
+function bound(dialect: Dialect, record: SessionRecord, [, property, kind]: (typeof columns)[number]): Param {
   const value = record[property]
-  return time && typeof value === 'number' ? dialect.time(value) : value
+  if (typeof value === 'object' && value !== null) return value.length === 0 ? null : value.join()
+  return kind === 'time' && typeof value === 'number' ? dialect.time(value) : (value ?? null)
 }

@@ -23,7 +23,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     apply: (instance, entries, now) => apply(ledger, instance, entries, now),
     heartbeat: (instance, now) => heartbeat(database, instance, now),
     loseStreams: (id, heartbeatAt, now) => loseStreams(ledger, id, heartbeatAt, now),
-    closeIdle: (timeoutMs, now) => closeIdle(ledger, timeoutMs, now),
+    closeIdle: now => closeIdle(ledger, now),
     settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(ledger, notedBefore, now),
     deleteEnded: before => deleteEnded(database, before),
     deleteFeed: before => deleteFeed(database, before),

@@ -30,7 +30,7 @@ export function embeddedStore(path: string, idleTimeoutMs: number): Store {
   }
 }
 
-/** Methods of the store that a thread answers. */
+/** Methods of the store that are carried out by a thread. */
 function callsTo<Name extends keyof SqliteThread>(
   thread: Thread,
   names: readonly Name[]

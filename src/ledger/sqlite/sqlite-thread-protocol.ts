@@ -1,4 +1,4 @@
-// Owns what the embedded store and its threads say to each other.
+// Owns the types of the calls from the embedded store to its threads.
 import type { SeriesQuery, Store } from '../store-port.js'
 import type { PackedPoints } from './sqlite-packed-series.js'
 
@@ -19,6 +19,6 @@ export interface SqliteThread extends SingleResultMethods {
   openSeries(query: SeriesQuery): number
   /** Undefined: there are no more parts. */
   nextPart(series: number): Promise<PackedPoints | undefined>
-  /** Nobody asks for more of it. */
+  /** Frees the series; no more of its parts are asked for. */
   closeSeries(series: number): void
 }

@@ -1,10 +1,10 @@
-// Owns whether a request is let in: for which names, how many at once, and how many sessions an endpoint may have.
+// Owns whether a request is let in: for which names, how many at once, and the session limit of each endpoint.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import type { WireId } from '../../mcp/stored-ids.js'
-import { text } from '../http/headers.js'
+import { sessionIdIn, text } from '../http/headers.js'
 import { endConnectionAfter } from '../http/node-internals.js'
 import {
   type FailureLog,
@@ -32,7 +32,7 @@ export interface Limits {
 /** The open sessions of an endpoint. It is asked for each request that would open one, so it must answer from memory. */
 export type LiveSessions = (endpointId: WireId) => number
 
-/** What requests are let in by. */
+/** What `Admission` decides by. */
 export interface AdmissionOptions {
   limits: Limits
   liveSessions: LiveSessions
@@ -104,7 +104,7 @@ export class Admission {
     }
   }
 
-  /** The same for an upgrade, which keeps its connection for as long as it lives. */
+  /** Whether the upgrade may be forwarded. If not, it gets its response here. It counts as a stream until its connection closes. */
   admitUpgrade(request: RoutedRequest, socket: Socket): boolean {
     const { allowedNames, failures } = this.#options
     try {
@@ -133,6 +133,10 @@ export class Admission {
     this.#underWay[kind]++
   }
 
+  /**
+   * The session limit (`--max-sessions-per-endpoint`), and drained endpoints. Throws `RefusedRequest` if the request would open a
+   * session that must not be opened; otherwise counts that session until its response begins.
+   */
   #refuseSession(request: RoutedRequest, res: ServerResponse): void {
     const { limits, liveSessions, drainedEndpoints } = this.#options
     const limit = limits.maxSessionsPerEndpoint
@@ -173,10 +177,10 @@ function asksForStream({ method, headers }: IncomingMessage): boolean {
  * what it lacks, a session id. Session-less clients name their revision and method in the head. Older clients of an upstream
  * without sessions look as if they sent `initialize`, but there the limit is never reached.
  */
-function opensSessionOn({ req: { method, headers }, target: { route } }: RoutedRequest): WireId | undefined {
+function opensSessionOn({ req, target: { route } }: RoutedRequest): WireId | undefined {
+  const { method, headers } = req
   if (route?.kind === 'legacy-stream') return route.endpointId
-  if (route?.kind !== 'streamable' || method !== 'POST' || headers['mcp-session-id'] !== undefined)
-    return undefined
+  if (route?.kind !== 'streamable' || method !== 'POST' || sessionIdIn(req) !== undefined) return undefined
   return isSessionless(text(headers['mcp-protocol-version'])) ||
     (headers['mcp-method'] ?? 'initialize') !== 'initialize'
     ? undefined

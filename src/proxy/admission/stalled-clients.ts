@@ -1,4 +1,4 @@
-// Owns the end of clients that stop in the middle: of sending a body that the proxy waits for, or of reading a response.
+// Owns ending stalled clients: those that stop in the middle of a body that the proxy waits for, or of reading a response.
 import type { Socket } from 'node:net'
 import { type MonotonicMs, monotonicNow } from '../../util/time.js'
 import { latestRequest } from '../http/pipelining.js'
@@ -13,7 +13,7 @@ interface Mark {
   since: MonotonicMs
 }
 
-/** Whom to look at, and how to end them. */
+/** Which clients to watch, and how to end one. */
 export interface StallOptions {
   clients: Iterable<Socket>
   /** 0: none is cut. */

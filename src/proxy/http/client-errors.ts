@@ -1,4 +1,4 @@
-// Owns what becomes of a connection on which a client makes an error that Node's parser or a timeout finds.
+// Owns how a connection ends on which Node's parser or a timeout finds an error of the client.
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { RefusalReason, Traffic } from '../../metrics/traffic.js'

@@ -119,11 +119,18 @@ export function text(value: IncomingHttpHeaders[string]): string | undefined {
   return typeof value === 'string' ? value : value?.[0]
 }
 
-/** `mcp-session-id` of a request. If it was sent twice, Node joins the values; here the first one counts, as in rmcp. */
+/**
+ * `mcp-session-id` of a request; undefined for an empty one, which names no session. If it was sent twice, Node joins the
+ * values; here the first one counts, as in rmcp.
+ */
 export function sessionIdIn(req: IncomingMessage): string | undefined {
   const joined = text(req.headers['mcp-session-id'])
-  return joined?.includes(', ') ? req.headersDistinct['mcp-session-id']?.[0] : joined
+  return (joined?.includes(', ') ? req.headersDistinct['mcp-session-id']?.[0] : joined) || undefined
 }
+
+/** `mcp-session-id` of a response; undefined for an empty one, which stateless servers send. */
+export const issuedSessionIdIn = (headers: ResponseHeaders): string | undefined =>
+  headers['mcp-session-id'] || undefined
 
 /** The fields that `Connection` takes out of a message, in lower case. */
 function namedBy(connection: string | undefined): Set<string> | undefined {
@@ -136,7 +143,8 @@ function namedBy(connection: string | undefined): Set<string> | undefined {
   return new Set(named)
 }
 
-function without(headers: string[], names: Set<string>): string[] {
+/** `headers` (name, value, name, value) without those of the given names, in lower case. */
+export function without(headers: string[], names: ReadonlySet<string>): string[] {
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) {
     if (!names.has(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)

@@ -6,6 +6,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { RefusalReason, Traffic, UpstreamFailure } from '../../metrics/traffic.js'
 import { codeOf, reasonOf, TurnstileError } from '../../util/errors.js'
 import { endConnectionAfter } from './node-internals.js'
+import type { UpstreamCors } from './upstream-cors.js'
 
 /** `Retry-After` of a 503. Chosen: the shortest that the field can say, as a limit is free again with the next response. */
 const RETRY_AFTER_S = 1
@@ -46,10 +47,11 @@ export interface FailureResponse {
   body: string
 }
 
-/** Where failures are logged and counted. */
+/** Where failures are logged and counted, and what says which web pages may read their responses. */
 export interface FailureLog {
   logger: FastifyBaseLogger
   traffic: Traffic
+  cors: UpstreamCors
 }
 
 /**
@@ -59,7 +61,7 @@ export interface FailureLog {
 export function failureOf(
   error: unknown,
   req: IncomingMessage,
-  { logger, traffic }: FailureLog
+  { logger, traffic, cors }: FailureLog
 ): FailureResponse {
   const requestId = randomUUID()
   const { status, message } = describe(error)
@@ -74,19 +76,20 @@ export function failureOf(
     error: { code: SERVER_ERROR, message: `${message} (request id ${requestId})`, data: { requestId } }
   })
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))]
+  headers.push(...cors.fieldsFor(req))
   if (status === 503) headers.push('Retry-After', String(RETRY_AFTER_S))
   return { status, headers, body }
 }
 
 /** Sends the response of a failed request, whose head has not been written yet. */
 export function sendFailure(res: ServerResponse, { status, headers, body }: FailureResponse): void {
-  // Nobody knows where a request ends that was not understood, nor where the next one begins.
+  // Where a request is not understood, it is not known where it ends and the next one begins.
   if (status === 400 || status === 501) endConnectionAfter(res)
   res.writeHead(status, STATUS_CODES[status], headers)
   res.end(body)
 }
 
-/** The same on a connection that Node took out of HTTP for an upgrade; it ends with this response. */
+/** Sends the response of a failed upgrade, on a connection that Node no longer handles; the connection ends with it. */
 export function sendRawFailure(socket: Socket, { status, headers, body }: FailureResponse): void {
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
   for (let i = 0; i < headers.length; i += 2) head += `${headers[i]!}: ${headers[i + 1]!}\r\n`
@@ -98,7 +101,7 @@ function describe(error: unknown): { status: number; message: string } {
   if (error instanceof RefusedRequest) return { status: error.status, message: error.message }
   switch (upstreamFailureOf(error)) {
     case 'timeout':
-      return { status: 504, message: 'The upstream did not answer in time' }
+      return { status: 504, message: 'The upstream did not respond in time' }
     case 'invalid_answer':
       return { status: 502, message: 'The upstream gave no valid response' }
     case 'unreachable':

@@ -7,7 +7,7 @@ import type { Client } from '../../sessions/observations.js'
 import { clientAddress, peerAddressOf } from './client-address.js'
 import { readTarget, type Target, upstreamPathOf } from './request-target.js'
 
-/** What requests are understood by: the same for all requests of a proxy. */
+/** The settings by which requests are understood; the same for all requests of a proxy. */
 export interface Routing {
   /** Which requests are accounted. */
   routes: Routes
@@ -27,6 +27,7 @@ export interface RoutedTarget extends Target {
 
 /** Each property is worked out when it is first asked for, so that a request that is refused early costs little. */
 export class RoutedRequest {
+  /** The request as Node has it. */
   readonly req: IncomingMessage
   /** The IP address at the other end of the connection. */
   readonly peerAddress: string

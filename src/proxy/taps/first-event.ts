@@ -70,7 +70,10 @@ export const maxResultBytes = 64 * 1024
 export const initializeResult = (): FirstEvent<string> =>
   new FirstEvent(maxResultBytes, (_type, data) => negotiatedRevision(data) ?? undefined)
 
-/** `result.protocolVersion` of a JSON-RPC response; null where there is none. */
+/** `result.protocolVersion` of a JSON-RPC response, or of one in a batch (MCP 2025-03-26); null where there is none. */
 export function negotiatedRevision(json: string): string | null {
-  return revisionOf(memberOf(memberOf(parseJson(json), 'result'), 'protocolVersion'))
+  const value = parseJson(json)
+  const messages: unknown[] = Array.isArray(value) ? value : [value]
+  const revisions = messages.map(message => memberOf(memberOf(message, 'result'), 'protocolVersion'))
+  return revisionOf(revisions.find(revision => revision !== undefined))
 }

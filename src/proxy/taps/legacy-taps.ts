@@ -2,6 +2,7 @@
 import { unknownClient } from '../../mcp/client-info.js'
 import type { AnnouncedSession } from '../../mcp/message-uris.js'
 import type { Route } from '../../mcp/routes.js'
+import { mayBeSessionError, type SessionError } from '../../mcp/session-not-found.js'
 import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { Observe } from '../../sessions/observations.js'
@@ -13,6 +14,7 @@ import type { RoutedRequest } from '../http/routed-request.js'
 import { DecodedStart } from './decoded-start.js'
 import { endpointEvent, initializeResult } from './first-event.js'
 import { callOf, RequestBody } from './request-body.js'
+import { SessionErrorReader } from './session-error-reader.js'
 import type { Accounting, StreamSession, Tap } from './tap.js'
 
 /** Reads a message that a client posts for its legacy stream. */
@@ -21,7 +23,9 @@ export class MessageTap implements Tap {
   readonly #route: Route & { kind: 'message' }
   readonly #request: RoutedRequest
   readonly #observe: Observe
-  readonly #body = new RequestBody(true)
+  readonly #body = new RequestBody()
+  /** Set while only the body can show whether the response means that the session is gone. */
+  #undecided: SessionErrorReader | undefined
   operation: Operation | undefined
 
   constructor(route: Route & { kind: 'message' }, request: RoutedRequest, { observe }: Accounting) {
@@ -34,25 +38,32 @@ export class MessageTap implements Tap {
     this.#body.add(chunk)
   }
 
-  head(status: number): void {
+  head(status: number, headers: ResponseHeaders): void {
     const { endpointId, sessionId } = this.#route
     const { req, client } = this.#request
     const { rpcMethod, rpcName } = callOf(req, this.#body)
     const protocolVersion = text(req.headers['mcp-protocol-version'])
     const at = epochNow()
-    this.#observe({ kind: 'message', endpointId, sessionId, status, client, rpcMethod, rpcName, at })
+    const emit = (error?: SessionError): void => {
+      const sessionNotFound = error === 'session-not-found'
+      const methodNotFound = error === 'method-not-found'
+      const says = { status, sessionNotFound, methodNotFound }
+      this.#observe({ kind: 'message', endpointId, sessionId, ...says, client, rpcMethod, rpcName, at })
+    }
+    if (isSuccessful(status) || !mayBeSessionError(status, headers)) emit()
+    else this.#undecided = new SessionErrorReader(status, headers, emit)
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
-    if (rpcMethod === 'initialize' && isSuccessful(status))
+    if (isSuccessful(status) && this.#body.mayNameClient)
       this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
-  chunk(): void {
-    // The body of the response tells nothing.
+  chunk(chunk: Buffer): void {
+    this.#undecided?.chunk(chunk)
   }
 
-  end(): void {
-    // Nor does its end.
+  end(_byUpstream: boolean, whole: boolean): void {
+    this.#undecided?.end(whole)
   }
 }
 
@@ -85,7 +96,7 @@ export class LegacyStreamTap implements Tap {
   }
 
   head(status: number, headers: ResponseHeaders): void {
-    if (status >= 300 || !isEventStreamType(headers)) return
+    if (!isSuccessful(status) || !isEventStreamType(headers)) return
     const coding = (text(headers['content-encoding']) ?? 'identity').toLowerCase()
     if (coding !== 'identity') {
       this.#decoder = DecodedStart.of(coding)

@@ -4,21 +4,23 @@ import type { IncomingMessage } from 'node:http'
 import { unknownClient, type ClientInfo } from '../../mcp/client-info.js'
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
-import { SESSION_NOT_FOUND } from '../../mcp/session-not-found.js'
+import { mayBeSessionError, type SessionError } from '../../mcp/session-not-found.js'
 import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
-import { visitorOf } from '../../sessions/visits.js'
+import { isSessionRequest } from '../../sessions/signals.js'
 import { isSuccessful } from '../../util/http-status.js'
 import { type EpochMs, epochNow } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
-import { isEventStream, sessionIdIn, text } from '../http/headers.js'
+import { isEventStream, issuedSessionIdIn, sessionIdIn, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { InitializeResponse } from './initialize-response.js'
 import { MessageLines } from './message-lines.js'
 import { callOf, RequestBody } from './request-body.js'
+import { errorInFirstMessage, SessionErrorReader } from './session-error-reader.js'
 import type { StreamSession, Tap, Accounting } from './tap.js'
 
-const sessionNotFound = Buffer.from(SESSION_NOT_FOUND)
+/** `{`: every JSON-RPC message begins so, or has it near its start. */
+const BRACE = 0x7b
 
 /** Reads one request to `/stream/{endpoint_id}`, with any method, and its response. */
 export class StreamableTap implements Tap {
@@ -26,8 +28,8 @@ export class StreamableTap implements Tap {
   readonly #request: RoutedRequest
   readonly #req: IncomingMessage
   readonly #accounting: Accounting
-  /** That the request names. */
-  readonly #sessionId: WireId | undefined
+  /** That the request names; from the head of the response on, that it issued in place of it. */
+  #sessionId: WireId | undefined
   /** When the request was sent upstream; undefined once its response began. */
   #sentAt: EpochMs | undefined = epochNow()
   /** Of a POST, until its response begins. */
@@ -39,8 +41,10 @@ export class StreamableTap implements Tap {
   /** It is the listen stream of a session-less client. */
   #isListening = false
   operation: Operation | undefined
-  /** Set while only the body can show whether a 401 means that the session is gone; `matched`: bytes that say so. */
-  #undecided: { emit: (notFound: boolean) => void; matched: number } | undefined
+  /** Set while only the body can show whether the response means that the session is gone. */
+  #undecided: SessionErrorReader | undefined
+  /** Set until the first message of an event stream is read, which may say that. */
+  #awaitMessage: ((chunk: Buffer) => void) | undefined
   /** Set from the head of a response that opened a session until the negotiated revision is read. */
   #opening: { sessionId: WireId; clientInfo: ClientInfo; response: InitializeResponse } | undefined
 
@@ -51,7 +55,7 @@ export class StreamableTap implements Tap {
     this.#req = req
     this.#accounting = accounting
     this.#sessionId = sessionIdIn(req)
-    if (req.method === 'POST') this.#body = new RequestBody(this.#sessionId === undefined)
+    if (req.method === 'POST') this.#body = new RequestBody()
   }
 
   requestBody(chunk: Buffer): void {
@@ -66,23 +70,30 @@ export class StreamableTap implements Tap {
   head(status: number, headers: ResponseHeaders): void {
     const request = this.#req.headers
     const [sessionId, body] = [this.#sessionId, this.#body]
-    const issuedSessionId = text(headers['mcp-session-id'])
+    const issuedSessionId = issuedSessionIdIn(headers)
     const protocolVersion = text(request['mcp-protocol-version'])
     const { rpcMethod, rpcName } = callOf(this.#req, body)
     const { client } = this.#request
-    const mayVisit = body !== undefined && sessionId === undefined && issuedSessionId === undefined
-    const visitor = mayVisit ? visitorOf(this.#endpointId, client, request.authorization) : undefined
+    const isVisit =
+      isSuccessful(status) && body !== undefined && sessionId === undefined && issuedSessionId === undefined
+    const visitor = isVisit
+      ? this.#accounting.visitors.of(this.#endpointId, client, request.authorization, body.metaClientInfo())
+      : undefined
     const at = epochNow()
-    const emit = (notFound: boolean): void =>
+    const method = this.#req.method ?? ''
+    const acceptsStream = method === 'GET' && (request.accept ?? '').includes('text/event-stream')
+    const emit = (error?: SessionError): void =>
       this.#accounting.observe({
         kind: 'streamable',
         endpointId: this.#endpointId,
-        method: this.#req.method ?? '',
+        method,
+        acceptsStream,
         status,
         sessionId,
         issuedSessionId,
         protocolVersion,
-        sessionNotFound: notFound,
+        sessionNotFound: error === 'session-not-found',
+        methodNotFound: error === 'method-not-found',
         client,
         visitor,
         body,
@@ -96,35 +107,44 @@ export class StreamableTap implements Tap {
       if (isEventStream(headers)) this.#stream = new MessageLines()
       this.#visitor = visitor
       this.#isListening = rpcMethod === LISTEN_METHOD
-      if (sessionId === undefined && issuedSessionId !== undefined)
+      const openedId = issuedSessionId ?? sessionId
+      // An id in an `initialize` request is one that the server may have forgotten, or that it keeps.
+      if (openedId !== undefined && (sessionId === undefined || rpcMethod === 'initialize'))
         this.#opening = {
-          sessionId: issuedSessionId,
+          sessionId: openedId,
           clientInfo: body?.clientInfo() ?? unknownClient,
           response: new InitializeResponse(this.#stream !== undefined)
         }
-      this.#noteCredentials(issuedSessionId ?? sessionId, protocolVersion)
+      this.#noteCredentials(openedId, protocolVersion)
+      if (sessionId !== undefined) this.#sessionId = openedId
     }
     this.#sentAt = undefined
     this.#body = undefined
-    if (status === 401 && sessionId !== undefined && mayBeNotFound(headers)) {
-      this.#undecided = { emit, matched: 0 }
-    } else {
-      emit(false)
-    }
+    // It is asked about the session as the client asks, if that is needed.
+    if (status === 404 && !this.#hasCredentials()) this.#noteCredentials(sessionId, protocolVersion)
+    const isNew = issuedSessionId !== undefined && issuedSessionId !== sessionId
+    const isAccepted = isSuccessful(status) && (isNew || method !== 'POST')
+    const isOfSession = sessionId !== undefined && isSessionRequest({ method, acceptsStream })
+    if (!isOfSession || isAccepted || !mayBeSessionError(status, headers)) emit()
+    else this.#undecided = new SessionErrorReader(status, headers, emit)
+    if (isOfSession && !isAccepted && this.#stream)
+      this.#awaitMessage = chunk => {
+        if (errorInFirstMessage(status, chunk) === 'session-not-found') emit('session-not-found')
+      }
   }
 
   chunk(chunk: Buffer): void {
     if (this.#stream?.feed(chunk)) this.#report('server-message')
     if (this.#opening?.response.feed(chunk)) this.#identify()
-    if (this.#undecided === undefined) return
-    const { matched } = this.#undecided
-    if (chunk.equals(sessionNotFound.subarray(matched, matched + chunk.length)))
-      this.#undecided.matched += chunk.length
-    else this.#decide(false)
+    this.#undecided?.chunk(chunk)
+    if (this.#awaitMessage && chunk.includes(BRACE)) {
+      this.#awaitMessage(chunk)
+      this.#awaitMessage = undefined
+    }
   }
 
   end(byUpstream: boolean, whole: boolean): void {
-    this.#decide(whole && this.#undecided?.matched === sessionNotFound.length)
+    this.#undecided?.end(whole)
     this.#identify()
     if (!byUpstream) this.#reportUnanswered()
     else if (this.#req.method === 'GET' && this.#hasCredentials()) this.#report('upstream-ended')
@@ -174,12 +194,6 @@ export class StreamableTap implements Tap {
     })
   }
 
-  #decide(notFound: boolean): void {
-    const undecided = this.#undecided
-    this.#undecided = undefined
-    undecided?.emit(notFound)
-  }
-
   #identify(): void {
     if (this.#opening === undefined) return
     const { sessionId, clientInfo, response } = this.#opening
@@ -192,8 +206,3 @@ export class StreamableTap implements Tap {
     })
   }
 }
-
-/** Whether a 401 with these headers may have the body that says that the session is gone. */
-const mayBeNotFound = (headers: ResponseHeaders): boolean =>
-  headers['www-authenticate'] === undefined &&
-  Number(headers['content-length'] ?? sessionNotFound.length) === sessionNotFound.length

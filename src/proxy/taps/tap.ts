@@ -4,6 +4,7 @@ import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { ClientCredentials } from '../../sessions/client-credentials.js'
 import type { Observe } from '../../sessions/observations.js'
+import type { Visitors } from '../../sessions/visitors.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 
 /** The session whose messages a stream carries. */
@@ -36,6 +37,8 @@ export interface Tap {
 export interface Accounting {
   /** How clients reach their sessions. */
   credentials: ClientCredentials
+  /** Who session-less clients are. */
+  visitors: Visitors
   observe: Observe
   /** What the open legacy streams announced. */
   messageUris: MessageUris

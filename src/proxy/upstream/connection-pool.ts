@@ -8,7 +8,7 @@ import { restMs } from './delayed-acks.js'
 
 /** Below the 5 s after which uvicorn and Node close an idle connection: a request must not meet that close. */
 const idleTimeoutMs = 4_000
-/** How often to look for connections that were idle too long. With it they are still closed before the upstream does it. */
+/** How often to look for connections that were idle too long: they close after 4.5 s at most, still before the upstream does it. */
 const SWEEP_INTERVAL_MS = 500
 /**
  * With so many idle connections no other one is opened because none of them has rested: the request gets the one that rested
@@ -16,7 +16,7 @@ const SWEEP_INTERVAL_MS = 500
  */
 const maxResting = 1_024
 
-/** As for a connection, whose census is the pool's. */
+/** The options of all connections of a pool, which keeps their `census` by itself. */
 export type PoolOptions = Omit<ConnectionOptions, 'census'>
 
 /** Connections are used by one exchange at a time: taken from here, and released when it is complete. */

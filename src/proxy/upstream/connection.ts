@@ -9,7 +9,7 @@ import { maxCopiedBytes } from '../http/chunked-coding.js'
 import { InvalidUpstreamResponse, UpstreamTimeout } from '../http/proxy-errors.js'
 import { ResponseTiming, type DelayedAckDetector } from './delayed-acks.js'
 import { type ResponseHandler, ResponseParser } from './response-parser.js'
-import { connect } from './upstream-socket.js'
+import { openUpstreamSocket } from './upstream-socket.js'
 
 /** Called with what comes of a response, and with the state of its connection; no more after `onEnd` or `onError`. */
 export interface ExchangeHandler extends ResponseHandler {
@@ -21,7 +21,7 @@ export interface ExchangeHandler extends ResponseHandler {
   onError(error: unknown): void
 }
 
-/** The same for all connections of a pool. */
+/** How a connection is made; the same for all connections of a pool. */
 export interface ConnectionOptions {
   delayedAcks: DelayedAckDetector
   upstream: URL
@@ -68,7 +68,7 @@ export class Connection {
     const { upstream, connectTimeoutMs, upstreamTimeoutMs, census } = options
     census.open++
     census.opened++
-    const socket = connect(upstream, {
+    const socket = openUpstreamSocket(upstream, {
       buffer: readBuffer,
       callback: length => {
         this.#read(readBuffer.subarray(0, length))

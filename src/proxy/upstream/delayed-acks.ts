@@ -24,7 +24,7 @@ const TRIALS = 48
 const TOLERATED = 1
 /** After a trial that failed the next one waits: a tool that streams every 40 ms looks the same, and resting changes nothing. */
 const RETRY_MS = 60_000
-/** Once the fault is found, one request per interval goes out without a rest, as a control. */
+/** Chosen. Once the fault is found, one request per interval goes out without a rest, as a control. */
 const CONTROL_INTERVAL_MS = 5_000
 /** After so many controls that did not stall the fault is gone. */
 const CONTROLS = 8

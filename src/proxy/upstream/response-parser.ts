@@ -41,6 +41,7 @@ const maxChunkLineBytes = 4 * 1024
 export class ResponseParser {
   /** Whether the connection can take another request after this response. */
   reusable = true
+  /** What is read next; `idle`: no response is under way. */
   state: State = 'idle'
   #handler: ResponseHandler | undefined
   /** The response is to a HEAD request, and has no body. */

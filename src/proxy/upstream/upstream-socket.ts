@@ -6,7 +6,7 @@ import { connect as connectTls } from 'node:tls'
  * Opens a socket to the upstream, with TLS for `https:`; its port is the scheme's if the URL has none. With `onread` it reads into
  * the caller's buffer.
  */
-export function connect(upstream: URL, onread?: OnReadOpts): Socket {
+export function openUpstreamSocket(upstream: URL, onread?: OnReadOpts): Socket {
   const host = hostOf(upstream)
   const reading = onread && { onread }
   if (upstream.protocol === 'http:') {

@@ -5,10 +5,13 @@ import { sqlStore } from '../../../src/ledger/sql/sql-store.js'
 import { openSqlite } from '../../../src/ledger/sqlite/sqlite-database.js'
 import { embeddedStore } from '../../../src/ledger/sqlite/sqlite-store.js'
 import type { Store } from '../../../src/ledger/store-port.js'
+import { DAY_MS } from '../../../src/util/time.js'
 
 /** The tables that grow with the history. */
 const BIG_TABLES = ['endpoint_logs_v2', 'endpoint_minutes_v2']
 const SQLITE_CACHE_KIB = 3_000_000
+/** Longer than any history: idle sessions are looked for, and none is found. */
+const IDLE_TIMEOUT_MS = 3_650 * DAY_MS
 
 /** One transaction, or a part of one. */
 export type Write = (work: (sql: Sql) => Promise<void>) => Promise<void>
@@ -18,7 +21,9 @@ const sqlitePath = (store: string): string => store.slice('sqlite:'.length)
 
 /** As the product opens it: the embedded store in its worker threads. */
 export const storeAt = (store: string): Store =>
-  isSqlite(store) ? embeddedStore(sqlitePath(store), 0) : sqlStore(openMysql(store), { idleTimeoutMs: 0 })
+  isSqlite(store)
+    ? embeddedStore(sqlitePath(store), IDLE_TIMEOUT_MS)
+    : sqlStore(openMysql(store), { idleTimeoutMs: IDLE_TIMEOUT_MS })
 
 export const openDatabase = (store: string): Database =>
   isSqlite(store) ? openSqlite(sqlitePath(store)) : openMysql(store)

@@ -114,6 +114,8 @@ export class History {
       protocolVersion,
       closedAt: closedBy === null ? null : disconnectAt,
       closedBy,
+      provedAt: null,
+      goneAt: [],
       holder: isHeld ? this.#proxyId : null,
       holderBoot: isHeld ? 1 : null
     }

@@ -76,12 +76,12 @@ class Crowd {
 async function sustained(outbox: Outbox, shipper: Shipper, crowd: Crowd): Promise<number> {
   outbox.append(Array.from({ length: OPEN_AT_ONCE }, () => crowd.next()))
   shipper.notify()
-  await shipper.drain(60_000)
+  await shipper.whenEmpty(60_000)
   const events = Number(flags.events)
   outbox.append(Array.from({ length: events }, () => crowd.next()))
   const startedMs = performance.now()
   shipper.notify()
-  await shipper.drain(600_000)
+  await shipper.whenEmpty(600_000)
   return events / ((performance.now() - startedMs) / 1000)
 }
 

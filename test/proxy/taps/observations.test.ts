@@ -150,7 +150,50 @@ function unauthorized(body: string, ...fields: string[]): string {
   return responseHead('401 Unauthorized', `Content-Length: ${body.length}`, ...fields) + body
 }
 
-await test('a 401 tells by its body whether the session is gone', async t => {
+const error = (code: number): string =>
+  JSON.stringify({ jsonrpc: '2.0', id: 1, error: { code, message: 'Session not found' } })
+
+function accepted(json: string, ...fields: string[]): string {
+  const length = `Content-Length: ${json.length}`
+  return responseHead('200 OK', 'Content-Type: application/json', length, ...fields) + json
+}
+
+await test('an unknown method is no unknown session', async t => {
+  const withSession = sent('POST /stream/a', 'Mcp-Session-Id: s', 'Content-Length: 0')
+  const body = error(-32601)
+  const reply = responseHead('404 Not Found', `Content-Length: ${body.length}`) + body
+  t.match(await observed(t, withSession, reply), [{ status: 404, methodNotFound: true }])
+})
+
+await test('the first message of an event stream tells whether the session is gone', async t => {
+  const withSession = sent('POST /stream/a', 'Mcp-Session-Id: s', 'Content-Length: 0')
+  for (const [message, gone] of [
+    [error(-32600), true],
+    [`{"jsonrpc":"2.0","method":"m"}\n\ndata: ${error(-32600)}`, false],
+    ['{"jsonrpc":"2.0","id":1,"result":{"error":"Session not found"}}', false]
+  ] as const) {
+    const body = `data: \nid: 0\n\ndata: ${message}\n\n`
+    const head = responseHead('200 OK', 'Content-Type: text/event-stream', `Content-Length: ${body.length}`)
+    const observations = await observed(t, withSession, head + body)
+    t.equal(
+      observations.some(each => 'sessionNotFound' in each && each.sessionNotFound === true),
+      gone,
+      message
+    )
+  }
+})
+
+await test('a refused legacy message tells by its body too', async t => {
+  const text = 'No transport found for sessionId'
+  const observations = await observed(
+    t,
+    sent('POST /message?sessionId=s&endpointId=e', 'Content-Length: 0'),
+    responseHead('400 Bad Request', `Content-Length: ${text.length}`) + text
+  )
+  t.match(observations, [{ kind: 'message', status: 400, sessionNotFound: true }])
+})
+
+await test('a refusal tells by its body whether the session is gone', async t => {
   const withSession = sent('POST /stream/a', 'Mcp-Session-Id: s', 'Content-Length: 0')
   for (const [bytes, reply, gone] of [
     [withSession, unauthorized(notFound), true],
@@ -164,19 +207,27 @@ await test('a 401 tells by its body whether the session is gone', async t => {
     [withSession, unauthorized(`${notFound} in tenant db`), false],
     [
       withSession,
-      responseHead('401 Unauthorized', 'Transfer-Encoding: chunked') + `20\r\n${notFound}!\r\n0\r\n\r\n`,
+      responseHead('401 Unauthorized', 'Transfer-Encoding: chunked') + `20\r\n${notFound}s\r\n0\r\n\r\n`,
       false
     ],
     [
       withSession,
       responseHead('401 Unauthorized', 'Transfer-Encoding: chunked') +
-        `1f\r\n${notFound}\r\n1\r\n!\r\n0\r\n\r\n`,
+        `1f\r\n${notFound}\r\n1\r\ns\r\n0\r\n\r\n`,
       false
     ],
     [withSession, unauthorized('Unauthorized'), false],
     [withSession, unauthorized(''), false],
     [sent('POST /stream/a', 'Content-Length: 0'), unauthorized(notFound), false],
-    [withSession, responseHead('400 Bad Request', `Content-Length: ${notFound.length}`) + notFound, false]
+    [withSession, responseHead('400 Bad Request', `Content-Length: ${notFound.length}`) + notFound, true],
+    [withSession, accepted(error(-32600)), true],
+    [withSession, accepted(error(-32603)), false],
+    [withSession, accepted('{"jsonrpc":"2.0","id":1,"result":{"error":"Session not found"}}'), false],
+    [withSession, accepted(`${error(-32600)}${' '.repeat(4096)}`), false],
+    [withSession, accepted(error(-32600), 'Content-Encoding: gzip'), false],
+    [sent('PUT /stream/a', 'Mcp-Session-Id: s', 'Content-Length: 0'), accepted(error(-32600)), false],
+    [sent('GET /stream/a', 'Mcp-Session-Id: s'), unauthorized(notFound), false],
+    [sent('GET /stream/a', 'Mcp-Session-Id: s', 'Accept: text/event-stream'), unauthorized(notFound), true]
   ] as const) {
     const observations = await observed(t, bytes, reply)
     t.equal(observations.length, 1)
@@ -203,7 +254,10 @@ async function opened(
 }
 
 await test('the head of such a 401 is not held back, and the body not passed on before the observation', async t => {
-  const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+  const { connection, upstream, observations } = await opened(
+    t,
+    sent('POST /stream/a', 'Mcp-Session-Id: s', 'Content-Length: 0')
+  )
   await upstream.send(responseHead('401 Unauthorized', `Content-Length: ${notFound.length}`))
   await connection.head()
   t.equal(observations.length, 0)
@@ -216,7 +270,10 @@ await test('the head of such a 401 is not held back, and the body not passed on 
 })
 
 await test('a 401 whose body never comes is observed when it ends', async t => {
-  const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+  const { connection, upstream, observations } = await opened(
+    t,
+    sent('POST /stream/a', 'Mcp-Session-Id: s', 'Content-Length: 0')
+  )
   await upstream.send(responseHead('401 Unauthorized', `Content-Length: ${notFound.length}`) + 'Unauth')
   await connection.head()
   upstream.socket.resetAndDestroy()
@@ -230,7 +287,10 @@ for (const [title, rest, gone] of [
   ['breaks off', undefined, false]
 ] as const) {
   await test(`a 401 in chunks that ${title} is passed on at once and told of at its end`, async t => {
-    const { connection, upstream, observations } = await opened(t, sent('GET /stream/a', 'Mcp-Session-Id: s'))
+    const { connection, upstream, observations } = await opened(
+      t,
+      sent('POST /stream/a', 'Mcp-Session-Id: s', 'Content-Length: 0')
+    )
     const [begin, end] = [notFound.slice(0, 20), notFound.slice(20)]
     await upstream.send(responseHead('401 Unauthorized', 'Transfer-Encoding: chunked'))
     await upstream.send(`14\r\n${begin}\r\n`)
@@ -515,7 +575,8 @@ for (const [title, body, reply, who] of [
     { ...nothingKnown, protocolVersion: '2025-11-25' }
   ],
   ['a broken request', initialize.slice(0, -1), withLength('{'), nothingKnown],
-  ['a batch', `[${initialize}]`, withLength(`[${result}]`), nothingKnown],
+  ['a batch', `[${initialize}]`, withLength(`[${result}]`), bothKnown],
+  ['a byte order mark on both', `\xef\xbb\xbf${initialize}`, withLength(`\xef\xbb\xbf${result}`), bothKnown],
   ['no body at all', '', withLength(''), nothingKnown]
 ] as const) {
   await test(`who opens a session: ${title}`, async t => {
@@ -530,6 +591,49 @@ for (const [title, body, reply, who] of [
     ])
   })
 }
+
+for (const [title, fields, issued, sessionId] of [
+  ['an empty session id', ['mcp-session-id:'], ['mcp-session-id: new'], 'new'],
+  ['an id that is unknown to the server', ['mcp-session-id: old'], ['mcp-session-id: new'], 'new'],
+  ['the id of its session', ['mcp-session-id: old'], ['mcp-session-id: old'], 'old'],
+  ['the id of its session, which the response leaves out', ['mcp-session-id: old'], [], 'old']
+] as const) {
+  await test(`who opens a session: initialize with ${title}`, async t => {
+    const observations = await observed(
+      t,
+      sent('POST /stream/a', ...fields, `Content-Length: ${initialize.length}`) + initialize,
+      responseHead('200 OK', ...issued, `Content-Length: ${result.length}`) + result
+    )
+    t.strictSame(observations.slice(1), [
+      { kind: 'identity', endpointId: 'a', sessionId, clientInfo: bothKnown }
+    ])
+  })
+}
+
+await test('what a server sends with a session in place of another is of the new one', async t => {
+  const body = `data: ${result}\n\n`
+  const observations = await observed(
+    t,
+    sent('POST /stream/a', 'mcp-session-id: old', `Content-Length: ${initialize.length}`) + initialize,
+    withLength(body, 'Content-Type: text/event-stream').replace('Mcp-Session-Id: s', 'Mcp-Session-Id: new')
+  )
+  t.match(observations, [
+    { kind: 'streamable', sessionId: 'old', issuedSessionId: 'new' },
+    { kind: 'server-message', sessionId: 'new' },
+    { kind: 'identity', sessionId: 'new', clientInfo: bothKnown }
+  ])
+})
+
+await test('an empty session id is none, on either side', async t => {
+  const [observation, ...others] = await observed(
+    t,
+    sent('POST /stream/a', 'mcp-session-id: ', 'Content-Length: 2') + '{}',
+    responseHead('200 OK', 'mcp-session-id: ', 'Content-Length: 0')
+  )
+  t.has(observation, { sessionId: undefined, issuedSessionId: undefined })
+  t.match(observation, { visitor: /^[\w-]{43}$/ })
+  t.same(others, [])
+})
 
 await test('who opens a session is told as soon as it is known, though the stream goes on', async t => {
   const { connection, upstream, observations } = await opened(
@@ -587,6 +691,21 @@ await test('who opens a legacy session', async t => {
   t.match(messages[0], { kind: 'message', rpcMethod: 'initialize' })
   t.strictSame(messages.slice(1), [
     { kind: 'identity', endpointId: undefined, sessionId: 's1', clientInfo: clientKnown }
+  ])
+})
+
+await test('the name of a legacy client of MCP 2026-07-28', async t => {
+  const meta = '"io.modelcontextprotocol/clientInfo":{"name":"c","version":"1"}'
+  const revision = '"io.modelcontextprotocol/protocolVersion":"2026-07-28"'
+  const body = `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{${revision},${meta}}}}`
+  const accepted = responseHead('202 Accepted', 'Content-Length: 0')
+  const line = sent('POST /message?sessionId=s1', `Content-Length: ${body.length}`)
+  t.match(await observed(t, line + body, accepted), [
+    { kind: 'message' },
+    { kind: 'identity', sessionId: 's1', clientInfo: { ...clientKnown, protocolVersion: '2026-07-28' } }
+  ])
+  t.match(await observed(t, line + body, responseHead('404 Not Found', 'Content-Length: 0')), [
+    { kind: 'message' }
   ])
 })
 

@@ -58,7 +58,7 @@ export function metricsContract(name: string, openStore: (rules: LedgerRules) =>
         'unt streamable tcp': 1
       })
 
-      t.equal((await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT)).length, 2)
+      t.equal((await store.closeIdle(EPOCH + TIMEOUT)).length, 2)
       await store.loseStreams(instance.id, EPOCH, EPOCH + TIMEOUT)
       t.same(await closed(), { 'e streamable delete': 1, 'e streamable idle': 2, 'f sse lost': 1 })
       const use = { ...open('a'), at: EPOCH + 2 * TIMEOUT }

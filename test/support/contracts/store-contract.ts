@@ -133,6 +133,9 @@ function randomHistory(random: Random, sessions: number, days: number): LedgerEv
   return events
 }
 
+/** The idle timeout of the tests about it. */
+const TIMEOUT = 5 * MINUTE
+
 export function storeContract(
   name: string,
   openStore: (rules: LedgerRules) => Promise<Store>
@@ -225,8 +228,49 @@ export function storeContract(
       await other.send({ ...gone, transport: Transport.sse })
       t.match(await store.session('a'), [{ reason: 'lost', disconnectAt: EPOCH + 50 }])
       await holder.send({ ...(use('e', 'a', EPOCH + 70) as UseEvent), transport: Transport.sse })
-      t.match(await store.session('a'), [{ reason: 'gone', disconnectAt: EPOCH + 9_000 }], 'it was not lost')
+      t.match(await store.session('a'), [{ reason: null, disconnectAt: EPOCH }], 'it was not lost')
+      t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 1 }])
     })
+
+    withStore('a gone is taken back by a later proof, in whichever order', async (t, store) => {
+      const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+      const gone = (id: string, at: number): LedgerEvent => ({
+        ...(close('e', id, at) as CloseEvent),
+        reason: 'gone',
+        transport: Transport.streamable
+      })
+      const touch = (id: string, at: number): LedgerEvent => ({
+        ...(use('e', id, at) as UseEvent),
+        provedAt: 0
+      })
+      for (const id of ['a', 'b', 'c', 'd']) await one.send(open('e', id, EPOCH))
+      await two.send(gone('a', EPOCH + 10), gone('a', EPOCH + 30), gone('early', EPOCH + 10))
+      await one.send(touch('a', EPOCH + 40))
+      t.match(await store.session('a'), [{ reason: 'gone', disconnectAt: EPOCH + 10 }], 'no proof')
+      await one.send(use('e', 'a', EPOCH + 20))
+      t.match(await store.session('a'), [{ reason: 'gone', disconnectAt: EPOCH + 30 }])
+      await one.send(use('e', 'a', EPOCH + 30), use('e', 'b', EPOCH + 30), open('e', 'early', EPOCH + 5))
+      t.match(await store.session('early'), [{ reason: 'gone', disconnectAt: EPOCH + 10 }])
+      await two.send(gone('b', EPOCH + 20), gone('c', EPOCH + 20), close('e', 'd', EPOCH + 20))
+      await one.send(use('e', 'early', EPOCH + 10), use('e', 'd', EPOCH + 90))
+      await store.settleEarlyCloses(EPOCH + 1_000_000, EPOCH + 1_000_000)
+      const reasons = (await allRows(store)).map(row => [row.sessionId, row.reason])
+      t.same(Object.fromEntries(reasons), { a: null, b: null, c: 'gone', d: 'delete', early: null })
+      t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 3 }])
+    })
+
+    withStore(
+      'a session that takes the place of another one has the name of its client',
+      async (t, store) => {
+        const sender = await new Sender(store).start()
+        const who = { clientName: 'agent', clientVersion: '1', protocolVersion: '2025-06-18' }
+        await sender.send(open('e', 'old', EPOCH), { ...(use('e', 'old', EPOCH) as UseEvent), who })
+        await sender.send({ ...(open('e', 'new', EPOCH + 9) as OpenEvent), replaces: 'old' })
+        await sender.send({ ...(open('e', 'newer', EPOCH + 9) as OpenEvent), replaces: 'nobody' })
+        t.match(await store.session('new'), [who])
+        t.match(await store.session('newer'), [{ clientName: null }])
+      }
+    )
 
     withStore(
       'a legacy session whose stream nobody saw idles, until its stream is told of',
@@ -234,14 +278,15 @@ export function storeContract(
         const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
         await one.send({ ...(open('e', 'a', EPOCH) as OpenEvent), transport: Transport.sse })
         await two.send(open('e', 'b', EPOCH, true))
-        t.equal((await store.closeIdle(1_000, EPOCH + 999)).length, 0)
-        t.match(await store.closeIdle(1_000, EPOCH + 1_000), [{ sessionId: 'a' }])
+        t.equal((await store.closeIdle(EPOCH + 999)).length, 0)
+        t.match(await store.closeIdle(EPOCH + 1_000), [{ sessionId: 'a' }])
         t.match(await store.session('a'), [{ reason: 'idle', disconnectAt: EPOCH + 1_000 }])
         await two.send(open('e', 'a', EPOCH - 5, true))
         t.match(await store.session('a'), [{ reason: null, connectAt: EPOCH - 5 }])
-        t.equal((await store.closeIdle(1_000, EPOCH + 5_000)).length, 0)
+        t.equal((await store.closeIdle(EPOCH + 5_000)).length, 0)
         t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 2 }])
-      }
+      },
+      { idleTimeoutMs: 1_000 }
     )
 
     withStore('live counts come with the outbox offset that they include', async (t, store) => {
@@ -344,28 +389,26 @@ export function storeContract(
       'a session not used for the timeout is idle since then; a use takes that back',
       async (t, store) => {
         const sender = await new Sender(store).start()
-        const TIMEOUT = 5 * MINUTE
         await sender.send(
           open('e', 'idle', EPOCH),
           open('e', 'used', EPOCH),
           open('e', 'stream', EPOCH, true)
         )
         await sender.send(use('e', 'used', EPOCH + 1))
-        t.same(await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT - 1), [])
-        t.same(await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT), [
-          { endpointId: 'e', sessionId: 'idle', transport: 2 }
-        ])
+        t.same(await store.closeIdle(EPOCH + TIMEOUT - 1), [])
+        t.same(await store.closeIdle(EPOCH + TIMEOUT), [{ endpointId: 'e', sessionId: 'idle', transport: 2 }])
         t.match(await store.session('idle'), [{ reason: 'idle', disconnectAt: EPOCH + TIMEOUT }])
         t.match(await store.session('used'), [{ reason: null }])
         t.equal(
-          (await store.closeIdle(TIMEOUT, EPOCH + 10 * TIMEOUT)).length,
+          (await store.closeIdle(EPOCH + 10 * TIMEOUT)).length,
           1,
           'a legacy session lives as long as its stream'
         )
         await sender.send(use('e', 'idle', EPOCH + TIMEOUT + 7))
         t.match(await store.session('idle'), [{ reason: null, connectAt: EPOCH, disconnectAt: EPOCH }])
         await holdsInvariant(t, store, { start: EPOCH - MINUTE, end: EPOCH + 12 * MINUTE, peak: true })
-      }
+      },
+      { idleTimeoutMs: TIMEOUT }
     )
 
     withStore(
@@ -437,37 +480,41 @@ export function storeContract(
       t.same(rows, await store.connections({ ...FOREVER, open: true, limit: 3 }))
     })
 
-    withStore('the feed tells each open and close once, in their order', async (t, store) => {
-      const sender = await new Sender(store).start()
-      await sender.send(open('e', 'before', EPOCH))
-      let { position } = await store.feed({ limit: 100 })
-      const news = async (): Promise<string[]> => {
-        const part = await store.feed({ after: position, limit: 100 })
-        position = part.position
-        return part.changes.map(change =>
-          change.kind === 'opened'
-            ? `${change.session.endpointId} ${change.session.sessionId} opened`
-            : `${change.endpointId} ${change.sessionId} ${change.reason} ${change.disconnectAt - change.connectAt}`
-        )
-      }
-      t.same(await news(), [])
-      await sender.send(open('e', 'a', EPOCH), use('e', 'before', EPOCH + 1))
-      t.same(await news(), ['e a opened'])
-      await sender.send(close('e', 'a', EPOCH + 7), open('f', 'b', EPOCH), close('f', 'b', EPOCH + 3))
-      t.same(await news(), ['e a delete 7', 'f b opened', 'f b delete 3'])
-      await sender.send(close('e', 'a', EPOCH + 9), close('e', 'a', EPOCH + 6))
-      t.same(await news(), [], 'a close is not told again')
-      await store.closeIdle(MINUTE, EPOCH + 2 * MINUTE)
-      t.same(await news(), [`e before idle ${MINUTE + 1}`])
-      await sender.send(use('e', 'before', EPOCH + 2 * MINUTE))
-      t.same(await news(), ['e before opened'], 'it was never gone')
-      const { changes } = await store.feed({ after: position - 1, limit: 1 })
-      t.match(changes, [{ session: { requestCount: 3, connectAt: EPOCH, reason: null } }])
-      t.equal(await store.deleteFeed(EPOCH), 0)
-      t.equal(await store.deleteFeed(EPOCH + 1), 6)
-      await sender.send(close('e', 'before', EPOCH + 3 * MINUTE))
-      t.same(await news(), [`e before delete ${3 * MINUTE}`], 'positions go on')
-    })
+    withStore(
+      'the feed tells each open and close once, in their order',
+      async (t, store) => {
+        const sender = await new Sender(store).start()
+        await sender.send(open('e', 'before', EPOCH))
+        let { position } = await store.feed({ limit: 100 })
+        const news = async (): Promise<string[]> => {
+          const part = await store.feed({ after: position, limit: 100 })
+          position = part.position
+          return part.changes.map(change =>
+            change.kind === 'opened'
+              ? `${change.session.endpointId} ${change.session.sessionId} opened`
+              : `${change.endpointId} ${change.sessionId} ${change.reason} ${change.disconnectAt - change.connectAt}`
+          )
+        }
+        t.same(await news(), [])
+        await sender.send(open('e', 'a', EPOCH), use('e', 'before', EPOCH + 1))
+        t.same(await news(), ['e a opened'])
+        await sender.send(close('e', 'a', EPOCH + 7), open('f', 'b', EPOCH), close('f', 'b', EPOCH + 3))
+        t.same(await news(), ['e a delete 7', 'f b opened', 'f b delete 3'])
+        await sender.send(close('e', 'a', EPOCH + 9), close('e', 'a', EPOCH + 6))
+        t.same(await news(), [], 'a close is not told again')
+        await store.closeIdle(EPOCH + 2 * MINUTE)
+        t.same(await news(), [`e before idle ${MINUTE + 1}`])
+        await sender.send(use('e', 'before', EPOCH + 2 * MINUTE))
+        t.same(await news(), ['e before opened'], 'it was never gone')
+        const { changes } = await store.feed({ after: position - 1, limit: 1 })
+        t.match(changes, [{ session: { requestCount: 3, connectAt: EPOCH, reason: null } }])
+        t.equal(await store.deleteFeed(EPOCH), 0)
+        t.equal(await store.deleteFeed(EPOCH + 1), 6)
+        await sender.send(close('e', 'before', EPOCH + 3 * MINUTE))
+        t.same(await news(), [`e before delete ${3 * MINUTE}`], 'positions go on')
+      },
+      { idleTimeoutMs: MINUTE }
+    )
 
     withStore('who follows the feed while proxies write misses nothing', async (t, store) => {
       const random = new Random()

@@ -126,7 +126,7 @@ export function visitsContract(
     withStore('a client that comes back after its idle end is on another visit', async (t, store) => {
       const one = await started(store)
       await one.send(visit(EPOCH))
-      t.match(await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT), [{ transport: 3 }])
+      t.match(await store.closeIdle(EPOCH + TIMEOUT), [{ transport: 3 }])
       await one.send(visit(EPOCH + TIMEOUT))
       t.match(await allRows(store), [
         { connectAt: EPOCH, disconnectAt: EPOCH + TIMEOUT, reason: 'idle' },
@@ -138,7 +138,7 @@ export function visitsContract(
     withStore('a late fact between two visits makes them one, with the id of the first', async (t, store) => {
       const [one, two] = [await started(store), await started(store)]
       await one.send(visit(EPOCH), visit(EPOCH + TIMEOUT + MINUTE, { requests: 5 }))
-      await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT)
+      await store.closeIdle(EPOCH + TIMEOUT)
       const [first, second] = await allRows(store)
       const { position } = await store.feed({ limit: 1 })
       await two.send(visit(EPOCH + 2 * MINUTE))
@@ -168,7 +168,7 @@ export function visitsContract(
     withStore('retention forgets whose visit it was', async (t, store) => {
       const one = await started(store)
       await one.send(visit(EPOCH))
-      await store.closeIdle(TIMEOUT, EPOCH + TIMEOUT)
+      await store.closeIdle(EPOCH + TIMEOUT)
       t.equal(await store.deleteEnded(EPOCH + TIMEOUT + 1), 1)
       await one.send(visit(EPOCH + 1))
       t.match(await allRows(store), [{ connectAt: EPOCH + 1 }])
@@ -205,10 +205,10 @@ export function visitsContract(
       await Promise.all(
         proxies.map(async proxy => {
           while (await proxy.ship(store, random.int(1, 40)))
-            if (random.chance(0.2)) await store.closeIdle(TIMEOUT, EPOCH + random.int(0, SPAN))
+            if (random.chance(0.2)) await store.closeIdle(EPOCH + random.int(0, SPAN))
         })
       )
-      await store.closeIdle(TIMEOUT, lastAt)
+      await store.closeIdle(lastAt)
       const rows = await allRows(store)
       for (const [client, presence] of truth) {
         const expected = visitsOf(presence, TIMEOUT).map(each => ({

@@ -1,5 +1,5 @@
-// Owns the figures of open sessions now: for metrics, by endpoint for a few named ones, and whether counts and rows agree;
-// and for the session limit.
+// Owns the counts of open sessions: for metrics (by endpoint for a few named ones, and whether counts and rows agree), and for
+// the session limit.
 import type { StoredId } from '../../../mcp/stored-ids.js'
 import { Transport } from '../../../mcp/transports.js'
 import { OPEN_CLASS } from '../../model/rollup.js'

@@ -13,7 +13,7 @@ const CHUNK_POINTS = 1_000
 const FOREVER = Date.UTC(9999, 0, 1)
 /** Rows read and turned into numbers at a time; chosen so that one result never holds the event loop for long. */
 const SLICE_ROWS = 10_000
-/** Opens and closes read at a time: more than rows, because each such query also passes sessions of other times. */
+/** Opens and closes read at a time. Chosen: more than rows, because each such query also passes sessions of other times. */
 const SLICE_EVENTS = 40_000
 
 /** What one snapshot holds of one endpoint: its level just before the range, and the minutes in which it changed. */

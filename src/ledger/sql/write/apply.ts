@@ -1,7 +1,7 @@
 // Owns the application of outbox batches, each entry exactly once: a batch is applied and its outbox offset committed in one
 // transaction, so a batch that is sent again is recognised.
 import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
-import type { CloseEvent } from '../../../sessions/events.js'
+import type { CloseEvent, OpenEvent, UseEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
 import { mergeClose, mergeProof, presumeClosed } from '../../model/merge.js'
 import type { InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
@@ -46,7 +46,7 @@ async function applyFresh(
 
   await change.lock([...events, ...streams].map(endpointOf), [...proofs, ...present].map(endpointOf))
   const visits = await Visits.load(sql, present, rules)
-  await change.load([...sessions, ...streams, ...visits.known()])
+  await change.load([...sessions, ...proofs.flatMap(replacedBy), ...streams, ...visits.known()])
   const unseen = proofs.filter(event => !change.get(sessionKey(event)))
   const early = await loadEarlyCloses(sql, [...new Set(unseen.map(event => event.sessionId))])
   const tooEarly: CloseEvent[] = []
@@ -73,11 +73,18 @@ async function applyFresh(
       continue
     }
     const ends = known ? [] : (early.get(sessionKey(event)) ?? [])
-    const proved = mergeProof(known, event, { id: instanceId, boot }, rules)
+    const replaced = replacedBy(event).map(session => change.get(sessionKey(session)))
+    const proved = mergeProof(known, event, { id: instanceId, boot }, rules, replaced[0])
     change.put(ends.reduce((record, end) => mergeClose(record, end, rules), proved))
   }
   await visits.save(change)
   await noteEarlyCloses(sql, tooEarly, now)
 }
+
+/** The session in whose place the upstream opened another one. */
+const replacedBy = (proof: OpenEvent | UseEvent): SessionIds[] =>
+  proof.type === 'open' && proof.replaces !== undefined
+    ? [{ endpointId: proof.endpointId, sessionId: proof.replaces }]
+    : []
 
 const endpointOf = (session: Pick<SessionIds, 'endpointId'>): StoredId => session.endpointId

@@ -7,7 +7,7 @@ import { lockEndpoints } from './endpoint-locks.js'
 import { rowsFrom } from './retention.js'
 import { rollupTables, saveDeltas } from './rollup-rows.js'
 
-/** Sessions read at a time, so that the memory needed does not grow with the history. */
+/** Sessions read at a time. Chosen: the memory needed must not grow with the history. */
 const PAGE_ROWS = 5_000
 
 /** A stored figure that differs from what the rows say. */

@@ -15,7 +15,7 @@ const BATCH_CLOSES = 500
 const KEY = ['session_id', 'endpoint_id', 'closed_at', 'closed_by']
 const COLUMNS = [...KEY, 'transport_type']
 
-/** Keeps ends of unknown sessions; one that is kept already stays as it is. `now` is from when on it waits. */
+/** Keeps ends of unknown sessions; one that is kept already stays as it is. `now`: when it began to wait. */
 export async function noteEarlyCloses(sql: Sql, closes: readonly CloseEvent[], now: EpochMs): Promise<void> {
   const rows = closes.map(close => [
     close.sessionId,

@@ -7,7 +7,7 @@ import { loadRows } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
 
-/** Rows deleted in one transaction: more than of sessions, because these are small and no writer waits for them. */
+/** Rows deleted in one transaction. Chosen: more than of sessions, because these are small and no writer waits for them. */
 const BATCH_ROWS = 5_000
 
 /** A session that opened (`reason` is null) or closed. */
@@ -27,7 +27,7 @@ export function feedEntries(before: SessionRecord | undefined, after: SessionRec
 
 /**
  * Writes entries. This comes last in a transaction: no other writer gets a `seq` until it is committed, so no reader sees
- * a gap. `now` is from when on `deleteFeed` counts.
+ * a gap. `now`: the time of the entries, by which `deleteFeed` finds old ones.
  */
 export async function appendToFeed(sql: Sql, entries: readonly FeedEntry[], now: EpochMs): Promise<void> {
   if (entries.length === 0) return

@@ -2,7 +2,7 @@
 // no heartbeat for its lease), the streams that it held. When to look is decided in pipeline/store-maintenance.ts.
 import { Transport } from '../../../mcp/transports.js'
 import type { EpochMs } from '../../../util/time.js'
-import { mayIdle, presumeClosed, type SessionRecord } from '../../model/merge.js'
+import { idleAfterMs, mayIdle, presumeClosed, type SessionRecord } from '../../model/merge.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
 import type { IdleSession } from '../../store-port.js'
 import { selectRecords } from '../session-rows.js'
@@ -32,8 +32,10 @@ export async function loseStreams(
 export const openStreams = (sql: Sql, instanceId: string): Promise<SessionRecord[]> =>
   selectOpen(sql, 'holder = ?', [instanceId])
 
-/** `StoreWriter.closeIdle`. A legacy session whose stream was seen is never idle (`mayIdle`). */
-export async function closeIdle(ledger: Ledger, timeoutMs: number, now: EpochMs): Promise<IdleSession[]> {
+/** `StoreWriter.closeIdle`: the idle close. A legacy session whose stream was seen is never idle (`mayIdle`). */
+export async function closeIdle(ledger: Ledger, now: EpochMs): Promise<IdleSession[]> {
+  const timeoutMs = idleAfterMs(ledger.rules)
+  if (timeoutMs === Infinity) return []
   return await changeSessions(ledger, now, async (sql, change) => {
     const idle = await selectOpen(
       sql,

@@ -74,6 +74,7 @@ export class SessionChange {
     return this.#after.get(key)
   }
 
+  /** Replaces the record of its session; saved before the commit. */
   put(record: SessionRecord): void {
     this.#after.set(sessionKey(record), record)
   }

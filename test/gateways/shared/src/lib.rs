@@ -1,6 +1,7 @@
 //! What both gateways have in common: their flags, the endpoints, `GET /__sessions` and the server's life.
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     process::exit,
     sync::{Arc, Mutex},
     time::Duration,
@@ -16,6 +17,7 @@ use tokio::{
 pub struct Flags {
     pub port: u16,
     keep_alive: KeepAlive,
+    pub session_store: Option<PathBuf>,
     switches: Vec<String>,
 }
 
@@ -26,11 +28,13 @@ enum KeepAlive {
 }
 
 impl Flags {
-    /// Reads the command line: `--port N`, `--keep-alive SECONDS|none` and the named switches.
+    /// Reads the command line: `--port N`, `--keep-alive SECONDS|none` and the named switches, of
+    /// which `--session-store FILE` has a value.
     pub fn parse(known_switches: &[&str]) -> Self {
         let mut flags = Self {
             port: 0,
             keep_alive: KeepAlive::LibraryDefault,
+            session_store: None,
             switches: Vec::new(),
         };
         let mut args = std::env::args().skip(1);
@@ -45,6 +49,9 @@ impl Flags {
                             seconds => KeepAlive::After(Duration::from_secs(seconds)),
                         },
                     }
+                }
+                "--session-store" if known_switches.contains(&"--session-store") => {
+                    flags.session_store = args.next().map(PathBuf::from);
                 }
                 switch if known_switches.contains(&switch) => flags.switches.push(flag),
                 _ => usage_error(&format!("unknown flag {flag}")),
