@@ -44,7 +44,7 @@ const gapsMs = [0, 1, 1, 1, 20, 900, -1, -50]
 
 /** What the oracle keeps: facts, each with its time. */
 interface Truth extends Facts {
-  ends: { at: number; reason: 'stream_end' | 'gone' }[]
+  ends: { at: number; reason: 'stream_end' }[]
   /** Of the gateway: whether it answers messages, answers that the service ended, or knows nothing. */
   gateway: 'living' | 'service ended' | 'unknown'
   /** Which proxy its stream runs through. */
@@ -53,8 +53,8 @@ interface Truth extends Facts {
   lostAt: number | undefined
   /** Whether a proxy saw its stream. */
   isSeen: boolean
-  /** The last message that was accepted through each proxy since it started or found the session gone. */
-  acceptedTo: [number, number]
+  /** Whether its stream runs past the proxies: then its messages are nothing. */
+  isPast: boolean
 }
 
 interface Proxy {
@@ -76,12 +76,12 @@ class LegacyWorld implements World<Happening> {
     const truth = this.truth[id]
     switch (happening) {
       case 'the stream opens':
-        if (truth.firstProof !== undefined || truth.ends.length > 0) return
+        if (truth.firstProof !== undefined || truth.isPast) return
         Object.assign(truth, { gateway: 'living', heldBy: proxy, isSeen: true })
         prove(truth, this.now, 1)
         return this.#observe(proxy, { kind: 'legacy-opened', ...this.#of(id) })
       case 'its stream opens past the proxies':
-        if (truth.firstProof === undefined && truth.ends.length === 0) truth.gateway = 'living'
+        if (truth.firstProof === undefined) Object.assign(truth, { gateway: 'living', isPast: true })
         return
       case 'message':
         return this.#message(proxy, id)
@@ -128,40 +128,23 @@ class LegacyWorld implements World<Happening> {
   }
 
   check(): void {
-    checkSessions(
-      this.truth,
-      this.store,
-      this.clockWentBack,
-      ({ ends, heldBy, isSeen, acceptedAt }, record) => {
-        // Where a proxy saw the stream, its end is the end. Otherwise no message was accepted after it was found gone.
-        const [end] = ends
-          .filter(({ at, reason }) => (isSeen ? reason === 'stream_end' : at > acceptedAt))
-          .sort((a, b) => a.at - b.at)
-        if (end) {
-          deepStrictEqual([record.reason, record.disconnectAt], [end.reason, end.at])
-        } else if (heldBy !== undefined || !isSeen) {
-          deepStrictEqual([record.reason, record.disconnectAt], [null, record.connectAt], 'it is open')
-        } else {
-          deepStrictEqual(record.reason, 'lost')
-          ok(record.disconnectAt >= record.lastSeenAt && record.disconnectAt > record.connectAt)
-        }
-        return end?.at
+    checkSessions(this.truth, this.store, this.clockWentBack, ({ ends: [end], heldBy }, record) => {
+      if (end) {
+        deepStrictEqual([record.reason, record.disconnectAt], [end.reason, end.at])
+      } else if (heldBy !== undefined) {
+        deepStrictEqual([record.reason, record.disconnectAt], [null, record.connectAt], 'it is open')
+      } else {
+        deepStrictEqual(record.reason, 'lost')
+        ok(record.disconnectAt >= record.lastSeenAt && record.disconnectAt > record.connectAt)
       }
-    )
+      return end?.at
+    })
   }
 
   #message(proxy: ProxyIndex, id: Id): void {
     const truth = this.truth[id]
     const status = { living: 202, 'service ended': 410, unknown: 404 }[truth.gateway]
-    if (status === 202) {
-      prove(truth, this.now, 1)
-      truth.acceptedTo[proxy] = Math.max(truth.acceptedTo[proxy], this.now)
-    }
-    // What a proxy finds after an acceptance that it remembers is also later by its time.
-    if (status === 404 && !truth.isSeen) {
-      truth.ends.push({ at: Math.max(this.now, truth.acceptedTo[proxy] + 1), reason: 'gone' })
-      truth.acceptedTo[proxy] = -Infinity
-    }
+    if (status === 202 && truth.isSeen) prove(truth, this.now, 1)
     this.#observe(proxy, { kind: 'message', status, ...this.#of(id) })
   }
 
@@ -175,7 +158,6 @@ class LegacyWorld implements World<Happening> {
     proxy.tracker = new SessionTracker({ idleTimeoutMs: 0 })
     proxy.boot++
     this.#tell(index, [{ type: 'restart', at: this.now }])
-    for (const id of ids) this.truth[id].acceptedTo[index] = -Infinity
     for (const id of this.#lose(index))
       Object.assign(this.truth[id], { gateway: 'unknown', heldBy: undefined })
   }
@@ -230,12 +212,12 @@ const newTruth = (): Truth => ({
   heldBy: undefined,
   lostAt: undefined,
   isSeen: false,
-  acceptedTo: [-Infinity, -Infinity]
+  isPast: false
 })
 
 const newProxy = (): Proxy => ({ tracker: new SessionTracker({ idleTimeoutMs: 0 }), boot: 1, outbox: [] })
 
 void t.test('histories end as the oracle says', { timeout: 240_000 }, t => {
-  checkHistories(t, happenings, gapsMs, ['stream_end', 'gone', 'lost', null], () => new LegacyWorld())
+  checkHistories(t, happenings, gapsMs, ['stream_end', 'lost', null], () => new LegacyWorld())
   t.end()
 })
