@@ -122,9 +122,10 @@ async fn streamable(
 async fn main() -> std::io::Result<()> {
     let flags = Flags::parse(&["--json-response", "--stateless", "--session-store"]);
     let port = flags.port;
-    let store = flags.session_store.clone().map(|file| {
-        Arc::new(FileStore(Mutex::new(file))) as Arc<dyn SessionStore>
-    });
+    let store = flags
+        .session_store
+        .clone()
+        .map(|file| Arc::new(FileStore(Mutex::new(file))) as Arc<dyn SessionStore>);
     let endpoints = Endpoints::new(move || StreamableEndpoint::new(&flags, store.clone()));
     let app = Router::new()
         .route("/stream/{endpoint_id}", any(streamable))
