@@ -16,11 +16,16 @@ export interface TestFiles {
 /** Why a file runs alone. All others must get on with a busy machine. */
 const reasonsToBeAlone: Record<string, string> = {
   'test/app/flat-memory.test.ts': 'memory is measured while the proxy is as busy as it can be',
+  'test/app/presence.test.ts': 'sessions idle after two seconds',
+  'test/app/visits.test.ts': 'clients must not pause for three seconds between two requests',
   'test/interop/dashboard/crowd.test.ts': 'frames of the browser are counted',
   'test/interop/session-less.test.ts': 'clients must not pause for a second between two requests',
   'test/interop/suspicion.test.ts': 'ten thousand sessions must be found gone within ten seconds',
   'test/proxy/upstream/delayed-acks.test.ts': 'delays of 40 ms are told from others',
-  'test/proxy/upstream/timeouts.test.ts': 'timeouts of 200 ms must not run out by themselves'
+  'test/proxy/upstream/serial-upstream.test.ts': 'responses within 250 ms are told from later ones',
+  'test/proxy/upstream/timeouts.test.ts': 'timeouts of 200 ms must not run out by themselves',
+  'test/upkeep/suspect-checker.test.ts': 'sessions must be found gone within two seconds',
+  'test/upkeep/upstream-watch.test.ts': 'responses within 250 ms are told from later ones'
 }
 
 /**

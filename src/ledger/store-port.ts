@@ -152,7 +152,7 @@ export interface StoreReader {
   connections(query: SessionsQuery): Promise<SessionRow[]>
   /** Rows with this session id, on whichever endpoint, the newest row first. */
   session(sessionId: StoredId): Promise<SessionRow[]>
-  /** The legacy sessions with these ids, on whichever endpoint; those of one id with the newest row first. */
+  /** The legacy sessions with these ids, on whichever endpoint; of one id, the one that connected last comes first. */
   legacySessions(sessionIds: readonly StoredId[]): Promise<KnownSession[]>
   /**
    * One row for each endpoint that ever had a session, ordered by endpoint; or just the endpoint asked for, even if it

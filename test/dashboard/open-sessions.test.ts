@@ -3,6 +3,7 @@ import t from 'tap'
 import type { ConnectionInfo, ConnectionStats } from '../../src/admin/schemas/monitoring-responses.js'
 import { OpenSessions } from '../../src/dashboard/open-sessions.js'
 import type { Page, PageReader } from '../../src/dashboard/page-reader.js'
+import { listKey } from '../../src/dashboard/sessions.js'
 
 const info = (sessionId: string, given: Partial<ConnectionInfo> = {}): ConnectionInfo => ({
   sessionId,
@@ -104,12 +105,12 @@ void t.test('use of the newest is told with the state; a session that is not lis
     stats([info('a', { requestCount: 5, lastActivity, clientName: 'inspector' }), info('x')]),
     0
   )
-  t.match(sessions.get('files a'), {
+  t.match(sessions.get(listKey('files', 'a')), {
     requestCount: 5,
     lastSeenAt: Date.parse(lastActivity),
     clientName: 'inspector'
   })
-  t.equal(sessions.get('files x'), undefined)
+  t.equal(sessions.get(listKey('files', 'x')), undefined)
   t.equal(sessions.closed('files', 'x'), undefined)
   t.equal(sessions.closed('files', 'a')?.requestCount, 5)
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import type { ConnectionRow } from '../../src/admin/schemas/query-responses.js'
 import type { Page, PageReader, QueryParameters } from '../../src/dashboard/page-reader.js'
 import { PastSessions } from '../../src/dashboard/past-sessions.js'
-import { fromRow } from '../../src/dashboard/sessions.js'
+import { fromRow, listKey } from '../../src/dashboard/sessions.js'
 
 const query = { start: 0, end: 1_000, endpointId: undefined, transport: undefined }
 
@@ -82,6 +82,6 @@ void t.test('no more than twenty thousand; what is listed is still kept up to da
   past.note(fromRow(row(30_001)))
   past.note({ ...fromRow(row(30_000)), requestCount: 99 })
   t.equal(past.list().length, 20_000)
-  t.equal(past.get('files s-30001'), undefined)
-  t.equal(past.get('files s-30000')?.requestCount, 99)
+  t.equal(past.get(listKey('files', 's-30001')), undefined)
+  t.equal(past.get(listKey('files', 's-30000'))?.requestCount, 99)
 })

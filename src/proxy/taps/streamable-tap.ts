@@ -184,7 +184,9 @@ export class StreamableTap implements Tap {
   }
 
   end(byUpstream: boolean, whole: boolean): void {
-    this.notePresence(epochNow(), LASTED_MS)
+    // A client without a session that got no response was never there.
+    if (this.#sentAt === undefined || this.#presentSessionId !== undefined)
+      this.notePresence(epochNow(), LASTED_MS)
     this.#undecided?.end(whole)
     this.#identify()
     if (!byUpstream) this.#reportUnanswered()

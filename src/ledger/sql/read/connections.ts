@@ -85,7 +85,7 @@ export async function legacySessions(db: Database, sessionIds: readonly StoredId
   const found = await db.read(async sql => {
     const rows: Row[] = []
     for (const ids of runs(sessionIds)) {
-      const statement = `SELECT endpoint_id, session_id, duration_class FROM endpoint_logs_v2 WHERE session_id IN (${marks(ids.length)}) AND transport_type = ? ORDER BY id DESC`
+      const statement = `SELECT endpoint_id, session_id, duration_class FROM endpoint_logs_v2 WHERE session_id IN (${marks(ids.length)}) AND transport_type = ? ORDER BY connect_at DESC, id DESC`
       rows.push(...(await sql.all(statement, [...ids, Transport.sse])))
     }
     return rows
