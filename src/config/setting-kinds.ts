@@ -60,7 +60,7 @@ export const store: Kind<StoreLocation> = {
   expected:
     'sqlite:PATH or mysql://user:password@host:port/database (special characters in user and password percent-encoded)',
   parse(text) {
-    const path = /^sqlite:(?!\/\/)(.+)$/.exec(text)?.[1]
+    const path = /^sqlite:(?!\/\/|:memory:$)(.+)$/.exec(text)?.[1]
     if (path !== undefined) return { kind: 'sqlite', path }
     const database = /^mysql:\/\/[^@/?#\s]+@[^@/?#\s]+\/[^@/?#\s]+(\?[^#\s]*)?$/.test(text)
     return database && URL.canParse(text) && isPercentEncoded(text) ? { kind: 'mysql', url: text } : undefined

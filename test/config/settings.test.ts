@@ -249,7 +249,7 @@ void t.test('values that cannot be used', t => {
   bad(
     '--store',
     /^--store cannot be used: give sqlite:PATH or mysql:\/\/user:password@host:port\/database/,
-    ...'data.db|sqlite:|sqlite://a.db|mysql:|mysql://host/db|mysql://u:p@host'.split('|'),
+    ...'data.db|sqlite:|sqlite::memory:|sqlite://a.db|mysql:|mysql://host/db|mysql://u:p@host'.split('|'),
     ...'mysql://u:p@host/|mysql://u:p@host/a/b|mysql://u:p@host:x/db|mysql://u:p%ss@host/db'.split('|'),
     ...'mysql://u:p@ss@host/db|mysql://u:p#s@host/db|postgres://u:p@host/db'.split('|')
   )
