@@ -112,7 +112,7 @@ function startWatch(
     serialUpstream,
     upstream: settings.upstream,
     connectTimeoutMs: settings.connectTimeoutMs,
-    onReturn: () => void checker.upstreamMayHaveRestarted(epochNow()),
+    onReturn: awaySince => void checker.upstreamMayHaveRestarted(awaySince),
     onLoss: lostAt => checker.upstreamMayHaveRestarted(lostAt)
   })
   const checker: SuspectChecker = startSuspectChecker({

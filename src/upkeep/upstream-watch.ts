@@ -23,8 +23,11 @@ export interface UpstreamWatchOptions {
   connectTimeoutMs: number
   /** Is told of the connection, and tells whether it stands in the way of requests. */
   serialUpstream: Pick<SerialUpstreamDetector, 'undecided' | 'mayYield' | 'silentOpened' | 'silentClosed'>
-  /** The upstream takes connections again after it took none. */
-  onReturn: () => void
+  /**
+   * The upstream takes connections again after it took none since `awaySince`: sessions that were used since then are its
+   * new ones, and tell nothing of those before.
+   */
+  onReturn: (awaySince: EpochMs) => void
   /**
    * The upstream ended the connection at `lostAt` and took another one at once: either it restarted quickly, or it closes
    * connections that are silent. Resolves with true when its sessions were seen to live on.
@@ -48,6 +51,8 @@ export class UpstreamWatch implements Closable {
   #silenceLimitMs = Infinity
   /** The upstream takes no connections. */
   away = false
+  /** When it was seen last before `away`: who was seen later lives on. */
+  #awaySince: EpochMs = 0
   /** It holds no connection any more: it only waits, once one was refused, for the upstream to take connections again. */
   gaveUp = false
   #paused = false
@@ -89,7 +94,7 @@ export class UpstreamWatch implements Closable {
 
   /** The upstream refused a connection: after `giveUp`, its return is awaited. */
   refused(): void {
-    this.away = true
+    this.#noteAway(epochNow())
     this.resume()
   }
 
@@ -138,18 +143,23 @@ export class UpstreamWatch implements Closable {
       socket.once('close', () => {
         clearInterval(undecided)
         serialUpstream.silentClosed()
-        if (!connected && !this.#leaving) this.away = true
+        if (!connected && !this.#leaving) this.#noteAway(lost?.at ?? epochNow())
         resolve(this.#leaving)
       })
       socket.resume()
     })
   }
 
+  #noteAway(at: EpochMs): void {
+    if (!this.away) this.#awaySince = at
+    this.away = true
+  }
+
   #onConnected(lost: Loss | undefined): void {
     const { onReturn, onLoss } = this.#options
     if (this.away) {
       this.away = false
-      onReturn()
+      onReturn(this.#awaySince)
     } else if (lost && lost.livedMs < this.#silenceLimitMs * SILENCE_TOLERANCE) {
       void onLoss(lost.at).then(livesOn => {
         if (livesOn) this.#silenceLimitMs = Math.min(this.#silenceLimitMs, lost.livedMs)
