@@ -4,6 +4,7 @@ import { ClientCredentials } from '../sessions/client-credentials.js'
 import type { SessionEvent } from '../sessions/events.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
+import { type UnplacedChange, UnplacedMessages } from '../sessions/unplaced-messages.js'
 import type { Closable } from '../util/startup.js'
 import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
 import { startMessagePlacement } from './message-placement.js'
@@ -42,36 +43,33 @@ export function startSessions(
   ledger: InstanceLedger
 ): Sessions {
   const { recorder, liveCounts, store, shipper } = ledger
+  const unplaced = new UnplacedMessages(ledger.outbox.unplaced())
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
     confirmSuspects,
+    unplaced,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
   let notePresence: Proxy['notePresence'] = () => undefined
-  /** While presence is noted: its events, which are written as one batch. */
-  let gathered: SessionEvent[] | undefined
-  const record = (events: readonly SessionEvent[]): void => {
-    if (gathered) return void gathered.push(...events)
-    recorder.record(events)
+  const record = (events: readonly SessionEvent[], changes?: readonly UnplacedChange[]): void => {
+    recorder.record(events, changes)
     liveCounts?.recorded()
   }
-  const placement = startMessagePlacement({ tracker, store, record })
+  const placement = startMessagePlacement({
+    tracker,
+    store,
+    record: events => record(events, unplaced.takeChanges())
+  })
   const presenceMs = Math.min(
     (sessionIdleTimeoutMs || Infinity) / PRESENCES_PER_IDLE_TIMEOUT,
     MAX_PRESENCE_MS
   )
   const tickMs = Math.max(Math.min(presenceMs, MAX_TICK_MS), MIN_TICK_MS)
-  const readPresence = (): SessionEvent[] => {
-    const events: SessionEvent[] = []
-    gathered = events
-    // Many that are due at once take turns within half of the interval.
-    notePresence(epochNow(), presenceMs, (2 * tickMs) / presenceMs)
-    gathered = undefined
-    return events
-  }
   const tick = (atLeast?: number): void => {
-    const present = readPresence()
-    recorder.tick([...present, ...tracker.flush(epochNow(), atLeast)], epochNow())
+    // Many that are due at once take turns within half of the interval.
+    recorder.batch(() => notePresence(epochNow(), presenceMs, (2 * tickMs) / presenceMs))
+    record(tracker.flush(epochNow(), atLeast), unplaced.takeChanges())
+    recorder.alive(epochNow())
   }
   const ticking = setInterval(() => tick(), tickMs)
   const credentials = new ClientCredentials()
@@ -94,7 +92,7 @@ export function startSessions(
       clearInterval(aging)
       clearInterval(ticking)
       // A message may be of a session that only the outbox knows.
-      if (tracker.unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped()
+      if (unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped()
       await placement.close()
       tick(Infinity)
       await ledger.shipped()

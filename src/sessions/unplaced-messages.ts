@@ -42,11 +42,23 @@ export interface KnownSession extends SessionIds {
   isOpen: boolean
 }
 
+/** A session that waits as it is said here; undefined: no longer. */
+export interface UnplacedChange {
+  sessionId: StoredId
+  waiting: UnplacedSession | undefined
+}
+
 /** In bounded memory: when it is full, the session that waits longest makes room. */
 export class UnplacedMessages {
-  readonly #waiting = new Map<StoredId, UnplacedSession>()
+  readonly #waiting: Map<StoredId, UnplacedSession>
+  readonly #changed = new Set<StoredId>()
   /** Messages that were dropped because no proxy of the store saw the stream of their session. */
   dropped = 0
+
+  /** `waiting`: what waited when the process before this one ended. */
+  constructor(waiting: readonly UnplacedSession[] = []) {
+    this.#waiting = new Map(waiting.map(session => [session.sessionId, session]))
+  }
 
   /** How many sessions wait. */
   get size(): number {
@@ -56,6 +68,7 @@ export class UnplacedMessages {
   /** A message was accepted (`requests` 1), or its session is not known to the upstream (0). */
   add(sessionId: StoredId, namedEndpointId: StoredId | undefined, { at, requests }: UnplacedStep): void {
     const waiting = this.#waiting.get(sessionId)
+    this.#changed.add(sessionId)
     if (waiting === undefined) {
       const [oldest] = this.#waiting.size >= MAX_WAITING ? this.#waiting.keys() : []
       if (oldest !== undefined) this.#drop(oldest)
@@ -74,7 +87,9 @@ export class UnplacedMessages {
   /** The client of a session that waits was named. */
   identify(sessionId: StoredId, who: ClientInfo): void {
     const waiting = this.#waiting.get(sessionId)
-    if (waiting) waiting.who = waiting.who ? mergeClientInfo(waiting.who, who) : who
+    if (waiting === undefined) return
+    waiting.who = waiting.who ? mergeClientInfo(waiting.who, who) : who
+    this.#changed.add(sessionId)
   }
 
   /** The sessions to look up at `now`, at most a batch; those that were not looked up yet come first. */
@@ -91,8 +106,18 @@ export class UnplacedMessages {
   /** Takes out a session whose endpoint is known now. */
   take(sessionId: StoredId): UnplacedSession | undefined {
     const waiting = this.#waiting.get(sessionId)
-    this.#waiting.delete(sessionId)
+    this.#delete(sessionId)
     return waiting
+  }
+
+  /** What changed since the last call, for a copy on disk; look-ups without a result are no change. */
+  takeChanges(): UnplacedChange[] {
+    const changes = Array.from(this.#changed, sessionId => ({
+      sessionId,
+      waiting: this.#waiting.get(sessionId)
+    }))
+    this.#changed.clear()
+    return changes
   }
 
   /** The store does not know the session. After the last try it is forgotten. */
@@ -107,6 +132,11 @@ export class UnplacedMessages {
   #drop(sessionId: StoredId): void {
     const steps = this.#waiting.get(sessionId)?.steps ?? []
     this.dropped += steps.reduce((sum, { requests }) => sum + requests, 0)
+    this.#delete(sessionId)
+  }
+
+  #delete(sessionId: StoredId): void {
     this.#waiting.delete(sessionId)
+    this.#changed.add(sessionId)
   }
 }
