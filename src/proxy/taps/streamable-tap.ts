@@ -11,7 +11,7 @@ import { isSessionRequest } from '../../sessions/signals.js'
 import { isSuccessful } from '../../util/http-status.js'
 import { type EpochMs, epochNow } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
-import { isEventStream, issuedSessionIdIn, sessionIdIn, text } from '../http/headers.js'
+import { asksForStream, isEventStream, issuedSessionIdIn, sessionIdIn, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { InitializeResponse } from './initialize-response.js'
 import { MessageLines } from './message-lines.js'
@@ -93,7 +93,7 @@ export class StreamableTap implements Tap {
     const at = epochNow()
     this.#seenAt = at
     const method = this.#req.method ?? ''
-    const acceptsStream = method === 'GET' && (request.accept ?? '').includes('text/event-stream')
+    const acceptsStream = asksForStream(this.#req)
     const isOfSession = sessionId !== undefined && isSessionRequest({ method, acceptsStream })
     const emit = (error?: SessionError): void => {
       // In doubt the proxy asks, as the client does.
