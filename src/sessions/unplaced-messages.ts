@@ -5,11 +5,13 @@ import type { SessionIds, StoredId } from '../mcp/stored-ids.js'
 import { type EpochMs, SECOND_MS } from '../util/time.js'
 
 /**
- * How long to wait after each look-up that found nothing. The proxy that holds the stream tells the store within moments, or
- * later where it was cut off from it. Chosen.
+ * How long to wait after the first look-up that found nothing, twice as long after the next, and so on. The proxy that
+ * holds the stream tells the store within moments, or later where it was cut off from it. Chosen.
  */
-const RETRY_MS = [SECOND_MS, 5 * SECOND_MS, 30 * SECOND_MS]
-const MAX_RETRY_MS = Math.max(...RETRY_MS)
+const RETRY_MS = SECOND_MS
+/** Look-ups after the first: the last one comes about two minutes after it. Chosen. */
+const MAX_RETRIES = 7
+const MAX_RETRY_MS = RETRY_MS * 2 ** (MAX_RETRIES - 1)
 /** Sessions to look up at a time. Chosen: some milliseconds of the store's time. */
 export const LOOK_UP_BATCH = 256
 /** Sessions that wait. Chosen: some megabytes. */
@@ -124,9 +126,8 @@ export class UnplacedMessages {
   notFound(sessionId: StoredId, now: EpochMs): void {
     const waiting = this.#waiting.get(sessionId)
     if (waiting === undefined) return
-    const delay = RETRY_MS[waiting.tries++]
-    if (delay === undefined) this.#drop(sessionId)
-    else waiting.dueAt = now + delay
+    if (waiting.tries === MAX_RETRIES) this.#drop(sessionId)
+    else waiting.dueAt = now + RETRY_MS * 2 ** waiting.tries++
   }
 
   #drop(sessionId: StoredId): void {
