@@ -71,6 +71,11 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
       'Requests that look like MCP and were not accounted, by reason: no pattern covers the path, an id cannot be stored, or the path is no UTF-8.',
       byReason({ ...traffic.uncounted, id: tracker.unstorableIds })
     ),
+    counter(
+      'turnstile_others_requests_total',
+      'Requests of session-less clients that were counted as those of one client, `other`, as their address has too many new ones.',
+      tracker.othersRequests
+    ),
     gauge('turnstile_outbox_events', 'Events on disk that the store does not have yet.', outbox.depth),
     gauge('turnstile_outbox_oldest_seconds', 'Age of the oldest of them; 0: there is none.', age, 'max'),
     gauge(

@@ -127,6 +127,11 @@ export const settings = {
     default: '0',
     help: 'open sessions of one endpoint, counted in the store; 0: no limit'
   },
+  maxNewSessionsPerAddress: {
+    kind: count,
+    default: '600',
+    help: 'session-less clients of one address that are new within a minute; more are counted together; 0: no limit'
+  },
   rewriteHost: { kind: boolean, default: 'off', help: "send the upstream's authority as Host" },
   allowedHost: { kind: hosts, help: 'hosts whose requests are accepted; all others get 403 (default: any)' },
   allowedOrigin: {
