@@ -14,6 +14,8 @@ export interface AdminThreadData {
   dataDir: string
   mask: boolean
   logLevel: string
+  /** The buffer of the process's `DroppedLines`. */
+  droppedLines: SharedArrayBuffer
   /** Undefined: no live monitoring. */
   monitoring: MonitoringData | undefined
 }

@@ -1,10 +1,10 @@
 // Owns the wiring of a whole process: the proxy with its accounting, and the admin port beside it.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
 import { type Closable, startInOrder } from '../util/startup.js'
 import { adminThreadData, startAdminThread } from './admin-thread-host.js'
 import type { InstanceMethods, Proxies } from './instance-methods.js'
+import type { ProcessLog } from './process-log.js'
 import { startProxyInstance } from './proxy-instance.js'
 
 /** What runs once everything is started. */
@@ -16,13 +16,13 @@ export interface App extends Closable {
 }
 
 /** Starts everything in this process. Throws when a port, the data directory or the embedded store cannot be used. */
-export const startApp = (config: Config, logger: FastifyBaseLogger): Promise<App> =>
-  startAround(config, logger, () => startProxyInstance(config, logger))
+export const startApp = (config: Config, log: ProcessLog): Promise<App> =>
+  startAround(config, log, () => startProxyInstance(config, log.logger))
 
 /** Starts proxies and an admin port; `close` ends the proxies first, while operators can still ask. */
 export async function startAround(
   config: Config,
-  logger: FastifyBaseLogger,
+  log: ProcessLog,
   startProxies: () => Promise<Proxies>
 ): Promise<App> {
   return await startInOrder(async onClose => {
@@ -35,8 +35,8 @@ export async function startAround(
       const { ready, ...checks } = await proxies.health()
       return { ready: ready && !closing, ...checks, closing }
     }
-    const data = adminThreadData(config, proxies.proxyUrl)
-    const admin = await startAdminThread(data, { ...proxies, health }, logger)
+    const data = adminThreadData(config, proxies.proxyUrl, log.dropped)
+    const admin = await startAdminThread(data, { ...proxies, health }, log.logger)
     closeAdmin = () => admin.close()
     onClose(async () => {
       closing = true

@@ -1,7 +1,7 @@
 // Owns the last step on the request path: events go into the outbox, whatever state the disk is in.
 import type { LedgerEvent } from '../../sessions/events.js'
 import { reasonOf } from '../../util/errors.js'
-import { type Log, ThrottledWarning } from '../../util/log.js'
+import { type Log, ThrottledLog } from '../../util/log.js'
 import type { EpochMs } from '../../util/time.js'
 import type { Outbox } from './outbox.js'
 import type { Shipper } from './shipper.js'
@@ -10,7 +10,7 @@ import type { Shipper } from './shipper.js'
 export class Recorder {
   readonly #outbox: Outbox
   readonly #shipper: Shipper
-  readonly #warning: ThrottledWarning
+  readonly #throttledLog: ThrottledLog
   /** Events that could not be written, since the process started. */
   lostEvents = 0
   /** Why the outbox cannot be written; undefined while it can. */
@@ -19,7 +19,7 @@ export class Recorder {
   constructor(outbox: Outbox, shipper: Shipper, log: Log) {
     this.#outbox = outbox
     this.#shipper = shipper
-    this.#warning = new ThrottledWarning(log)
+    this.#throttledLog = new ThrottledLog(log)
   }
 
   /** On return the events are on disk, or counted as lost. */
@@ -42,7 +42,7 @@ export class Recorder {
       return true
     } catch (error) {
       this.failure = reasonOf(error)
-      this.#warning.warn(
+      this.#throttledLog.warn(
         { reason: this.failure, lostEvents: this.lostEvents },
         'the outbox cannot be written; what clients do now is not recorded'
       )
