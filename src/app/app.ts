@@ -1,6 +1,8 @@
 // Owns the wiring of a whole process: the proxy with its accounting, and the admin port beside it.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { MIN_GOOD_LENGTH } from '../config/admin-token.js'
 import type { Config } from '../config/settings.js'
+import type { Log } from '../util/log.js'
 import { type Closable, startInOrder } from '../util/startup.js'
 import { adminThreadData, startAdminThread } from './admin-thread-host.js'
 import type { InstanceMethods, Proxies } from './instance-methods.js'
@@ -25,6 +27,7 @@ export async function startAround(
   log: ProcessLog,
   startProxies: () => Promise<Proxies>
 ): Promise<App> {
+  warnOfShortTokens(config, log.logger)
   return await startInOrder(async onClose => {
     let closeAdmin = (): Promise<void> => Promise.resolve()
     onClose(() => closeAdmin())
@@ -44,4 +47,14 @@ export async function startAround(
     })
     return { proxyUrl: proxies.proxyUrl, adminUrl: admin.url }
   })
+}
+
+function warnOfShortTokens({ adminToken, adminTokenFile }: Config, log: Log): void {
+  const tokens = [...(adminToken ?? []), ...(adminTokenFile ?? [])]
+  const short = tokens.filter(({ secret }) => secret.length < MIN_GOOD_LENGTH).length
+  if (short > 0)
+    log.warn(
+      { tokens: short },
+      `an admin token has fewer than ${MIN_GOOD_LENGTH} characters, so it may be guessed`
+    )
 }
