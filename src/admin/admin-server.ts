@@ -12,7 +12,7 @@ import type { Token } from '../config/admin-token.js'
 import type { StoreReader } from '../ledger/store-port.js'
 import type { Metric } from '../metrics/metric.js'
 import { type Log, ThrottledLog } from '../util/log.js'
-import { type EpochMs, epochNow } from '../util/time.js'
+import { checkIntervalMs, type EpochMs, epochNow } from '../util/time.js'
 import { guardAccess } from './access/guard.js'
 import type { Mask } from './access/mask.js'
 import { TokenGate } from './access/tokens.js'
@@ -47,6 +47,8 @@ export interface AdminOptions {
   monitoring: MonitoringParts | undefined
   version: string
   logger: FastifyBaseLogger
+  /** For a whole request, its body included, in milliseconds; 0, the default: no limit. */
+  headTimeoutMs?: number
   /** The clock; for tests. */
   now?: () => EpochMs
 }
@@ -65,11 +67,13 @@ const FAILURES_PER_SECOND = 10
 /** Builds the admin port, not yet listening. Of its parts, only the gate gets the tokens. */
 export function buildAdmin(options: AdminOptions): FastifyInstance {
   const { store, health, metrics, tokens, allowedOrigins, mask, monitoring, version, logger } = options
-  const { now = epochNow, hostMetrics = () => [] } = options
+  const { now = epochNow, hostMetrics = () => [], headTimeoutMs = 0 } = options
   const log = new ThrottledLog(logger, FAILURES_PER_SECOND)
   const app = Fastify({
     loggerInstance: logger,
     logController: new FailuresOnly(log),
+    requestTimeout: headTimeoutMs,
+    http: { headersTimeout: headTimeoutMs, connectionsCheckingInterval: checkIntervalMs(headTimeoutMs) },
     routerOptions: { maxParamLength: MAX_ID_LENGTH },
     // A path that cannot be decoded: no hook runs for it.
     frameworkErrors: (error, request, reply) => sendError(error, request, secured(reply), log)

@@ -72,6 +72,7 @@ export function adminThreadData(
   return {
     listen: config.admin,
     store: config.store,
+    headTimeoutMs: config.headTimeoutMs,
     sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
     tokens: [...(config.adminToken ?? []), ...(config.adminTokenFile ?? [])],
     allowedOrigins: config.adminAllowOrigin ?? [],

@@ -7,6 +7,8 @@ import type { RoutePatterns } from '../mcp/routes.js'
 export interface AdminThreadData {
   listen: Address
   store: StoreLocation
+  /** For the head of a request, and for its body; 0: no limit. */
+  headTimeoutMs: number
   sessionIdleTimeoutMs: number
   tokens: readonly Token[]
   allowedOrigins: readonly string[]

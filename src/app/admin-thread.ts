@@ -55,6 +55,7 @@ const started = startInOrder(async onClose => {
     allowedOrigins: data.allowedOrigins,
     mask: new Mask(maskKey(data.dataDir), data.mask),
     logger,
+    headTimeoutMs: data.headTimeoutMs,
     version: version(),
     health: () => proxies.health(),
     metrics: () => proxies.metrics(),

@@ -14,6 +14,7 @@ import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { Visitors } from '../sessions/visitors.js'
 import { ThrottledLog } from '../util/log.js'
+import { checkIntervalMs } from '../util/time.js'
 import type { EpochMs } from '../util/time.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
@@ -92,8 +93,6 @@ export interface Proxy {
   close(graceMs: number): Promise<void>
 }
 
-/** How often Node looks for heads that take too long, at least. Chosen: a client waits at most that much longer. */
-const MAX_CHECK_INTERVAL_MS = 5_000
 /**
  * When the operating system begins to probe a silent connection, to find peers that vanished without a word; it does so on
  * streams that wait for events too. Chosen: NATs and load balancers forget a silent connection after minutes.
@@ -234,10 +233,7 @@ function createHttpServer(parts: ServerParts, headTimeoutMs: number, keepAliveTi
       ...upgradeOnlyIf(isWebSocketUpgrade),
       keepAliveTimeout: keepAliveTimeoutMs,
       headersTimeout: headTimeoutMs,
-      connectionsCheckingInterval: Math.min(
-        headTimeoutMs / 4 || MAX_CHECK_INTERVAL_MS,
-        MAX_CHECK_INTERVAL_MS
-      ),
+      connectionsCheckingInterval: checkIntervalMs(headTimeoutMs),
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
       requestTimeout: 0,

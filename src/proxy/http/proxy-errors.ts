@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { RefusalReason, Traffic, UpstreamFailure } from '../../metrics/traffic.js'
 import { codeOf, reasonOf, TurnstileError } from '../../util/errors.js'
 import type { Log } from '../../util/log.js'
+import { limitLateBody } from './late-body.js'
 import { endConnectionAfter } from './node-internals.js'
 import type { UpstreamCors } from './upstream-cors.js'
 
@@ -95,6 +96,7 @@ export function failureOf(
 export function sendFailure(res: ServerResponse, { status, headers, body }: FailureResponse): void {
   // Where a request is not understood, it is not known where it ends and the next one begins.
   if (status === 400 || status === 501) endConnectionAfter(res)
+  limitLateBody(res.req)
   res.writeHead(status, STATUS_CODES[status], headers)
   res.end(body)
 }
