@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
+import type { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, type Remote } from '../util/rpc.js'
 import type { Closable } from '../util/startup.js'
 import { threadFile } from '../util/threads.js'
@@ -63,16 +64,22 @@ export async function startAdminThread(
 }
 
 /** What the admin thread needs of the settings. */
-export function adminThreadData(config: Config, proxyUrl: string): AdminThreadData {
+export function adminThreadData(
+  config: Config,
+  proxyUrl: string,
+  droppedLines: DroppedLines
+): AdminThreadData {
   return {
     listen: config.admin,
     store: config.store,
+    headTimeoutMs: config.headTimeoutMs,
     sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
     tokens: [...(config.adminToken ?? []), ...(config.adminTokenFile ?? [])],
     allowedOrigins: config.adminAllowOrigin ?? [],
     dataDir: config.dataDir,
     mask: config.mask,
     logLevel: config.logLevel,
+    droppedLines: droppedLines.buffer,
     monitoring: config.monitoring
       ? {
           proxyUrl,

@@ -7,6 +7,8 @@ import type { RoutePatterns } from '../mcp/routes.js'
 export interface AdminThreadData {
   listen: Address
   store: StoreLocation
+  /** For the head of a request, and for its body; 0: no limit. */
+  headTimeoutMs: number
   sessionIdleTimeoutMs: number
   tokens: readonly Token[]
   allowedOrigins: readonly string[]
@@ -14,6 +16,8 @@ export interface AdminThreadData {
   dataDir: string
   mask: boolean
   logLevel: string
+  /** The buffer of the process's `DroppedLines`. */
+  droppedLines: SharedArrayBuffer
   /** Undefined: no live monitoring. */
   monitoring: MonitoringData | undefined
 }

@@ -2,7 +2,6 @@
 // thread's port.
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { pino } from 'pino'
 import { Mask } from '../admin/access/mask.js'
 import { type AdminOptions, buildAdmin } from '../admin/admin-server.js'
 import { GatewayClient } from '../admin/gateway/gateway-client.js'
@@ -12,6 +11,7 @@ import { version } from '../config/version.js'
 import { Routes } from '../mcp/routes.js'
 import type { WireId } from '../mcp/stored-ids.js'
 import { reasonOf } from '../util/errors.js'
+import { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, RemoteError } from '../util/rpc.js'
 import { startInOrder } from '../util/startup.js'
 import type { AdminThreadData, MonitoringData } from './admin-thread-protocol.js'
@@ -23,6 +23,7 @@ import {
 } from './instance-methods.js'
 import { maskKey } from './mask-key.js'
 import { openStore } from './open-store.js'
+import { droppedLinesMetric, startProcessLog } from './process-log.js'
 
 /** `/api/mcp/health` is healthy only if what was observed is in the store within this time. Chosen: well above a retry. */
 const MAX_DELAY_MS = 10_000
@@ -38,6 +39,7 @@ const actionCodes: Record<ActionError['code'], true> = {
 if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 const data = workerData as AdminThreadData
+const { logger, dropped } = startProcessLog(data.logLevel, new DroppedLines(data.droppedLines))
 const methods: Startable = {
   shutDown: () => void started.then(admin => admin.close()).finally(() => process.exit())
 }
@@ -52,10 +54,12 @@ const started = startInOrder(async onClose => {
     tokens: data.tokens,
     allowedOrigins: data.allowedOrigins,
     mask: new Mask(maskKey(data.dataDir), data.mask),
-    logger: pino({ level: data.logLevel }),
+    logger,
+    headTimeoutMs: data.headTimeoutMs,
     version: version(),
     health: () => proxies.health(),
     metrics: () => proxies.metrics(),
+    hostMetrics: () => [droppedLinesMetric(dropped)],
     monitoring: data.monitoring && monitoringOptions(data.monitoring)
   })
   onClose(() => admin.close())

@@ -112,7 +112,11 @@ export const settings = {
   },
   drainTimeoutMs: { kind: duration, default: '10s', help: 'at exit, wait for requests under way' },
   workers: { kind: processes, default: '1', help: 'processes that share the listener' },
-  headTimeoutMs: { kind: duration, default: '60s', help: "wait for a request's head; 0: for ever" },
+  headTimeoutMs: {
+    kind: duration,
+    default: '60s',
+    help: "wait for a request's head, on the admin port for all of it; 0: for ever"
+  },
   keepAliveTimeoutMs: { kind: duration, default: '72s', help: 'wait for the next request; 0: for ever' },
   stallTimeoutMs: {
     kind: duration,

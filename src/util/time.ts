@@ -26,3 +26,10 @@ export const DAY_MS = 86_400_000
 
 /** The longest delay that a Node timer takes (2^31 - 1); a longer one would fire at once. */
 export const MAX_DURATION_MS = 2 ** 31 - 1
+
+/** Chosen: a client that is too late is cut at most that much later. */
+const MAX_CHECK_INTERVAL_MS = 5 * SECOND_MS
+
+/** How often a server of Node is to look for requests that take longer than `timeoutMs`. */
+export const checkIntervalMs = (timeoutMs: number): number =>
+  Math.min(timeoutMs / 4 || MAX_CHECK_INTERVAL_MS, MAX_CHECK_INTERVAL_MS)

@@ -13,6 +13,7 @@ import { Routes } from '../../src/mcp/routes.js'
 import { Operations } from '../../src/metrics/operations.js'
 import { Traffic } from '../../src/metrics/traffic.js'
 import { ClientCredentials } from '../../src/sessions/client-credentials.js'
+import { DroppedLines } from '../../src/util/log-lines.js'
 
 const TOKEN = 'token-of-operators'
 const STORE = 'mysql://user:password-of-store@db.example:3306/mcp_gateway'
@@ -79,7 +80,7 @@ void t.test('the ledger knows the store and no token', t => {
 })
 
 void t.test('the admin thread shows operators neither tokens nor the place of the store', t => {
-  const { monitoring, ...data } = adminThreadData(config, 'http://127.0.0.1:8080')
+  const { monitoring, ...data } = adminThreadData(config, 'http://127.0.0.1:8080', new DroppedLines())
   t.strictSame(tokensIn(data), ['.tokens.0.secret', '.tokens.1.secret'])
   t.not(monitoring, undefined)
   t.strictSame([...tokensIn(monitoring), ...storesIn(monitoring)], [])

@@ -7,7 +7,7 @@ import { Check } from 'typebox/value'
 import type { FeedChange, StoreReader } from '../../ledger/store-port.js'
 import { type StoredId, storedEndpointId } from '../../mcp/stored-ids.js'
 import { TurnstileError } from '../../util/errors.js'
-import { ThrottledWarning } from '../../util/log.js'
+import { ThrottledLog } from '../../util/log.js'
 import { foreignness } from '../access/origins.js'
 import { bearerToken, type TokenGate } from '../access/tokens.js'
 import type { Monitor } from '../monitor.js'
@@ -58,7 +58,7 @@ export class LiveMonitoring {
   constructor(app: FastifyInstance, { store, monitor, gate, allowedOrigins, logger }: LiveMonitoringOptions) {
     this.#monitor = monitor
     this.#throttle = new NoticeThrottle(logger)
-    const storeWarning = new ThrottledWarning(logger)
+    const throttledLog = new ThrottledLog(logger)
     this.#io = new Server(app.server, {
       serveClient: false,
       cors: { origin: [...allowedOrigins] },
@@ -96,7 +96,7 @@ export class LiveMonitoring {
       send: (room, stats) =>
         namespace.to(room).emit('mcp_connections_data', { timestamp: monitor.time(), ...stats }),
       sizeOf: room => this.#sizeOf(room),
-      onError: error => storeWarning.warn({ err: error }, 'the state for live monitoring cannot be read')
+      onError: error => throttledLog.warn({ err: error }, 'the state for live monitoring cannot be read')
     })
     this.#follower = new FeedFollower(store, logger, changes => this.#notify(changes))
     // This event comes in whichever way the last client leaves a room.

@@ -2,6 +2,7 @@
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
 import Type, { type TSchema } from 'typebox'
 import type { SessionRow } from '../../ledger/store-port.js'
+import type { Log } from '../../util/log.js'
 import { endpointFilter } from '../endpoint-filter.js'
 import type { GatewayClient } from '../gateway/gateway-client.js'
 import type { Monitor } from '../monitor.js'
@@ -38,6 +39,7 @@ export interface MonitoringRoutesOptions {
   settings: Record<string, unknown>
   /** The URL at which clients connect to an endpoint; for undefined the pattern of these URLs. */
   endpointUrl: (endpointId: string | undefined) => string
+  log: Log
 }
 
 const tags = ['monitoring']
@@ -47,7 +49,7 @@ export const monitoringRoutes: FastifyPluginCallback<
   MonitoringRoutesOptions,
   RawServerDefault,
   DecodingTypeProvider
-> = (app, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl }, done) => {
+> = (app, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl, log }, done) => {
   /** The endpoint asked for, or the one that a client joined last. */
   async function endpointWithTools(asked: string | undefined): Promise<string | undefined> {
     if (asked !== undefined) return asked
@@ -106,7 +108,7 @@ export const monitoringRoutes: FastifyPluginCallback<
         gateway.isReachable(),
         knownTools(endpointId),
         monitor.totals(endpointFilter(endpointId)).catch((error: unknown) => {
-          request.log.error({ err: error }, 'the totals for /api/mcp/health cannot be read')
+          log.error({ err: error }, 'the totals for /api/mcp/health cannot be read')
           return undefined
         })
       ])

@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { TurnstileError } from '../../util/errors.js'
+import type { Log } from '../../util/log.js'
 import { JSON_TYPE } from './media-types.js'
 
 /** A refusal or failure that the caller gets to know. The message says what to do. */
@@ -84,7 +85,8 @@ export class GatewayError extends AdminError {
 export function sendError(
   error: FastifyError | AdminError,
   request: FastifyRequest,
-  reply: FastifyReply
+  reply: FastifyReply,
+  log: Log
 ): void {
   if (error instanceof AdminError) {
     reply.headers(error.headers)
@@ -92,7 +94,7 @@ export function sendError(
   }
   const statusCode = error.statusCode ?? 500
   if (statusCode >= 400 && statusCode < 500) return send(reply, statusCode, error.message)
-  request.log.error({ err: error, route: request.routeOptions.url }, 'admin query failed')
+  log.error({ reqId: request.id, err: error, route: request.routeOptions.url }, 'admin query failed')
   send(reply, 500, `the query failed: the cause is in the log, as reqId ${request.id}`)
 }
 

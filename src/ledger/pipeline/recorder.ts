@@ -2,7 +2,7 @@
 import type { LedgerEvent } from '../../sessions/events.js'
 import type { UnplacedChange } from '../../sessions/unplaced-messages.js'
 import { reasonOf } from '../../util/errors.js'
-import { type Log, ThrottledWarning } from '../../util/log.js'
+import { type Log, ThrottledLog } from '../../util/log.js'
 import type { EpochMs } from '../../util/time.js'
 import type { Outbox } from './outbox.js'
 import type { Shipper } from './shipper.js'
@@ -11,9 +11,9 @@ import type { Shipper } from './shipper.js'
 export class Recorder {
   readonly #outbox: Outbox
   readonly #shipper: Shipper
-  readonly #warning: ThrottledWarning
   /** While a batch is gathered: its events. */
   #gathered: LedgerEvent[] | undefined
+  readonly #throttledLog: ThrottledLog
   /** Events that could not be written, since the process started. */
   lostEvents = 0
   /** Why the outbox cannot be written; undefined while it can. */
@@ -22,7 +22,7 @@ export class Recorder {
   constructor(outbox: Outbox, shipper: Shipper, log: Log) {
     this.#outbox = outbox
     this.#shipper = shipper
-    this.#warning = new ThrottledWarning(log)
+    this.#throttledLog = new ThrottledLog(log)
   }
 
   /** On return the events are on disk, or counted as lost. `unplaced`: what changed of the messages without a session. */
@@ -56,7 +56,7 @@ export class Recorder {
       return true
     } catch (error) {
       this.failure = reasonOf(error)
-      this.#warning.warn(
+      this.#throttledLog.warn(
         { reason: this.failure, lostEvents: this.lostEvents },
         'the outbox cannot be written; what clients do now is not recorded'
       )

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Histogram } from '../../metrics/histogram.js'
 import { reasonOf } from '../../util/errors.js'
-import { type Log, ThrottledWarning } from '../../util/log.js'
+import { type Log, ThrottledLog } from '../../util/log.js'
 import type { Closable } from '../../util/startup.js'
 import { type EpochMs, epochNow, monotonicNow } from '../../util/time.js'
 import type { OutboxEntry, Store } from '../store-port.js'
@@ -39,7 +39,7 @@ export class Shipper implements Closable {
   readonly #outbox: Outbox
   readonly #store: ShipperOptions['store']
   readonly #log: Log
-  readonly #warning: ThrottledWarning
+  readonly #throttledLog: ThrottledLog
   readonly #closing = new AbortController()
   #wake: () => void = () => undefined
   #registered = false
@@ -56,7 +56,7 @@ export class Shipper implements Closable {
     this.#outbox = outbox
     this.#store = store
     this.#log = log
-    this.#warning = new ThrottledWarning(log)
+    this.#throttledLog = new ThrottledLog(log)
     this.#running = this.#run()
   }
 
@@ -133,7 +133,7 @@ export class Shipper implements Closable {
     const message = reasonOf(error)
     this.errors++
     this.failure = { since: this.failure?.since ?? epochNow(), message }
-    this.#warning.warn(
+    this.#throttledLog.warn(
       { reason: message, waiting: this.#outbox.depth },
       'the store cannot be written; events wait in the outbox'
     )

@@ -117,7 +117,7 @@ const directory = mkdtempSync(join(tmpdir(), 'turnstile-write-rate-'))
 const random = new Random()
 const store = storeAt(flags.store)
 const outbox = openOutbox({ directory, now: Date.now() })
-const log = { warn: console.error, info: console.error }
+const log = { error: console.error, warn: console.error, info: console.error }
 const crowd = new Crowd(random)
 console.log(`seed ${random.seed}, node ${process.version}`)
 const shipper = startShipper({ outbox, store, log })
