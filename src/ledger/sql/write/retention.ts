@@ -5,10 +5,13 @@ import { DAY_MS, type EpochMs } from '../../../util/time.js'
 import { closedClasses, floorTo } from '../../model/rollup.js'
 import type { Database, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
+import { rollupTables } from './rollup-rows.js'
 import { forgetVisits } from './visit-rows.js'
 
 /** Rows deleted in one transaction; chosen small, for a delete locks what it deletes. */
 const BATCH_ROWS = 500
+/** Buckets of a roll-up table deleted in one transaction. Chosen larger, because a range of a key is deleted at once. */
+const BATCH_BUCKETS = 2_000
 
 /**
  * `StoreWriter.deleteEnded`. It notes `before` as the horizon (`rowsFrom`): from there on, and only from there, roll-ups
@@ -49,22 +52,28 @@ export async function rowsFrom(sql: Sql): Promise<EpochMs> {
 
 /** `StoreWriter.deleteRollups`: minutes and days, at most a batch of each. */
 export async function deleteRollups(db: Database, before: EpochMs): Promise<number> {
+  const day = floorTo(before, DAY_MS)
+  let deleted = 0
+  for (const { table } of rollupTables) deleted += await deleteBuckets(db, table, day)
+  return deleted
+}
+
+/** Deletes the first buckets of a table, at most a batch, by ranges of its key. Returns how many. */
+async function deleteBuckets(db: Database, table: string, before: EpochMs): Promise<number> {
   return await db.write(async sql => {
     const { time } = sql.dialect
-    let deleted = 0
-    for (const table of ['endpoint_minutes_v2', 'endpoint_days_v2']) {
-      const rows = await sql.all(
-        `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at LIMIT ?`,
-        [time(floorTo(before, DAY_MS)), String(BATCH_ROWS)]
-      )
-      for (const row of rows) {
-        await sql.run(`DELETE FROM ${table} WHERE start_at = ? AND endpoint_id = ?`, [
-          time(row.start_at as EpochMs),
-          row.endpoint_id as StoredId
-        ])
-      }
-      deleted += rows.length
-    }
-    return deleted
+    const first = await sql.all(
+      `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at, endpoint_id LIMIT ?`,
+      [time(before), String(BATCH_BUCKETS)]
+    )
+    const last = first.at(-1)
+    if (!last) return 0
+    const startAt = time(last.start_at as EpochMs)
+    await sql.run(`DELETE FROM ${table} WHERE start_at < ?`, [startAt])
+    await sql.run(`DELETE FROM ${table} WHERE start_at = ? AND endpoint_id <= ?`, [
+      startAt,
+      last.endpoint_id as StoredId
+    ])
+    return first.length
   })
 }
