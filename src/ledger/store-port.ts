@@ -208,7 +208,7 @@ export interface StoreWriter {
   /** Closes sessions not used for the idle timeout (`LedgerRules`) as `idle` at its end, at most a batch; returns them. */
   closeIdle(now: EpochMs): Promise<IdleSession[]>
   /**
-   * Takes the ends that were noted before `notedBefore` because their session was unknown, at most a batch; applies those
+   * Takes the ends that were noted before `notedBefore`, or before 10,000 others, because their session was unknown, at most a batch; applies those
    * whose session is known by now, forgets the others, and returns how many there were.
    */
   settleEarlyCloses(notedBefore: EpochMs, now: EpochMs): Promise<number>

@@ -63,7 +63,7 @@ void t.test(
       rollupRetentionMs: 3_600_000,
       onLost: () => t.fail('not lost'),
       onIdle: () => undefined,
-      log: { warn: () => undefined, info: () => undefined }
+      log: { error: () => undefined, warn: () => undefined, info: () => undefined }
     })
     while ((store.calls.get('heartbeat')?.length ?? 0) < 5) await sleep(20)
     t.equal(store.calls.get('loseStreams')?.length, 1, 'the streams of the lost proxy are being closed')
