@@ -1,6 +1,6 @@
 // Owns how many new session-less clients an address may have in a minute: anyone can make up as many as there are requests.
-import { isIPv6 } from 'node:net'
 import type { StoredId } from '../mcp/stored-ids.js'
+import { networkOf } from '../util/ipv6.js'
 import { type EpochMs, MINUTE_MS } from '../util/time.js'
 
 /** Addresses that are told apart in a minute; those beyond share one limit. Chosen: a megabyte. */
@@ -46,17 +46,4 @@ export class Newcomers {
   knows(endpointId: StoredId): boolean {
     return this.#endpoints.has(endpointId)
   }
-}
-
-/**
- * What stands for everybody who can choose among the addresses of one network: a `/64` of IPv6 (RFC 6177 gives no
- * customer less), an address of IPv4.
- */
-export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address
-  const [front = '', back] = address.split('%', 1)[0]!.split('::')
-  const groups = front === '' ? [] : front.split(':')
-  const missing = back === undefined ? 0 : 8 - groups.length - (back === '' ? 0 : back.split(':').length)
-  const filled = [...groups, ...Array<string>(missing).fill('0'), ...(back ? back.split(':') : [])]
-  return filled.slice(0, 4).join(':')
 }

@@ -9,9 +9,10 @@ import {
 } from '../mcp/client-info.js'
 import { LISTEN_METHOD } from '../mcp/methods.js'
 import type { StoredId } from '../mcp/stored-ids.js'
+import { networkOf } from '../util/ipv6.js'
 import type { EpochMs } from '../util/time.js'
 import type { VisitEvent } from './events.js'
-import { type Newcomers, networkOf } from './newcomers.js'
+import type { Newcomers } from './newcomers.js'
 import type { StreamableResponse } from './observations.js'
 import { UseBatching } from './use-batching.js'
 

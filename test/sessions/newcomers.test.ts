@@ -1,9 +1,9 @@
 // Owns that nobody makes more session-less clients a minute than an address may have new ones.
 import t from 'tap'
 import type { VisitEvent } from '../../src/sessions/events.js'
-import { networkOf } from '../../src/sessions/newcomers.js'
 import type { Observation } from '../../src/sessions/observations.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
+import { networkOf } from '../../src/util/ipv6.js'
 
 const LIMIT = 3
 const tracker = (): SessionTracker =>
@@ -62,6 +62,7 @@ void t.test('each address has a limit of its own, and each network of IPv6', t =
   ]
   t.same(new Set(spellings.map(networkOf)), new Set(['2001:db8:0:0']))
   t.equal(networkOf('::1'), '0:0:0:0')
+  t.equal(networkOf('::ffff:192.0.2.1'), '::ffff:192.0.2.1')
   t.end()
 })
 
