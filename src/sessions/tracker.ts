@@ -44,8 +44,9 @@ type Input = Exclude<Signal, 'visit'> | SessionNews['kind'] | 'stream-opened' | 
  * - `hold`: it is remembered as held, and reported as open.
  * - `count`: it is in use by one more request, which the next flushes report.
  * - `touch`: it is in use, but not by a request of its client.
- * - `report`: it is reported as used at once, and not remembered.
- * - `sustain`: the same, but nothing begins with it: the store may know the session, as another proxy may.
+ * - `report`: it is reported as used at once, and not remembered. Nothing begins with it, but the store may know the session, as
+ *   another proxy may.
+ * - `sustain`: the same, but it takes no `gone` back.
  * - `suspect`: it may be gone, and waits among the suspects.
  * - `close`: it is forgotten and reported as closed.
  * - `ignore`: nothing.
@@ -378,7 +379,7 @@ export class SessionTracker {
         this.#touch(key, session!, sighting.at, proofs.has(input))
         return []
       case 'report':
-        return [useEvent(newSession(sighting))]
+        return [{ ...useEvent(newSession(sighting)), ofKnown: true }]
       case 'sustain':
         return [presenceEvent(sighting)]
       case 'suspect':
