@@ -306,7 +306,7 @@ export class SessionTracker {
         this.#touch(key, session!, sighting.at, proofs.has(input))
         return []
       case 'report':
-        return [useEvent(newSession(sighting))]
+        return [{ ...useEvent(newSession(sighting)), ofKnown: true }]
       case 'sustain':
         return [presenceEvent(sighting)]
       case 'suspect':
