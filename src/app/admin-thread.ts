@@ -36,7 +36,13 @@ const actionCodes: Record<ActionError['code'], true> = {
 }
 
 // Where CPUs are scarce, proxied requests go first. On Linux this is for the calling thread and those that it starts.
-if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+if (process.platform === 'linux') {
+  try {
+    setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // The process has less already (nice), and may not take more.
+  }
+}
 
 const data = workerData as AdminThreadData
 const { logger, dropped } = startProcessLog(data.logLevel, new DroppedLines(data.droppedLines))

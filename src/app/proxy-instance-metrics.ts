@@ -9,6 +9,7 @@ import { processMetrics } from '../metrics/process-metrics.js'
 import { byReason, type Traffic } from '../metrics/traffic.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
+import { ledgerHealth } from './ledger-health.js'
 import type { InstanceLedger } from './start-ledger.js'
 import type { Upkeep } from './start-upkeep.js'
 
@@ -53,6 +54,7 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
   const { watch, maintenance } = upkeep
   const { oldestAt } = outbox
   const age = oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt) / 1_000
+  const { outbox: outboxHealth, store: storeHealth } = ledgerHealth(ledger)
   const isUp = watch && (watch.gaveUp ? undefined : Number(!watch.away))
   return [
     gauge('turnstile_upstream_up', '1: the gateway takes connections; 0: it does not.', isUp, 'min'),
@@ -83,12 +85,7 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
       'Size of the outbox, without its write-ahead log.',
       outbox.sizeBytes
     ),
-    gauge(
-      'turnstile_outbox_up',
-      '1: the outbox can be written.',
-      Number(recorder.failure === undefined),
-      'min'
-    ),
+    gauge('turnstile_outbox_up', '1: the outbox can be written.', Number(outboxHealth.ok), 'min'),
     counter(
       'turnstile_events_lost_total',
       'Events that could not be written to the outbox.',
@@ -101,7 +98,7 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
       bounds: LAG_BOUNDS,
       series: [shipper.lag.series({})]
     },
-    gauge('turnstile_store_up', '1: the store can be written.', Number(shipper.failure === undefined), 'min'),
+    gauge('turnstile_store_up', '1: the store can be written.', Number(storeHealth.ok), 'min'),
     counter('turnstile_store_errors_total', 'Failed attempts to write the store, by who made them.', [
       sample(shipper.errors, { by: 'shipper' }),
       sample(maintenance.errors, { by: 'keeper' })

@@ -61,6 +61,19 @@ export class TooManyTriesError extends AdminError {
   }
 }
 
+/** Too much is asked for at once: the response says when to try again. */
+export class BusyError extends AdminError {
+  readonly code = 'BUSY'
+  readonly statusCode = 503
+  override readonly headers: Record<string, string>
+
+  constructor(retryAfterMs: number) {
+    const seconds = Math.ceil(retryAfterMs / 1_000)
+    super(`the tools of too many endpoints are asked for: try again in ${seconds} s`)
+    this.headers = { 'retry-after': String(seconds) }
+  }
+}
+
 /** What an operator asked for could not be done: a 502 where the gateway refused, else a 409. */
 export class ActionError extends AdminError {
   constructor(

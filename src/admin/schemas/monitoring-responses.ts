@@ -148,3 +148,4 @@ export const DrainState = Type.Object({
   endpointId: Type.String(),
   timestamp: Instant
 })
+export type DrainState = Type.Static<typeof DrainState>

@@ -50,6 +50,8 @@ export interface OutboxOptions {
 export class Outbox implements Closable {
   /** This start of this proxy: the identity is made at the first start and lives in the file. */
   readonly instance: InstanceIdentity
+  /** Of its file. */
+  readonly path: string
   readonly #db: Libsql.Database
   readonly #insert: Libsql.Statement
   readonly #alive: Libsql.Statement
@@ -57,7 +59,8 @@ export class Outbox implements Closable {
   #discardedSeq: number
 
   constructor({ directory, now }: OutboxOptions) {
-    this.#db = openLocked(join(directory, 'outbox.db'))
+    this.path = join(directory, 'outbox.db')
+    this.#db = openLocked(this.path)
     this.#db.exec(schema)
     this.#insert = this.#db.prepare('INSERT INTO outbox (boot, event) VALUES (?, ?)')
     this.#alive = this.#db.prepare('UPDATE instance SET alive_at = ?')
