@@ -3,6 +3,7 @@ import type { Readiness } from '../admin/schemas/readiness.js'
 import type { Outbox } from '../ledger/pipeline/outbox.js'
 import type { Recorder } from '../ledger/pipeline/recorder.js'
 import type { Shipper } from '../ledger/pipeline/shipper.js'
+import type { StoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import type { EpochMs } from '../util/time.js'
 
 /** Whether what is observed reaches the disk and the store, as `/readyz` tells it. */
@@ -15,10 +16,27 @@ export const unreachable: LedgerHealth = {
   store: { ok: false, failingSince: null }
 }
 
+/** The parts of an instance that know. */
+export interface LedgerParts {
+  outbox: Outbox
+  shipper: Shipper
+  recorder: Recorder
+  maintenance: StoreMaintenance
+}
+
+/** Why the store cannot be written; without `since` where it was not yet registered at. Undefined: it can. */
+export function storeFailure({
+  shipper,
+  maintenance
+}: Pick<LedgerParts, 'shipper' | 'maintenance'>): { since: EpochMs | undefined } | undefined {
+  return shipper.failure ?? maintenance.failure ?? (shipper.isRegistered ? undefined : { since: undefined })
+}
+
 /** The report of one instance. */
-export function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): LedgerHealth {
+export function ledgerHealth({ outbox, shipper, recorder, maintenance }: LedgerParts): LedgerHealth {
+  const failure = storeFailure({ shipper, maintenance })
   return {
-    ready: recorder.failure === undefined && shipper.failure === undefined,
+    ready: recorder.failure === undefined && failure === undefined,
     outbox: {
       ok: recorder.failure === undefined,
       depth: outbox.depth,
@@ -26,7 +44,7 @@ export function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorde
       sizeBytes: outbox.sizeBytes,
       lostEvents: recorder.lostEvents
     },
-    store: { ok: shipper.failure === undefined, failingSince: isoTime(shipper.failure?.since) }
+    store: { ok: failure === undefined, failingSince: isoTime(failure?.since) }
   }
 }
 

@@ -9,6 +9,7 @@ import { processMetrics } from '../metrics/process-metrics.js'
 import { byReason, type Traffic } from '../metrics/traffic.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
+import { storeFailure } from './ledger-health.js'
 import type { InstanceLedger } from './start-ledger.js'
 import type { Upkeep } from './start-upkeep.js'
 
@@ -96,7 +97,12 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
       bounds: LAG_BOUNDS,
       series: [shipper.lag.series({})]
     },
-    gauge('turnstile_store_up', '1: the store can be written.', Number(shipper.failure === undefined), 'min'),
+    gauge(
+      'turnstile_store_up',
+      '1: the store can be written.',
+      Number(storeFailure({ shipper, maintenance }) === undefined),
+      'min'
+    ),
     counter('turnstile_store_errors_total', 'Failed attempts to write the store, by who made them.', [
       sample(shipper.errors, { by: 'shipper' }),
       sample(maintenance.errors, { by: 'keeper' })
