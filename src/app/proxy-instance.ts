@@ -53,7 +53,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     sessions.onPresence((...ask) => proxy.notePresence(...ask))
     return {
       proxyUrl: proxy.url,
-      health: () => ledgerHealth(ledger),
+      health: () => ledgerHealth({ ...ledger, maintenance: upkeep.maintenance }),
       metrics: instanceMetrics({ proxy, operations, traffic, ledger, tracker: sessions.tracker, upkeep }),
       ...operatorControl({ proxy, ledger, requests: upkeep.requests })
     }

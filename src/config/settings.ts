@@ -96,7 +96,7 @@ export const settings = {
   },
   rollupRetentionMs: {
     kind: age,
-    default: '0',
+    default: '400d',
     help: 'delete the counts by minute and day of a time longer ago; 0: never'
   },
   upstreamTimeoutMs: {

@@ -199,7 +199,10 @@ export interface StoreWriter {
    * `NotRegisteredError` where the store does not know the instance (any more).
    */
   apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: EpochMs): Promise<void>
+  /** Throws `NotRegisteredError` where the store does not know the instance (any more). */
   heartbeat(instance: InstanceIdentity, now: EpochMs): Promise<Heartbeat>
+  /** Throws where the store could not take a statement that it does not know yet. */
+  probe(): Promise<void>
   /**
    * Marks an instance as lost and closes its streams as `lost` at its last heartbeat, if that is still `heartbeatAt`;
    * returns how many.
@@ -253,6 +256,7 @@ export const writerMethods = methodsOf<StoreWriter>({
   register: true,
   apply: true,
   heartbeat: true,
+  probe: true,
   loseStreams: true,
   closeIdle: true,
   settleEarlyCloses: true,

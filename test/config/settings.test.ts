@@ -42,7 +42,7 @@ void t.test('defaults', t => {
     endIdleSessions: false,
     leaseMs: 15_000,
     retentionMs: 0,
-    rollupRetentionMs: 0,
+    rollupRetentionMs: 400 * 24 * 3_600_000,
     upstreamTimeoutMs: 300_000,
     connectTimeoutMs: 5_000,
     drainTimeoutMs: 10_000,

@@ -33,6 +33,7 @@ class BusyStore implements Partial<StoreWriter> {
     return []
   }
 
+  probe = () => Promise.resolve()
   settleEarlyCloses = () => this.#batch('settleEarlyCloses')
   deleteFeed = () => this.#batch('deleteFeed')
   deleteEnded = () => this.#batch('deleteEnded')
@@ -61,6 +62,8 @@ void t.test(
       leaseMs: 1_000,
       retentionMs: 3_600_000,
       rollupRetentionMs: 3_600_000,
+      isRegistered: () => true,
+      onFailure: () => t.fail('no heartbeat fails'),
       onLost: () => t.fail('not lost'),
       onIdle: () => undefined,
       log: { error: () => undefined, warn: () => undefined, info: () => undefined }

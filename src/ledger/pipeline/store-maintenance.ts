@@ -1,6 +1,7 @@
 // Owns the periodic work on the store: the heartbeat of this instance, noticing that another instance is lost (its lease ran
 // out), idle close, and the retention of old rows. Each has a loop of its own, so that none waits until another is done.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { reasonOf } from '../../util/errors.js'
 import type { Log } from '../../util/log.js'
 import type { Closable } from '../../util/startup.js'
 import {
@@ -13,6 +14,7 @@ import {
   SECOND_MS
 } from '../../util/time.js'
 import type { IdleSession, InstanceIdentity, StoreWriter } from '../store-port.js'
+import type { StoreFailure } from './shipper.js'
 
 /** How often this instance sends its heartbeat, and looks for instances that are lost and sessions that idled. Chosen. */
 const ROUND_MS = SECOND_MS
@@ -37,6 +39,10 @@ export interface StoreMaintenanceOptions {
   rollupRetentionMs: number
   /** Another instance took this one for lost: whatever streams this one still holds must be reported again. */
   onLost: () => void
+  /** Whether the store knows this instance; until then nothing is done. */
+  isRegistered: () => boolean
+  /** The heartbeat failed: the store must be set up again. */
+  onFailure: () => void
   /** This instance closed these sessions as idle. */
   onIdle: (sessions: readonly IdleSession[]) => void
   log: Log
@@ -47,6 +53,9 @@ interface Heard {
   heartbeatAt: EpochMs
   silentMs: number
 }
+
+/** A store that does not respond to a heartbeat for so long is not there. Chosen: it shows within 5 s. */
+const SILENT_MS = 4 * SECOND_MS
 
 /** One kind of old rows: `batch` deletes some of them and returns how many; it is due again at `dueAtMs`. */
 interface TidyJob {
@@ -64,6 +73,8 @@ export class StoreMaintenance implements Closable {
   readonly #tidyJobs: TidyJob[]
   #lostAt: EpochMs | null = null
   #heardAtMs: MonotonicMs = monotonicNow()
+  #respondedAtMs: MonotonicMs = monotonicNow()
+  #probeFailure: StoreFailure | undefined
   /** Failures since the process started. */
   errors = 0
   readonly #running: Promise<unknown>
@@ -85,6 +96,13 @@ export class StoreMaintenance implements Closable {
     ])
   }
 
+  /** Why the store cannot be written though it may have nothing to write; undefined while it can. */
+  get failure(): StoreFailure | undefined {
+    const silentMs = monotonicNow() - this.#respondedAtMs
+    if (silentMs <= SILENT_MS) return this.#probeFailure
+    return { since: epochNow() - silentMs, message: 'the store does not respond' }
+  }
+
   /** What is under way is finished. */
   async close(): Promise<void> {
     this.#closing.abort()
@@ -97,24 +115,37 @@ export class StoreMaintenance implements Closable {
     const { signal } = this.#closing
     while (!signal.aborted) {
       const startedAtMs = monotonicNow()
-      // The shipper reports a store that fails.
-      const rest = await work().catch(() => void this.errors++)
+      let rest: number | undefined
+      if (this.#options.isRegistered()) rest = await work().catch(() => void this.errors++)
+      else this.#noContact()
       const restMs = rest ?? startedAtMs + ROUND_MS - monotonicNow()
       await sleep(restMs, undefined, { signal }).catch(() => undefined)
     }
   }
 
   async #heartbeat(): Promise<undefined> {
-    const { store, instance, onLost } = this.#options
+    const { store, instance, onLost, onFailure } = this.#options
     try {
       const { lostAt, others } = await store.heartbeat(instance, epochNow())
       if (lostAt !== this.#lostAt) onLost()
       this.#lostAt = lostAt
       for (const other of this.#withoutLease(others)) this.#lose(other)
+      this.#respondedAtMs = monotonicNow()
     } catch (error) {
-      this.#heard.clear()
+      this.#noContact()
+      onFailure()
       throw error
     }
+    await store.probe().then(
+      () => (this.#probeFailure = undefined),
+      (error: unknown) => (this.#probeFailure ??= { since: epochNow(), message: reasonOf(error) })
+    )
+  }
+
+  /** The shipper reports a store that fails; when it is back, all is as at the start. */
+  #noContact(): void {
+    this.#heard.clear()
+    this.#respondedAtMs = monotonicNow()
   }
 
   /** Closes the streams of an instance; if that fails, the next round finds it lost again. */

@@ -11,7 +11,7 @@ import { insertMany, marks, runs } from '../statements.js'
 import { changeSessions, type Ledger } from './session-change.js'
 
 /** Closes settled in one transaction; chosen as for the other batches, small enough to lock endpoints for moments only. */
-const BATCH_CLOSES = 500
+const BATCH_CLOSES = 256
 /** So many may wait: anyone can ask for sessions that never were, and is told that they are gone. Chosen: a few megabytes. */
 const MAX_WAITING = 10_000
 const KEY = ['session_id', 'endpoint_id', 'closed_at', 'closed_by']

@@ -61,14 +61,16 @@ export async function moveAppliedOffset(
   await sql.run(statement, [to, sql.dialect.time(now), id])
 }
 
-/** `StoreWriter.heartbeat`. */
+/** `StoreWriter.heartbeat`. Throws `NotRegisteredError`. */
 export async function heartbeat(db: Database, { id }: InstanceIdentity, now: EpochMs): Promise<Heartbeat> {
   return await db.write(async sql => {
     await sql.run('UPDATE turnstile_instances SET heartbeat_at = ? WHERE id = ?', [sql.dialect.time(now), id])
     const rows = await sql.all('SELECT id, heartbeat_at, lost_at FROM turnstile_instances')
+    const own = rows.find(row => row.id === id)
+    if (!own) throw new NotRegisteredError(`instance ${id} is not registered in the store`)
     const others = rows.filter(row => row.id !== id && row.lost_at !== row.heartbeat_at)
     return {
-      lostAt: (rows.find(row => row.id === id)?.lost_at ?? null) as EpochMs | null,
+      lostAt: own.lost_at as EpochMs | null,
       others: others.map(row => ({ id: row.id as string, heartbeatAt: row.heartbeat_at as EpochMs }))
     }
   })
