@@ -18,6 +18,8 @@ export interface SessionRow {
   /** Null while the session is open. */
   reason: CloseReason | null
   lastSeenAt: EpochMs
+  /** The last proof that the upstream knew it; null: `lastSeenAt`. */
+  provedAt?: EpochMs | null
   requestCount: number
   /** The id of the instance that saw it last; null in rows of the first version of the tables. */
   seenBy: string | null

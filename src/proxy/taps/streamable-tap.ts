@@ -127,7 +127,7 @@ export class StreamableTap implements Tap {
     if (isSuccessful(status)) {
       if (isEventStream(headers)) this.#stream = new MessageLines()
       this.#hasMessages =
-        method === 'POST' ? visitor !== undefined || !isSessionless(protocolVersion) : acceptsStream
+        method === 'POST' ? visitor !== undefined || !isSessionless(protocolVersion) : method === 'GET'
       this.#visitor = visitor
       this.#isListening = rpcMethod === LISTEN_METHOD
       const openedId = issuedSessionId ?? sessionId
