@@ -100,5 +100,5 @@ class FailedTries {
 }
 
 /** Whoever has an IPv6 address can use any other one of its /64 (RFC 4291 §2.5.4). */
-const networkOf = (peer: string): string =>
+export const networkOf = (peer: string): string =>
   isIPv6(peer) && !peer.startsWith('::ffff:') ? ipv6Groups(peer).slice(0, 4).join(':') : peer
