@@ -40,6 +40,8 @@ if (args[0] === 'check') {
 }
 const config = orRefuse(() => parseConfig(args, process.env))
 const log = startProcessLog(config.logLevel)
+// By default this ends a process: when its terminal is closed, or by habit, to make it read its settings again.
+process.on('SIGHUP', () => log.logger.info('SIGHUP is ignored: settings are read at the start only'))
 if (cluster.isWorker) await runWorker(config, log)
 else await run()
 

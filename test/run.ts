@@ -12,7 +12,7 @@ import { findTestFiles, isImported } from './test-files.js'
 
 const fileTimeoutS = 600
 /** Test files that run at the same time: they wait for more than half of their time. */
-const jobs = 2 * availableParallelism()
+const maxJobs = 2 * availableParallelism()
 const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** What tap tells of a file that ended badly, the same for all: not printed. */
 const ofTheProcess = ['stdio', 'cwd', 'externalID', 'command', 'args']
@@ -27,13 +27,14 @@ try {
   const args = process.argv.slice(2)
   const options = args.filter(arg => arg.startsWith('-'))
   const paths = args.filter(arg => !arg.startsWith('-'))
-  const { sideBySide, alone } = findTestFiles(root, paths)
-  if (isImported(join('dist', 'test', 'support', 'mariadb.js'), [...sideBySide, ...alone])) {
+  const { sideBySide, inPairs, alone } = findTestFiles(root, paths)
+  if (isImported(join('dist', 'test', 'support', 'mariadb.js'), [...sideBySide, ...inPairs, ...alone])) {
     database = await startDatabase()
     process.env['TEST_MYSQL_URL'] = database.url
   }
-  if (sideBySide.length > 0) await runTap([`--jobs=${jobs}`, ...options, ...sideBySide])
-  if (alone.length > 0) await runTap(['--jobs=1', ...options, ...alone])
+  await runTap(sideBySide, maxJobs, options)
+  await runTap(inPairs, 2, options)
+  await runTap(alone, 1, options)
   if (passed + failed === 0) throw new Error('no test ran')
 } catch (error) {
   console.log(error instanceof Error ? error.message : error)
@@ -45,12 +46,17 @@ console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
 
 /** Counts what passed and failed. Throws when tap ended badly for another reason than a failed test. */
-async function runTap(args: string[]): Promise<void> {
-  const options = ['--disable-coverage', '--reporter=tap', `--timeout=${fileTimeoutS}`]
-  const tap = spawn(process.execPath, [join('node_modules', '.bin', 'tap'), 'run', ...options, ...args], {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
+async function runTap(files: string[], jobs: number, options: string[]): Promise<void> {
+  if (files.length === 0) return
+  const own = ['--disable-coverage', '--reporter=tap', `--timeout=${fileTimeoutS}`, `--jobs=${jobs}`]
+  const tap = spawn(
+    process.execPath,
+    [join('node_modules', '.bin', 'tap'), 'run', ...own, ...options, ...files],
+    {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit']
+    }
+  )
   // A signal that should end this run ends tap's process group, so the test files with it.
   const endTap = (): boolean => process.kill(-tap.pid!, 'SIGKILL')
   for (const signal of endSignals) process.on(signal, endTap)

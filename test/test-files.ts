@@ -9,6 +9,8 @@ const separate = [join('test', 'interop'), join('test', 'bench')]
 export interface TestFiles {
   /** Several run at the same time: these mostly wait for timers and for processes. */
   sideBySide: string[]
+  /** Two run at the same time, after the others: they wait even more, and bear no busy machine. */
+  inPairs: string[]
   /** One runs at a time, after the others. */
   alone: string[]
 }
@@ -16,13 +18,17 @@ export interface TestFiles {
 /** Why a file runs alone. All others must get on with a busy machine. */
 const reasonsToBeAlone: Record<string, string> = {
   'test/app/flat-memory.test.ts': 'memory is measured while the proxy is as busy as it can be',
-  'test/app/presence.test.ts': 'sessions idle after two seconds',
-  'test/app/visits.test.ts': 'clients must not pause for three seconds between two requests',
   'test/interop/dashboard/crowd.test.ts': 'frames of the browser are counted',
   'test/interop/session-less.test.ts': 'clients must not pause for a second between two requests',
   'test/interop/suspicion.test.ts': 'ten thousand sessions must be found gone within ten seconds',
   'test/proxy/upstream/delayed-acks.test.ts': 'delays of 40 ms are told from others',
-  'test/proxy/upstream/serial-upstream.test.ts': 'responses within 250 ms are told from later ones',
+  'test/proxy/upstream/serial-upstream.test.ts': 'responses within 250 ms are told from later ones'
+}
+
+/** Why a file runs beside one other at most. */
+const reasonsForPairs: Record<string, string> = {
+  'test/app/presence.test.ts': 'sessions idle after two seconds',
+  'test/app/visits.test.ts': 'clients must not pause for three seconds between two requests',
   'test/proxy/upstream/timeouts.test.ts': 'timeouts of 200 ms must not run out by themselves',
   'test/upkeep/suspect-checker.test.ts': 'sessions must be found gone within two seconds',
   'test/upkeep/upstream-watch.test.ts': 'responses within 250 ms are told from later ones'
@@ -36,11 +42,10 @@ export function findTestFiles(root: string, paths: readonly string[]): TestFiles
   const sources =
     paths.length > 0 ? paths.flatMap(path => testsIn(relative(root, path))) : testsIn('test', separate)
   if (sources.length === 0) throw new Error(`no tests in ${paths.join(' ')}`)
-  const isAlone = (source: string): boolean => source.replaceAll(sep, '/') in reasonsToBeAlone
-  return {
-    sideBySide: sources.filter(source => !isAlone(source)).map(compiled),
-    alone: sources.filter(isAlone).map(compiled)
-  }
+  const isIn = (reasons: object) => (source: string) => source.replaceAll(sep, '/') in reasons
+  const [inPairs, alone] = [sources.filter(isIn(reasonsForPairs)), sources.filter(isIn(reasonsToBeAlone))]
+  const sideBySide = sources.filter(source => !inPairs.includes(source) && !alone.includes(source))
+  return { sideBySide: sideBySide.map(compiled), inPairs: inPairs.map(compiled), alone: alone.map(compiled) }
 }
 
 function testsIn(path: string, except: string[] = []): string[] {

@@ -16,7 +16,8 @@ export const ledgerSettings = (config: Config): LedgerSettings => ({
 /** What `startSessions` uses. */
 export const sessionSettings = (config: Config): SessionSettings => ({
   sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
-  confirmSuspects: config.confirmSuspects
+  confirmSuspects: config.confirmSuspects,
+  maxNewSessionsPerAddress: config.maxNewSessionsPerAddress
 })
 
 /** What `startUpkeep` uses. */

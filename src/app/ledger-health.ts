@@ -1,5 +1,6 @@
 // Owns the report on whether what is observed reaches the disk and the store, of one proxy instance and of several.
 import type { Readiness } from '../admin/schemas/readiness.js'
+import type { StoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import type { EpochMs } from '../util/time.js'
 import type { InstanceLedger } from './start-ledger.js'
 
@@ -13,18 +14,31 @@ export const unreachable: LedgerHealth = {
   store: { ok: false, failingSince: null }
 }
 
+/** The parts of an instance that know. */
+export interface LedgerParts extends Pick<InstanceLedger, 'outbox' | 'outboxFile' | 'shipper' | 'recorder'> {
+  maintenance: StoreMaintenance
+}
+
+/** Why the store cannot be written; without `since` where it was not yet registered at. Undefined: it can. */
+function storeFailure({
+  shipper,
+  maintenance
+}: Pick<LedgerParts, 'shipper' | 'maintenance'>): { since: EpochMs | undefined } | undefined {
+  return shipper.failure ?? maintenance.failure ?? (shipper.isRegistered ? undefined : { since: undefined })
+}
+
 /** The report of one instance. */
 export function ledgerHealth({
   outbox,
+  outboxFile,
   shipper,
   recorder,
-  outboxFile,
-  storeFile
-}: InstanceLedger): LedgerHealth {
+  maintenance
+}: LedgerParts): LedgerHealth {
+  const failure = storeFailure({ shipper, maintenance })
   const outboxOk = recorder.failure === undefined && !outboxFile.lost
-  const storeOk = shipper.failure === undefined && storeFile?.lost !== true
   return {
-    ready: outboxOk && storeOk,
+    ready: outboxOk && failure === undefined,
     outbox: {
       ok: outboxOk,
       depth: outbox.depth,
@@ -32,7 +46,7 @@ export function ledgerHealth({
       sizeBytes: outbox.sizeBytes,
       lostEvents: recorder.lostEvents
     },
-    store: { ok: storeOk, failingSince: isoTime(shipper.failure?.since) }
+    store: { ok: failure === undefined, failingSince: isoTime(failure?.since) }
   }
 }
 

@@ -54,7 +54,7 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
   const { watch, maintenance } = upkeep
   const { oldestAt } = outbox
   const age = oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt) / 1_000
-  const { outbox: outboxHealth, store: storeHealth } = ledgerHealth(ledger)
+  const health = ledgerHealth({ ...ledger, maintenance })
   const isUp = watch && (watch.gaveUp ? undefined : Number(!watch.away))
   return [
     gauge('turnstile_upstream_up', '1: the gateway takes connections; 0: it does not.', isUp, 'min'),
@@ -73,6 +73,11 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
       'Requests that look like MCP and were not accounted, by reason: no pattern covers the path, an id cannot be stored, or the path is no UTF-8.',
       byReason({ ...traffic.uncounted, id: tracker.unstorableIds })
     ),
+    counter(
+      'turnstile_others_requests_total',
+      'Requests of session-less clients that were counted as those of one client, `other`, as their address has too many new ones.',
+      tracker.othersRequests
+    ),
     gauge('turnstile_outbox_events', 'Events on disk that the store does not have yet.', outbox.depth),
     gauge('turnstile_outbox_oldest_seconds', 'Age of the oldest of them; 0: there is none.', age, 'max'),
     gauge(
@@ -80,7 +85,7 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
       'Size of the outbox, without its write-ahead log.',
       outbox.sizeBytes
     ),
-    gauge('turnstile_outbox_up', '1: the outbox can be written.', Number(outboxHealth.ok), 'min'),
+    gauge('turnstile_outbox_up', '1: the outbox can be written.', Number(health.outbox.ok), 'min'),
     counter(
       'turnstile_events_lost_total',
       'Events that could not be written to the outbox.',
@@ -93,7 +98,7 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
       bounds: LAG_BOUNDS,
       series: [shipper.lag.series({})]
     },
-    gauge('turnstile_store_up', '1: the store can be written.', Number(storeHealth.ok), 'min'),
+    gauge('turnstile_store_up', '1: the store can be written.', Number(health.store.ok), 'min'),
     counter('turnstile_store_errors_total', 'Failed attempts to write the store, by who made them.', [
       sample(shipper.errors, { by: 'shipper' }),
       sample(maintenance.errors, { by: 'keeper' })

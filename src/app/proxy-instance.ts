@@ -26,7 +26,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
   startInOrder(async onClose => {
     const ledger = await startLedger(ledgerSettings(config), logger)
     onClose(() => ledger.close())
-    const sessions = startSessions(sessionSettings(config), ledger)
+    const sessions = startSessions(sessionSettings(config), ledger, logger)
     onClose(() => sessions.close())
     const routes = new Routes({
       stream: config.streamPath,
@@ -53,7 +53,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     sessions.onPresence((...ask) => proxy.notePresence(...ask))
     return {
       proxyUrl: proxy.url,
-      health: () => ledgerHealth(ledger),
+      health: () => ledgerHealth({ ...ledger, maintenance: upkeep.maintenance }),
       metrics: instanceMetrics({ proxy, operations, traffic, ledger, tracker: sessions.tracker, upkeep }),
       ...operatorControl({ proxy, ledger, requests: upkeep.requests })
     }

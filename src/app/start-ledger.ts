@@ -2,10 +2,10 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { StoreLocation } from '../config/setting-kinds.js'
 import { type LiveCounts, startLiveCounts } from '../ledger/pipeline/live-counts.js'
+import { type OutboxFile, watchOutboxFile } from '../ledger/pipeline/outbox-file.js'
 import { openOutbox, type Outbox } from '../ledger/pipeline/outbox.js'
 import { Recorder } from '../ledger/pipeline/recorder.js'
 import { type Shipper, startShipper } from '../ledger/pipeline/shipper.js'
-import { type FileWatch, watchFile } from '../ledger/sqlite/file-watch.js'
 import type { Store } from '../ledger/store-port.js'
 import { type Closable, startInOrder } from '../util/startup.js'
 import { epochNow } from '../util/time.js'
@@ -29,9 +29,7 @@ export interface InstanceLedger extends Closable {
   readonly outbox: Outbox
   readonly shipper: Shipper
   readonly recorder: Recorder
-  readonly outboxFile: FileWatch
-  /** Undefined where the store is no file. */
-  readonly storeFile: FileWatch | undefined
+  readonly outboxFile: OutboxFile
   /** Undefined where there is no limit on sessions. */
   readonly liveCounts: LiveCounts | undefined
   /** Resolves once the store has what was recorded, or cannot have it soon. */
@@ -47,15 +45,13 @@ export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger)
     if (settings.store.kind === 'sqlite') await store.migrate()
     const outbox = openOutbox({ directory: settings.dataDir, now: epochNow() })
     onClose(() => outbox.close())
-    const outboxFile = watchFile(outbox.path, logger)
+    const outboxFile = watchOutboxFile(outbox.path, logger)
     onClose(() => outboxFile.close())
-    const storeFile = settings.store.kind === 'sqlite' ? watchFile(settings.store.path, logger) : undefined
-    onClose(() => storeFile?.close())
     const shipper = startShipper({ outbox, store, log: logger })
     onClose(() => shipper.close())
     const liveCounts = settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ store, outbox }) : undefined
     onClose(() => liveCounts?.close())
     const recorder = new Recorder(outbox, shipper, logger)
     const shipped = (): Promise<void> => shipper.whenEmpty(SHIP_TIMEOUT_MS)
-    return { store, outbox, shipper, recorder, outboxFile, storeFile, liveCounts, shipped }
+    return { store, outbox, shipper, recorder, outboxFile, liveCounts, shipped }
   })

@@ -4,6 +4,8 @@ import { ClientCredentials } from '../sessions/client-credentials.js'
 import type { SessionEvent } from '../sessions/events.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
+import { type UnplacedChange, UnplacedMessages } from '../sessions/unplaced-messages.js'
+import type { Log } from '../util/log.js'
 import type { Closable } from '../util/startup.js'
 import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
 import { startMessagePlacement } from './message-placement.js'
@@ -22,6 +24,8 @@ export interface SessionSettings {
   sessionIdleTimeoutMs: number
   /** Whether sessions that may be gone are pinged. */
   confirmSuspects: boolean
+  /** 0: no limit. */
+  maxNewSessionsPerAddress: number
 }
 
 /** The session tracking of one instance. */
@@ -38,40 +42,49 @@ export interface Sessions extends Closable {
 
 /** Starts it. `close` records all uses that are pending, and waits for the store to have them, for 5 s at most. */
 export function startSessions(
-  { sessionIdleTimeoutMs, confirmSuspects }: SessionSettings,
-  ledger: InstanceLedger
+  { sessionIdleTimeoutMs, confirmSuspects, maxNewSessionsPerAddress }: SessionSettings,
+  ledger: InstanceLedger,
+  log: Log
 ): Sessions {
   const { recorder, liveCounts, store, shipper } = ledger
+  const unplaced = new UnplacedMessages(ledger.outbox.unplaced())
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
     confirmSuspects,
+    maxNewSessionsPerAddress,
+    unplaced,
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
   let notePresence: Proxy['notePresence'] = () => undefined
-  /** While presence is noted: its events, which are written as one batch. */
-  let gathered: SessionEvent[] | undefined
-  const record = (events: readonly SessionEvent[]): void => {
-    if (gathered) return void gathered.push(...events)
-    recorder.record(events)
+  const record = (events: readonly SessionEvent[], changes?: readonly UnplacedChange[]): void => {
+    recorder.record(events, changes)
     liveCounts?.recorded()
   }
-  const placement = startMessagePlacement({ tracker, store, record })
+  const placement = startMessagePlacement({
+    tracker,
+    store,
+    record: events => record(events, unplaced.takeChanges())
+  })
   const presenceMs = Math.min(
     (sessionIdleTimeoutMs || Infinity) / PRESENCES_PER_IDLE_TIMEOUT,
     MAX_PRESENCE_MS
   )
   const tickMs = Math.max(Math.min(presenceMs, MAX_TICK_MS), MIN_TICK_MS)
-  const readPresence = (): SessionEvent[] => {
-    const events: SessionEvent[] = []
-    gathered = events
-    // Many that are due at once take turns within half of the interval.
-    notePresence(epochNow(), presenceMs, (2 * tickMs) / presenceMs)
-    gathered = undefined
-    return events
+  let saidOthers = false
+  const sayOthers = (): void => {
+    if (saidOthers || tracker.othersRequests === 0) return
+    saidOthers = true
+    log.warn(
+      { maxNewSessionsPerAddress },
+      'an address has too many new clients: more of them are counted as one client, `other`; see --max-new-sessions-per-address'
+    )
   }
   const tick = (atLeast?: number): void => {
-    const present = readPresence()
-    recorder.tick([...present, ...tracker.flush(epochNow(), atLeast)], epochNow())
+    // Many that are due at once take turns within half of the interval.
+    recorder.batch(() => notePresence(epochNow(), presenceMs, (2 * tickMs) / presenceMs))
+    record(tracker.flush(epochNow(), atLeast), unplaced.takeChanges())
+    recorder.alive(epochNow())
+    sayOthers()
   }
   const ticking = setInterval(() => tick(), tickMs)
   const credentials = new ClientCredentials()
@@ -94,7 +107,7 @@ export function startSessions(
       clearInterval(aging)
       clearInterval(ticking)
       // A message may be of a session that only the outbox knows.
-      if (tracker.unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped()
+      if (unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped()
       await placement.close()
       tick(Infinity)
       await ledger.shipped()

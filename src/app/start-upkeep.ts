@@ -85,6 +85,8 @@ function startMaintenance(
     leaseMs: settings.leaseMs,
     retentionMs: settings.retentionMs,
     rollupRetentionMs: settings.rollupRetentionMs,
+    isRegistered: () => ledger.shipper.isRegistered,
+    onFailure: () => ledger.shipper.registerAgain(),
     onLost: () => ledger.recorder.record(sessions.tracker.held(epochNow())),
     // While the store was away, it did not get the uses that this proxy saw.
     onIdle: ended => ender?.add(ended.filter(session => !sessions.tracker.isInUse(session, epochNow()))),

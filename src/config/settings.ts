@@ -96,7 +96,7 @@ export const settings = {
   },
   rollupRetentionMs: {
     kind: age,
-    default: '0',
+    default: '400d',
     help: 'delete the counts by minute and day of a time longer ago; 0: never'
   },
   upstreamTimeoutMs: {
@@ -130,6 +130,11 @@ export const settings = {
     kind: count,
     default: '0',
     help: 'open sessions of one endpoint, counted in the store; 0: no limit'
+  },
+  maxNewSessionsPerAddress: {
+    kind: count,
+    default: '600',
+    help: 'session-less clients of one address that are new within a minute; more are counted together; 0: no limit'
   },
   rewriteHost: { kind: boolean, default: 'off', help: "send the upstream's authority as Host" },
   allowedHost: { kind: hosts, help: 'hosts whose requests are accepted; all others get 403 (default: any)' },

@@ -199,7 +199,10 @@ export interface StoreWriter {
    * `NotRegisteredError` where the store does not know the instance (any more).
    */
   apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: EpochMs): Promise<void>
+  /** Throws `NotRegisteredError` where the store does not know the instance (any more). */
   heartbeat(instance: InstanceIdentity, now: EpochMs): Promise<Heartbeat>
+  /** Throws where the store could not take a statement that it does not know yet. */
+  probe(): Promise<void>
   /**
    * Marks an instance as lost and closes its streams as `lost` at its last heartbeat, if that is still `heartbeatAt`;
    * returns how many.
@@ -208,7 +211,7 @@ export interface StoreWriter {
   /** Closes sessions not used for the idle timeout (`LedgerRules`) as `idle` at its end, at most a batch; returns them. */
   closeIdle(now: EpochMs): Promise<IdleSession[]>
   /**
-   * Takes the ends that were noted before `notedBefore` because their session was unknown, at most a batch; applies those
+   * Takes the ends that were noted before `notedBefore`, or before 10,000 others, because their session was unknown, at most a batch; applies those
    * whose session is known by now, forgets the others, and returns how many there were.
    */
   settleEarlyCloses(notedBefore: EpochMs, now: EpochMs): Promise<number>
@@ -253,6 +256,7 @@ export const writerMethods = methodsOf<StoreWriter>({
   register: true,
   apply: true,
   heartbeat: true,
+  probe: true,
   loseStreams: true,
   closeIdle: true,
   settleEarlyCloses: true,

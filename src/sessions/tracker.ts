@@ -10,15 +10,11 @@ import {
 } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
-import type { FinalReason, SessionEvent, UseEvent, VisitEvent } from './events.js'
-import type {
-  Client,
-  Identity,
-  MessageResponse,
-  Observation,
-  SessionNews,
-  StreamableResponse
-} from './observations.js'
+import type { SessionEvent, UseEvent, VisitEvent } from './events.js'
+import { Newcomers } from './newcomers.js'
+import type { Client, Identity, MessageResponse, Observation, StreamableResponse } from './observations.js'
+import { RememberedSessions } from './remembered-sessions.js'
+import { actions, finalReasons, type Input, isSilent, proofs } from './session-actions.js'
 import {
   closeEvent,
   newSession,
@@ -28,73 +24,12 @@ import {
   type TrackedSession,
   useEvent
 } from './session.js'
-import { messageSignal, pingSignal, type Signal, streamableSignal } from './signals.js'
+import { messageSignal, pingSignal, streamableSignal } from './signals.js'
 import { Suspects } from './suspects.js'
 import { type KnownSession, UnplacedMessages, type UnplacedSession } from './unplaced-messages.js'
 import { UseBatching } from './use-batching.js'
 import { VisitTracker } from './visits.js'
 
-/** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
-type State = 'unknown' | 'open' | 'held'
-type Input = Exclude<Signal, 'visit'> | SessionNews['kind'] | 'stream-opened' | 'stream-ended'
-/**
- * What is done with the session of an observation.
- * - `open`: it is remembered and reported as open.
- * - `resume`: it is remembered, and reported as used, not as proved: whoever saw it open reported that.
- * - `hold`: it is remembered as held, and reported as open.
- * - `count`: it is in use by one more request, which the next flushes report.
- * - `touch`: it is in use, but not by a request of its client.
- * - `report`: it is reported as used at once, and not remembered.
- * - `sustain`: the same, but nothing begins with it: the store may know the session, as another proxy may.
- * - `suspect`: it may be gone, and waits among the suspects.
- * - `close`: it is forgotten and reported as closed.
- * - `ignore`: nothing.
- */
-type Action =
-  'open' | 'resume' | 'hold' | 'count' | 'touch' | 'report' | 'sustain' | 'suspect' | 'close' | 'ignore'
-
-/** What each input does to a session in each state. */
-const actions: Readonly<Record<Input, Readonly<Record<State, Action>>>> = {
-  open: { unknown: 'open', open: 'count', held: 'count' },
-  use: { unknown: 'open', open: 'count', held: 'count' },
-  // Of a revision without sessions: an old server takes that for use of the session, a new one does not look at the id.
-  claim: { unknown: 'ignore', open: 'count', held: 'count' },
-  // The request for its stream was accepted, so it was reported before.
-  'server-message': { unknown: 'resume', open: 'touch', held: 'touch' },
-  // The upstream has the request, and takes the session for used if it knows it; no response says whether it does.
-  unanswered: { unknown: 'ignore', open: 'touch', held: 'ignore' },
-  // The request may not be accepted yet, and never be.
-  present: { unknown: 'sustain', open: 'touch', held: 'ignore' },
-  // An unknown one may be in use through another proxy.
-  'upstream-ended': { unknown: 'suspect', open: 'suspect', held: 'ignore' },
-  // A ping is activity for the upstream, so it is for the ledger, but it is no request of the client.
-  living: { unknown: 'report', open: 'touch', held: 'ignore' },
-  'stream-opened': { unknown: 'hold', open: 'hold', held: 'ignore' },
-  'stream-ended': { unknown: 'ignore', open: 'ignore', held: 'close' },
-  // A session not seen before may be one that another proxy, or this one before a restart, saw open.
-  delete: { unknown: 'close', open: 'close', held: 'ignore' },
-  gone: { unknown: 'close', open: 'close', held: 'ignore' },
-  doubt: { unknown: 'suspect', open: 'suspect', held: 'ignore' },
-  none: { unknown: 'ignore', open: 'ignore', held: 'ignore' }
-}
-
-/** Inputs that show that the upstream knows the session; other uses take no `gone` back. */
-const proofs: ReadonlySet<Input> = new Set(['open', 'use', 'living', 'stream-opened'])
-
-const finalReasons: Readonly<Partial<Record<Input, FinalReason>>> = {
-  delete: 'delete',
-  gone: 'gone',
-  'stream-ended': 'stream_end'
-}
-
-/** Whether nothing was heard of the upstream: then a suspect stays one. */
-const isSilent = (input: Input): boolean => input === 'unanswered' || input === 'present'
-
-/**
- * A session that is used again sooner keeps its place in the order of last use: moving it at each use would make V8
- * rebuild the table of the map all the time. Chosen: far less than the shortest idle timeout that makes sense.
- */
-const ORDER_MS = 1_000
 /** Chosen: some 20 MB of sessions. */
 const DEFAULT_MAX_REMEMBERED = 100_000
 
@@ -109,6 +44,10 @@ export interface TrackerOptions {
   maxRemembered?: number
   /** Whether somebody pings the suspects; otherwise a session in doubt counts as gone at once. */
   confirmSuspects?: boolean
+  /** How many session-less clients of an address may be new in a minute; 0: all. */
+  maxNewSessionsPerAddress?: number
+  /** Messages that wait since before a restart. */
+  unplaced?: UnplacedMessages
   /** A session was seen to open (1), or one that is known here ended (-1). Its event comes out next, as the last one. */
   onChange?: (endpointId: StoredId, by: 1 | -1) => void
 }
@@ -120,17 +59,13 @@ export interface TrackerOptions {
  * ledger. Sessions that may be gone wait in `suspects`.
  */
 export class SessionTracker {
-  /** Sessions without a stream of their own, least recently used first, but for `ORDER_MS`; by `sessionKey`. */
-  readonly #open = new Map<string, TrackedSession>()
-  readonly #held = new Map<string, TrackedSession>()
-  /** Endpoint of each legacy session by the session's id: what a message says of it need not be true. */
-  readonly #legacyEndpoints = new Map<StoredId, StoredId>()
+  readonly #sessions: RememberedSessions
   /** Messages of legacy sessions that are not known here. */
-  readonly unplaced = new UnplacedMessages()
+  readonly unplaced: UnplacedMessages
   readonly #unreported: UseBatching<TrackedSession>
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
-  readonly #maxRemembered: number
+  readonly #newcomers: Newcomers
   readonly #confirmSuspects: boolean
   readonly #onChange: (endpointId: StoredId, by: 1 | -1) => void
   /** Sessions that may be gone; signs of life that are observed here clear them. */
@@ -140,12 +75,16 @@ export class SessionTracker {
     idleTimeoutMs,
     maxRemembered = DEFAULT_MAX_REMEMBERED,
     confirmSuspects = true,
+    maxNewSessionsPerAddress = 0,
+    unplaced = new UnplacedMessages(),
     onChange
   }: TrackerOptions) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#unreported = new UseBatching(idleTimeoutMs)
-    this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered)
-    this.#maxRemembered = maxRemembered
+    this.#newcomers = new Newcomers(maxNewSessionsPerAddress)
+    this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered, this.#newcomers)
+    this.#sessions = new RememberedSessions(maxRemembered)
+    this.unplaced = unplaced
     this.#confirmSuspects = confirmSuspects
     this.#onChange = onChange ?? (() => undefined)
     this.suspects = new Suspects(maxRemembered)
@@ -153,6 +92,11 @@ export class SessionTracker {
 
   /** Ids that cannot be stored, so that their requests stay unaccounted, since the process started. */
   unstorableIds = 0
+
+  /** Requests of session-less clients that were counted together with those of others. */
+  get othersRequests(): number {
+    return this.#visits.othersRequests
+  }
 
   /** Takes what was seen; what the ledger is to know of it at once comes out. */
   observe(observation: Observation): SessionEvent[] {
@@ -215,19 +159,19 @@ export class SessionTracker {
    */
   flush(now: EpochMs, atLeast?: number): SessionEvent[] {
     const uses = this.#unreported.flush(now, atLeast).map(session => useEvent(session))
-    this.#forgetIdle(now)
+    if (this.#idleTimeoutMs > 0) this.#sessions.forgetIdle(now - this.#idleTimeoutMs)
     return [...uses, ...this.#visits.flush(now, atLeast)]
   }
 
   /** Whether a streamable session was in use here within the idle timeout before `at`, whatever the store knows of that. */
   isInUse(session: SessionIds, at: EpochMs): boolean {
-    const lastSeenAt = this.#open.get(sessionKey(session))?.lastSeenAt
+    const lastSeenAt = this.#sessions.get(sessionKey(session))?.lastSeenAt
     return lastSeenAt !== undefined && lastSeenAt + this.#idleTimeoutMs > at
   }
 
   /** Reports once more the sessions whose legacy stream runs through this process: they are still open at `at`. */
   held(at: EpochMs): UseEvent[] {
-    return Array.from(this.#held.values(), session =>
+    return Array.from(this.#sessions.held, session =>
       useEvent({ ...session, lastSeenAt: at, provedAt: at, pendingRequests: 0 })
     )
   }
@@ -263,8 +207,8 @@ export class SessionTracker {
       const sighting = { endpointId, sessionId, transport: Transport.sse, client: NO_CLIENT, at }
       if (requests === 0) return this.#act('gone', sighting)
       const key = sessionKey(sighting)
-      const remembered = this.#held.has(key) || this.#open.has(key) || !isOpen
-      const forgotten = remembered ? [] : this.#remember(key, newSession(sighting))
+      const stays = this.#sessions.get(key) !== undefined || !isOpen
+      const forgotten = stays ? [] : this.#remember(key, newSession(sighting))
       return [...forgotten, useEvent({ ...newSession(sighting), pendingRequests: requests })]
     })
     const last = events.findLast(event => event.type === 'use' && event.sessionId === sessionId)
@@ -281,7 +225,7 @@ export class SessionTracker {
       return []
     }
     const { client, at } = message
-    const endpointId = this.#legacySession(message.endpointId, sessionId)?.endpointId
+    const endpointId = this.#sessions.findLegacy(message.endpointId, sessionId)?.endpointId
     if (endpointId !== undefined)
       return this.#act(input, { endpointId, sessionId, transport: Transport.sse, client, at })
     const named = message.endpointId === undefined ? undefined : storedEndpointId(message.endpointId)
@@ -301,7 +245,8 @@ export class SessionTracker {
     if (isUnknownClient(identity.clientInfo)) return []
     const sessionId = storedSessionId(identity.sessionId)
     if (sessionId === undefined) return []
-    const session = this.#known(identity.endpointId, sessionId) ?? this.#legacySession(undefined, sessionId)
+    const session =
+      this.#sessions.find(identity.endpointId, sessionId) ?? this.#sessions.findLegacy(undefined, sessionId)
     if (!session) {
       this.unplaced.identify(sessionId, identity.clientInfo)
       return []
@@ -312,21 +257,6 @@ export class SessionTracker {
     session.clientInfo = known
     this.#unreported.delete(session)
     return [useEvent(session, identity.clientInfo)]
-  }
-
-  /** The session of a message; the endpoint that the message names only tells sessions with the same id apart. */
-  #legacySession(namedEndpointId: WireId | undefined, sessionId: StoredId): TrackedSession | undefined {
-    const named = this.#known(namedEndpointId, sessionId)
-    return named?.transport === Transport.sse
-      ? named
-      : this.#known(this.#legacyEndpoints.get(sessionId), sessionId)
-  }
-
-  #known(rawEndpointId: WireId | StoredId | undefined, sessionId: StoredId): TrackedSession | undefined {
-    const endpointId = rawEndpointId === undefined ? undefined : storedEndpointId(rawEndpointId)
-    if (endpointId === undefined) return undefined
-    const key = sessionKey({ endpointId, sessionId })
-    return this.#held.get(key) ?? this.#open.get(key)
   }
 
   #apply(
@@ -348,12 +278,12 @@ export class SessionTracker {
 
   #act(input: Input, sighting: Sighting, replaces?: StoredId): SessionEvent[] {
     const key = sessionKey(sighting)
-    const held = this.#held.get(key)
-    const session = held ?? this.#open.get(key)
-    const state: State = held ? 'held' : session ? 'open' : 'unknown'
+    const session = this.#sessions.get(key)
+    const state = this.#sessions.stateOf(key)
     const action = actions[input][state]
     // The upstream looks for a session only among those of the transport on which it is asked.
     if (action === 'close' && session && session.transport !== sighting.transport) return []
+    if (action === 'open' || action === 'hold') this.#newcomers.learn(sighting.endpointId)
     // A session seen first by its use counts already: whoever saw it open counted it.
     if (state === 'unknown' && (input === 'open' || action === 'hold')) this.#onChange(sighting.endpointId, 1)
     if (session && action === 'close') this.#onChange(sighting.endpointId, -1)
@@ -366,9 +296,7 @@ export class SessionTracker {
         return [...this.#remember(key, resumed), useEvent(resumed)]
       }
       case 'hold':
-        this.#open.delete(key)
-        this.#held.set(key, session ?? newSession(sighting))
-        this.#legacyEndpoints.set(sighting.sessionId, sighting.endpointId)
+        this.#sessions.hold(key, session ?? newSession(sighting))
         return [openEvent(sighting, true)]
       case 'count':
         session!.pendingRequests++
@@ -378,7 +306,7 @@ export class SessionTracker {
         this.#touch(key, session!, sighting.at, proofs.has(input))
         return []
       case 'report':
-        return [useEvent(newSession(sighting))]
+        return [{ ...useEvent(newSession(sighting)), ofKnown: true }]
       case 'sustain':
         return [presenceEvent(sighting)]
       case 'suspect':
@@ -395,42 +323,24 @@ export class SessionTracker {
   }
 
   #touch(key: string, session: TrackedSession, at: EpochMs, isProof: boolean): void {
-    session.lastSeenAt = Math.max(session.lastSeenAt, at)
+    this.#sessions.touch(key, session, at)
     if (isProof) session.provedAt = Math.max(session.provedAt, at)
     this.#unreported.add(session)
-    if (at - session.orderedAt < ORDER_MS) return
-    session.orderedAt = at
-    if (this.#open.delete(key)) this.#open.set(key, session)
   }
 
   /** Remembers a session. If another one makes room for it, its unreported uses come out. */
   #remember(key: string, session: TrackedSession): SessionEvent[] {
-    this.#open.set(key, session)
-    if (session.transport === Transport.sse) this.#legacyEndpoints.set(session.sessionId, session.endpointId)
-    if (this.#open.size <= this.#maxRemembered) return []
-    const [oldestKey, oldest] = this.#open.entries().next().value!
-    return this.#forget(oldestKey, oldest)
-  }
-
-  #forgetIdle(now: EpochMs): void {
-    if (this.#idleTimeoutMs === 0) return
-    for (const [key, session] of this.#open) {
-      if (session.lastSeenAt + this.#idleTimeoutMs > now) return
-      this.#open.delete(key)
-      this.#forgetEndpoint(session)
-    }
+    return this.#rest(this.#sessions.remember(key, session))
   }
 
   #forget(key: string, session: TrackedSession | undefined): SessionEvent[] {
-    if (!session) return []
-    this.#open.delete(key)
-    this.#held.delete(key)
-    this.#forgetEndpoint(session)
-    return this.#unreported.delete(session) ? [useEvent(session)] : []
+    if (session) this.#sessions.forget(key, session)
+    return this.#rest(session)
   }
 
-  #forgetEndpoint({ endpointId, sessionId }: TrackedSession): void {
-    if (this.#legacyEndpoints.get(sessionId) === endpointId) this.#legacyEndpoints.delete(sessionId)
+  /** The unreported uses of a session that was forgotten. */
+  #rest(forgotten: TrackedSession | undefined): SessionEvent[] {
+    return forgotten && this.#unreported.delete(forgotten) ? [useEvent(forgotten)] : []
   }
 }
 

@@ -5,11 +5,13 @@ import type { SessionIds, StoredId } from '../mcp/stored-ids.js'
 import { type EpochMs, SECOND_MS } from '../util/time.js'
 
 /**
- * How long to wait after each look-up that found nothing. The proxy that holds the stream tells the store within moments, or
- * later where it was cut off from it. Chosen.
+ * How long to wait after the first look-up that found nothing, twice as long after the next, and so on. The proxy that
+ * holds the stream tells the store within moments, or later where it was cut off from it. Chosen.
  */
-const RETRY_MS = [SECOND_MS, 5 * SECOND_MS, 30 * SECOND_MS]
-const MAX_RETRY_MS = Math.max(...RETRY_MS)
+const RETRY_MS = SECOND_MS
+/** Look-ups after the first: the last one comes about two minutes after it. Chosen. */
+const MAX_RETRIES = 7
+const MAX_RETRY_MS = RETRY_MS * 2 ** (MAX_RETRIES - 1)
 /** Sessions to look up at a time. Chosen: some milliseconds of the store's time. */
 export const LOOK_UP_BATCH = 256
 /** Sessions that wait. Chosen: some megabytes. */
@@ -42,11 +44,23 @@ export interface KnownSession extends SessionIds {
   isOpen: boolean
 }
 
+/** A session that waits as it is said here; undefined: no longer. */
+export interface UnplacedChange {
+  sessionId: StoredId
+  waiting: UnplacedSession | undefined
+}
+
 /** In bounded memory: when it is full, the session that waits longest makes room. */
 export class UnplacedMessages {
-  readonly #waiting = new Map<StoredId, UnplacedSession>()
+  readonly #waiting: Map<StoredId, UnplacedSession>
+  readonly #changed = new Set<StoredId>()
   /** Messages that were dropped because no proxy of the store saw the stream of their session. */
   dropped = 0
+
+  /** `waiting`: what waited when the process before this one ended. */
+  constructor(waiting: readonly UnplacedSession[] = []) {
+    this.#waiting = new Map(waiting.map(session => [session.sessionId, session]))
+  }
 
   /** How many sessions wait. */
   get size(): number {
@@ -56,6 +70,7 @@ export class UnplacedMessages {
   /** A message was accepted (`requests` 1), or its session is not known to the upstream (0). */
   add(sessionId: StoredId, namedEndpointId: StoredId | undefined, { at, requests }: UnplacedStep): void {
     const waiting = this.#waiting.get(sessionId)
+    this.#changed.add(sessionId)
     if (waiting === undefined) {
       const [oldest] = this.#waiting.size >= MAX_WAITING ? this.#waiting.keys() : []
       if (oldest !== undefined) this.#drop(oldest)
@@ -74,7 +89,9 @@ export class UnplacedMessages {
   /** The client of a session that waits was named. */
   identify(sessionId: StoredId, who: ClientInfo): void {
     const waiting = this.#waiting.get(sessionId)
-    if (waiting) waiting.who = waiting.who ? mergeClientInfo(waiting.who, who) : who
+    if (waiting === undefined) return
+    waiting.who = waiting.who ? mergeClientInfo(waiting.who, who) : who
+    this.#changed.add(sessionId)
   }
 
   /** The sessions to look up at `now`, at most a batch; those that were not looked up yet come first. */
@@ -91,22 +108,36 @@ export class UnplacedMessages {
   /** Takes out a session whose endpoint is known now. */
   take(sessionId: StoredId): UnplacedSession | undefined {
     const waiting = this.#waiting.get(sessionId)
-    this.#waiting.delete(sessionId)
+    this.#delete(sessionId)
     return waiting
+  }
+
+  /** What changed since the last call, for a copy on disk; look-ups without a result are no change. */
+  takeChanges(): UnplacedChange[] {
+    const changes = Array.from(this.#changed, sessionId => ({
+      sessionId,
+      waiting: this.#waiting.get(sessionId)
+    }))
+    this.#changed.clear()
+    return changes
   }
 
   /** The store does not know the session. After the last try it is forgotten. */
   notFound(sessionId: StoredId, now: EpochMs): void {
     const waiting = this.#waiting.get(sessionId)
     if (waiting === undefined) return
-    const delay = RETRY_MS[waiting.tries++]
-    if (delay === undefined) this.#drop(sessionId)
-    else waiting.dueAt = now + delay
+    if (waiting.tries === MAX_RETRIES) this.#drop(sessionId)
+    else waiting.dueAt = now + RETRY_MS * 2 ** waiting.tries++
   }
 
   #drop(sessionId: StoredId): void {
     const steps = this.#waiting.get(sessionId)?.steps ?? []
     this.dropped += steps.reduce((sum, { requests }) => sum + requests, 0)
+    this.#delete(sessionId)
+  }
+
+  #delete(sessionId: StoredId): void {
     this.#waiting.delete(sessionId)
+    this.#changed.add(sessionId)
   }
 }

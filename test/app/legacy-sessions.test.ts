@@ -133,3 +133,30 @@ for (const flags of [
     await checkInvariant(t, turnstile)
   })
 }
+
+void t.test('messages whose session the store does not know yet outlive kill -9', async t => {
+  const server = await startLegacyServer(t, {
+    announce: () => '/message?sessionId=late',
+    idOf: (_, ids) => ids[0]
+  })
+  const directory = t.testdir()
+  const flags = ['--store', `sqlite:${directory}/ledger.db`]
+  const holder = await start(t, server, `${directory}/one`, flags)
+  const startOther = (): Promise<Turnstile> => start(t, server, `${directory}/two`, flags)
+  let other = await startOther()
+  const target = `${other.proxyUrl}/message?sessionId=late`
+  await openLegacyStream(`${server.url.origin}/e1/sse`)
+  for (let i = 0; i < MESSAGES; i++)
+    t.equal((await fetch(target, { method: 'POST', body: '{}' })).status, 202)
+  // Uses are written down within a second; nothing tells when.
+  await sleep(2_500)
+  await other.kill()
+  other = await startOther()
+  await openLegacyStream(`${holder.proxyUrl}/e1/sse`)
+  const found = await rows(holder, requestsOf)
+  t.match(found, [{ endpoint_id: 'e1', session_id: 'late', request_count: 1 + MESSAGES }])
+  await other.kill()
+  other = await startOther()
+  await other.shipped()
+  t.equal((await holder.connections())[0]?.request_count, 1 + MESSAGES, 'placed once')
+})

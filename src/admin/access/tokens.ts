@@ -1,8 +1,7 @@
 // Owns who may ask the admin port: bearer tokens compared in constant time, and a rate limit for wrong ones.
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { isIPv6 } from 'node:net'
 import { SCOPES, type Scope, type Token } from '../../config/admin-token.js'
-import { ipv6Groups } from '../../util/ipv6.js'
+import { networkOf } from '../../util/ipv6.js'
 import { type EpochMs, MINUTE_MS } from '../../util/time.js'
 import { ForbiddenError, TooManyTriesError, UnauthorizedError } from '../schemas/admin-errors.js'
 
@@ -98,7 +97,3 @@ class FailedTries {
     if (this.#peers.size > MAX_PEERS) this.#peers.delete(this.#peers.keys().next().value!)
   }
 }
-
-/** Whoever has an IPv6 address can use any other one of its /64 (RFC 4291 §2.5.4). */
-export const networkOf = (peer: string): string =>
-  isIPv6(peer) && !peer.startsWith('::ffff:') ? ipv6Groups(peer).slice(0, 4).join(':') : peer

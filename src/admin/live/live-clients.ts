@@ -1,8 +1,8 @@
 // Owns which Socket.IO connections may stay: one that did not join with a valid token for some seconds, one that joined while it reads.
 import type { Socket } from 'socket.io'
+import { networkOf } from '../../util/ipv6.js'
 import type { Closable } from '../../util/startup.js'
 import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
-import { networkOf } from '../access/tokens.js'
 import { doesRead, unreadPackets } from './socket-io-internals.js'
 
 /** A connection of engine.io, below the namespaces. */

@@ -1,4 +1,5 @@
 // Owns the REST side of the monitoring interface: the sessions that are open now, and the state and tools of the gateway.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
 import Type, { type TSchema } from 'typebox'
 import type { SessionRow } from '../../ledger/store-port.js'
@@ -43,6 +44,13 @@ export interface MonitoringRoutesOptions {
 }
 
 const tags = ['monitoring']
+
+/** How long a health check waits for the store. Chosen: a store that does not respond is told within 5 s. */
+const HEALTH_TIMEOUT_MS = 3_000
+
+/** What was asked for, or undefined where it does not come in time for a health check. */
+const inTime = <T>(asked: Promise<T>): Promise<T | undefined> =>
+  Promise.race([asked, sleep(HEALTH_TIMEOUT_MS, undefined, { ref: false })])
 
 /** `/api/mcp/status`, `/health`, `/tools`, `/proxies` and `/connections`, and `/internal/connections`. */
 export const monitoringRoutes: FastifyPluginCallback<
@@ -106,16 +114,18 @@ export const monitoringRoutes: FastifyPluginCallback<
       const { endpointId } = request.query
       const [serverRunning, tools, totals] = await Promise.all([
         gateway.isReachable(),
-        knownTools(endpointId),
-        monitor.totals(endpointFilter(endpointId)).catch((error: unknown) => {
-          log.error({ err: error }, 'the totals for /api/mcp/health cannot be read')
-          return undefined
-        })
+        inTime(knownTools(endpointId)),
+        inTime(
+          monitor.totals(endpointFilter(endpointId)).catch((error: unknown) => {
+            log.error({ err: error }, 'the totals for /api/mcp/health cannot be read')
+            return undefined
+          })
+        )
       ])
       return {
         healthy: serverRunning && totals !== undefined && (await keepsUp()),
         serverRunning,
-        toolsCount: tools.length,
+        toolsCount: tools?.length ?? 0,
         endpoint: endpointUrl(endpointId),
         connections: { active: totals?.openNum ?? 0, total: totals?.openedNum ?? 0 },
         lastCheck: monitor.time()

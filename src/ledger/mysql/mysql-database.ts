@@ -29,6 +29,8 @@ const SCHEMA_LOCK_WAIT_S = 10
 const POOL_IDLE_MS = 1_500
 /** Statements prepared at once on each connection; chosen well above the number of texts that the ledger writes. */
 const MAX_PREPARED_STATEMENTS = 500
+/** A statement that any server takes. */
+const PROBE = 'SELECT 1'
 /** Attempts of one transaction. Chosen: a deadlock that comes back so often is worth an error. */
 const MAX_ATTEMPTS = 10
 
@@ -105,6 +107,18 @@ export function openMysql(url: string): Database {
     // The first statement takes the snapshot. Not all databases of MySQL's family know WITH CONSISTENT SNAPSHOT.
     read: work =>
       transaction(['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION READ ONLY'], work),
+    // The server limits how many statements all its clients together have prepared (`max_prepared_stmt_count`).
+    async probe() {
+      const connection = await (await pool()).getConnection()
+      try {
+        await connection.execute({ sql: PROBE, timeout: STATEMENT_TIMEOUT_MS })
+        connection.unprepare(PROBE)
+        connection.release()
+      } catch (error) {
+        connection.destroy()
+        throw error
+      }
+    },
     async migrate() {
       const connection = await (await pool()).getConnection()
       try {

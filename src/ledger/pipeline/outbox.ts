@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type Libsql from 'libsql'
 import type { LedgerEvent } from '../../sessions/events.js'
+import type { UnplacedChange, UnplacedSession } from '../../sessions/unplaced-messages.js'
 import { codeOf, TurnstileError } from '../../util/errors.js'
 import type { Closable } from '../../util/startup.js'
 import type { EpochMs } from '../../util/time.js'
@@ -18,6 +19,10 @@ CREATE TABLE IF NOT EXISTS outbox (
   boot INTEGER NOT NULL,
   event TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS unplaced (
+  session_id TEXT PRIMARY KEY,
+  waiting TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS instance (
   only INTEGER PRIMARY KEY CHECK (only = 1),
   id TEXT NOT NULL,
@@ -91,11 +96,23 @@ export class Outbox implements Closable {
     return pragma('page_count') * pragma('page_size')
   }
 
-  /** Writes events in one transaction. On return they are on disk; throws when they could not be written. */
-  append(events: readonly LedgerEvent[]): void {
-    if (events.length === 0) return
-    if (events.length === 1) return this.#append(events[0]!)
-    this.#transaction(() => events.forEach(event => this.#append(event)))
+  /**
+   * Writes events, and what changed of the messages without a session, in one transaction. On return they are on disk;
+   * throws when they could not be written.
+   */
+  append(events: readonly LedgerEvent[], unplaced: readonly UnplacedChange[] = []): void {
+    if (events.length + unplaced.length === 0) return
+    if (events.length === 1 && unplaced.length === 0) return this.#append(events[0]!)
+    this.#transaction(() => {
+      events.forEach(event => this.#append(event))
+      unplaced.forEach(change => this.#keep(change))
+    })
+  }
+
+  /** The messages without a session that waited when they were last written. */
+  unplaced(): UnplacedSession[] {
+    const rows = this.#db.prepare('SELECT waiting FROM unplaced').all() as { waiting: string }[]
+    return rows.map(({ waiting }) => JSON.parse(waiting) as UnplacedSession)
   }
 
   /** The oldest entries, at most `limit`. */
@@ -138,6 +155,14 @@ export class Outbox implements Closable {
 
   #append(event: LedgerEvent): void {
     this.#lastSeq = Number(this.#insert.run(this.instance.boot, JSON.stringify(event)).lastInsertRowid)
+  }
+
+  #keep({ sessionId, waiting }: UnplacedChange): void {
+    if (waiting)
+      this.#db
+        .prepare('INSERT OR REPLACE INTO unplaced (session_id, waiting) VALUES (?, ?)')
+        .run(sessionId, JSON.stringify(waiting))
+    else this.#db.prepare('DELETE FROM unplaced WHERE session_id = ?').run(sessionId)
   }
 
   /** Notes a new start, and reports to the ledger that the streams of earlier ones are over. */

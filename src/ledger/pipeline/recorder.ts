@@ -1,5 +1,6 @@
 // Owns the last step on the request path: events go into the outbox, whatever state the disk is in.
 import type { LedgerEvent } from '../../sessions/events.js'
+import type { UnplacedChange } from '../../sessions/unplaced-messages.js'
 import { reasonOf } from '../../util/errors.js'
 import { type Log, ThrottledLog } from '../../util/log.js'
 import type { EpochMs } from '../../util/time.js'
@@ -10,6 +11,8 @@ import type { Shipper } from './shipper.js'
 export class Recorder {
   readonly #outbox: Outbox
   readonly #shipper: Shipper
+  /** While a batch is gathered: its events. */
+  #gathered: LedgerEvent[] | undefined
   readonly #throttledLog: ThrottledLog
   /** Events that could not be written, since the process started. */
   lostEvents = 0
@@ -22,16 +25,27 @@ export class Recorder {
     this.#throttledLog = new ThrottledLog(log)
   }
 
-  /** On return the events are on disk, or counted as lost. */
-  record(events: readonly LedgerEvent[]): void {
-    if (events.length === 0) return
-    if (this.#try(() => this.#outbox.append(events))) this.#shipper.notify()
+  /** On return the events are on disk, or counted as lost. `unplaced`: what changed of the messages without a session. */
+  record(events: readonly LedgerEvent[], unplaced: readonly UnplacedChange[] = []): void {
+    if (this.#gathered) return void this.#gathered.push(...events)
+    if (events.length + unplaced.length === 0) return
+    if (this.#try(() => this.#outbox.append(events, unplaced))) this.#shipper.notify()
     else this.lostEvents += events.length
   }
 
-  /** Once a second: records the batch of uses that is due, and that the process is alive at `now`. */
-  tick(uses: readonly LedgerEvent[], now: EpochMs): void {
-    this.record(uses)
+  /** What is recorded meanwhile is written at its end, in one transaction. */
+  batch(gather: () => void): void {
+    const events: LedgerEvent[] = (this.#gathered = [])
+    try {
+      gather()
+    } finally {
+      this.#gathered = undefined
+      this.record(events)
+    }
+  }
+
+  /** Notes that the process is alive at `now`. */
+  alive(now: EpochMs): void {
     this.#try(() => this.#outbox.alive(now))
   }
 

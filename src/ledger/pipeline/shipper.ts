@@ -19,7 +19,7 @@ const DRAIN_POLL_MS = 10
 export const LAG_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600]
 
 /** Why the store cannot be written, and since when. */
-export interface ShipperFailure {
+export interface StoreFailure {
   since: EpochMs
   message: string
 }
@@ -45,7 +45,7 @@ export class Shipper implements Closable {
   #registered = false
   readonly #running: Promise<void>
   /** Undefined while the store can be written. */
-  failure: ShipperFailure | undefined
+  failure: StoreFailure | undefined
   /** Since the process started: events that the store has, and failed attempts to write it. */
   shippedEvents = 0
   errors = 0
@@ -58,6 +58,17 @@ export class Shipper implements Closable {
     this.#log = log
     this.#throttledLog = new ThrottledLog(log)
     this.#running = this.#run()
+  }
+
+  /** Whether the store knows this instance: only then can it be written. */
+  get isRegistered(): boolean {
+    return this.#registered
+  }
+
+  /** The store failed somebody else: it is set up again, and `failure` says whether that works. */
+  registerAgain(): void {
+    this.#registered = false
+    this.#wake()
   }
 
   /** Wakes the shipper: there may be something to ship. */
@@ -125,7 +136,7 @@ export class Shipper implements Closable {
   }
 
   async #idle(): Promise<void> {
-    if (this.#closing.signal.aborted || this.#outbox.depth > 0) return
+    if (this.#closing.signal.aborted || this.#outbox.depth > 0 || !this.#registered) return
     await new Promise<void>(resolve => (this.#wake = resolve))
   }
 

@@ -36,6 +36,8 @@ export interface Database {
   write: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>
   /** Runs `work` on one consistent snapshot. */
   read: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>
+  /** Throws where the database could not take a statement that it does not know yet. */
+  probe(): Promise<void>
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
   close(): Promise<void>

@@ -22,6 +22,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     register: (instance, now) => register(database, instance, now),
     apply: (instance, entries, now) => apply(ledger, instance, entries, now),
     heartbeat: (instance, now) => heartbeat(database, instance, now),
+    probe: () => database.probe(),
     loseStreams: (id, heartbeatAt, now) => loseStreams(ledger, id, heartbeatAt, now),
     closeIdle: now => closeIdle(ledger, now),
     settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(ledger, notedBefore, now),

@@ -621,6 +621,21 @@ export function storeContract(
       t.same(await allRows(store), [])
     })
 
+    withStore('early ends of sessions that never were do not pile up', async (t, store) => {
+      const sender = await new Sender(store).start()
+      const gone = (i: number): LedgerEvent => ({
+        ...(close('e', `made-up-${i}`, EPOCH) as CloseEvent),
+        reason: 'gone',
+        transport: Transport.streamable
+      })
+      for (let i = 0; i < 11_200; i += 1_400)
+        await sender.send(...Array.from({ length: 1_400 }, (_, j) => gone(i + j)))
+      let settled = 0
+      for (let batch = -1; batch !== 0; settled += batch) batch = await store.settleEarlyCloses(0, EPOCH)
+      t.ok(settled >= 1_200 && settled < 1_200 + 500, `${settled} settled`)
+      t.same(await allRows(store), [])
+    })
+
     withStore('ids and agents of any content stay data', async (t, store) => {
       const sender = await new Sender(store).start()
       const nasty = `x'";--\\%_`
