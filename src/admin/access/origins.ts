@@ -25,7 +25,7 @@ export function foreignness(
     return 'without an admin token the admin port answers to loopback names only: ask http://127.0.0.1, or set --admin-token'
   // Browsers leave `Origin` out where a page only links, or embeds an image or a script.
   if (origin === undefined)
-    return site === undefined || OWN_SITES.includes(String(site)) || options.isPublic
+    return site === undefined || OWN_SITES.includes(site) || options.isPublic
       ? undefined
       : 'web pages of other sites may not ask without an Origin: ask from a page of this port'
   if (options.allowed.includes(origin) || authorityOf(origin) === host) return undefined
