@@ -9,7 +9,7 @@ import Fastify, {
 } from 'fastify'
 import type { Token } from '../config/admin-token.js'
 import type { StoreReader } from '../ledger/store-port.js'
-import { type EpochMs, epochNow } from '../util/time.js'
+import { type EpochMs, latestNow, monotonicNow, type MonotonicMs } from '../util/time.js'
 import { guardAccess } from './access/guard.js'
 import type { Mask } from './access/mask.js'
 import { TokenGate } from './access/tokens.js'
@@ -44,6 +44,8 @@ export interface AdminOptions {
   logger: FastifyBaseLogger
   /** The clock; for tests. */
   now?: () => EpochMs
+  /** The clock of lock-outs; the process's own unless given. */
+  elapsed?: () => MonotonicMs
 }
 
 /** What the monitoring interface, the actions and the dashboard need in addition. */
@@ -57,7 +59,7 @@ const MAX_ID_LENGTH = 8_192
 /** Builds the admin port, not yet listening. Of its parts, only the gate gets the tokens. */
 export function buildAdmin(options: AdminOptions): FastifyInstance {
   const { store, health, metrics, tokens, allowedOrigins, mask, monitoring, version, logger } = options
-  const { now = epochNow } = options
+  const { now = latestNow } = options
   const app = Fastify({
     loggerInstance: logger,
     logController: new FailuresOnly(),
@@ -76,7 +78,7 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
     const exposedHeaders = ['link', 'retry-after']
     app.register(cors, { origin: [...allowedOrigins], methods: ['GET', 'PUT', 'DELETE'], exposedHeaders })
   }
-  const gate = new TokenGate(tokens, now)
+  const gate = new TokenGate(tokens, options.elapsed ?? monotonicNow)
   // Behind CORS, whose preflights show no token.
   app.after(() => guardAccess(app, gate, allowedOrigins))
   app.register(accepts)

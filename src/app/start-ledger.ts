@@ -1,6 +1,7 @@
 // Owns the start of an instance's ledger: the store, the outbox on this machine's disk, and what ships from one to the other.
 import type { FastifyBaseLogger } from 'fastify'
 import type { StoreLocation } from '../config/setting-kinds.js'
+import { LedgerClock } from '../ledger/pipeline/ledger-clock.js'
 import { type LiveCounts, startLiveCounts } from '../ledger/pipeline/live-counts.js'
 import { openOutbox, type Outbox } from '../ledger/pipeline/outbox.js'
 import { Recorder } from '../ledger/pipeline/recorder.js'
@@ -25,6 +26,7 @@ export interface LedgerSettings {
 /** The ledger of one instance. `close` ends its parts in order. */
 export interface InstanceLedger extends Closable {
   readonly store: Store
+  readonly clock: LedgerClock
   readonly outbox: Outbox
   readonly shipper: Shipper
   readonly recorder: Recorder
@@ -43,11 +45,12 @@ export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger)
     if (settings.store.kind === 'sqlite') await store.migrate()
     const outbox = openOutbox({ directory: settings.dataDir, now: epochNow() })
     onClose(() => outbox.close())
-    const shipper = startShipper({ outbox, store, log: logger })
+    const clock = new LedgerClock(logger)
+    const shipper = startShipper({ outbox, store, clock, log: logger })
     onClose(() => shipper.close())
     const liveCounts = settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ store, outbox }) : undefined
     onClose(() => liveCounts?.close())
     const recorder = new Recorder(outbox, shipper, logger)
     const shipped = (): Promise<void> => shipper.whenEmpty(SHIP_TIMEOUT_MS)
-    return { store, outbox, shipper, recorder, liveCounts, shipped }
+    return { store, clock, outbox, shipper, recorder, liveCounts, shipped }
   })

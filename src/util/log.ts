@@ -1,4 +1,5 @@
 // Owns throttled logging: the part of a logger that the rooms need, and warnings that are logged at most once a second.
+import { monotonicNow, type MonotonicMs } from './time.js'
 
 /** The part of a pino logger that the rooms use. */
 export interface Log {
@@ -12,7 +13,7 @@ const INTERVAL_MS = 1_000
 /** Throttles warnings: at most one a second is logged, those in between are dropped. */
 export class ThrottledWarning {
   readonly #log: Log
-  #loggedAt = 0
+  #loggedAt: MonotonicMs = -INTERVAL_MS
 
   constructor(log: Log) {
     this.#log = log
@@ -20,7 +21,7 @@ export class ThrottledWarning {
 
   /** Logs the warning, unless another one was logged within the last second. */
   warn(details: object, message: string): void {
-    const now = Date.now()
+    const now = monotonicNow()
     if (now - this.#loggedAt < INTERVAL_MS) return
     this.#loggedAt = now
     this.#log.warn(details, message)
