@@ -6,6 +6,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Snapshot } from '../metrics/exposition.js'
 import { reasonOf } from '../util/errors.js'
 import { connect, ipcChannel, type Remote, RemoteError } from '../util/rpc.js'
+import { monotonicNow, type MonotonicMs } from '../util/time.js'
+import { cutWhatIsNotTaken } from './handed-connections.js'
 import { CALL_TIMEOUT_MS, type Startable, startReport, type WorkerMethods } from './instance-methods.js'
 import { WORKER_NUMBER_VARIABLE } from './worker-process.js'
 
@@ -39,7 +41,8 @@ export class WorkerSlot {
   /** Resolves with the URL at which it listens; throws `StartError`. */
   async start(): Promise<string> {
     const worker = cluster.fork({ [WORKER_NUMBER_VARIABLE]: String(this.#number) })
-    const startedAt = Date.now()
+    cutWhatIsNotTaken(worker)
+    const startedAt = monotonicNow()
     const { report, url } = startReport()
     const remote = connect<WorkerMethods & Startable>(ipcChannel(worker), report, {
       timeoutMs: CALL_TIMEOUT_MS
@@ -75,15 +78,15 @@ export class WorkerSlot {
     await exited
   }
 
-  #replace(startedAt: number, code: number | null, signal: string | null): void {
+  #replace(startedAt: MonotonicMs, code: number | null, signal: string | null): void {
     if (this.#closing) return
     this.#logger.error({ worker: this.#number, code, signal }, 'a worker died and is started again')
-    const delayMs = Date.now() - startedAt < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0
+    const delayMs = monotonicNow() - startedAt < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0
     setTimeout(() => {
       if (this.#closing) return
       this.start().catch((error: unknown) => {
         this.#logger.error({ worker: this.#number, reason: reasonOf(error) }, 'a worker does not start')
-        this.#replace(Date.now(), null, null)
+        this.#replace(monotonicNow(), null, null)
       })
     }, delayMs)
   }

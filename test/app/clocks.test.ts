@@ -50,7 +50,6 @@ void t.test('of two proxies whose clocks differ by ten minutes, neither ends ses
     await sleep(1_000)
     t.equal(await right.count('e'), 3)
     t.equal(await ahead.count('e'), 3)
-    if ((await right.count('e')) < 3)
   }
   for (const { connect_at: at } of await right.connections())
     t.ok(Math.abs(Date.parse(String(at)) - Date.now()) < 60_000, 'times are the store’s')
