@@ -39,7 +39,7 @@ export function ledgerHealth({ outbox, shipper, recorder, maintenance }: LedgerP
     ready: recorder.failure === undefined && failure === undefined,
     outbox: {
       ok: recorder.failure === undefined,
-      depth: outbox.depth,
+      depth: outbox.depth + recorder.unwrittenEvents,
       oldestAt: isoTime(outbox.oldestAt),
       sizeBytes: outbox.sizeBytes,
       lostEvents: recorder.lostEvents

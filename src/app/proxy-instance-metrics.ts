@@ -88,7 +88,7 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
     ),
     counter(
       'turnstile_events_lost_total',
-      'Events that could not be written to the outbox.',
+      'Events that could not be written to the outbox, and found no room in memory until they could.',
       recorder.lostEvents
     ),
     counter('turnstile_events_shipped_total', 'Events that the store has.', shipper.shippedEvents),

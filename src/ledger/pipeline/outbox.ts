@@ -91,8 +91,11 @@ export class Outbox implements Closable {
   /** Writes events in one transaction. On return they are on disk; throws when they could not be written. */
   append(events: readonly LedgerEvent[]): void {
     if (events.length === 0) return
-    if (events.length === 1) return this.#append(events[0]!)
-    this.#transaction(() => events.forEach(event => this.#append(event)))
+    let seq = 0
+    const insert = (event: LedgerEvent): void => void (seq = this.#insertEvent(event))
+    if (events.length === 1) insert(events[0]!)
+    else this.#transaction(() => events.forEach(insert))
+    this.#lastSeq = seq
   }
 
   /** The oldest entries, at most `limit`. */
@@ -133,8 +136,8 @@ export class Outbox implements Closable {
     return Promise.resolve()
   }
 
-  #append(event: LedgerEvent): void {
-    this.#lastSeq = Number(this.#insert.run(this.instance.boot, JSON.stringify(event)).lastInsertRowid)
+  #insertEvent(event: LedgerEvent): number {
+    return Number(this.#insert.run(this.instance.boot, JSON.stringify(event)).lastInsertRowid)
   }
 
   /** Notes a new start, and reports to the ledger that the streams of earlier ones are over. */

@@ -6,33 +6,57 @@ import type { EpochMs } from '../../util/time.js'
 import type { Outbox } from './outbox.js'
 import type { Shipper } from './shipper.js'
 
-/** Never throws: forwarding goes on when the outbox cannot be written, and what is lost is counted. */
+/** Events that wait in memory while the outbox cannot be written; any more are lost. Chosen: some 5 MB. */
+const MAX_UNWRITTEN = 10_000
+/** So many of them are written at once. Chosen: the event loop is held up for some milliseconds. */
+const BATCH_EVENTS = 1_000
+
+/**
+ * Never throws: forwarding goes on when the outbox cannot be written. What is recorded meanwhile waits in memory for a
+ * second try, once a second; what is lost all the same is counted.
+ */
 export class Recorder {
-  readonly #outbox: Outbox
-  readonly #shipper: Shipper
+  readonly #outbox: Pick<Outbox, 'append' | 'alive'>
+  readonly #shipper: Pick<Shipper, 'notify'>
   readonly #warning: ThrottledWarning
-  /** Events that could not be written, since the process started. */
+  readonly #unwritten: LedgerEvent[] = []
+  /** Events that were not and will not be written, since the process started. */
   lostEvents = 0
   /** Why the outbox cannot be written; undefined while it can. */
   failure: string | undefined
 
-  constructor(outbox: Outbox, shipper: Shipper, log: Log) {
+  constructor(outbox: Pick<Outbox, 'append' | 'alive'>, shipper: Pick<Shipper, 'notify'>, log: Log) {
     this.#outbox = outbox
     this.#shipper = shipper
     this.#warning = new ThrottledWarning(log)
   }
 
-  /** On return the events are on disk, or counted as lost. */
+  /** How many events wait in memory. */
+  get unwrittenEvents(): number {
+    return this.#unwritten.length
+  }
+
+  /** On return the events are on disk, or wait in memory because the outbox cannot be written, or are counted as lost. */
   record(events: readonly LedgerEvent[]): void {
     if (events.length === 0) return
-    if (this.#try(() => this.#outbox.append(events))) this.#shipper.notify()
-    else this.lostEvents += events.length
+    if (this.#unwritten.length === 0 && this.#append(events)) return
+    const kept = events.slice(0, MAX_UNWRITTEN - this.#unwritten.length)
+    this.#unwritten.push(...kept)
+    this.lostEvents += events.length - kept.length
   }
 
   /** Once a second: records the batch of uses that is due, and that the process is alive at `now`. */
   tick(uses: readonly LedgerEvent[], now: EpochMs): void {
+    while (this.#unwritten.length > 0 && this.#append(this.#unwritten.slice(0, BATCH_EVENTS)))
+      this.#unwritten.splice(0, BATCH_EVENTS)
     this.record(uses)
-    this.#try(() => this.#outbox.alive(now))
+    if (this.#unwritten.length === 0) this.#try(() => this.#outbox.alive(now))
+  }
+
+  #append(events: readonly LedgerEvent[]): boolean {
+    const isWritten = this.#try(() => this.#outbox.append(events))
+    if (isWritten) this.#shipper.notify()
+    return isWritten
   }
 
   #try(write: () => void): boolean {
@@ -43,8 +67,8 @@ export class Recorder {
     } catch (error) {
       this.failure = reasonOf(error)
       this.#warning.warn(
-        { reason: this.failure, lostEvents: this.lostEvents },
-        'the outbox cannot be written; what clients do now is not recorded'
+        { reason: this.failure, waiting: this.#unwritten.length, lostEvents: this.lostEvents },
+        'the outbox cannot be written; what clients do now waits in memory'
       )
       return false
     }
