@@ -12,7 +12,7 @@ import type { Token } from '../config/admin-token.js'
 import type { StoreReader } from '../ledger/store-port.js'
 import type { Metric } from '../metrics/metric.js'
 import { type Log, ThrottledLog } from '../util/log.js'
-import { checkIntervalMs, type EpochMs, epochNow } from '../util/time.js'
+import { checkIntervalMs, type EpochMs, latestNow, monotonicNow, type MonotonicMs } from '../util/time.js'
 import { guardAccess } from './access/guard.js'
 import type { Mask } from './access/mask.js'
 import { TokenGate } from './access/tokens.js'
@@ -51,6 +51,8 @@ export interface AdminOptions {
   headTimeoutMs?: number
   /** The clock; for tests. */
   now?: () => EpochMs
+  /** The clock of lock-outs; the process's own unless given. */
+  elapsed?: () => MonotonicMs
 }
 
 /** What the monitoring interface, the actions and the dashboard need in addition. */
@@ -67,7 +69,7 @@ const FAILURES_PER_SECOND = 10
 /** Builds the admin port, not yet listening. Of its parts, only the gate gets the tokens. */
 export function buildAdmin(options: AdminOptions): FastifyInstance {
   const { store, health, metrics, tokens, allowedOrigins, mask, monitoring, version, logger } = options
-  const { now = epochNow, hostMetrics = () => [], headTimeoutMs = 0 } = options
+  const { now = latestNow, hostMetrics = () => [], headTimeoutMs = 0 } = options
   const log = new ThrottledLog(logger, FAILURES_PER_SECOND)
   const app = Fastify({
     loggerInstance: logger,
@@ -89,7 +91,7 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
     const exposedHeaders = ['link', 'retry-after']
     app.register(cors, { origin: [...allowedOrigins], methods: ['GET', 'PUT', 'DELETE'], exposedHeaders })
   }
-  const gate = new TokenGate(tokens, now)
+  const gate = new TokenGate(tokens, options.elapsed ?? monotonicNow)
   // Behind CORS, whose preflights show no token.
   app.after(() => guardAccess(app, gate, allowedOrigins))
   app.register(accepts)

@@ -14,6 +14,7 @@ import { reasonOf } from '../util/errors.js'
 import { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, RemoteError } from '../util/rpc.js'
 import { startInOrder } from '../util/startup.js'
+import { latestNow } from '../util/time.js'
 import type { AdminThreadData, MonitoringData } from './admin-thread-protocol.js'
 import {
   CALL_TIMEOUT_MS,
@@ -90,7 +91,7 @@ function monitoringOptions(options: MonitoringData): AdminOptions['monitoring'] 
     gateway: new GatewayClient(upstream, endpointId => upstreamUrls(upstream, routes, endpointId)),
     keepsUp: async () => {
       const { ready, outbox } = await proxies.health()
-      return ready && (outbox.oldestAt === null || Date.now() - Date.parse(outbox.oldestAt) < MAX_DELAY_MS)
+      return ready && (outbox.oldestAt === null || latestNow() - Date.parse(outbox.oldestAt) < MAX_DELAY_MS)
     },
     historyLimit: options.historyLimit,
     settings: options.shownSettings,

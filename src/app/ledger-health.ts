@@ -41,7 +41,7 @@ export function ledgerHealth({
     ready: outboxOk && failure === undefined,
     outbox: {
       ok: outboxOk,
-      depth: outbox.depth,
+      depth: outbox.depth + recorder.unwrittenEvents,
       oldestAt: isoTime(outbox.oldestAt),
       sizeBytes: outbox.sizeBytes,
       lostEvents: recorder.lostEvents

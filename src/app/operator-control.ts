@@ -4,6 +4,7 @@ import { Transport } from '../mcp/transports.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import { type UpstreamRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
 import { isSuccessful } from '../util/http-status.js'
+import { epochNow } from '../util/time.js'
 import type { WorkerControl } from './instance-methods.js'
 import type { InstanceLedger } from './start-ledger.js'
 
@@ -22,7 +23,7 @@ export function operatorControl({ proxy, ledger, requests }: ControlParts): Work
   return {
     async end({ endpointId, sessionId, transport }) {
       // Taken before the DELETE: whatever clients notice of the end comes later.
-      const at = Date.now()
+      const at = epochNow()
       const streams = proxy.streamsOf(endpointId, sessionId)
       if (transport === Transport.sessionless)
         throw new ActionError('NOT_POSSIBLE', 'a session-less client has no session that could be ended')

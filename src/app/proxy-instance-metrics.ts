@@ -9,6 +9,7 @@ import { processMetrics } from '../metrics/process-metrics.js'
 import { byReason, type Traffic } from '../metrics/traffic.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
+import { epochNow, SECOND_MS } from '../util/time.js'
 import { ledgerHealth } from './ledger-health.js'
 import type { InstanceLedger } from './start-ledger.js'
 import type { Upkeep } from './start-upkeep.js'
@@ -53,7 +54,7 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
   const { outbox, recorder, shipper } = ledger
   const { watch, maintenance } = upkeep
   const { oldestAt } = outbox
-  const age = oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt) / 1_000
+  const age = oldestAt === undefined ? 0 : (epochNow() - oldestAt) / 1_000
   const health = ledgerHealth({ ...ledger, maintenance })
   const isUp = watch && (watch.gaveUp ? undefined : Number(!watch.away))
   return [
@@ -88,7 +89,7 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
     gauge('turnstile_outbox_up', '1: the outbox can be written.', Number(health.outbox.ok), 'min'),
     counter(
       'turnstile_events_lost_total',
-      'Events that could not be written to the outbox.',
+      'Events that could not be written to the outbox, and found no room in memory until they could.',
       recorder.lostEvents
     ),
     counter('turnstile_events_shipped_total', 'Events that the store has.', shipper.shippedEvents),
@@ -99,6 +100,12 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
       series: [shipper.lag.series({})]
     },
     gauge('turnstile_store_up', '1: the store can be written.', Number(health.store.ok), 'min'),
+    gauge(
+      'turnstile_clock_ahead_seconds',
+      "How far this machine's clock is ahead of the store's; below 0: behind.",
+      ledger.clock.aheadMs === undefined ? undefined : ledger.clock.aheadMs / SECOND_MS,
+      'max'
+    ),
     counter('turnstile_store_errors_total', 'Failed attempts to write the store, by who made them.', [
       sample(shipper.errors, { by: 'shipper' }),
       sample(maintenance.errors, { by: 'keeper' })

@@ -1,6 +1,7 @@
 // Owns the start of an instance's ledger: the store, the outbox on this machine's disk, and what ships from one to the other.
 import type { FastifyBaseLogger } from 'fastify'
 import type { StoreLocation } from '../config/setting-kinds.js'
+import { LedgerClock } from '../ledger/pipeline/ledger-clock.js'
 import { type LiveCounts, startLiveCounts } from '../ledger/pipeline/live-counts.js'
 import { type OutboxFile, watchOutboxFile } from '../ledger/pipeline/outbox-file.js'
 import { openOutbox, type Outbox } from '../ledger/pipeline/outbox.js'
@@ -26,6 +27,7 @@ export interface LedgerSettings {
 /** The ledger of one instance. `close` ends its parts in order. */
 export interface InstanceLedger extends Closable {
   readonly store: Store
+  readonly clock: LedgerClock
   readonly outbox: Outbox
   readonly shipper: Shipper
   readonly recorder: Recorder
@@ -47,11 +49,12 @@ export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger)
     onClose(() => outbox.close())
     const outboxFile = watchOutboxFile(outbox.path, logger)
     onClose(() => outboxFile.close())
-    const shipper = startShipper({ outbox, store, log: logger })
+    const clock = new LedgerClock(logger)
+    const shipper = startShipper({ outbox, store, clock, log: logger })
     onClose(() => shipper.close())
     const liveCounts = settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ store, outbox }) : undefined
     onClose(() => liveCounts?.close())
     const recorder = new Recorder(outbox, shipper, logger)
     const shipped = (): Promise<void> => shipper.whenEmpty(SHIP_TIMEOUT_MS)
-    return { store, outbox, shipper, recorder, outboxFile, liveCounts, shipped }
+    return { store, clock, outbox, shipper, recorder, outboxFile, liveCounts, shipped }
   })

@@ -56,8 +56,8 @@ export function startSessions(
     onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
   })
   let notePresence: Proxy['notePresence'] = () => undefined
-  const record = (events: readonly SessionEvent[], changes?: readonly UnplacedChange[]): void => {
-    recorder.record(events, changes)
+  const record = (events: readonly SessionEvent[], changes: readonly UnplacedChange[] = []): void => {
+    if (!recorder.record(events, changes)) unplaced.changedStill(changes)
     liveCounts?.recorded()
   }
   const placement = startMessagePlacement({

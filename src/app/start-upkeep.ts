@@ -81,6 +81,7 @@ function startMaintenance(
   onClose(() => ender?.close())
   return startStoreMaintenance({
     store: ledger.store,
+    clock: ledger.clock,
     instance: ledger.outbox.instance,
     leaseMs: settings.leaseMs,
     retentionMs: settings.retentionMs,
@@ -114,8 +115,8 @@ function startWatch(
     serialUpstream,
     upstream: settings.upstream,
     connectTimeoutMs: settings.connectTimeoutMs,
-    onReturn: awaySince => void checker.upstreamMayHaveRestarted(awaySince),
-    onLoss: lostAt => checker.upstreamMayHaveRestarted(lostAt)
+    onReturn: awaySince => void checker.upstreamMayHaveRestarted(ledger.clock.of(awaySince)),
+    onLoss: lostAt => checker.upstreamMayHaveRestarted(ledger.clock.of(lostAt))
   })
   const checker: SuspectChecker = startSuspectChecker({
     suspects: sessions.tracker.suspects,

@@ -6,6 +6,8 @@ import type { Snapshot } from '../metrics/exposition.js'
 import { reasonOf } from '../util/errors.js'
 import { copyLines } from '../util/log-lines.js'
 import { connect, ipcChannel, type Remote, RemoteError } from '../util/rpc.js'
+import { monotonicNow, type MonotonicMs } from '../util/time.js'
+import { cutWhatIsNotTaken } from './handed-connections.js'
 import { CALL_TIMEOUT_MS, type Startable, startReport, type WorkerMethods } from './instance-methods.js'
 import type { ProcessLog } from './process-log.js'
 import { WORKER_NUMBER_VARIABLE } from './worker-process.js'
@@ -42,7 +44,8 @@ export class WorkerSlot {
     const worker = cluster.fork({ [WORKER_NUMBER_VARIABLE]: String(this.#number) })
     copyLines(worker.process.stdout!, this.#log.stdout)
     copyLines(worker.process.stderr!, this.#log.stderr)
-    const startedAt = Date.now()
+    cutWhatIsNotTaken(worker)
+    const startedAt = monotonicNow()
     const { report, url } = startReport()
     const remote = connect<WorkerMethods & Startable>(ipcChannel(worker), report, {
       timeoutMs: CALL_TIMEOUT_MS
@@ -78,15 +81,15 @@ export class WorkerSlot {
     await exited
   }
 
-  #replace(startedAt: number, code: number | null, signal: string | null): void {
+  #replace(startedAt: MonotonicMs, code: number | null, signal: string | null): void {
     if (this.#closing) return
     this.#log.logger.error({ worker: this.#number, code, signal }, 'a worker died and is started again')
-    const delayMs = Date.now() - startedAt < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0
+    const delayMs = monotonicNow() - startedAt < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0
     setTimeout(() => {
       if (this.#closing) return
       this.start().catch((error: unknown) => {
         this.#log.logger.error({ worker: this.#number, reason: reasonOf(error) }, 'a worker does not start')
-        this.#replace(Date.now(), null, null)
+        this.#replace(monotonicNow(), null, null)
       })
     }, delayMs)
   }

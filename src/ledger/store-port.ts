@@ -132,8 +132,18 @@ export interface InstanceIdentity {
   boot: number
 }
 
+/** What time it is. */
+export interface StoreTimes {
+  /** The store's own clock. */
+  storeAt: EpochMs
+  /** The latest heartbeat of an instance that is not taken for lost; 0: there is none. */
+  toldAt: EpochMs
+}
+
 /** What an instance learns when it sends its heartbeat. */
 export interface Heartbeat {
+  /** The store's own clock. */
+  storeAt: EpochMs
   /** The heartbeat after which another instance last took it for lost and closed its streams; null: never. */
   lostAt: EpochMs | null
   /** The other instances of this store that are not taken for lost, with their last heartbeats. */
@@ -189,11 +199,12 @@ export type IdleSession = Pick<SessionRow, 'endpointId' | 'sessionId' | 'transpo
 
 /**
  * What the shipper and the store maintenance write. Every method is one transaction, or several that can each be repeated,
- * and throws what the database throws when it cannot be written. `now` is the clock of the caller.
+ * and throws what the database throws when it cannot be written. `now` is the ledger's clock as the caller knows it.
  */
 export interface StoreWriter {
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
+  times(): Promise<StoreTimes>
   /** Registers the process; returns the offset up to which its outbox was applied (0: nothing yet). */
   register(instance: InstanceIdentity, now: EpochMs): Promise<{ appliedOffset: number }>
   /**
@@ -255,6 +266,7 @@ export const readerMethods = methodsOf<StoreReader>({
 /** Every method of `StoreWriter`, as `readerMethods`. */
 export const writerMethods = methodsOf<StoreWriter>({
   migrate: true,
+  times: true,
   register: true,
   apply: true,
   heartbeat: true,

@@ -122,6 +122,13 @@ export class UnplacedMessages {
     return changes
   }
 
+  /** Changes that could not be copied: they come out again, the last ones of them if there are too many. */
+  changedStill(changes: readonly UnplacedChange[]): void {
+    for (const { sessionId } of changes) this.#changed.add(sessionId)
+    for (const sessionId of this.#changed)
+      if (this.#changed.size > 2 * MAX_WAITING) this.#changed.delete(sessionId)
+  }
+
   /** The store does not know the session. After the last try it is forgotten. */
   notFound(sessionId: StoredId, now: EpochMs): void {
     const waiting = this.#waiting.get(sessionId)

@@ -1,7 +1,6 @@
 // Owns `npm run bench:upkeep`: what all kinds of upkeep at once cost heartbeats, idle closes and requests.
 // The store begins with 150,000 open sessions that are idle at the start, and with millions of old rows and roll-ups to delete.
 // node dist/test/bench/upkeep.js [--store sqlite|mysql] [--sessions 2000000] [--open 150000]
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -115,4 +114,3 @@ await gateway.stop()
 await db.close()
 await server?.stop()
 rmSync(directory, { recursive: true })
-void once

@@ -1,9 +1,11 @@
 // Owns that no upkeep starves another: heartbeats and idle close keep to their second, whatever else there is to do.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { LedgerClock } from '../../src/ledger/pipeline/ledger-clock.js'
 import { startStoreMaintenance } from '../../src/ledger/pipeline/store-maintenance.js'
 import type { StoreWriter } from '../../src/ledger/store-port.js'
 
+const log = { error: () => undefined, warn: () => undefined, info: () => undefined }
 /** How long each batch takes. */
 const BATCH_MS = 30
 /** The goal: no heartbeat is older, and no session idles later. */
@@ -25,7 +27,7 @@ class BusyStore implements Partial<StoreWriter> {
 
   async heartbeat() {
     await this.#batch('heartbeat', 0)
-    return { lostAt: null, others: this.others }
+    return { storeAt: Date.now(), lostAt: null, others: this.others }
   }
 
   async closeIdle() {
@@ -58,6 +60,7 @@ void t.test(
     store.others = [{ id: 'gone', heartbeatAt: 1 }]
     const maintenance = startStoreMaintenance({
       store: store as unknown as StoreWriter,
+      clock: new LedgerClock(log),
       instance: { id: 'this', boot: 1 },
       leaseMs: 1_000,
       retentionMs: 3_600_000,
@@ -66,7 +69,7 @@ void t.test(
       onFailure: () => t.fail('no heartbeat fails'),
       onLost: () => t.fail('not lost'),
       onIdle: () => undefined,
-      log: { error: () => undefined, warn: () => undefined, info: () => undefined }
+      log
     })
     while ((store.calls.get('heartbeat')?.length ?? 0) < 5) await sleep(20)
     t.equal(store.calls.get('loseStreams')?.length, 1, 'the streams of the lost proxy are being closed')

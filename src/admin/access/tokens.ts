@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { SCOPES, type Scope, type Token } from '../../config/admin-token.js'
 import { networkOf } from '../../util/ipv6.js'
-import { type EpochMs, MINUTE_MS } from '../../util/time.js'
+import { type MonotonicMs, MINUTE_MS } from '../../util/time.js'
 import { ForbiddenError, TooManyTriesError, UnauthorizedError } from '../schemas/admin-errors.js'
 
 interface KnownToken {
@@ -21,7 +21,7 @@ export class TokenGate {
   readonly #failures: FailedTries
 
   /** Without tokens everyone may do everything. */
-  constructor(tokens: readonly Token[], now: () => EpochMs) {
+  constructor(tokens: readonly Token[], now: () => MonotonicMs) {
     this.#tokens = tokens.map(({ secret, scope }) => ({ digest: digest(secret), scope }))
     this.#failures = new FailedTries(now)
   }
@@ -73,10 +73,10 @@ const MAX_PEERS = 10_000
 /** Wrong tokens by peer: after ten within a minute the peer is refused until that minute is over. */
 class FailedTries {
   /** Oldest first; of more peers than fit the oldest is forgotten. */
-  readonly #peers = new Map<string, { count: number; until: EpochMs }>()
-  readonly #now: () => EpochMs
+  readonly #peers = new Map<string, { count: number; until: MonotonicMs }>()
+  readonly #now: () => MonotonicMs
 
-  constructor(now: () => EpochMs) {
+  constructor(now: () => MonotonicMs) {
     this.#now = now
   }
 

@@ -46,6 +46,7 @@ const isoTime = (at: number): string =>
 /** What differs by SQL dialect, for MySQL and MariaDB. */
 export const mysqlDialect: Dialect = {
   time: isoTime,
+  now: 'UTC_TIMESTAMP(3)',
   epochMs: column => `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) DIV 1000`,
   // By time alone: endpoint by endpoint MySQL would use no more of a key than endpoint_id, and read its whole history.
   netByEndpoint: table =>

@@ -102,11 +102,15 @@ export class Outbox implements Closable {
    */
   append(events: readonly LedgerEvent[], unplaced: readonly UnplacedChange[] = []): void {
     if (events.length + unplaced.length === 0) return
-    if (events.length === 1 && unplaced.length === 0) return this.#append(events[0]!)
-    this.#transaction(() => {
-      events.forEach(event => this.#append(event))
-      unplaced.forEach(change => this.#keep(change))
-    })
+    let seq = this.#lastSeq
+    const insert = (event: LedgerEvent): void => void (seq = this.#insertEvent(event))
+    if (events.length === 1 && unplaced.length === 0) insert(events[0]!)
+    else
+      this.#transaction(() => {
+        events.forEach(insert)
+        unplaced.forEach(change => this.#keep(change))
+      })
+    this.#lastSeq = seq
   }
 
   /** The messages without a session that waited when they were last written. */
@@ -153,8 +157,8 @@ export class Outbox implements Closable {
     return Promise.resolve()
   }
 
-  #append(event: LedgerEvent): void {
-    this.#lastSeq = Number(this.#insert.run(this.instance.boot, JSON.stringify(event)).lastInsertRowid)
+  #insertEvent(event: LedgerEvent): number {
+    return Number(this.#insert.run(this.instance.boot, JSON.stringify(event)).lastInsertRowid)
   }
 
   #keep({ sessionId, waiting }: UnplacedChange): void {

@@ -6,6 +6,7 @@ import { type Log, ThrottledLog } from '../../util/log.js'
 import type { Closable } from '../../util/startup.js'
 import { type EpochMs, epochNow, monotonicNow } from '../../util/time.js'
 import type { OutboxEntry, Store } from '../store-port.js'
+import type { LedgerClock } from './ledger-clock.js'
 import type { Outbox } from './outbox.js'
 
 /** Chosen: a backlog is shipped in large transactions, and each still ends within a few hundred milliseconds. */
@@ -27,7 +28,8 @@ export interface StoreFailure {
 /** What `startShipper` needs. */
 export interface ShipperOptions {
   outbox: Outbox
-  store: Pick<Store, 'migrate' | 'register' | 'apply'>
+  store: Pick<Store, 'migrate' | 'times' | 'register' | 'apply'>
+  clock: LedgerClock
   log: Log
 }
 
@@ -38,6 +40,7 @@ export interface ShipperOptions {
 export class Shipper implements Closable {
   readonly #outbox: Outbox
   readonly #store: ShipperOptions['store']
+  readonly #clock: LedgerClock
   readonly #log: Log
   readonly #throttledLog: ThrottledLog
   readonly #closing = new AbortController()
@@ -52,8 +55,9 @@ export class Shipper implements Closable {
   /** Seconds from an open or close until the store had it; of each batch the oldest. */
   readonly lag = new Histogram(LAG_BOUNDS)
 
-  constructor({ outbox, store, log }: ShipperOptions) {
+  constructor({ outbox, store, clock, log }: ShipperOptions) {
     this.#outbox = outbox
+    this.#clock = clock
     this.#store = store
     this.#log = log
     this.#throttledLog = new ThrottledLog(log)
@@ -111,17 +115,19 @@ export class Shipper implements Closable {
 
   /** Ships one batch; whether there may be more. */
   async #shipOnce(): Promise<boolean> {
-    const now = epochNow()
+    const { instance } = this.#outbox
     if (!this.#registered) {
       await this.#store.migrate()
-      const { appliedOffset } = await this.#store.register(this.#outbox.instance, now)
+      await this.#clock.begin(() => this.#store.times())
+      const { appliedOffset } = await this.#store.register(instance, this.#clock.now())
       this.#outbox.skipTo(appliedOffset)
       this.#registered = true
     }
     const entries = this.#outbox.read(BATCH_ENTRIES)
     const last = entries.at(-1)
     if (last) {
-      await this.#store.apply(this.#outbox.instance, entries, now)
+      const told = entries.map(entry => ({ ...entry, event: this.#clock.event(entry.event) }))
+      await this.#store.apply(instance, told, this.#clock.now())
       this.#outbox.discard(last.offset)
       this.#observe(entries)
     }

@@ -14,6 +14,7 @@ import {
   SECOND_MS
 } from '../../util/time.js'
 import type { IdleSession, InstanceIdentity, StoreWriter } from '../store-port.js'
+import type { LedgerClock } from './ledger-clock.js'
 import type { StoreFailure } from './shipper.js'
 
 /** How often this instance sends its heartbeat, and looks for instances that are lost and sessions that idled. Chosen. */
@@ -30,6 +31,7 @@ const FEED_KEPT_MS = 5 * MINUTE_MS
 /** What `startStoreMaintenance` needs. */
 export interface StoreMaintenanceOptions {
   store: StoreWriter
+  clock: LedgerClock
   /** This instance, which sends the heartbeat. */
   instance: InstanceIdentity
   /** The lease that each heartbeat renews: an instance that was not heard of for this long is lost. */
@@ -81,12 +83,12 @@ export class StoreMaintenance implements Closable {
 
   constructor(options: StoreMaintenanceOptions) {
     this.#options = options
-    const { store, retentionMs, rollupRetentionMs } = options
+    const { store, clock, retentionMs, rollupRetentionMs } = options
     const jobs = [
-      () => store.settleEarlyCloses(epochNow() - EARLY_CLOSE_MS, epochNow()),
-      () => store.deleteFeed(epochNow() - FEED_KEPT_MS),
-      ...(retentionMs > 0 ? [() => store.deleteEnded(epochNow() - retentionMs)] : []),
-      ...(rollupRetentionMs > 0 ? [() => store.deleteRollups(epochNow() - rollupRetentionMs)] : [])
+      () => store.settleEarlyCloses(clock.now() - EARLY_CLOSE_MS, clock.now()),
+      () => store.deleteFeed(clock.now() - FEED_KEPT_MS),
+      ...(retentionMs > 0 ? [() => store.deleteEnded(clock.now() - retentionMs)] : []),
+      ...(rollupRetentionMs > 0 ? [() => store.deleteRollups(clock.now() - rollupRetentionMs)] : [])
     ]
     this.#tidyJobs = jobs.map(batch => ({ batch, dueAtMs: 0 }))
     this.#running = Promise.all([
@@ -110,13 +112,18 @@ export class StoreMaintenance implements Closable {
     await Promise.all(this.#losing.values())
   }
 
+  readonly #noteFailure = (): undefined => {
+    this.errors++
+    return undefined
+  }
+
   /** Repeats work until the end: once a round, or after the rest in milliseconds that it returns. */
   async #repeat(work: () => Promise<number | undefined>): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
       const startedAtMs = monotonicNow()
       let rest: number | undefined
-      if (this.#options.isRegistered()) rest = await work().catch(() => void this.errors++)
+      if (this.#options.isRegistered()) rest = await work().catch(this.#noteFailure)
       else this.#noContact()
       const restMs = rest ?? startedAtMs + ROUND_MS - monotonicNow()
       await sleep(restMs, undefined, { signal }).catch(() => undefined)
@@ -124,9 +131,9 @@ export class StoreMaintenance implements Closable {
   }
 
   async #heartbeat(): Promise<undefined> {
-    const { store, instance, onLost, onFailure } = this.#options
+    const { store, instance, clock, onLost, onFailure } = this.#options
     try {
-      const { lostAt, others } = await store.heartbeat(instance, epochNow())
+      const { lostAt, others } = await clock.reading(() => store.heartbeat(instance, clock.now()))
       if (lostAt !== this.#lostAt) onLost()
       this.#lostAt = lostAt
       for (const other of this.#withoutLease(others)) this.#lose(other)
@@ -151,10 +158,10 @@ export class StoreMaintenance implements Closable {
   /** Closes the streams of an instance; if that fails, the next round finds it lost again. */
   #lose({ id, heartbeatAt }: { id: string; heartbeatAt: EpochMs }): void {
     if (this.#losing.has(id)) return
-    const { store, log } = this.#options
-    const losing = store.loseStreams(id, heartbeatAt, epochNow()).then(
+    const { store, clock, log } = this.#options
+    const losing = store.loseStreams(id, heartbeatAt, clock.now()).then(
       streams => log.warn({ proxy: id, streams }, 'another proxy is gone; its streams are closed as lost'),
-      () => void this.errors++
+      this.#noteFailure
     )
     this.#losing.set(
       id,
@@ -163,8 +170,8 @@ export class StoreMaintenance implements Closable {
   }
 
   async #closeIdle(): Promise<number | undefined> {
-    const { store, onIdle } = this.#options
-    const closed = await store.closeIdle(epochNow())
+    const { store, clock, onIdle } = this.#options
+    const closed = await store.closeIdle(clock.now())
     onIdle(closed)
     return closed.length > 0 ? 0 : undefined
   }
@@ -175,7 +182,7 @@ export class StoreMaintenance implements Closable {
     const due = this.#tidyJobs.filter(({ dueAtMs }) => dueAtMs <= startedAtMs)
     for (const job of due) {
       job.dueAtMs = startedAtMs + TIDY_INTERVAL_MS
-      const deleted = await job.batch().catch(() => void this.errors++)
+      const deleted = await job.batch().catch(this.#noteFailure)
       if (deleted) job.dueAtMs = startedAtMs
     }
     return due.some(({ dueAtMs }) => dueAtMs === startedAtMs)

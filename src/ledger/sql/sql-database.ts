@@ -17,6 +17,8 @@ export interface Sql {
 export interface Dialect {
   /** The bound form of an instant, in epoch milliseconds, for a time column. */
   time: (at: number) => Param
+  /** SQL for the database's own clock, as a time column tells it. */
+  now: string
   /** SQL for the epoch milliseconds of a time column. */
   epochMs: (column: string) => string
   /**

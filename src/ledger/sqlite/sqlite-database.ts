@@ -13,6 +13,7 @@ const BUSY_TIMEOUT_MS = 10_000
 /** What differs by SQL dialect, for SQLite. */
 const sqliteDialect: Dialect = {
   time: at => at,
+  now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
   epochMs: column => column,
   // Endpoint by endpoint: to group a range of time, SQLite sorts it, which takes five times as long.
   netByEndpoint: table =>

@@ -126,7 +126,7 @@ void t.test('without a token set, none is asked for', async t => {
 
 void t.test('ten wrong tokens, and the peer is refused for a minute; others are not', async t => {
   let now = NOW
-  const { app } = startAdmin(t, { tokens, now: () => now })
+  const { app } = startAdmin(t, { tokens, elapsed: () => now })
   const status = async (token: string | undefined, remoteAddress: string) =>
     (await app.inject({ url: COUNT, remoteAddress, headers: token === undefined ? {} : bearer(token) }))
       .statusCode

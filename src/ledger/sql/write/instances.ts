@@ -2,7 +2,7 @@
 // Heartbeats keep the lease of an instance: pipeline/store-maintenance.ts watches those of the others.
 import { TurnstileError } from '../../../util/errors.js'
 import type { EpochMs } from '../../../util/time.js'
-import type { Heartbeat, InstanceIdentity, InstanceRow } from '../../store-port.js'
+import type { Heartbeat, InstanceIdentity, InstanceRow, StoreTimes } from '../../store-port.js'
 import type { Database, Sql } from '../sql-database.js'
 import { insertMany } from '../statements.js'
 
@@ -28,6 +28,20 @@ export async function register(
     )
     return { appliedOffset: await appliedOffset(sql, id) }
   })
+}
+
+/** `StoreWriter.times`. */
+export async function times(db: Database): Promise<StoreTimes> {
+  return await db.read(async sql => {
+    const known = await sql.all('SELECT heartbeat_at, lost_at FROM turnstile_instances')
+    const told = known.filter(row => row.lost_at !== row.heartbeat_at).map(row => row.heartbeat_at as EpochMs)
+    return { storeAt: await storeClock(sql), toldAt: Math.max(0, ...told) }
+  })
+}
+
+async function storeClock(sql: Sql): Promise<EpochMs> {
+  const [row] = await sql.all(`SELECT ${sql.dialect.now} AS store_at`)
+  return row!.store_at as EpochMs
 }
 
 /** Another transaction applied entries of this outbox at the same time: whoever throws this changes nothing, and may try again. */
@@ -70,6 +84,7 @@ export async function heartbeat(db: Database, { id }: InstanceIdentity, now: Epo
     if (!own) throw new NotRegisteredError(`instance ${id} is not registered in the store`)
     const others = rows.filter(row => row.id !== id && row.lost_at !== row.heartbeat_at)
     return {
+      storeAt: await storeClock(sql),
       lostAt: own.lost_at as EpochMs | null,
       others: others.map(row => ({ id: row.id as string, heartbeatAt: row.heartbeat_at as EpochMs }))
     }
