@@ -7,6 +7,8 @@ import type { RoutePatterns } from '../mcp/routes.js'
 export interface AdminThreadData {
   listen: Address
   store: StoreLocation
+  /** As for the ledger (`LedgerSettings`). */
+  stores: number
   sessionIdleTimeoutMs: number
   tokens: readonly Token[]
   allowedOrigins: readonly string[]

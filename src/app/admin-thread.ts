@@ -45,14 +45,15 @@ const proxies = connect<InstanceMethods & StartReport>(portChannel(parentPort!),
   timeoutMs: CALL_TIMEOUT_MS
 })
 const started = startInOrder(async onClose => {
-  const store = openStore(data.store, data.sessionIdleTimeoutMs)
+  const logger = pino({ level: data.logLevel })
+  const store = openStore(data.store, data.sessionIdleTimeoutMs, { pools: data.stores, log: logger })
   onClose(() => store.close())
   const admin = buildAdmin({
     store,
     tokens: data.tokens,
     allowedOrigins: data.allowedOrigins,
     mask: new Mask(maskKey(data.dataDir), data.mask),
-    logger: pino({ level: data.logLevel }),
+    logger,
     version: version(),
     health: () => proxies.health(),
     metrics: () => proxies.metrics(),

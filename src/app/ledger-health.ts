@@ -1,9 +1,7 @@
 // Owns the report on whether what is observed reaches the disk and the store, of one proxy instance and of several.
 import type { Readiness } from '../admin/schemas/readiness.js'
-import type { Outbox } from '../ledger/pipeline/outbox.js'
-import type { Recorder } from '../ledger/pipeline/recorder.js'
-import type { Shipper } from '../ledger/pipeline/shipper.js'
 import type { EpochMs } from '../util/time.js'
+import type { InstanceLedger } from './start-ledger.js'
 
 /** Whether what is observed reaches the disk and the store, as `/readyz` tells it. */
 export type LedgerHealth = Readiness
@@ -16,9 +14,10 @@ export const unreachable: LedgerHealth = {
 }
 
 /** The report of one instance. */
-export function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): LedgerHealth {
+export function ledgerHealth({ outbox, shipper, recorder, isPreparing }: InstanceLedger): LedgerHealth {
+  const storeIsOk = shipper.failure === undefined && !isPreparing()
   return {
-    ready: recorder.failure === undefined && shipper.failure === undefined,
+    ready: recorder.failure === undefined && storeIsOk,
     outbox: {
       ok: recorder.failure === undefined,
       depth: outbox.depth,
@@ -26,7 +25,7 @@ export function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorde
       sizeBytes: outbox.sizeBytes,
       lostEvents: recorder.lostEvents
     },
-    store: { ok: shipper.failure === undefined, failingSince: isoTime(shipper.failure?.since) }
+    store: { ok: storeIsOk, failingSince: isoTime(shipper.failure?.since) }
   }
 }
 

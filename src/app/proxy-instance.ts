@@ -53,7 +53,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     sessions.onPresence((...ask) => proxy.notePresence(...ask))
     return {
       proxyUrl: proxy.url,
-      health: () => ledgerHealth(ledger.outbox, ledger.shipper, ledger.recorder),
+      health: () => ledgerHealth(ledger),
       metrics: instanceMetrics({ proxy, operations, traffic, ledger, tracker: sessions.tracker, upkeep }),
       ...operatorControl({ proxy, ledger, requests: upkeep.requests })
     }

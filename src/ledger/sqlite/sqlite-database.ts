@@ -14,6 +14,7 @@ const BUSY_TIMEOUT_MS = 10_000
 const sqliteDialect: Dialect = {
   time: at => at,
   epochMs: column => column,
+  nextMs: column => `${column} + 1`,
   // Endpoint by endpoint: to group a range of time, SQLite sorts it, which takes five times as long.
   netByEndpoint: table =>
     `SELECT endpoint_id, (SELECT SUM(opened - closed) FROM ${table} AS r WHERE r.endpoint_id = c.endpoint_id AND start_at >= ? AND start_at < ?) AS net FROM endpoint_connections_v2 AS c`,
