@@ -2,13 +2,16 @@
 import type Libsql from 'libsql'
 import { upgradeSchema } from '../sql/schema/schema-upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
-import { openFile } from './sqlite-file.js'
+import { giveBackSpace, letShrink, openFile, SHRINKABLE } from './sqlite-file.js'
 import { schemaEditor } from './sqlite-schema.js'
 
 /** Statements kept prepared; chosen well above the number of texts that the ledger writes. */
 const MAX_PREPARED_STATEMENTS = 500
 /** How long a statement waits while another process or thread writes the file. Chosen: no transaction of ours takes as long. */
 const BUSY_TIMEOUT_MS = 10_000
+
+/** Free pages given back to the disk after a transaction. Chosen: about 5 ms of the thread that writes. */
+const MAX_PAGES_GIVEN_BACK = 256
 
 /** What differs by SQL dialect, for SQLite. */
 const sqliteDialect: Dialect = {
@@ -37,6 +40,7 @@ const sqliteDialect: Dialect = {
 export function openSqlite(path: string): Database {
   const connection = openFile(path, [
     `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`,
+    ...SHRINKABLE,
     'PRAGMA journal_mode = WAL',
     'PRAGMA synchronous = NORMAL'
   ])
@@ -78,12 +82,19 @@ export function openSqlite(path: string): Database {
   }
 
   return {
-    write: work => transaction('BEGIN IMMEDIATE', work),
+    async write(work) {
+      const value = await transaction('BEGIN IMMEDIATE', work)
+      giveBackSpace(connection, MAX_PAGES_GIVEN_BACK)
+      return value
+    },
     read: work => transaction('BEGIN', work),
-    migrate: () =>
-      transaction('BEGIN IMMEDIATE', sql =>
+    async migrate() {
+      await last
+      letShrink(connection)
+      await transaction('BEGIN IMMEDIATE', sql =>
         upgradeSchema({ ...schemaEditor(connection), write: work => work(sql) })
-      ),
+      )
+    },
     close: async () => {
       await last
       connection.close()
