@@ -368,9 +368,9 @@ for (const [name, shape] of Object.entries(shapes)) {
 async function isConverted(t: Test, old: OldDatabase, told: readonly string[]): Promise<void> {
   const [{ has_old_id: hasOldId }] = (await old.all(
     "SELECT COUNT(*) AS has_old_id FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'endpoint_logs_v2' AND column_name = 'old_id'"
-  )) as [{ has_old_id: number }]
+  )) as [{ has_old_id: string }]
   const now = await old.all(
-    `SELECT ${hasOldId === 1 ? 'old_id' : 'id'} AS id, endpoint_id, session_id, transport_type, connect_at, disconnect_at, closed_at FROM endpoint_logs_v2`
+    `SELECT ${hasOldId === '1' ? 'old_id' : 'id'} AS id, endpoint_id, session_id, transport_type, connect_at, disconnect_at, closed_at FROM endpoint_logs_v2`
   )
   const wasNumbered = told.some(row => !row.startsWith('[null'))
   const read = now.map(row =>
