@@ -12,6 +12,7 @@ import type { Closable } from '../util/startup.js'
 import { threadFile } from '../util/threads.js'
 import type { AdminThreadData } from './admin-thread-protocol.js'
 import { CALL_TIMEOUT_MS, type InstanceMethods, type Startable, startReport } from './instance-methods.js'
+import { storesOf } from './instance-settings.js'
 
 /** Chosen: a thread that dies at each start must not keep a CPU busy, and operators wait for it. */
 const RESTART_DELAY_MS = 1_000
@@ -73,6 +74,7 @@ export function adminThreadData(
     listen: config.admin,
     store: config.store,
     headTimeoutMs: config.headTimeoutMs,
+    stores: storesOf(config),
     sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
     tokens: [...(config.adminToken ?? []), ...(config.adminTokenFile ?? [])],
     allowedOrigins: config.adminAllowOrigin ?? [],

@@ -9,6 +9,8 @@ export interface AdminThreadData {
   store: StoreLocation
   /** For the head of a request, and for its body; 0: no limit. */
   headTimeoutMs: number
+  /** As for the ledger (`LedgerSettings`). */
+  stores: number
   sessionIdleTimeoutMs: number
   tokens: readonly Token[]
   allowedOrigins: readonly string[]

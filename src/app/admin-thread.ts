@@ -54,7 +54,7 @@ const proxies = connect<InstanceMethods & StartReport>(portChannel(parentPort!),
   timeoutMs: CALL_TIMEOUT_MS
 })
 const started = startInOrder(async onClose => {
-  const store = openStore(data.store, data.sessionIdleTimeoutMs)
+  const store = openStore(data.store, data.sessionIdleTimeoutMs, { pools: data.stores, log: logger })
   onClose(() => store.close())
   const admin = buildAdmin({
     store,

@@ -15,7 +15,10 @@ export const unreachable: LedgerHealth = {
 }
 
 /** The parts of an instance that know. */
-export interface LedgerParts extends Pick<InstanceLedger, 'outbox' | 'outboxFile' | 'shipper' | 'recorder'> {
+export interface LedgerParts extends Pick<
+  InstanceLedger,
+  'outbox' | 'outboxFile' | 'shipper' | 'recorder' | 'isPreparing'
+> {
   maintenance: StoreMaintenance
 }
 
@@ -33,12 +36,14 @@ export function ledgerHealth({
   outboxFile,
   shipper,
   recorder,
-  maintenance
+  maintenance,
+  isPreparing
 }: LedgerParts): LedgerHealth {
   const failure = storeFailure({ shipper, maintenance })
   const outboxOk = recorder.failure === undefined && !outboxFile.lost
+  const storeOk = failure === undefined && !isPreparing()
   return {
-    ready: outboxOk && failure === undefined,
+    ready: outboxOk && storeOk,
     outbox: {
       ok: outboxOk,
       depth: outbox.depth + recorder.unwrittenEvents,
@@ -46,7 +51,7 @@ export function ledgerHealth({
       sizeBytes: outbox.sizeBytes,
       lostEvents: recorder.lostEvents
     },
-    store: { ok: failure === undefined, failingSince: isoTime(failure?.since) }
+    store: { ok: storeOk, failingSince: isoTime(failure?.since) }
   }
 }
 

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { faultOf } from '../mcp/path-patterns.js'
+import { reasonOf } from '../util/errors.js'
+import { parseMysqlUrl } from '../util/mysql-url.js'
 import { HOUR_MS, MAX_DURATION_MS, MINUTE_MS, SECOND_MS } from '../util/time.js'
 import { SCOPES, type Token } from './admin-token.js'
 
@@ -62,8 +64,18 @@ export const store: Kind<StoreLocation> = {
   parse(text) {
     const path = /^sqlite:(?!\/\/|:memory:$)(.+)$/.exec(text)?.[1]
     if (path !== undefined) return { kind: 'sqlite', path }
-    const database = /^mysql:\/\/[^@/?#\s]+@[^@/?#\s]+\/[^@/?#\s]+(\?[^#\s]*)?$/.test(text)
-    return database && URL.canParse(text) && isPercentEncoded(text) ? { kind: 'mysql', url: text } : undefined
+    return faultInMysqlUrl(text) === undefined ? { kind: 'mysql', url: text } : undefined
+  },
+  // Of a URL only its parameters are told apart.
+  advice: text => (/^mysql:\/\/[^?]+\?/.test(text) ? faultInMysqlUrl(text) : undefined)
+}
+
+function faultInMysqlUrl(url: string): string | undefined {
+  try {
+    parseMysqlUrl(url)
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
   }
 }
 
@@ -71,7 +83,8 @@ export const store: Kind<StoreLocation> = {
 export const storeFile: Kind<StoreLocation> = {
   placeholder: 'FILE',
   expected: `a file that can be read, with ${store.expected}`,
-  parse: path => readIn(path, text => store.parse(text.trim()))
+  parse: path => readIn(path, text => store.parse(text.trim())),
+  advice: path => readIn(path, text => store.advice!(text.trim()))
 }
 
 /** How long to wait, in milliseconds. At most what a timer of Node takes. */
@@ -284,11 +297,3 @@ export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
   expected: `one of ${words.join(', ')}`,
   parse: text => words.find(word => word === text.toLowerCase())
 })
-
-function isPercentEncoded(text: string): boolean {
-  try {
-    return decodeURIComponent(text) !== ''
-  } catch {
-    return false
-  }
-}

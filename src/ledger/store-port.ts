@@ -4,7 +4,13 @@ import type { Transport } from '../mcp/transports.js'
 import type { PortableMetric } from '../metrics/metric.js'
 import type { CloseReason, LedgerEvent } from '../sessions/events.js'
 import type { KnownSession } from '../sessions/unplaced-messages.js'
+import { TurnstileError } from '../util/errors.js'
 import type { EpochMs } from '../util/time.js'
+
+/** The store cannot be used as it is, and waiting does not help. The message says what to change. */
+export class UnusableStoreError extends TurnstileError {
+  readonly code = 'TURNSTILE_UNUSABLE_STORE'
+}
 
 /** A row of `endpoint_logs_v2`. */
 export interface SessionRow {

@@ -10,7 +10,7 @@ import type { UnplacedChange, UnplacedSession } from '../../sessions/unplaced-me
 import { codeOf, TurnstileError } from '../../util/errors.js'
 import type { Closable } from '../../util/startup.js'
 import type { EpochMs } from '../../util/time.js'
-import { DatabaseFileError, openFile } from '../sqlite/sqlite-file.js'
+import { DatabaseFileError, giveBackSpace, letShrink, openFile, SHRINKABLE } from '../sqlite/sqlite-file.js'
 import type { InstanceIdentity, OutboxEntry } from '../store-port.js'
 
 const schema = `
@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS instance (
   alive_at INTEGER NOT NULL
 );
 `
+
+/** Free pages given back to the disk in a second. Chosen: 1 MiB, about 5 ms of the thread that forwards. */
+const MAX_PAGES_GIVEN_BACK = 256
 
 /** The data directory is in use by another process; the cause is SQLite's error. */
 export class OutboxLockedError extends TurnstileError {
@@ -61,7 +64,10 @@ export class Outbox implements Closable {
   constructor({ directory, now }: OutboxOptions) {
     this.path = join(directory, 'outbox.db')
     this.#db = openLocked(this.path)
+    letShrink(this.#db)
     this.#db.exec(schema)
+    // What an older version left behind where it was killed within `skipTo`. The store has all up to there.
+    this.#db.exec("DELETE FROM outbox WHERE seq <= (SELECT MAX(seq) FROM outbox WHERE event = '')")
     this.#insert = this.#db.prepare('INSERT INTO outbox (boot, event) VALUES (?, ?)')
     this.#alive = this.#db.prepare('UPDATE instance SET alive_at = ?')
     const { first, last } = this.#db
@@ -142,14 +148,17 @@ export class Outbox implements Closable {
   /** Makes the next entry come after `seq`, where the store's offset is ahead of this file (restored from a backup). */
   skipTo(seq: number): void {
     if (seq <= this.#lastSeq) return
-    this.#db.prepare("INSERT INTO outbox (seq, boot, event) VALUES (?, 0, '')").run(seq)
+    this.#transaction(() => {
+      this.#db.prepare("INSERT INTO outbox (seq, boot, event) VALUES (?, 0, '')").run(seq)
+      this.discard(seq)
+    })
     this.#lastSeq = seq
-    this.discard(seq)
   }
 
-  /** Notes that the process is alive at `now`: the streams that it holds have not ended before. */
+  /** Once a second: notes that the process is alive at `now`; the streams that it holds have not ended before. */
   alive(now: EpochMs): void {
     this.#alive.run(now)
+    giveBackSpace(this.#db, MAX_PAGES_GIVEN_BACK)
   }
 
   close(): Promise<void> {
@@ -206,6 +215,7 @@ function openLocked(path: string): Libsql.Database {
   try {
     return openFile(path, [
       'PRAGMA locking_mode = EXCLUSIVE',
+      ...SHRINKABLE,
       'PRAGMA journal_mode = WAL',
       'PRAGMA synchronous = NORMAL',
       'BEGIN IMMEDIATE; COMMIT'

@@ -159,10 +159,12 @@ export class StoreMaintenance implements Closable {
   #lose({ id, heartbeatAt }: { id: string; heartbeatAt: EpochMs }): void {
     if (this.#losing.has(id)) return
     const { store, clock, log } = this.#options
-    const losing = store.loseStreams(id, heartbeatAt, clock.now()).then(
-      streams => log.warn({ proxy: id, streams }, 'another proxy is gone; its streams are closed as lost'),
-      this.#noteFailure
-    )
+    const losing = store
+      .loseStreams(id, heartbeatAt, clock.now())
+      .then(
+        streams => log.warn({ proxy: id, streams }, 'another proxy is gone; its streams are closed as lost'),
+        this.#noteFailure
+      )
     this.#losing.set(
       id,
       losing.finally(() => this.#losing.delete(id))

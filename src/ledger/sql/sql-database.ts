@@ -21,6 +21,8 @@ export interface Dialect {
   now: string
   /** SQL for the epoch milliseconds of a time column. */
   epochMs: (column: string) => string
+  /** SQL for the time column a millisecond later. */
+  nextMs: (column: string) => string
   /**
    * A SELECT of each `endpoint_id` and its `net` (opens less closes) in a roll-up table. Its two parameters bound the
    * range: `start_at` from the first instant until before the second.
