@@ -79,6 +79,10 @@ export class StoreMaintenance implements Closable {
   #probeFailure: StoreFailure | undefined
   /** Failures since the process started. */
   errors = 0
+  readonly #failed = (): undefined => {
+    this.errors++
+    return undefined
+  }
   readonly #running: Promise<unknown>
 
   constructor(options: StoreMaintenanceOptions) {
@@ -118,7 +122,7 @@ export class StoreMaintenance implements Closable {
     while (!signal.aborted) {
       const startedAtMs = monotonicNow()
       let rest: number | undefined
-      if (this.#options.isRegistered()) rest = await work().catch(() => void this.errors++)
+      if (this.#options.isRegistered()) rest = await work().catch(this.#failed)
       else this.#noContact()
       const restMs = rest ?? startedAtMs + ROUND_MS - monotonicNow()
       await sleep(restMs, undefined, { signal }).catch(() => undefined)
@@ -154,10 +158,12 @@ export class StoreMaintenance implements Closable {
   #lose({ id, heartbeatAt }: { id: string; heartbeatAt: EpochMs }): void {
     if (this.#losing.has(id)) return
     const { store, clock, log } = this.#options
-    const losing = store.loseStreams(id, heartbeatAt, clock.now()).then(
-      streams => log.warn({ proxy: id, streams }, 'another proxy is gone; its streams are closed as lost'),
-      () => void this.errors++
-    )
+    const losing = store
+      .loseStreams(id, heartbeatAt, clock.now())
+      .then(
+        streams => log.warn({ proxy: id, streams }, 'another proxy is gone; its streams are closed as lost'),
+        this.#failed
+      )
     this.#losing.set(
       id,
       losing.finally(() => this.#losing.delete(id))
@@ -177,7 +183,7 @@ export class StoreMaintenance implements Closable {
     const due = this.#tidyJobs.filter(({ dueAtMs }) => dueAtMs <= startedAtMs)
     for (const job of due) {
       job.dueAtMs = startedAtMs + TIDY_INTERVAL_MS
-      const deleted = await job.batch().catch(() => void this.errors++)
+      const deleted = await job.batch().catch(this.#failed)
       if (deleted) job.dueAtMs = startedAtMs
     }
     return due.some(({ dueAtMs }) => dueAtMs === startedAtMs)
