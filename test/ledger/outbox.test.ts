@@ -18,15 +18,16 @@ const close = (sessionId: string): LedgerEvent => ({
 /** An outbox that cannot write events of sessions whose id begins with `full`, until one of the session `repaired` is in it. */
 function brokenOutbox(t: Test): Outbox {
   const directory = t.testdir()
-  void openOutbox({ directory, now: 1 }).close()
   const db = new Libsql(join(directory, 'outbox.db'))
   const isRepaired = `EXISTS (SELECT 1 FROM outbox WHERE event LIKE '%"repaired"%')`
+  db.exec(
+    'CREATE TABLE outbox (seq INTEGER PRIMARY KEY AUTOINCREMENT, boot INTEGER NOT NULL, event TEXT NOT NULL)'
+  )
   db.exec(
     `CREATE TRIGGER full BEFORE INSERT ON outbox WHEN new.event LIKE '%"full%' AND NOT ${isRepaired} BEGIN SELECT RAISE(ABORT, 'full'); END`
   )
   db.close()
-  const outbox = openOutbox({ directory, now: 2 })
-  outbox.discard(outbox.lastOffset)
+  const outbox = openOutbox({ directory, now: 1 })
   t.teardown(() => outbox.close())
   return outbox
 }

@@ -79,6 +79,10 @@ export class StoreMaintenance implements Closable {
   #probeFailure: StoreFailure | undefined
   /** Failures since the process started. */
   errors = 0
+  readonly #failed = (): undefined => {
+    this.errors++
+    return undefined
+  }
   readonly #running: Promise<unknown>
 
   constructor(options: StoreMaintenanceOptions) {
@@ -112,18 +116,13 @@ export class StoreMaintenance implements Closable {
     await Promise.all(this.#losing.values())
   }
 
-  readonly #noteFailure = (): undefined => {
-    this.errors++
-    return undefined
-  }
-
   /** Repeats work until the end: once a round, or after the rest in milliseconds that it returns. */
   async #repeat(work: () => Promise<number | undefined>): Promise<void> {
     const { signal } = this.#closing
     while (!signal.aborted) {
       const startedAtMs = monotonicNow()
       let rest: number | undefined
-      if (this.#options.isRegistered()) rest = await work().catch(this.#noteFailure)
+      if (this.#options.isRegistered()) rest = await work().catch(this.#failed)
       else this.#noContact()
       const restMs = rest ?? startedAtMs + ROUND_MS - monotonicNow()
       await sleep(restMs, undefined, { signal }).catch(() => undefined)
@@ -163,7 +162,7 @@ export class StoreMaintenance implements Closable {
       .loseStreams(id, heartbeatAt, clock.now())
       .then(
         streams => log.warn({ proxy: id, streams }, 'another proxy is gone; its streams are closed as lost'),
-        this.#noteFailure
+        this.#failed
       )
     this.#losing.set(
       id,
@@ -184,7 +183,7 @@ export class StoreMaintenance implements Closable {
     const due = this.#tidyJobs.filter(({ dueAtMs }) => dueAtMs <= startedAtMs)
     for (const job of due) {
       job.dueAtMs = startedAtMs + TIDY_INTERVAL_MS
-      const deleted = await job.batch().catch(this.#noteFailure)
+      const deleted = await job.batch().catch(this.#failed)
       if (deleted) job.dueAtMs = startedAtMs
     }
     return due.some(({ dueAtMs }) => dueAtMs === startedAtMs)

@@ -3,7 +3,7 @@
 import { TurnstileError } from '../../../util/errors.js'
 import type { EpochMs } from '../../../util/time.js'
 import type { Heartbeat, InstanceIdentity, InstanceRow, StoreTimes } from '../../store-port.js'
-import type { Database, Sql } from '../sql-database.js'
+import type { Database, Row, Sql } from '../sql-database.js'
 import { insertMany } from '../statements.js'
 
 /** The store does not know this instance (any more): it must register, then repeat what it wanted. */
@@ -50,12 +50,8 @@ export class OffsetMovedError extends TurnstileError {
 }
 
 /** The committed outbox offset of an instance. Throws `NotRegisteredError`. */
-export async function appliedOffset(sql: Sql, instanceId: string, lock = ''): Promise<number> {
-  const statement = `SELECT applied_seq FROM turnstile_instances WHERE id = ?${lock}`
-  const [row] = await sql.all(statement, [instanceId])
-  if (!row) throw new NotRegisteredError(`instance ${instanceId} is not registered in the store`)
-  return Number(row.applied_seq)
-}
+export const appliedOffset = async (sql: Sql, instanceId: string): Promise<number> =>
+  Number((await instanceRow(sql, instanceId)).applied_seq)
 
 /**
  * Moves the outbox offset, to be committed with what was applied; it counts as a heartbeat too. The row is locked only from
@@ -69,10 +65,22 @@ export async function moveAppliedOffset(
   to: number,
   now: EpochMs
 ): Promise<void> {
-  if ((await appliedOffset(sql, id, sql.dialect.forUpdate)) !== from)
+  const { applied_seq: applied, heartbeat_at: heartbeatAt } = await instanceRow(
+    sql,
+    id,
+    sql.dialect.forUpdate
+  )
+  if (Number(applied) !== from)
     throw new OffsetMovedError(`another transaction applied entries of the outbox of ${id}`)
   const statement = 'UPDATE turnstile_instances SET applied_seq = ?, heartbeat_at = ? WHERE id = ?'
-  await sql.run(statement, [to, sql.dialect.time(now), id])
+  await sql.run(statement, [to, sql.dialect.time(Math.max(now, heartbeatAt as EpochMs)), id])
+}
+
+async function instanceRow(sql: Sql, id: string, lock = ''): Promise<Row> {
+  const statement = `SELECT applied_seq, heartbeat_at FROM turnstile_instances WHERE id = ?${lock}`
+  const [row] = await sql.all(statement, [id])
+  if (!row) throw new NotRegisteredError(`instance ${id} is not registered in the store`)
+  return row
 }
 
 /** `StoreWriter.heartbeat`. Throws `NotRegisteredError`. */

@@ -32,14 +32,17 @@ export async function loseStreams(
 export const openStreams = (sql: Sql, instanceId: string): Promise<SessionIds[]> =>
   selectOpen(sql, 'holder = ?', [instanceId])
 
-/** `StoreWriter.closeIdle`: the idle close. A legacy session whose stream was seen is never idle (`mayIdle`). */
+/**
+ * `StoreWriter.closeIdle`: the idle close. A legacy session whose stream was seen is never idle (`mayIdle`). The last that
+ * idled come first: where very many idle at once, those that idle meanwhile do not wait for them.
+ */
 export async function closeIdle(ledger: Ledger, now: EpochMs): Promise<IdleSession[]> {
   const timeoutMs = idleAfterMs(ledger.rules)
   if (timeoutMs === Infinity) return []
   return await changeSessions(ledger, now, async (sql, change) => {
     const idle = await selectOpen(
       sql,
-      '(transport_type <> ? OR holder IS NULL) AND last_seen_at <= ? LIMIT ?',
+      '(transport_type <> ? OR holder IS NULL) AND last_seen_at <= ? ORDER BY last_seen_at DESC LIMIT ?',
       [Transport.sse, sql.dialect.time(now - timeoutMs), String(BATCH_SESSIONS)]
     )
     const closed = await presume(change, idle, record =>
