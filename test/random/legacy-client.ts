@@ -36,7 +36,7 @@ const answers: readonly [number, Script][] = [
   [2, { status: 500 }]
 ]
 
-const NOTED_MS = 400
+const NOTED_MS = 1_000
 
 export class LegacyClient {
   constructor(
