@@ -11,7 +11,8 @@ export interface Sent {
 
 /** With several workers, each connection belongs to one of them. */
 const kept = new Agent({ keepAlive: true })
-const TIMEOUT_MS = 60_000
+/** Longer than clients rest with their streams open. */
+const TIMEOUT_MS = 600_000
 
 export class Exchange {
   readonly sentAt = Date.now()

@@ -174,7 +174,8 @@ function step(before: World, fact: Fact, rules: Rules): World[] {
         return ['use', 'refused'].flatMap(what => step(before, { ...fact, what: what as What }, rules))
       case 'left':
         if (world.state === 'none' || final) return [heard]
-        return world.state === 'open' ? [used] : [heard, ...reopened(used, false)]
+        // Whether the proxy had read the whole request when its client left is not known here.
+        return world.state === 'open' ? [used, heard] : [heard, ...reopened(used, false)]
       case 'gone':
         return end('gone')
       case 'suspect':

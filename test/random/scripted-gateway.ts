@@ -47,6 +47,8 @@ export class Scripted {
     if (stream) {
       response.flushHeaders()
       if (body !== '') response.write(body)
+      // It came later than its end was due.
+      if (this.finishedAt > 0) response.end()
     } else {
       this.finishedAt = Date.now()
       response.end(body)
@@ -100,7 +102,8 @@ export class ScriptedGateway {
 
   /** Cuts all connections, and takes none from then on. */
   async stop(): Promise<void> {
-    for (const scripted of this.#scripts.values()) scripted.finishedAt ||= Date.now()
+    for (const scripted of this.#scripts.values())
+      if (scripted.receivedAt > 0) scripted.finishedAt ||= Date.now()
     const closed = once(this.#server!, 'close')
     this.#server!.close()
     this.#server!.closeAllConnections()

@@ -41,6 +41,7 @@ export class StreamableClient {
     }
     if (random.chance(0.5)) await this.#delete()
     for (let left = random.int(0, 2); left > 0; left--) await this.#ask('POST', this.#meaning())
+    if (random.chance(0.2)) await this.#ask(random.pick(STRANGE_METHODS), 'gone')
     for (const stream of this.#held.streams) if (random.chance(0.8)) await stream.leave()
   }
 
@@ -58,7 +59,7 @@ export class StreamableClient {
       [8, () => this.#listen()],
       [10, () => this.#streamEvent()],
       [4, () => this.#ask('GET', this.#meaning(), { accept: 'application/json' })],
-      [4, () => this.#ask(random.pick(STRANGE_METHODS), this.#meaning())],
+      [4, () => this.#ask(random.pick(STRANGE_METHODS), random.pick(['use', 'gone', 'suspect']))],
       [3, () => this.#ask('POST', 'suspect', { 'mcp-protocol-version': '2026-07-28' })],
       [3, () => this.#leaveEarly()],
       [4, () => this.#atOnce()],
@@ -256,10 +257,11 @@ export class StreamableClient {
   async #replace(): Promise<void> {
     const before = this.#held
     if (before.forgotten) return
-    const after = this.#newSession(
-      before.agent,
-      before.expected.fewestRequests > 0 ? before.expected.clientName : undefined
-    )
+    const { setup } = this.#stage
+    // Where the old session's name comes through another process, it may come too late for the new one.
+    const isOne = setup.proxies.length === 1 && setup.proxies[0] === 1
+    const { fewestRequests, clientName } = before.expected
+    const after = this.#newSession(before.agent, isOne && fewestRequests > 0 ? clientName : undefined)
     const told = this.#sendOf(before, 'POST', {
       status: 200,
       headers: { ...JSON_ANSWER, 'mcp-session-id': after.id },
