@@ -4,7 +4,7 @@ import { ExpiringCache } from '../../util/expiring-cache.js'
 import { JobPool } from '../../util/job-pool.js'
 import { BusyError, GatewayError } from '../schemas/admin-errors.js'
 import type { Tool } from '../schemas/monitoring-responses.js'
-import type { EndpointUrls } from './tool-list.js'
+import { type EndpointUrls, toolsOf } from './tool-list.js'
 
 // Chosen, not measured: people wait for the response, and the gateway must get few requests however many people ask.
 const RESPONSE_TIMEOUT_MS = 2_000
@@ -59,12 +59,7 @@ export class GatewayClient {
       const urls = this.#urlsOf(endpointId)
       const signal = AbortSignal.timeout(TOOLS_TIMEOUT_MS)
       try {
-        return await this.#inTurn(async () => {
-          signal.throwIfAborted()
-          // Loaded when it is asked for: an MCP client takes as long to start and as much memory as all the rest.
-          const { toolsOf } = await import('./tool-list.js')
-          return await toolsOf(urls, signal)
-        })
+        return await this.#inTurn(() => toolsOf(urls, signal))
       } catch (error) {
         const reason = signal.aborted ? `no answer within ${TOOLS_TIMEOUT_MS} ms` : String(error)
         throw new GatewayError(`the gateway does not tell the tools of this endpoint: ${reason}`)

@@ -21,6 +21,7 @@ const MAX_BYTES = 1_000_000
  * Streamable HTTP, or with the reason of `signal`.
  */
 export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSignal): Promise<Tool[]> {
+  signal.throwIfAborted()
   const overSse = (url: URL): Promise<Tool[]> =>
     listTools(signal, fetch => LegacyConversation.open(url, fetch))
   if (streamable === undefined) return sse === undefined ? [] : await overSse(sse)
