@@ -11,6 +11,8 @@ export interface TrackedSession {
   readonly endpointId: StoredId
   readonly sessionId: StoredId
   readonly transport: Transport
+  /** Its legacy stream runs through this process. */
+  isHeld: boolean
   /** Last use. */
   lastSeenAt: EpochMs
   /** The last proof that the upstream knew it; 0: none. */
@@ -39,6 +41,7 @@ export const newSession = ({ endpointId, sessionId, transport, at }: Sighting): 
   endpointId,
   sessionId,
   transport,
+  isHeld: false,
   lastSeenAt: at,
   provedAt: at,
   orderedAt: at,
