@@ -54,7 +54,11 @@ const proxies = connect<InstanceMethods & StartReport>(portChannel(parentPort!),
   timeoutMs: CALL_TIMEOUT_MS
 })
 const started = startInOrder(async onClose => {
-  const store = openStore(data.store, data.sessionIdleTimeoutMs, { pools: data.stores, log: logger })
+  const store = openStore(
+    data.store,
+    { idleTimeoutMs: data.sessionIdleTimeoutMs },
+    { pools: data.stores, log: logger }
+  )
   onClose(() => store.close())
   const admin = buildAdmin({
     store,
@@ -85,6 +89,7 @@ function monitoringOptions(options: MonitoringData): AdminOptions['monitoring'] 
     control: {
       end: session => proxies.end(session).catch(rethrowAsActionError),
       settled: () => proxies.settled(),
+      deleteEndpoint: endpointId => proxies.deleteEndpoint(endpointId),
       drain: (endpointId, on) => proxies.drain(endpointId, on),
       draining: () => proxies.draining()
     },

@@ -11,6 +11,7 @@ export const ledgerSettings = (config: Config): LedgerSettings => ({
   stores: storesOf(config),
   dataDir: config.dataDir,
   sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+  maxEndpoints: config.maxEndpoints,
   maxSessionsPerEndpoint: config.maxSessionsPerEndpoint
 })
 

@@ -79,6 +79,11 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
       'Requests of session-less clients that were counted as those of one client, `other`, as their address has too many new ones.',
       tracker.othersRequests
     ),
+    counter(
+      'turnstile_others_sessions_total',
+      'Sessions and session-less clients of new endpoints that were counted at the endpoint `other`, as there are too many endpoints.',
+      shipper.othersSessions
+    ),
     gauge('turnstile_outbox_events', 'Events on disk that the store does not have yet.', outbox.depth),
     gauge('turnstile_outbox_oldest_seconds', 'Age of the oldest of them; 0: there is none.', age, 'max'),
     gauge(

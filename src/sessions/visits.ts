@@ -8,7 +8,7 @@ import {
   unknownClient
 } from '../mcp/client-info.js'
 import { LISTEN_METHOD } from '../mcp/methods.js'
-import type { StoredId } from '../mcp/stored-ids.js'
+import { OTHER_ENDPOINT, type StoredId } from '../mcp/stored-ids.js'
 import { networkOf } from '../util/ipv6.js'
 import type { EpochMs } from '../util/time.js'
 import type { VisitEvent } from './events.js'
@@ -77,7 +77,7 @@ export class VisitTracker {
     if (this.#current(visitor, at) || this.#newcomers.admit(client.address, endpointId, at))
       return this.#request(endpointId, visitor, response)
     this.othersRequests++
-    const place = this.#newcomers.knows(endpointId) ? endpointId : OTHER
+    const place = this.#newcomers.knows(endpointId) ? endpointId : OTHER_ENDPOINT
     return this.#request(place, `${OTHER}\n${place}\n${networkOf(client.address)}`, {
       ...response,
       client: { ...client, userAgent: undefined },

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Routes } from '../mcp/routes.js'
 import { firstMessageIn, mayBeSessionError, sessionErrorIn } from '../mcp/session-not-found.js'
-import { isDigest, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
+import { isDigest, OTHER_ENDPOINT, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { tlsServerName } from '../proxy/upstream/upstream-socket.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { PingResponse } from '../sessions/observations.js'
@@ -102,6 +102,10 @@ export class UpstreamRequests {
     const client = credentials.of(endpointId, sessionId)
     if (!client && (isDigest(endpointId) || isDigest(sessionId)))
       throw new UnreachableSession('the session is known by the digest of its id only')
+    if (!client && endpointId === OTHER_ENDPOINT)
+      throw new UnreachableSession(
+        'its own endpoint may be one that found no room in the store (--max-endpoints)'
+      )
     const target = client?.target ?? routes.streamPath(endpointId)
     if (target === undefined)
       throw new UnreachableSession(`no URL leads to an endpoint with the id "${endpointId}"`)

@@ -24,6 +24,8 @@ const routes = [
   'get /api/mcp/proxies',
   'get /api/mcp/access',
   'get /api/mcp/endpoints',
+  'delete /api/mcp/endpoints',
+  'delete /api/mcp/endpoints/{endpointId}',
   'put /api/mcp/endpoints/{endpointId}/drain',
   'delete /api/mcp/endpoints/{endpointId}/drain',
   'put /api/mcp/endpoints/drain',

@@ -121,7 +121,7 @@ async function exercise(
   as('apply')
   const proxy: InstanceIdentity = { id: 'proxy-of-this-test', boot: 2 }
   await store.register(proxy, END)
-  const told = [...entries(busy, first!.sessionId), ...visits(busy)]
+  const told = [...entries(busy, first!.sessionId), ...beyondLimit(), ...visits(busy)]
   for (let i = 0; i < told.length; i += 1_000)
     await store.apply(proxy, numbered(told.slice(i, i + 1_000), i), END)
   as('loseStreams')
@@ -132,6 +132,8 @@ async function exercise(
   await store.deleteEnded(START + DAY_MS)
   as('deleteRollups')
   await store.deleteRollups(START + DAY_MS)
+  as('deleteEndpoint')
+  while ((await store.deleteEndpoint('other', END)) === 'more');
 }
 
 /** A batch with all kinds of events: known and unknown sessions, a restart. */
@@ -147,6 +149,23 @@ function entries(endpointId: string, known: string): LedgerEvent[] {
   events.push({ type: 'use', endpointId, sessionId: known, transport: 2, at, requests: 1 })
   events.push({ type: 'close', endpointId, sessionId: 'unknown', at, reason: 'delete' })
   return events
+}
+
+/** A session that opens and ends on an endpoint that finds no room. */
+function beyondLimit(): LedgerEvent[] {
+  const session = { endpointId: 'beyond the limit', sessionId: 'of it' }
+  const opened = {
+    transport: 2,
+    at: END,
+    held: false,
+    clientAddress: '',
+    userAgent: null,
+    requests: 1
+  } as const
+  return [
+    { type: 'open', ...session, ...opened },
+    { type: 'close', ...session, at: END + 1, reason: 'delete' }
+  ]
 }
 
 /** Session-less clients: 5,000, and two visits of one that turn out to be the same. */
@@ -186,6 +205,7 @@ const everyMethod = [
   'connections',
   'counts',
   'deleteEnded',
+  'deleteEndpoint',
   'deleteRollups',
   'legacySessions',
   'liveCounts',
@@ -226,7 +246,11 @@ void t.test('SQLite', async t => {
   const told = history()
   await fill(db, told)
   const recorder = new Recorder()
-  await exercise(sqlStore(recorder.database(db), { idleTimeoutMs: MINUTE_MS }), recorder, endpointsOf(told))
+  await exercise(
+    sqlStore(recorder.database(db), { idleTimeoutMs: MINUTE_MS, maxEndpoints: 1 }),
+    recorder,
+    endpointsOf(told)
+  )
   recorder.by = 'check'
   await drain(check(recorder.database(db)))
   await checkPlans(t, recorder, {
@@ -243,7 +267,11 @@ void t.test('MySQL', async t => {
   const told = history()
   await fill(db, told)
   const recorder = new Recorder()
-  await exercise(sqlStore(recorder.database(db), { idleTimeoutMs: MINUTE_MS }), recorder, endpointsOf(told))
+  await exercise(
+    sqlStore(recorder.database(db), { idleTimeoutMs: MINUTE_MS, maxEndpoints: 1 }),
+    recorder,
+    endpointsOf(told)
+  )
   recorder.by = 'check'
   await drain(check(recorder.database(db)))
   // Not ANALYZE: what was closed is counted in an index until it is purged.

@@ -7,6 +7,7 @@ import { series } from './read/minute-series.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
 import { settleEarlyCloses } from './write/early-closes.js'
+import { deleteEndpoint, deleteOldEndpoints } from './write/endpoint-deletion.js'
 import { deleteFeed, feed } from './write/feed.js'
 import { heartbeat, instances, register, times } from './write/instances.js'
 import { closeIdle, loseStreams } from './write/presumed-ends.js'
@@ -30,6 +31,8 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     deleteEnded: before => deleteEnded(database, before),
     deleteFeed: before => deleteFeed(database, before),
     deleteRollups: before => deleteRollups(database, before),
+    deleteEndpoint: (endpointId, now) => deleteEndpoint(ledger, endpointId, now),
+    deleteOldEndpoints: (before, now) => deleteOldEndpoints(ledger, before, now),
     connections: query => connections(database, query),
     session: sessionId => session(database, sessionId),
     legacySessions: sessionIds => legacySessions(database, sessionIds),

@@ -46,7 +46,7 @@ export async function census(db: Database, { named }: { named: readonly StoredId
       [...params, OPEN_CLASS]
     ),
     await sql.all(
-      `SELECT ${label}, SUM(connect_num) AS open_num FROM endpoint_connections_v2 GROUP BY label`,
+      `SELECT ${label}, SUM(connect_num) AS open_num, COUNT(*) AS endpoint_num FROM endpoint_connections_v2 GROUP BY label`,
       params
     )
   ])
@@ -60,5 +60,6 @@ export async function census(db: Database, { named }: { named: readonly StoredId
   }))
   open.forEach(({ endpointId, openNum }) => add(endpointId, openNum))
   counted.forEach(row => add(row.label as StoredId | null, -Number(row.open_num)))
-  return { open, drift: [...off.values()].reduce((sum, by) => sum + Math.abs(by), 0) }
+  const endpointNum = counted.reduce((sum, row) => sum + Number(row.endpoint_num), 0)
+  return { open, endpointNum, drift: [...off.values()].reduce((sum, by) => sum + Math.abs(by), 0) }
 }

@@ -1,12 +1,13 @@
 // Owns the application of outbox batches, each entry exactly once: a batch is applied and its outbox offset committed in one
 // transaction, so a batch that is sent again is recognised.
-import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
+import { OTHER_ENDPOINT, type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
-import { mergeClose, mergeProof, presumeClosed } from '../../model/merge.js'
+import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../model/merge.js'
 import type { InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
 import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
+import { withinLimit } from './endpoint-limit.js'
 import { appliedOffset, moveAppliedOffset } from './instances.js'
 import { openStreams } from './presumed-ends.js'
 import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
@@ -18,14 +19,18 @@ export async function apply(
   instance: InstanceIdentity,
   entries: readonly OutboxEntry[],
   now: EpochMs
-): Promise<void> {
-  await changeSessions(ledger, now, async (sql, change) => {
+): Promise<number> {
+  return await changeSessions(ledger, now, async (sql, change) => {
     const applied = await appliedOffset(sql, instance.id)
     const fresh = entries.filter(entry => entry.offset > applied)
     const last = fresh.at(-1)
-    if (!last) return
-    await applyFresh(sql, change, ledger.rules, instance.id, fresh, now)
+    if (!last) return 0
+    const placed = await withinLimit(sql, fresh, ledger.rules.maxEndpoints ?? 0, now)
+    await applyFresh(sql, change, ledger.rules, instance.id, placed, now)
     await moveAppliedOffset(sql, instance.id, applied, last.offset, now)
+    const isNewOther = ({ id, endpointId }: SessionRecord): boolean =>
+      id === undefined && endpointId === OTHER_ENDPOINT
+    return placed === fresh ? 0 : Array.from(change.records()).filter(isNewOther).length
   })
 }
 
@@ -44,7 +49,10 @@ async function applyFresh(
   const restarted = entries.some(entry => entry.event.type === 'restart')
   const streams = restarted ? await openStreams(sql, instanceId) : []
 
-  await change.lock([...events, ...streams].map(endpointOf), [...proofs, ...present].map(endpointOf))
+  // A visit may have begun at the endpoint of those that found no room.
+  const mayBeOther = present.length > 0 ? [OTHER_ENDPOINT] : []
+  const opening = [...proofs, ...present].map(endpointOf)
+  await change.lock([...[...events, ...streams].map(endpointOf), ...mayBeOther], opening)
   const visits = await Visits.load(sql, present, rules)
   await change.load([...sessions, ...proofs.flatMap(replacedBy), ...streams, ...visits.known()])
   const unseen = proofs.filter(event => !change.get(sessionKey(event)))

@@ -5,13 +5,11 @@ import { DAY_MS, type EpochMs } from '../../../util/time.js'
 import { closedClasses, floorTo } from '../../model/rollup.js'
 import type { Database, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
-import { rollupTables } from './rollup-rows.js'
+import { BATCH_BUCKETS, rollupTables } from './rollup-rows.js'
 import { forgetVisits } from './visit-rows.js'
 
 /** Rows deleted in one transaction. Chosen: the longest run of `runs`, for a delete locks what it deletes. */
 const BATCH_ROWS = 256
-/** Buckets of a roll-up table deleted in one transaction. Chosen larger, because a range of a key is deleted at once. */
-const BATCH_BUCKETS = 2_000
 
 /**
  * `StoreWriter.deleteEnded`. It notes `before` as the horizon (`horizonOf`): from there on, and only from there, roll-ups

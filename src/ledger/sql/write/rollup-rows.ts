@@ -14,6 +14,9 @@ export const rollupTables: readonly {
   { table: 'endpoint_days_v2', bucketsOf: delta => delta.days }
 ]
 
+/** Buckets of a roll-up table deleted in one transaction. Chosen larger than for rows, because a range of a key is deleted at once. */
+export const BATCH_BUCKETS = 2_000
+
 const COUNTS = ['connect_num', 'opened_num']
 const BUCKET_KEY = ['start_at', 'endpoint_id']
 const BUCKET_SUMS = ['opened', 'closed', 'net_at_start']
@@ -45,4 +48,21 @@ function bucketRow(dialect: Dialect, endpointId: StoredId, start: EpochMs, bucke
   const { opened, closed, netAtStart } = bucket
   if (opened === 0 && closed === 0 && netAtStart === 0) return []
   return [[dialect.time(start), endpointId, opened, closed, netAtStart]]
+}
+
+/** Deletes what the roll-ups have of an endpoint, at most a batch of each table; whether there may be more. */
+export async function deleteBucketsOf(sql: Sql, endpointId: StoredId): Promise<boolean> {
+  let mayBeMore = false
+  for (const { table } of rollupTables) {
+    const first = await sql.all(
+      `SELECT start_at FROM ${table} WHERE endpoint_id = ? ORDER BY start_at LIMIT ?`,
+      [endpointId, String(BATCH_BUCKETS)]
+    )
+    const last = first.at(-1)
+    if (!last) continue
+    const startAt = sql.dialect.time(last.start_at as EpochMs)
+    await sql.run(`DELETE FROM ${table} WHERE endpoint_id = ? AND start_at <= ?`, [endpointId, startAt])
+    mayBeMore ||= first.length === BATCH_BUCKETS
+  }
+  return mayBeMore
 }
