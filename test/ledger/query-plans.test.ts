@@ -220,6 +220,8 @@ async function checkPlans(t: Test, { statements }: Recorder, plans: Plans): Prom
   const asked = [...statements.values()].filter(
     ({ text }) => !text.startsWith('INSERT') && BIG_TABLES.some(table => text.includes(table))
   )
+  const limits = [...statements.values()].filter(({ text }) => text.includes('LIMIT ?'))
+  t.same(limits, [], 'TiDB refuses what mysql2 binds there')
   for (const statement of asked) {
     const plan = await plans.explain(statement)
     const scans = plan.filter(plans.isFullScan)
@@ -277,8 +279,7 @@ void t.test('MySQL', async t => {
   // Not ANALYZE: what was closed is counted in an index until it is purged.
   await db.write(sql => sql.all(`OPTIMIZE TABLE ${BIG_TABLES.join(', ')}`))
   await checkPlans(t, recorder, {
-    // EXPLAIN changes nothing, but of a statement that writes it is refused in a read-only transaction.
-    explain: ({ text, params }) => db.write(sql => sql.all(`EXPLAIN ${text}`, params)),
+    explain: ({ text, params }) => db.read(sql => sql.all(`EXPLAIN ${text}`, params)),
     isFullScan: ({ table, type }) =>
       BIG_TABLES.includes(String(table)) && (type === 'ALL' || type === 'index'),
     isHalfCovered: ({ table, key, Extra }) =>

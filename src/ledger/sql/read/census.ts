@@ -5,12 +5,12 @@ import { Transport } from '../../../mcp/transports.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
 import type { Census, EndpointCount } from '../../store-port.js'
 import type { Database } from '../sql-database.js'
-import { marks } from '../statements.js'
+import { limitTo, marks } from '../statements.js'
 
 /** `StoreReader.busiest`. */
 export async function busiest(db: Database, { limit }: { limit: number }): Promise<StoredId[]> {
-  const statement = 'SELECT endpoint_id FROM endpoint_connections_v2 ORDER BY connect_num DESC, id LIMIT ?'
-  const rows = await db.read(sql => sql.all(statement, [String(limit)]))
+  const statement = `SELECT endpoint_id FROM endpoint_connections_v2 ORDER BY connect_num DESC, id ${limitTo(limit)}`
+  const rows = await db.read(sql => sql.all(statement))
   return rows.map(row => row.endpoint_id as StoredId)
 }
 

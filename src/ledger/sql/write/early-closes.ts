@@ -7,7 +7,7 @@ import type { CloseEvent, FinalReason } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
 import { mergeClose } from '../../model/merge.js'
 import type { Row, Sql } from '../sql-database.js'
-import { insertMany, marks, runs } from '../statements.js'
+import { insertMany, limitTo, marks, runs } from '../statements.js'
 import { changeSessions, type Ledger } from './session-change.js'
 
 /** Closes settled in one transaction; chosen as for the other batches, small enough to lock endpoints for moments only. */
@@ -66,8 +66,8 @@ export async function settleEarlyCloses(ledger: Ledger, notedBefore: EpochMs, no
     )
     const before = Math.max(notedBefore, tooMany ? (tooMany.noted_at as EpochMs) + 1 : 0)
     const due = await sql.all(
-      `SELECT ${COLUMNS.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at LIMIT ?`,
-      [sql.dialect.time(before), String(BATCH_CLOSES)]
+      `SELECT ${COLUMNS.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at ${limitTo(BATCH_CLOSES)}`,
+      [sql.dialect.time(before)]
     )
     const closes = due.map(readClose)
     await change.lock([...closes.map(close => close.endpointId), OTHER_ENDPOINT])

@@ -4,7 +4,7 @@ import { Transport } from '../../../mcp/transports.js'
 import { DAY_MS, type EpochMs } from '../../../util/time.js'
 import { closedClasses, floorTo } from '../../model/rollup.js'
 import type { Database, Sql } from '../sql-database.js'
-import { insertMany, marks, runs } from '../statements.js'
+import { insertMany, limitTo, marks, runs } from '../statements.js'
 import { BATCH_BUCKETS, rollupTables } from './rollup-rows.js'
 import { forgetVisits } from './visit-rows.js'
 
@@ -22,9 +22,10 @@ export async function deleteEnded(db: Database, before: EpochMs): Promise<number
     const visits: StoredId[] = []
     for (const c of closedClasses) {
       const rows = await sql.all(
-        'SELECT id, session_id, transport_type FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at LIMIT ?',
-        [c, time(before), time(before), String(BATCH_ROWS - ids.length)]
+        `SELECT id, session_id, transport_type FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at ${limitTo(BATCH_ROWS)}`,
+        [c, time(before), time(before)]
       )
+      rows.splice(BATCH_ROWS - ids.length)
       ids.push(...rows.map(row => row.id as number))
       const ofVisits = rows.filter(row => row.transport_type === Transport.sessionless)
       visits.push(...ofVisits.map(row => row.session_id as StoredId))
@@ -71,8 +72,8 @@ async function deleteBuckets(db: Database, table: string, before: EpochMs): Prom
   return await db.write(async sql => {
     const { time } = sql.dialect
     const first = await sql.all(
-      `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at, endpoint_id LIMIT ?`,
-      [time(before), String(BATCH_BUCKETS)]
+      `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at, endpoint_id ${limitTo(BATCH_BUCKETS)}`,
+      [time(before)]
     )
     const last = first.at(-1)
     if (!last) return 0
