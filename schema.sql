@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   last_seen_at DATETIME(3) NOT NULL,
   request_count BIGINT UNSIGNED NOT NULL,
   seen_by VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the proxy that saw it last',
+  upstream VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the gateway that opened it; NULL: not known',
   client_address VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   user_agent VARCHAR(255) CHARACTER SET utf8mb4 NULL,
   client_name VARCHAR(255) CHARACTER SET utf8mb4 NULL,
@@ -30,7 +31,8 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   UNIQUE KEY session_of_endpoint (session_id, endpoint_id),
   KEY endpoint_time (endpoint_id, duration_class, connect_at, id, disconnect_at, transport_type),
   KEY all_time (duration_class, connect_at, id, disconnect_at, transport_type, endpoint_id),
-  KEY idle_time (duration_class, last_seen_at)
+  KEY idle_time (duration_class, last_seen_at),
+  KEY upstream_time (duration_class, upstream, endpoint_id, transport_type)
 ) ENGINE = InnoDB;
 
 -- How many sessions each endpoint has open, always equal to its open rows in endpoint_logs_v2, and how many it ever had.

@@ -8,6 +8,7 @@ import { runWorker } from './app/worker-process.js'
 import { startPrimary } from './app/workers.js'
 import { informationAsked } from './config/help.js'
 import { ConfigError, parseCheckConfig, parseConfig } from './config/read-settings.js'
+import { shownUpstreams } from './config/upstream-list.js'
 import { reasonOf } from './util/errors.js'
 
 /** The exit code for a setting that cannot be used: an unknown flag, a bad URL, a port or file that cannot be opened. */
@@ -46,7 +47,10 @@ else await run()
 async function run(): Promise<void> {
   const start = config.workers === 1 ? startApp : startPrimary
   const app: App = await start(config, logger).catch(refuse)
-  logger.info({ proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: config.upstream.href }, 'listening')
+  logger.info(
+    { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: shownUpstreams(config) },
+    'listening'
+  )
 
   let closing = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

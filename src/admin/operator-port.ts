@@ -10,7 +10,7 @@ export interface Control {
    * Ends a session: the gateway forgets it, its streams through this proxy are cut, and the ledger has it as `killed`.
    * Rejects with `ActionError` where that cannot be done; then nothing has changed.
    */
-  end(session: Pick<SessionRow, 'endpointId' | 'sessionId' | 'transport'>): Promise<void>
+  end(session: Pick<SessionRow, 'endpointId' | 'sessionId' | 'transport' | 'upstream'>): Promise<void>
   /** Resolves once queries show what was ended, or when the store takes too long. */
   settled(): Promise<void>
   /** Refuses new sessions of an endpoint, or lets them in again. */

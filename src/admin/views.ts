@@ -29,7 +29,8 @@ export const toConnection = (row: SessionRow, mask: Mask): ConnectionRow => ({
   user_agent: row.userAgent,
   client_name: row.clientName,
   client_version: row.clientVersion,
-  protocol_version: row.protocolVersion
+  protocol_version: row.protocolVersion,
+  upstream: row.upstream
 })
 
 /** A minute of a time series. */
@@ -52,6 +53,7 @@ export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   requestCount: row.requestCount,
   endpointId: row.endpointId,
   transport: transportNames[row.transport],
+  upstream: row.upstream,
   clientName: row.clientName,
   clientVersion: row.clientVersion,
   protocolVersion: row.protocolVersion

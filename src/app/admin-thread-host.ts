@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
+import { shownUpstreams } from '../config/upstream-list.js'
 import { connect, portChannel, type Remote } from '../util/rpc.js'
 import type { Closable } from '../util/startup.js'
 import { threadFile } from '../util/threads.js'
@@ -76,7 +77,7 @@ export function adminThreadData(config: Config, proxyUrl: string): AdminThreadDa
     monitoring: config.monitoring
       ? {
           proxyUrl,
-          upstream: config.upstream.href,
+          upstream: config.upstreams[0]!.url.href,
           paths: { stream: config.streamPath, sse: config.ssePath, message: config.messagePath },
           historyLimit: config.historyLimit,
           shownSettings: shownSettings(config)
@@ -87,7 +88,7 @@ export function adminThreadData(config: Config, proxyUrl: string): AdminThreadDa
 
 /** What operators see of the settings: how sessions are counted and kept. Nothing secret. */
 const shownSettings = (config: Config): Record<string, unknown> => ({
-  upstream: config.upstream.href,
+  upstream: shownUpstreams(config),
   store: config.store.kind,
   streamPath: config.streamPath,
   ssePath: config.ssePath,

@@ -4,6 +4,7 @@ import type { ProxyOptions } from '../proxy/proxy-server.js'
 import type { LedgerSettings } from './start-ledger.js'
 import type { SessionSettings } from './start-sessions.js'
 import type { UpkeepSettings } from './start-upkeep.js'
+import type { GatewaySettings } from './start-upstreams.js'
 
 /** What `startLedger` uses. Only the ledger knows where the store is, and the password of the store. */
 export const ledgerSettings = (config: Config): LedgerSettings => ({
@@ -19,9 +20,18 @@ export const sessionSettings = (config: Config): SessionSettings => ({
   confirmSuspects: config.confirmSuspects
 })
 
+/** What `startUpstreams` uses. */
+export const upstreamsSettings = (config: Config): GatewaySettings => ({
+  upstream: config.upstream,
+  upstreamFile: config.upstreamFile,
+  upstreams: config.upstreams,
+  rewriteHost: config.rewriteHost,
+  upstreamTimeoutMs: config.upstreamTimeoutMs,
+  connectTimeoutMs: config.connectTimeoutMs
+})
+
 /** What `startUpkeep` uses. */
 export const upkeepSettings = (config: Config): UpkeepSettings => ({
-  upstream: config.upstream,
   rewriteHost: config.rewriteHost,
   connectTimeoutMs: config.connectTimeoutMs,
   leaseMs: config.leaseMs,
@@ -38,7 +48,9 @@ export type ProxyParts = Pick<
   | 'credentials'
   | 'observe'
   | 'liveSessions'
-  | 'serialUpstream'
+  | 'upstreams'
+  | 'upstreamOf'
+  | 'locate'
   | 'operations'
   | 'traffic'
   | 'logger'
@@ -46,12 +58,10 @@ export type ProxyParts = Pick<
 
 /** What `startProxy` uses. */
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
-  upstream: config.upstream,
   host: config.listen.host,
   port: config.listen.port,
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,
-  connectTimeoutMs: config.connectTimeoutMs,
   headTimeoutMs: config.headTimeoutMs,
   keepAliveTimeoutMs: config.keepAliveTimeoutMs,
   stallTimeoutMs: config.stallTimeoutMs,
@@ -67,7 +77,9 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   credentials: parts.credentials,
   observe: parts.observe,
   liveSessions: parts.liveSessions,
-  serialUpstream: parts.serialUpstream,
+  upstreams: parts.upstreams,
+  upstreamOf: parts.upstreamOf,
+  locate: parts.locate,
   operations: parts.operations,
   traffic: parts.traffic,
   logger: parts.logger

@@ -2,7 +2,8 @@
 import { ActionError } from '../admin/schemas/admin-errors.js'
 import { Transport } from '../mcp/transports.js'
 import type { Proxy } from '../proxy/proxy-server.js'
-import { type UpstreamRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
+import type { RequestedSession, SessionRequests } from '../upkeep/session-requests.js'
+import { UnreachableSession } from '../upkeep/upstream-requests.js'
 import { isSuccessful } from '../util/http-status.js'
 import type { WorkerControl } from './instance-methods.js'
 import type { InstanceLedger } from './start-ledger.js'
@@ -14,13 +15,13 @@ const SETTLE_TIMEOUT_MS = 2_000
 export interface ControlParts {
   proxy: Proxy
   ledger: InstanceLedger
-  requests: UpstreamRequests
+  requests: SessionRequests
 }
 
 /** What operators can do to this instance; `end` throws `ActionError`. */
 export function operatorControl({ proxy, ledger, requests }: ControlParts): WorkerControl {
   return {
-    async end({ endpointId, sessionId, transport }) {
+    async end({ endpointId, sessionId, transport, upstream }) {
       // Taken before the DELETE: whatever clients notice of the end comes later.
       const at = Date.now()
       const streams = proxy.streamsOf(endpointId, sessionId)
@@ -32,7 +33,11 @@ export function operatorControl({ proxy, ledger, requests }: ControlParts): Work
           'its stream runs through another proxy: ask the admin port of that one'
         )
       if (transport === Transport.streamable)
-        await deleteSession(requests, { endpointId, sessionId: streams[0]?.sessionId ?? sessionId })
+        await deleteSession(requests, {
+          endpointId,
+          sessionId: streams[0]?.sessionId ?? sessionId,
+          upstream
+        })
       ledger.recorder.record([{ type: 'close', endpointId, sessionId, at, reason: 'killed' }])
       for (const stream of streams) stream.cut()
     },
@@ -50,10 +55,7 @@ export function operatorControl({ proxy, ledger, requests }: ControlParts): Work
 }
 
 /** Throws `ActionError` unless the upstream forgot the session. */
-async function deleteSession(
-  requests: UpstreamRequests,
-  session: Parameters<UpstreamRequests['end']>[0]
-): Promise<void> {
+async function deleteSession(requests: SessionRequests, session: RequestedSession): Promise<void> {
   const refused = (reason: string) =>
     new ActionError('GATEWAY_REFUSED', `the gateway does not end the session (${reason}): it is still open`)
   const status = await requests.end(session).catch((error: unknown) => {

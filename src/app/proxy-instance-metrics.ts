@@ -50,10 +50,11 @@ export function instanceMetrics(parts: InstanceParts): () => Promise<[Snapshot]>
 
 function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): PortableMetric[] {
   const { outbox, recorder, shipper } = ledger
-  const { watch, maintenance } = upkeep
+  const { watches, maintenance } = upkeep
   const { oldestAt } = outbox
   const age = oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt) / 1_000
-  const isUp = watch && (watch.gaveUp ? undefined : Number(!watch.away))
+  const states = Array.from(watches.values(), watch => (watch.gaveUp ? undefined : Number(!watch.away)))
+  const isUp = states.length === 1 ? states[0] : undefined
   return [
     gauge('turnstile_upstream_up', '1: the gateway takes connections; 0: it does not.', isUp, 'min'),
     counter(

@@ -1,7 +1,7 @@
 // Owns the start of an instance's ledger: the store, the outbox on this machine's disk, and what ships from one to the other.
 import type { FastifyBaseLogger } from 'fastify'
 import type { StoreLocation } from '../config/setting-kinds.js'
-import { type LiveCounts, startLiveCounts } from '../ledger/pipeline/live-counts.js'
+import { type LiveCounts, startLiveCounts, type StoredCounts } from '../ledger/pipeline/live-counts.js'
 import { openOutbox, type Outbox } from '../ledger/pipeline/outbox.js'
 import { Recorder } from '../ledger/pipeline/recorder.js'
 import { type Shipper, startShipper } from '../ledger/pipeline/shipper.js'
@@ -30,12 +30,18 @@ export interface InstanceLedger extends Closable {
   readonly recorder: Recorder
   /** Undefined where there is no limit on sessions. */
   readonly liveCounts: LiveCounts | undefined
+  /** Open sessions by gateway; read from the store while `isBalanced` says so. */
+  readonly upstreamCounts: LiveCounts
   /** Resolves once the store has what was recorded, or cannot have it soon. */
   shipped(): Promise<void>
 }
 
 /** Starts it. Throws when the data directory or the embedded store cannot be used. */
-export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger): Promise<InstanceLedger> =>
+export const startLedger = (
+  settings: LedgerSettings,
+  isBalanced: () => boolean,
+  logger: FastifyBaseLogger
+): Promise<InstanceLedger> =>
   startInOrder(async onClose => {
     const store = openStore(settings.store, settings.sessionIdleTimeoutMs)
     onClose(() => store.close())
@@ -45,9 +51,26 @@ export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger)
     onClose(() => outbox.close())
     const shipper = startShipper({ outbox, store, log: logger })
     onClose(() => shipper.close())
-    const liveCounts = settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ store, outbox }) : undefined
+    const liveCounts =
+      settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ outbox, read: byEndpoint(store) }) : undefined
     onClose(() => liveCounts?.close())
+    const upstreamCounts = startLiveCounts({ outbox, read: byUpstream(store), isWanted: isBalanced })
+    onClose(() => upstreamCounts.close())
     const recorder = new Recorder(outbox, shipper, logger)
     const shipped = (): Promise<void> => shipper.whenEmpty(SHIP_TIMEOUT_MS)
-    return { store, outbox, shipper, recorder, liveCounts, shipped }
+    return { store, outbox, shipper, recorder, liveCounts, upstreamCounts, shipped }
   })
+
+const byEndpoint =
+  (store: Store) =>
+  async (instanceId: string): Promise<StoredCounts> => {
+    const { appliedOffset, counts } = await store.liveCounts({ instanceId })
+    return { appliedOffset, counts: counts.map(({ endpointId, connectNum }) => [endpointId, connectNum]) }
+  }
+
+const byUpstream =
+  (store: Store) =>
+  async (instanceId: string): Promise<StoredCounts> => {
+    const { appliedOffset, counts } = await store.upstreamCounts({ instanceId })
+    return { appliedOffset, counts: counts.map(({ upstream, connectNum }) => [upstream, connectNum]) }
+  }

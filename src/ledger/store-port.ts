@@ -21,6 +21,8 @@ export interface SessionRow {
   requestCount: number
   /** The id of the instance that saw it last; null in rows of the first version of the tables. */
   seenBy: string | null
+  /** The gateway whose response opened it; null where that is not known, and for a session-less client. */
+  upstream: string | null
   /** The IP address as text; empty where only uses of the session were seen, not its opening. */
   clientAddress: string
   userAgent: string | null
@@ -33,6 +35,8 @@ export interface SessionRow {
 export interface SessionsQuery {
   endpointId?: StoredId
   transport?: Transport
+  /** Of this gateway. */
+  upstream?: string
   /** True: only open sessions; false: only closed ones. */
   open?: boolean
   start: EpochMs
@@ -46,6 +50,12 @@ export interface SessionsQuery {
 /** How many sessions an endpoint has open. */
 export interface EndpointCount {
   endpointId: StoredId
+  connectNum: number
+}
+
+/** How many sessions a gateway has open. */
+export interface UpstreamCount {
+  upstream: string
   connectNum: number
 }
 
@@ -156,15 +166,19 @@ export interface StoreReader {
   legacySessions(sessionIds: readonly StoredId[]): Promise<KnownSession[]>
   /**
    * One row for each endpoint that ever had a session, ordered by endpoint; or just the endpoint asked for, even if it
-   * never had one. With a transport only its sessions are counted, and the rows stay the same (with 0 where it has none).
+   * never had one. With a transport or a gateway only its sessions are counted, and the rows stay the same (with 0 where it
+   * has none).
    */
-  counts(query: { endpointId?: StoredId; transport?: Transport }): Promise<EndpointCount[]>
-  totals(query: { endpointId?: StoredId }): Promise<Totals>
+  counts(query: { endpointId?: StoredId; transport?: Transport; upstream?: string }): Promise<EndpointCount[]>
+  /** Of one gateway: `openedNum` counts the rows that are kept. */
+  totals(query: { endpointId?: StoredId; upstream?: string }): Promise<Totals>
   /**
    * The open sessions by endpoint, session-less clients not counted, and the outbox offset of an instance at the same moment
    * (0 if it never registered): the counts include all entries of its outbox up to that offset, and none after it.
    */
   liveCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: EndpointCount[] }>
+  /** The open sessions by gateway, those of a known one, and the outbox offset as in `liveCounts`. */
+  upstreamCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: UpstreamCount[] }>
   /** What `connections` returns, and the totals of its endpoint at the same moment. */
   snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
   /** The endpoints with the most open sessions, the busiest first. */
@@ -238,6 +252,7 @@ export const readerMethods = methodsOf<StoreReader>({
   legacySessions: true,
   counts: true,
   liveCounts: true,
+  upstreamCounts: true,
   totals: true,
   snapshot: true,
   busiest: true,

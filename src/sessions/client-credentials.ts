@@ -13,7 +13,7 @@ export interface SessionCredentials {
   /** Path and query. */
   target: string
   host: string | undefined
-  sessionId: WireId
+  sessionId: WireId | StoredId
   protocolVersion: string | undefined
   authorization: string | undefined
 }

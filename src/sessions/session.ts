@@ -11,6 +11,8 @@ export interface TrackedSession {
   readonly endpointId: StoredId
   readonly sessionId: StoredId
   readonly transport: Transport
+  /** The name of the gateway that it belongs to, where a response showed that. */
+  readonly upstream: string | undefined
   /** Last use. */
   lastSeenAt: EpochMs
   /** The last proof that the upstream knew it; 0: none. */
@@ -30,15 +32,18 @@ export interface Sighting {
   endpointId: StoredId
   sessionId: StoredId
   transport: Transport
+  /** The gateway that responded. */
+  upstream?: string | undefined
   client: Client
   at: EpochMs
 }
 
 /** A session seen for the first time; the event that comes with it reports that. */
-export const newSession = ({ endpointId, sessionId, transport, at }: Sighting): TrackedSession => ({
+export const newSession = ({ endpointId, sessionId, transport, upstream, at }: Sighting): TrackedSession => ({
   endpointId,
   sessionId,
   transport,
+  upstream,
   lastSeenAt: at,
   provedAt: at,
   orderedAt: at,
@@ -61,6 +66,7 @@ export const openEvent = (sighting: Sighting, held: boolean, replaces?: StoredId
   userAgent: storedUserAgent(sighting.client.userAgent),
   requests: 1,
   held,
+  ...(sighting.upstream !== undefined && { upstream: sighting.upstream }),
   ...(replaces !== undefined && { replaces })
 })
 

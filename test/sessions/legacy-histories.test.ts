@@ -179,7 +179,9 @@ class LegacyWorld implements World<Happening> {
     const due = tracker.unplaced.due(Infinity)
     const known = due.flatMap(id => {
       const record = this.store.records.get(id)
-      return record ? [{ endpointId: 'e', sessionId: id, isOpen: record.reason === null }] : []
+      return record
+        ? [{ endpointId: 'e', sessionId: id, isOpen: record.reason === null, upstream: null }]
+        : []
     })
     const found = known.map(({ sessionId }) => sessionId)
     this.#tell(index, tracker.place(found, known, this.now))

@@ -39,6 +39,7 @@ export function session(given: Partial<SessionRow> = {}): SessionRow {
     lastSeenAt: connectAt,
     requestCount: 1,
     seenBy: null,
+    upstream: null,
     clientAddress: '192.0.2.7',
     userAgent: null,
     clientName: null,

@@ -20,6 +20,9 @@ const info = {
   requestCount: NaturalNumber,
   endpointId: Type.String(),
   transport: TransportName,
+  upstream: Type.Union([Type.String(), Type.Null()], {
+    description: 'the name of its gateway; null where that is not known, and for session-less clients'
+  }),
   clientName: NullableText,
   clientVersion: NullableText,
   protocolVersion: NullableText

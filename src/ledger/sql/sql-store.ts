@@ -1,7 +1,7 @@
 // Owns the store over a SQL database: ties the port's methods to their statements.
 import { SessionTally } from '../../metrics/session-tally.js'
 import type { LedgerRules, Store } from '../store-port.js'
-import { busiest, census, liveCounts } from './read/census.js'
+import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
 import type { Database } from './sql-database.js'
@@ -33,6 +33,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     legacySessions: sessionIds => legacySessions(database, sessionIds),
     counts: query => counts(database, query),
     liveCounts: query => liveCounts(database, query),
+    upstreamCounts: query => upstreamCounts(database, query),
     totals: query => totals(database, query),
     snapshot: query => snapshot(database, query),
     busiest: query => busiest(database, query),

@@ -3,7 +3,7 @@
 import type { StoredId } from '../../../mcp/stored-ids.js'
 import { Transport } from '../../../mcp/transports.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
-import type { Census, EndpointCount } from '../../store-port.js'
+import type { Census, EndpointCount, UpstreamCount } from '../../store-port.js'
 import type { Database } from '../sql-database.js'
 import { marks } from '../statements.js'
 
@@ -32,6 +32,24 @@ export async function liveCounts(
       endpointId: row.endpoint_id as StoredId,
       connectNum: Number(row.connect_num)
     }))
+  }
+}
+
+/** `StoreReader.upstreamCounts`. It reads nothing but an index. */
+export async function upstreamCounts(
+  db: Database,
+  { instanceId }: { instanceId: string }
+): Promise<{ appliedOffset: number; counts: UpstreamCount[] }> {
+  const [open, [instance]] = await db.read(async sql => [
+    await sql.all(
+      'SELECT upstream, COUNT(*) AS connect_num FROM endpoint_logs_v2 WHERE duration_class = ? AND upstream IS NOT NULL GROUP BY upstream',
+      [OPEN_CLASS]
+    ),
+    await sql.all('SELECT applied_seq FROM turnstile_instances WHERE id = ?', [instanceId])
+  ])
+  return {
+    appliedOffset: Number(instance?.applied_seq ?? 0),
+    counts: open.map(row => ({ upstream: row.upstream as string, connectNum: Number(row.connect_num) }))
   }
 }
 
