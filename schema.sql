@@ -133,3 +133,25 @@ CREATE TABLE IF NOT EXISTS turnstile_horizon (
   rows_from_at DATETIME(3) NOT NULL,
   PRIMARY KEY (id)
 ) ENGINE = InnoDB;
+
+-- What each proxy has of each gateway, told once a second.
+CREATE TABLE IF NOT EXISTS turnstile_upstreams (
+  instance_id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  name VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  url VARCHAR(2048) CHARACTER SET utf8mb4 NOT NULL,
+  is_listed TINYINT NOT NULL COMMENT '0: it left the list, and keeps its sessions until they end',
+  is_draining TINYINT NOT NULL COMMENT '1: the proxy knows that it is drained',
+  session_num INT UNSIGNED NOT NULL,
+  request_num INT UNSIGNED NOT NULL,
+  stream_num INT UNSIGNED NOT NULL,
+  failing_since DATETIME(3) NULL,
+  reported_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (instance_id, name)
+) ENGINE = InnoDB;
+
+-- Gateways that get no new sessions, as an operator ordered.
+CREATE TABLE IF NOT EXISTS turnstile_upstream_drains (
+  name VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  drained_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (name)
+) ENGINE = InnoDB;

@@ -17,6 +17,8 @@ export interface Control {
   drain(endpointId: StoredId, on: boolean): void | Promise<void>
   /** The endpoints whose new sessions are refused. */
   draining(): ReadonlySet<StoredId> | Promise<ReadonlySet<StoredId>>
+  /** Sends no new sessions to a gateway, through any proxy of the store, or does so again. */
+  drainUpstream(name: string, on: boolean): Promise<void>
 }
 
 /** Writes to the log that an operator did something; a session id in `details` is masked. */

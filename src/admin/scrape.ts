@@ -22,6 +22,7 @@ export class Scrape {
   readonly #build: Metric
   readonly #exposition = new Exposition()
   readonly #census = new ExpiringCache<Metric[]>(CENSUS_KEPT_MS, 1)
+  #isLabelled = false
   /** Labels under which sessions were open before: exposed as 0 when there are none any more. */
   readonly #seen = new Map<string, Labels>()
 
@@ -48,17 +49,27 @@ export class Scrape {
     return [...metrics, gauge('turnstile_store_readable', '1: the store answers queries.', isReadable)]
   }
 
+  /** From when on there were several gateways, sessions are counted by gateway. */
+  #label(upstreams: Set<string | null>): void {
+    upstreams.delete(null)
+    if (this.#isLabelled || upstreams.size < 2) return
+    this.#isLabelled = true
+    this.#seen.clear()
+  }
+
   async #count(): Promise<Metric[]> {
     const { endpoints } = this.#exposition
     if (!endpoints.isFull)
       for (const name of await this.#store.busiest({ limit: MAX_ENDPOINTS })) endpoints.add(name)
     const { open, drift } = await this.#store.census({ named: endpoints.names })
     const values = new Map<string, Value>()
-    for (const { endpointId, transport: type, openNum } of open) {
-      const [endpoint, transport] = [endpointId ?? OTHER, transportNames[type]]
-      const key = `${endpoint}\n${transport}`
-      values.set(key, sample(openNum, { endpoint, transport }))
-      this.#seen.set(key, { endpoint, transport })
+    this.#label(new Set(open.map(({ upstream }) => upstream)))
+    for (const { endpointId, transport: type, upstream, openNum } of open) {
+      const labels: Labels = { endpoint: endpointId ?? OTHER, transport: transportNames[type] }
+      if (this.#isLabelled && upstream !== null) labels.upstream = upstream
+      const key = Object.values(labels).join('\n')
+      values.set(key, sample(openNum + (values.get(key)?.value ?? 0), labels))
+      this.#seen.set(key, labels)
     }
     for (const [key, labels] of this.#seen) if (!values.has(key)) values.set(key, sample(0, labels))
     return [

@@ -75,7 +75,8 @@ function monitoringOptions(options: MonitoringData): AdminOptions['monitoring'] 
       end: session => proxies.end(session).catch(rethrowAsActionError),
       settled: () => proxies.settled(),
       drain: (endpointId, on) => proxies.drain(endpointId, on),
-      draining: () => proxies.draining()
+      draining: () => proxies.draining(),
+      drainUpstream: (name, on) => proxies.drainUpstream(name, on)
     },
     gateway: new GatewayClient(upstream, endpointId => upstreamUrls(upstream, routes, endpointId)),
     keepsUp: async () => {

@@ -7,6 +7,7 @@ import { UnreachableSession } from '../upkeep/upstream-requests.js'
 import { isSuccessful } from '../util/http-status.js'
 import type { WorkerControl } from './instance-methods.js'
 import type { InstanceLedger } from './start-ledger.js'
+import type { UpstreamReports } from './upstream-reports.js'
 
 /** How long an operator's action waits until queries show it. Chosen: people wait for it. */
 const SETTLE_TIMEOUT_MS = 2_000
@@ -16,10 +17,11 @@ export interface ControlParts {
   proxy: Proxy
   ledger: InstanceLedger
   requests: SessionRequests
+  reports: UpstreamReports
 }
 
 /** What operators can do to this instance; `end` throws `ActionError`. */
-export function operatorControl({ proxy, ledger, requests }: ControlParts): WorkerControl {
+export function operatorControl({ proxy, ledger, requests, reports }: ControlParts): WorkerControl {
   return {
     async end({ endpointId, sessionId, transport, upstream }) {
       // Taken before the DELETE: whatever clients notice of the end comes later.
@@ -50,7 +52,11 @@ export function operatorControl({ proxy, ledger, requests }: ControlParts): Work
       if (on) proxy.drainedEndpoints.add(endpointId)
       else proxy.drainedEndpoints.delete(endpointId)
     },
-    draining: () => proxy.drainedEndpoints
+    draining: () => proxy.drainedEndpoints,
+    async drainUpstream(name, on) {
+      await ledger.store.drainUpstream(name, on, Date.now())
+      await reports.report()
+    }
   }
 }
 

@@ -7,8 +7,10 @@ import { counter, gauge, type PortableMetric, sample } from '../metrics/metric.j
 import type { Operations } from '../metrics/operations.js'
 import { processMetrics } from '../metrics/process-metrics.js'
 import { byReason, type Traffic } from '../metrics/traffic.js'
+import type { Upstreams } from '../proxy/balancing/upstreams.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
+import type { UpstreamWatch } from '../upkeep/upstream-watch.js'
 import type { InstanceLedger } from './start-ledger.js'
 import type { Upkeep } from './start-upkeep.js'
 
@@ -17,6 +19,7 @@ const STORE_TIMEOUT_MS = 1_000
 
 /** The parts that are measured. */
 export interface InstanceParts {
+  upstreams: Upstreams
   proxy: Proxy
   operations: Operations
   traffic: Traffic
@@ -48,13 +51,15 @@ export function instanceMetrics(parts: InstanceParts): () => Promise<[Snapshot]>
   }
 }
 
-function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): PortableMetric[] {
+function ledgerMetrics({ upstreams, traffic, tracker, ledger, upkeep }: InstanceParts): PortableMetric[] {
   const { outbox, recorder, shipper } = ledger
   const { watches, maintenance } = upkeep
   const { oldestAt } = outbox
   const age = oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt) / 1_000
-  const states = Array.from(watches.values(), watch => (watch.gaveUp ? undefined : Number(!watch.away)))
-  const isUp = states.length === 1 ? states[0] : undefined
+  const isUp =
+    upstreams.only === undefined
+      ? Array.from(upstreams.all, ({ name, isUp }) => sample(Number(isUp), { upstream: name }))
+      : watchedState(watches.get(upstreams.only))
   return [
     gauge('turnstile_upstream_up', '1: the gateway takes connections; 0: it does not.', isUp, 'min'),
     counter(
@@ -104,3 +109,6 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
     ])
   ]
 }
+
+const watchedState = (watch: UpstreamWatch | undefined): number | undefined =>
+  watch === undefined || watch.gaveUp ? undefined : Number(!watch.away)

@@ -26,6 +26,7 @@ import { startLedger } from './start-ledger.js'
 import { startSessions } from './start-sessions.js'
 import { startUpkeep } from './start-upkeep.js'
 import { startUpstreams } from './start-upstreams.js'
+import { startUpstreamReports } from './upstream-reports.js'
 
 /** A proxy that accounts what passes, and what can be asked of it. */
 export interface ProxyInstance extends Closable, WorkerMethods {
@@ -56,6 +57,9 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
       logger
     })
     onClose(() => upkeep.close())
+    const { store, outbox } = ledger
+    const reports = await startUpstreamReports({ store, instance: outbox.instance, upstreams })
+    onClose(() => reports.close())
     const operations = new Operations()
     const traffic = new Traffic()
     const proxy = await startProxy(
@@ -77,8 +81,16 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth(ledger.outbox, ledger.shipper, ledger.recorder),
-      metrics: instanceMetrics({ proxy, operations, traffic, ledger, tracker: sessions.tracker, upkeep }),
-      ...operatorControl({ proxy, ledger, requests: upkeep.requests })
+      metrics: instanceMetrics({
+        upstreams,
+        proxy,
+        operations,
+        traffic,
+        ledger,
+        tracker: sessions.tracker,
+        upkeep
+      }),
+      ...operatorControl({ proxy, ledger, requests: upkeep.requests, reports })
     }
   })
 

@@ -59,6 +59,31 @@ export interface UpstreamCount {
   connectNum: number
 }
 
+/** What an instance has of a gateway. */
+export interface UpstreamReport {
+  name: string
+  url: string
+  /** Its settings name it. */
+  isListed: boolean
+  /** It knows that the gateway is drained. */
+  isDraining: boolean
+  /** Open sessions, those that the store does not have yet included. */
+  sessions: number
+  /** Under way through it. */
+  requests: number
+  streams: number
+  /** Since when the gateway takes no connections of it; null: it takes them. */
+  failingSince: EpochMs | null
+}
+
+/** A gateway as all instances together see it. */
+export interface UpstreamState extends Omit<UpstreamReport, 'sessions'> {
+  /** Open sessions. */
+  connectNum: number
+  /** It is drained, every instance knows that, and none has a session, request or stream there. */
+  isSafeToStop: boolean
+}
+
 /** Minute boundaries T with `start <= T <= end`, both multiples of 60,000. */
 export interface SeriesQuery {
   endpointId?: StoredId
@@ -101,7 +126,7 @@ export interface Totals {
 /** Open sessions, as the metrics count them. */
 export interface Census {
   /** Open sessions now. All endpoints that the query did not name are counted together, with null as their id. */
-  open: { endpointId: StoredId | null; transport: Transport; openNum: number }[]
+  open: { endpointId: StoredId | null; transport: Transport; upstream: string | null; openNum: number }[]
   /** By how much the counts of the endpoints and the open rows differ; 0 if all is right. */
   drift: number
 }
@@ -179,6 +204,8 @@ export interface StoreReader {
   liveCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: EndpointCount[] }>
   /** The open sessions by gateway, those of a known one, and the outbox offset as in `liveCounts`. */
   upstreamCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: UpstreamCount[] }>
+  /** The gateways that an instance has, by name. */
+  upstreams(): Promise<UpstreamState[]>
   /** What `connections` returns, and the totals of its endpoint at the same moment. */
   snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
   /** The endpoints with the most open sessions, the busiest first. */
@@ -232,6 +259,14 @@ export interface StoreWriter {
   deleteFeed(before: EpochMs): Promise<number>
   /** Deletes roll-ups of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
   deleteRollups(before: EpochMs): Promise<number>
+  /** Replaces what an instance told of its gateways; returns the names of those that are drained. */
+  reportUpstreams(
+    instance: InstanceIdentity,
+    reports: readonly UpstreamReport[],
+    now: EpochMs
+  ): Promise<string[]>
+  /** Drains a gateway, or takes that back. */
+  drainUpstream(name: string, on: boolean, now: EpochMs): Promise<void>
   /** Metrics of the opens and closes that these methods committed since the process started, each counted once. */
   metrics(): Promise<PortableMetric[]>
 }
@@ -253,6 +288,7 @@ export const readerMethods = methodsOf<StoreReader>({
   counts: true,
   liveCounts: true,
   upstreamCounts: true,
+  upstreams: true,
   totals: true,
   snapshot: true,
   busiest: true,
@@ -274,5 +310,7 @@ export const writerMethods = methodsOf<StoreWriter>({
   deleteEnded: true,
   deleteFeed: true,
   deleteRollups: true,
+  reportUpstreams: true,
+  drainUpstream: true,
   metrics: true
 })

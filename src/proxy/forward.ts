@@ -55,6 +55,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   readonly #res: ServerResponse
   /** The gateway that it was sent to. */
   #upstream: Upstream | undefined
+  #isStream = false
   /** The response may open a session there, and has not begun. */
   #isOpening = false
   /** The gateways that took no connection for it. */
@@ -142,10 +143,12 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#tap = tapFor(request, accounting, upstream)
     if (body !== null) this.#tap?.requestBody(body)
     upstream.underWay++
+    this.#isStream = asksForStream(req)
+    if (this.#isStream) upstream.streams++
     const connection = upstream.pool.take()
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${fieldLines(fields)}\r\n`
-    connection.send({ method, head, body, complete: whole, headMayWait: asksForStream(req) }, this)
+    connection.send({ method, head, body, complete: whole, headMayWait: this.#isStream }, this)
     if (mayMove) {
       if (whole) this.#wholeBody = body
       this.#isOpening = request.opensSessionOn !== undefined
@@ -166,6 +169,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #leaveUpstream(): void {
     if (this.#upstream === undefined) return
     this.#upstream.underWay--
+    if (this.#isStream) this.#upstream.streams--
     this.#noteOpened()
   }
 
@@ -200,7 +204,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
     const { traffic, operations, clients, accounting, failures } = this.#options
-    traffic.responded(this.#req.method ?? '', status, this.#seconds())
+    traffic.responded(this.#req.method ?? '', status, this.#seconds(), this.#namedUpstream)
     failures.cors.note(this.#req, headers)
     if (this.#tap) this.#tap.head(status, headers)
     else accounting.notices.notAccounted(this.#request, status, headers)
@@ -302,7 +306,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
         this.#res,
         failureOf(error, this.#request, this.#options.failures, this.#namedUpstream)
       )
-    this.#options.traffic.failed(this.#req.method ?? '', 'broken_off')
+    this.#options.traffic.failed(this.#req.method ?? '', 'broken_off', undefined, this.#namedUpstream)
     // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
     if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
     else this.#res.destroy()

@@ -9,7 +9,7 @@ import type { Routes } from '../mcp/routes.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { PortableMetric } from '../metrics/metric.js'
 import type { Operations } from '../metrics/operations.js'
-import type { Traffic } from '../metrics/traffic.js'
+import { BY_ALL, type Traffic } from '../metrics/traffic.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { Visitors } from '../sessions/visitors.js'
@@ -19,7 +19,6 @@ import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
 import { cutStalled } from './admission/stalled-clients.js'
 import { Balancer, type BalancerOptions } from './balancing/balancer.js'
-import type { Upstream } from './balancing/upstream.js'
 import { ConnectedClients, type SessionStream } from './connected-clients.js'
 import { forward, type ForwardOptions } from './forward.js'
 import { onBodyTimeout, onClientError, onConnect } from './http/client-errors.js'
@@ -172,8 +171,6 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     metrics() {
       const { received, sent } = clients.bytes
       const gateways = [...upstreams.all]
-      const sum = (of: (pool: Upstream['pool']) => number): number =>
-        gateways.reduce((total, { pool }) => total + of(pool), 0)
       return traffic.metrics({
         connections: clients.sockets.size,
         webSockets: clients.webSockets,
@@ -182,9 +179,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
         maxConnections,
         maxStreams,
         maxRequests,
-        upstreamOpen: sum(pool => pool.census.open),
-        upstreamIdle: sum(pool => pool.idle),
-        upstreamOpened: sum(pool => pool.census.opened),
+        upstreams: gateways.map(({ name, pool: { census, idle } }) => ({
+          ...{ name: upstreams.only === undefined ? name : BY_ALL, idle, ...census }
+        })),
         receivedBytes: received,
         sentBytes: sent,
         upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks.found)

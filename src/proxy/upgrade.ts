@@ -130,7 +130,11 @@ export function forwardUpgrade(
     if (upstream === undefined)
       throw new RefusedRequest('Every gateway is drained: none takes new work', 503, 'draining')
     upstream.underWay++
-    socket.once('close', () => upstream.underWay--)
+    upstream.streams++
+    socket.once('close', () => {
+      upstream.underWay--
+      upstream.streams--
+    })
     const { basePath, url, rewrittenHost } = upstream
     const upstreamPath = request.upstreamPath(basePath)
     const headers = grouped(requestHeaders(request, rewrittenHost, undefined))

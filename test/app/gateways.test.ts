@@ -103,6 +103,15 @@ void t.test('sessions spread evenly, and each reaches its gateway through every 
     })
   }
   t.same(await first.connections('&upstream=other'), [])
+  const metrics = await (await fetch(`${first.adminUrl}/metrics`)).text()
+  for (const line of [
+    'turnstile_sessions_active{endpoint="e",transport="streamable",upstream="b"} 10',
+    'turnstile_requests_total{method="POST",code="202",upstream="b"} 10',
+    'turnstile_upstream_errors_total{reason="unreachable"} 0',
+    'turnstile_upstream_up{upstream="b"} 1'
+  ])
+    t.ok(metrics.includes(`${line}\n`), line)
+  t.match(metrics, /turnstile_upstream_connections{state="idle",upstream="b"} \d/)
 })
 
 void t.test('a legacy session reaches its gateway through every proxy', async t => {
@@ -181,3 +190,73 @@ void t.test('a gateway fails, and comes back without its sessions', async t => {
   const again = await Promise.all(Array.from({ length: 10 }, () => open(proxy)))
   t.same(new Set(again.map(session => holderOf([returned, ...others], session).name)), new Set(['a']))
 })
+
+interface UpstreamJson {
+  name: string
+  state: string
+  draining: boolean
+  activeConnections: number
+  requestsInFlight: number
+  safeToStop: boolean
+}
+
+async function upstream(proxy: Turnstile, name: string): Promise<UpstreamJson> {
+  const all = await proxy.query<UpstreamJson[]>('/api/mcp/upstreams')
+  return all.find(upstream => upstream.name === name)!
+}
+
+/** Resolves once a gateway is as it is said here; the test's own timeout ends the wait. */
+async function until(proxy: Turnstile, name: string, expected: Partial<UpstreamJson>): Promise<void> {
+  const isAs = (found: UpstreamJson): boolean =>
+    Object.entries(expected).every(([key, value]) => found[key as keyof UpstreamJson] === value)
+  while (!isAs(await upstream(proxy, name))) await sleep(50)
+}
+
+async function drain(proxy: Turnstile, method: 'PUT' | 'DELETE', name: string): Promise<number> {
+  const response = await fetch(`${proxy.adminUrl}/api/mcp/upstreams/${name}/drain`, { method })
+  await response.arrayBuffer()
+  return response.status
+}
+
+void t.test(
+  'a drained gateway keeps its sessions, gets no new ones, and is safe to stop when they ended',
+  async t => {
+    const rig = await start(t, 2)
+    const { gateways } = rig
+    const [first, second] = rig.proxies as [Turnstile, Turnstile]
+    const [a] = gateways as [Gateway, Gateway, Gateway]
+    const sessions: string[] = []
+    for (let i = 0; i < 6; i++) sessions.push(await open(first))
+    await first.shipped()
+    t.match(await first.query('/api/mcp/upstreams'), [
+      { name: 'a', url: `${a.url}/`, state: 'up', draining: false, activeConnections: 2, safeToStop: false },
+      { name: 'b', activeConnections: 2 },
+      { name: 'c', activeConnections: 2, failingSince: null }
+    ])
+
+    t.equal(await drain(first, 'PUT', 'other'), 404)
+    t.equal(await drain(first, 'PUT', 'a'), 200)
+    // Within this time all proxies follow.
+    await sleep(2_000)
+    const before = a.sessions.size
+    for (let i = 0; i < 6; i++) await Promise.all([open(first), open(second)])
+    const third = await rig.start('third')
+    for (let i = 0; i < 6; i++) await open(third)
+    t.equal(a.sessions.size, before, 'one that starts later knows it from its start')
+
+    const ofA = [...a.sessions].map(name => name.slice('e '.length))
+    for (const session of ofA) t.equal(await statusOf(second, session), 202, 'its sessions go on')
+    await second.shipped()
+    t.match(await upstream(second, 'a'), { draining: true, activeConnections: ofA.length, safeToStop: false })
+    for (const session of ofA) {
+      const headers = { 'mcp-session-id': session }
+      await fetch(`${second.proxyUrl}/stream/e`, { method: 'DELETE', headers })
+    }
+    await until(first, 'a', { safeToStop: true, activeConnections: 0, requestsInFlight: 0 })
+
+    t.equal(await drain(second, 'DELETE', 'a'), 200)
+    await until(first, 'a', { draining: false, safeToStop: false })
+    await open(second)
+    t.equal(a.sessions.size, 1, 'it gets the next session')
+  }
+)

@@ -138,6 +138,11 @@ export class FakeControl implements Control {
   draining(): ReadonlySet<string> {
     return this.#draining
   }
+
+  drainUpstream(name: string, on: boolean): Promise<void> {
+    this.done.push(`${on ? 'drain' : 'undrain'} upstream ${name}`)
+    return Promise.resolve()
+  }
 }
 
 /** With live monitoring, in front of a gateway that does not answer unless one is given. */

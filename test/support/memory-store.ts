@@ -64,6 +64,8 @@ export class MemoryStore implements StoreReader {
     return { appliedOffset: 0, counts: await this.counts({}) }
   }
 
+  upstreams: StoreReader['upstreams'] = () => Promise.resolve([])
+
   upstreamCounts() {
     const open = this.rows.filter(row => row.reason === null && row.upstream !== null)
     const names = [...new Set(open.map(row => row.upstream!))]

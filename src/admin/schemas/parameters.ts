@@ -67,6 +67,10 @@ export const StatsParameters = query({ endpointId, upstream, limit, cursor })
 export const SessionPath = Type.Object({
   sessionId: Type.String({ ...id, description: 'a session id of 1 to 8192 characters' })
 })
+/** Of a path that names a gateway. */
+export const UpstreamPath = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 128, description: 'the name of a gateway' })
+})
 /** An endpoint id that can be stored, in words. */
 export const ENDPOINT_ID_EXPECTED = 'an endpoint id of 1 to 8192 characters, none of them a control character'
 /** Of a path or query that must name one endpoint, by an id that can be stored. */

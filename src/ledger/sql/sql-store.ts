@@ -4,6 +4,7 @@ import type { LedgerRules, Store } from '../store-port.js'
 import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
+import { upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
 import { settleEarlyCloses } from './write/early-closes.js'
@@ -12,6 +13,7 @@ import { heartbeat, instances, register } from './write/instances.js'
 import { closeIdle, loseStreams } from './write/presumed-ends.js'
 import { deleteEnded, deleteRollups } from './write/retention.js'
 import type { Ledger } from './write/session-change.js'
+import { drainUpstream, reportUpstreams } from './write/upstream-reports.js'
 
 /** The store in a database. It counts what it commits; `close` closes the database. */
 export function sqlStore(database: Database, rules: LedgerRules): Store {
@@ -33,6 +35,9 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     legacySessions: sessionIds => legacySessions(database, sessionIds),
     counts: query => counts(database, query),
     liveCounts: query => liveCounts(database, query),
+    reportUpstreams: (instance, reports, now) => reportUpstreams(database, instance, reports, now),
+    drainUpstream: (name, on, now) => drainUpstream(database, name, on, now),
+    upstreams: () => upstreams(database),
     upstreamCounts: query => upstreamCounts(database, query),
     totals: query => totals(database, query),
     snapshot: query => snapshot(database, query),

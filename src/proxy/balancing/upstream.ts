@@ -44,6 +44,8 @@ export class Upstream implements UpstreamFacts {
   isDraining = false
   opening = 0
   underWay = 0
+  /** Of those, the ones that asked for a stream, and WebSockets. */
+  streams = 0
 
   /** `openSessions`: as in `UpstreamFacts`; `onDelayedAcks` is called when that fault is found. */
   constructor(

@@ -28,6 +28,7 @@ export class Upstreams implements Closable {
   readonly #options: UpstreamsOptions
   readonly #all = new Map<string, Upstream>()
   readonly #attaches = new Map<Attach, Map<Upstream, Closable>>()
+  #draining: ReadonlySet<string> = new Set()
   readonly #sweep = setInterval(() => this.#removeUnused(), SWEEP_INTERVAL_MS).unref()
   /** Open sessions of a gateway, over all proxies of the store; asked only where there are several gateways. */
   openSessions: (name: string) => number = () => 0
@@ -93,22 +94,41 @@ export class Upstreams implements Closable {
     }
   }
 
+  /** A gateway that left the list, and has sessions left, as the store says. */
+  restore(upstream: NamedUrl): void {
+    this.#add(upstream).isListed = false
+  }
+
+  /** The names of the drained gateways, those that this process does not have included. */
+  get draining(): ReadonlySet<string> {
+    return this.#draining
+  }
+
+  /** These gateways are drained, and no others. */
+  setDraining(names: Iterable<string>): void {
+    this.#draining = new Set(names)
+    for (const upstream of this.#all.values()) upstream.isDraining = this.#draining.has(upstream.name)
+    this.#changed()
+  }
+
   /** Closes idle connections, and what was attached. */
   async close(): Promise<void> {
     clearInterval(this.#sweep)
     for (const upstream of this.#all.values()) await this.#remove(upstream)
   }
 
-  #add(address: NamedUrl): void {
+  #add(address: NamedUrl): Upstream {
     const upstream = new Upstream(
       address,
       this.#options,
       name => this.openSessions(name),
       name => this.#options.log.warn({ upstream: name }, delayedAckAdvice)
     )
+    upstream.isDraining = this.#draining.has(address.name)
     this.#all.set(address.name, upstream)
     for (const [attach, attached] of this.#attaches) attached.set(upstream, attach(upstream))
     this.#changed()
+    return upstream
   }
 
   async #remove(upstream: Upstream): Promise<void> {
@@ -130,6 +150,6 @@ export class Upstreams implements Closable {
 
   #changed(): void {
     const [first] = this.#all.values()
-    this.only = this.#all.size === 1 ? first : undefined
+    this.only = this.#all.size === 1 && first?.isDraining === false ? first : undefined
   }
 }

@@ -80,7 +80,7 @@ export function failureOf(
   const requestId = randomUUID()
   const { status, message } = describe(error, upstream)
   if (error instanceof RefusedRequest) traffic.refused(error.reason)
-  else traffic.failed(req.method ?? '', upstreamFailureOf(error), status)
+  else traffic.failed(req.method ?? '', upstreamFailureOf(error), status, upstream)
   const named = upstream === undefined ? {} : { upstream }
   logger.warn({ requestId, status, method: req.method, path, ...named, reason: reasonOf(error) }, message)
   const body = JSON.stringify({

@@ -60,7 +60,7 @@ export async function census(db: Database, { named }: { named: readonly StoredId
   const label = `CASE WHEN endpoint_id IN (${marks(params.length)}) THEN endpoint_id END AS label`
   const [rows, counted] = await db.read(async sql => [
     await sql.all(
-      `SELECT ${label}, transport_type, COUNT(*) AS open_num FROM endpoint_logs_v2 WHERE duration_class = ? GROUP BY label, transport_type`,
+      `SELECT ${label}, transport_type, upstream, COUNT(*) AS open_num FROM endpoint_logs_v2 WHERE duration_class = ? GROUP BY label, transport_type, upstream`,
       [...params, OPEN_CLASS]
     ),
     await sql.all(
@@ -74,6 +74,7 @@ export async function census(db: Database, { named }: { named: readonly StoredId
   const open = rows.map(row => ({
     endpointId: row.label as StoredId | null,
     transport: Number(row.transport_type) as Transport,
+    upstream: row.upstream as string | null,
     openNum: Number(row.open_num)
   }))
   open.forEach(({ endpointId, openNum }) => add(endpointId, openNum))
