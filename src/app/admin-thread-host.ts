@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
-import { shownUpstreams } from '../config/upstream-list.js'
+import { onlyUpstream, shownUpstreams } from '../config/upstream-list.js'
 import { connect, portChannel, type Remote } from '../util/rpc.js'
 import type { Closable } from '../util/startup.js'
 import { threadFile } from '../util/threads.js'
@@ -77,7 +77,7 @@ export function adminThreadData(config: Config, proxyUrl: string): AdminThreadDa
     monitoring: config.monitoring
       ? {
           proxyUrl,
-          upstream: config.upstreams[0]!.url.href,
+          upstream: onlyUpstream(config)?.url.href,
           paths: { stream: config.streamPath, sse: config.ssePath, message: config.messagePath },
           historyLimit: config.historyLimit,
           shownSettings: shownSettings(config)

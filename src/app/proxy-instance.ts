@@ -37,7 +37,7 @@ export interface ProxyInstance extends Closable, WorkerMethods {
 /** Throws when the port, the data directory or the embedded store cannot be used. */
 export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): Promise<ProxyInstance> =>
   startInOrder(async onClose => {
-    const upstreams = startUpstreams(upstreamsSettings(config), logger, onClose)
+    const upstreams = await startUpstreams(upstreamsSettings(config), logger, onClose)
     const isBalanced = (): boolean => upstreams.only === undefined
     const ledger = await startLedger(ledgerSettings(config), isBalanced, logger)
     onClose(() => ledger.close())

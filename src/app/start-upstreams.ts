@@ -1,5 +1,6 @@
 // Owns the start of an instance's gateways: those of `--upstream`, and those of `--upstream-file`, which is read again when it changes.
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import {
   faultOfUpstreams,
@@ -12,12 +13,16 @@ import { Upstreams } from '../proxy/balancing/upstreams.js'
 import { reasonOf } from '../util/errors.js'
 import type { Closable, OnClose } from '../util/startup.js'
 import { SECOND_MS } from '../util/time.js'
+import { DnsNames } from './dns-names.js'
 
 /**
  * How often the file is read. Chosen: a new gateway gets sessions within a moment. Reading finds every change, also behind
  * the symbolic links by which Kubernetes replaces the files of a ConfigMap.
  */
 const READ_INTERVAL_MS = SECOND_MS
+
+/** At the start, a DNS that says nothing is waited for no longer. Chosen. */
+const START_TIMEOUT_MS = 2 * SECOND_MS
 
 /** The settings of the gateways. */
 export interface GatewaySettings extends UpstreamSettings {
@@ -28,16 +33,23 @@ export interface GatewaySettings extends UpstreamSettings {
   upstreams: readonly UpstreamAddress[]
 }
 
-/** Starts with the gateways that the settings name. */
-export function startUpstreams(
-  { upstream = [], upstreamFile, ...settings }: GatewaySettings,
+/**
+ * Starts with the gateways that the settings name. Resolves once the names among them were looked up; one that cannot be
+ * looked up is no gateway until it can.
+ */
+export async function startUpstreams(
+  { upstream = [], upstreamFile, upstreams: named, ...settings }: GatewaySettings,
   log: FastifyBaseLogger,
   onClose: OnClose
-): Upstreams {
-  const upstreams = new Upstreams({ ...settings, log })
+): Promise<Upstreams> {
+  const names = new DnsNames(log)
+  await Promise.race([names.set(named), sleep(START_TIMEOUT_MS, undefined, { ref: false })])
+  const upstreams = new Upstreams({ ...settings, upstreams: names.gateways(), log })
   onClose(() => upstreams.close())
+  names.onChange = () => upstreams.set(names.gateways())
+  onClose(() => names.close())
   if (upstreamFile === undefined) return upstreams
-  const set = (ofFile: readonly UpstreamAddress[]): void => upstreams.set([...upstream, ...ofFile])
+  const set = (ofFile: readonly UpstreamAddress[]): void => void names.set([...upstream, ...ofFile])
   const watch = watchFile(upstreamFile.path, upstream, set, log)
   onClose(() => watch.close())
   return upstreams

@@ -18,11 +18,11 @@ export interface UpstreamFile {
 
 /** Chosen: far more than one proxy can serve; each is a connection, a name in metrics, and a look in each decision. */
 const MAX_UPSTREAMS = 256
-const DEFAULT_PORTS: Record<string, string> = { 'http:': '80', 'https:': '443' }
+const DEFAULT_PORTS: Record<string, string> = { 'http:': '80', 'https:': '443', 'dns+http:': '80' }
 /** A name fits the column `upstream`, and a path of the admin port. */
-const entry = /^(?:([\w][\w.:-]{0,127})=)?(https?:\/\/[^/?#@\s]+(?:\/[^?#\s]*)?)$/i
+const entry = /^(?:([\w][\w.:-]{0,127})=(?!dns\+))?((?:https?|dns\+http):\/\/[^/?#@\s]+(?:\/[^?#\s]*)?)$/i
 /** A comma inside a path is a part of it: only one before another URL stands between two gateways. */
-const separator = /,\s*(?=(?:[\w.:-]+=)?https?:\/\/)/i
+const separator = /,\s*(?=(?:[\w.:-]+=)?(?:https?|dns\+http):\/\/)/i
 
 /** Gateways with commas between them; undefined where one of them is none, or two have one name. */
 export function parseUpstreams(text: string): UpstreamAddress[] | undefined {
@@ -45,6 +45,21 @@ export function readUpstreamFile(path: string): UpstreamAddress[] {
   const fault = lines.length === 0 ? 'it names no gateway' : faultOfEntries(lines)
   if (fault !== undefined) throw new Error(fault)
   return lines.map(read)
+}
+
+/** Whether each address of the URL's name is a gateway: `dns+http://name:port`. */
+export const isByDns = ({ url }: UpstreamAddress): boolean => url.protocol === 'dns+http:'
+
+/** The gateway, where there is one and it stays the only one. */
+export function onlyUpstream({
+  upstreams,
+  upstreamFile
+}: {
+  upstreams: readonly UpstreamAddress[]
+  upstreamFile: UpstreamFile | undefined
+}): UpstreamAddress | undefined {
+  const [first, ...others] = upstreams
+  return upstreamFile === undefined && others.length === 0 && first && !isByDns(first) ? first : undefined
 }
 
 /** The URLs of the gateways, as operators see them. */

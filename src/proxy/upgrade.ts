@@ -128,7 +128,11 @@ export function forwardUpgrade(
     refuseAmbiguousFraming(req)
     const upstream = upstreams.only ?? upstreams.choose('request')
     if (upstream === undefined)
-      throw new RefusedRequest('Every gateway is drained: none takes new work', 503, 'draining')
+      throw new RefusedRequest(
+        'No gateway takes new work: there is none, or all are drained',
+        503,
+        'draining'
+      )
     upstream.underWay++
     upstream.streams++
     socket.once('close', () => {

@@ -1,5 +1,7 @@
 // Owns several gateways behind proxies of one store, seen from outside: where requests go, what is counted, and what happens when
 // a gateway fails.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type FakeGateway, startFakeGateway } from '../support/fake-gateway.js'
@@ -260,3 +262,34 @@ void t.test(
     t.equal(a.sessions.size, 1, 'it gets the next session')
   }
 )
+
+void t.test('a file of gateways is read again when it changes, and on SIGHUP', async t => {
+  const gateways = await Promise.all(NAMES.map(name => startGateway(name)))
+  t.teardown(() => Promise.all(gateways.map(gateway => gateway.stop())))
+  const [a, b] = gateways as [Gateway, Gateway, Gateway]
+  const directory = t.testdir({ list: `a=${a.url}\n` })
+  const list = join(directory, 'list')
+  const proxy = await Turnstile.start(`c=${gateways[2]!.url}`, directory, ['--upstream-file', list])
+  t.teardown(() => proxy.stop())
+  const ofA = await open(proxy)
+  if (!a.sessions.has(`e ${ofA}`)) await open(proxy)
+  const [held] = [...a.sessions].map(name => name.slice('e '.length))
+  t.ok(held, 'both gateways get sessions')
+
+  writeFileSync(list, `# a is replaced\nb=${b.url}\n`)
+  proxy.process.kill('SIGHUP')
+  await until(proxy, 'a', { state: 'removed' })
+  await open(proxy)
+  t.equal(b.sessions.size, 1, 'the new gateway has the fewest sessions')
+  t.equal(await statusOf(proxy, held!), 202, 'the old one keeps its sessions')
+
+  writeFileSync(list, 'b=ftp://nowhere\n')
+  const isRefused = ({ msg }: Record<string, unknown>): boolean => String(msg).includes('last good list')
+  while (!proxy.log.some(isRefused)) await sleep(50)
+  await open(proxy)
+  await open(proxy)
+  t.equal(b.sessions.size, 2, 'an unusable file changes nothing')
+
+  writeFileSync(list, `b=${b.url}\na=${a.url}\n`)
+  await until(proxy, 'a', { state: 'up' })
+})

@@ -488,5 +488,9 @@ void t.test('several gateways', t => {
   refuses(t, 'BAD_VALUE', /it names no gateway$/, ['--upstream-file', `${folder}/empty`])
   refuses(t, 'BAD_VALUE', /ENOENT/, ['--upstream-file', `${folder}/none`])
   refuses(t, 'BAD_VALUE', /--upstream/, ['--upstream', `${'n'.repeat(129)}=http://a`])
+  t.same(named(['--upstream', 'dns+http://pods:3000/base,http://a']), [
+    ...['pods:3000 dns+http://pods:3000/base', 'a:80 http://a/']
+  ])
+  refuses(t, 'BAD_VALUE', /--upstream/, ['--upstream', 'x=dns+http://pods:3000'])
   t.end()
 })

@@ -157,7 +157,10 @@ export function startMonitoring(
   })
   const monitoring = {
     control,
-    gateway: new GatewayClient(new URL(gatewayUrl), urlsOf),
+    gateway: new GatewayClient(
+      () => Promise.resolve([new URL(gatewayUrl)]),
+      (_gateway, endpointId) => urlsOf(endpointId)
+    ),
     keepsUp: () => true,
     historyLimit: 2,
     settings: { mask: false },

@@ -13,27 +13,30 @@ const TOOLS_KEPT_MS = 10_000
 /** Endpoints whose tools are kept at once. Chosen: bounds the memory. */
 const MAX_ENDPOINTS_KEPT = 100
 
-/** Asks the gateway at a URL. Responses are kept for a while, so that many who ask the admin port make few requests. */
+/** Asks the gateways. Responses are kept for a while, so that many who ask the admin port make few requests. */
 export class GatewayClient {
-  readonly #url: URL
-  readonly #urlsOf: (endpointId: WireId) => EndpointUrls
+  readonly #gateways: () => Promise<URL[]>
+  readonly #urlsOf: (gateway: URL, endpointId: WireId) => EndpointUrls
   readonly #reachable = new ExpiringCache<boolean>(RESPONSE_KEPT_MS, 1)
   readonly #tools = new ExpiringCache<Tool[]>(TOOLS_KEPT_MS, MAX_ENDPOINTS_KEPT)
 
-  /** `urlsOf` may throw, for an id that no URL leads to. */
-  constructor(url: URL, urlsOf: (endpointId: WireId) => EndpointUrls) {
-    this.#url = url
+  /** `gateways`: the first one is asked for tools. `urlsOf` may throw, for an id that no URL leads to. */
+  constructor(gateways: () => Promise<URL[]>, urlsOf: (gateway: URL, endpointId: WireId) => EndpointUrls) {
+    this.#gateways = gateways
     this.#urlsOf = urlsOf
   }
 
-  /** Whether the gateway responds at all, with whatever status. */
+  /** Whether a gateway responds at all, with whatever status. */
   isReachable(): Promise<boolean> {
-    return this.#reachable.get(this.#url.href, async () => {
-      try {
-        const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
-        const response = await fetch(this.#url, { redirect: 'manual', signal })
+    return this.#reachable.get('', async () => {
+      const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
+      const ask = async (url: URL): Promise<true> => {
+        const response = await fetch(url, { redirect: 'manual', signal })
         await response.body?.cancel()
         return true
+      }
+      try {
+        return await Promise.any((await this.#gateways()).map(ask))
       } catch {
         return false
       }
@@ -43,7 +46,9 @@ export class GatewayClient {
   /** The tools of an endpoint. Rejects with `GatewayError`, and with what `urlsOf` throws. */
   tools(endpointId: WireId): Promise<Tool[]> {
     return this.#tools.get(endpointId, async () => {
-      const urls = this.#urlsOf(endpointId)
+      const [gateway] = await this.#gateways()
+      if (gateway === undefined) throw new GatewayError('there is no gateway')
+      const urls = this.#urlsOf(gateway, endpointId)
       const signal = AbortSignal.timeout(TOOLS_TIMEOUT_MS)
       try {
         // Loaded when it is asked for: an MCP client takes as long to start and as much memory as all the rest.

@@ -74,13 +74,18 @@ export class Balancer {
   #forNewWork(request: RoutedRequest): Upstream {
     const upstream = this.#upstreams.choose(workOf(request))
     if (upstream === undefined)
-      throw new RefusedRequest('Every gateway is drained: none takes new work', 503, 'draining')
+      throw new RefusedRequest(
+        'No gateway takes new work: there is none, or all are drained',
+        503,
+        'draining'
+      )
     return upstream
   }
 
   #anyOrRefuse(): Upstream {
     const [any] = this.#upstreams.all
-    if (any === undefined) throw new RefusedRequest('There is no gateway', 503, 'draining')
+    if (any === undefined)
+      throw new RefusedRequest('No gateway takes new work: there is none', 503, 'draining')
     return any
   }
 }

@@ -15,7 +15,6 @@ const delayedAckAdvice =
 
 /** What `Upstreams` needs. */
 export interface UpstreamsOptions extends UpstreamSettings {
-  /** One at least. */
   upstreams: readonly NamedUrl[]
   log: Log
 }
