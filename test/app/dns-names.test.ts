@@ -29,7 +29,7 @@ async function startDns(t: Test, addresses: () => readonly string[]): Promise<nu
   server.bind(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close())
-  return (server.address()).port
+  return server.address().port
 }
 
 void t.test('new sessions follow the addresses of a name, old ones stay', async t => {
