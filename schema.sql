@@ -127,7 +127,7 @@ CREATE TABLE IF NOT EXISTS turnstile_feed_head (
   PRIMARY KEY (id)
 ) ENGINE = InnoDB;
 
--- From which instant on all ended sessions are still there (retention deletes older ones; roll-ups stay). No row: for ever.
+-- From which instant on all ended sessions (id 1) and all roll-ups (id 2) are still there: retention deletes older ones. No row: for ever.
 CREATE TABLE IF NOT EXISTS turnstile_horizon (
   id TINYINT NOT NULL,
   rows_from_at DATETIME(3) NOT NULL,

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 // Owns the command line: settings in, exit codes and signals out.
 import cluster from 'node:cluster'
-import { pino } from 'pino'
 import { type App, startApp } from './app/app.js'
 import { runCheck } from './app/check-command.js'
+import { startProcessLog } from './app/process-log.js'
 import { runWorker } from './app/worker-process.js'
 import { startPrimary } from './app/workers.js'
 import { informationAsked } from './config/help.js'
@@ -40,13 +40,19 @@ if (args[0] === 'check') {
   process.exit(await runCheck(options).catch(refuse))
 }
 const config = orRefuse(() => parseConfig(args, process.env))
-const logger = pino({ level: config.logLevel })
-if (cluster.isWorker) await runWorker(config, logger)
+const log = startProcessLog(config.logLevel)
+// By default this ends a process: when its terminal is closed, or by habit, to make it read its settings again.
+process.on('SIGHUP', () => {
+  if (config.upstreamFile === undefined)
+    log.logger.info('SIGHUP is ignored: settings are read at the start only')
+})
+if (cluster.isWorker) await runWorker(config, log)
 else await run()
 
 async function run(): Promise<void> {
   const start = config.workers === 1 ? startApp : startPrimary
-  const app: App = await start(config, logger).catch(refuse)
+  const app: App = await start(config, log).catch(refuse)
+  const { logger } = log
   logger.info(
     { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: shownUpstreams(config) },
     'listening'

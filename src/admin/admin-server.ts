@@ -3,13 +3,16 @@ import accepts from '@fastify/accepts'
 import cors from '@fastify/cors'
 import Fastify, {
   type FastifyBaseLogger,
+  type FastifyError,
   type FastifyInstance,
   type FastifyReply,
   LogController
 } from 'fastify'
 import type { Token } from '../config/admin-token.js'
 import type { StoreReader } from '../ledger/store-port.js'
-import { type EpochMs, epochNow } from '../util/time.js'
+import type { Metric } from '../metrics/metric.js'
+import { type Log, ThrottledLog } from '../util/log.js'
+import { checkIntervalMs, type EpochMs, latestNow, monotonicNow, type MonotonicMs } from '../util/time.js'
 import { guardAccess } from './access/guard.js'
 import type { Mask } from './access/mask.js'
 import { TokenGate } from './access/tokens.js'
@@ -34,6 +37,8 @@ export interface AdminOptions {
   store: StoreReader
   health: () => Readiness | Promise<Readiness>
   metrics: Snapshots
+  /** The metrics that only the process has in which this port is, whichever processes `metrics` reads. */
+  hostMetrics?: () => Metric[]
   /** All routes but the probes, the docs and the dashboard's shell need one of these. None: everyone may ask, by a loopback name. */
   tokens: readonly Token[]
   /** Origins whose web pages may ask. */
@@ -43,31 +48,41 @@ export interface AdminOptions {
   monitoring: MonitoringParts | undefined
   version: string
   logger: FastifyBaseLogger
+  /** For a whole request, its body included, in milliseconds; 0, the default: no limit. */
+  headTimeoutMs?: number
   /** The clock; for tests. */
   now?: () => EpochMs
+  /** The clock of lock-outs; the process's own unless given. */
+  elapsed?: () => MonotonicMs
 }
 
 /** What the monitoring interface, the actions and the dashboard need in addition. */
-export interface MonitoringParts extends Omit<MonitoringRoutesOptions, 'monitor'> {
+export interface MonitoringParts extends Omit<MonitoringRoutesOptions, 'monitor' | 'log'> {
   control: Control
 }
 
 /** The longest id in a path; as long as the schemas of parameters allow. */
 const MAX_ID_LENGTH = 8_192
 
+/** How many failures of a kind are logged in a second, so that their `reqId` is found. Chosen: more than people cause. */
+const FAILURES_PER_SECOND = 10
+
 /** Builds the admin port, not yet listening. Of its parts, only the gate gets the tokens. */
 export function buildAdmin(options: AdminOptions): FastifyInstance {
   const { store, health, metrics, tokens, allowedOrigins, mask, monitoring, version, logger } = options
-  const { now = epochNow } = options
+  const { now = latestNow, hostMetrics = () => [], headTimeoutMs = 0 } = options
+  const log = new ThrottledLog(logger, FAILURES_PER_SECOND)
   const app = Fastify({
     loggerInstance: logger,
-    logController: new FailuresOnly(),
+    logController: new FailuresOnly(log),
+    requestTimeout: headTimeoutMs,
+    http: { headersTimeout: headTimeoutMs, connectionsCheckingInterval: checkIntervalMs(headTimeoutMs) },
     routerOptions: { maxParamLength: MAX_ID_LENGTH },
     // A path that cannot be decoded: no hook runs for it.
-    frameworkErrors: (error, request, reply) => sendError(error, request, secured(reply))
+    frameworkErrors: (error, request, reply) => sendError(error, request, secured(reply), log)
   })
   app.setValidatorCompiler(compile)
-  app.setErrorHandler(sendError)
+  app.setErrorHandler((error: FastifyError, request, reply) => sendError(error, request, reply, log))
   app.setNotFoundHandler(sendNotFound)
   app.addHook('onRequest', (_request, reply, done) => {
     secured(reply)
@@ -77,19 +92,19 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
     const exposedHeaders = ['link', 'retry-after']
     app.register(cors, { origin: [...allowedOrigins], methods: ['GET', 'PUT', 'DELETE'], exposedHeaders })
   }
-  const gate = new TokenGate(tokens, now)
+  const gate = new TokenGate(tokens, options.elapsed ?? monotonicNow)
   // Behind CORS, whose preflights show no token.
   app.after(() => guardAccess(app, gate, allowedOrigins))
   app.register(accepts)
   describeRoutes(app, version)
   app.register(healthRoutes, { health })
-  app.register(metricsRoutes, { metrics: new Scrape(store, metrics, version) })
+  app.register(metricsRoutes, { metrics: new Scrape(store, metrics, version, hostMetrics) })
   app.register(dashboardRoutes, { isOn: monitoring !== undefined })
   app.register(connectionRoutes, { store, mask, now })
   if (monitoring) {
     const { control, gateway, keepsUp, historyLimit, settings, endpointUrl } = monitoring
     const monitor = new Monitor(store, mask, now)
-    app.register(monitoringRoutes, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl })
+    app.register(monitoringRoutes, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl, log })
     app.register(upstreamRoutes, { store, control, audit: auditor(logger, mask) })
     app.register(actionRoutes, { store, monitor, control, gate, audit: auditor(logger, mask) })
     const live = new LiveMonitoring(app, { store, monitor, gate, allowedOrigins, logger })
@@ -103,12 +118,24 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
 
 /** Logs failures only: the URLs of requests hold session ids. */
 class FailuresOnly extends LogController {
+  readonly #log: Log
+
+  constructor(log: Log) {
+    super()
+    this.#log = log
+  }
+
   override incomingRequest(): void {
     // not logged
   }
 
   override requestCompleted(): void {
     // not logged
+  }
+
+  override streamError(error: Error & { code?: string }): void {
+    // This one says that a client left.
+    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') this.#log.warn({ err: error }, 'a response broke off')
   }
 }
 
@@ -119,6 +146,7 @@ const SECURITY_HEADERS = {
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
   'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
   'content-security-policy':
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 }

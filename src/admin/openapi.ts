@@ -22,6 +22,11 @@ export function describeRoutes(app: FastifyInstance, version: string): void {
     docs.addHook('onRoute', route => {
       route.config = { ...route.config, public: true }
     })
+    // The page finds its files by its own URL, which must have no query then.
+    docs.addHook('onRequest', ({ url }, reply, done) => {
+      if (/^\/docs\/?(static\/index\.html)?\?/.test(url)) reply.redirect('/docs')
+      else done()
+    })
     docs.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
     docs.register(swaggerUi, { routePrefix: '/docs' })
     done()

@@ -20,13 +20,15 @@ export class Scrape {
   readonly #store: Pick<StoreReader, 'busiest' | 'census'>
   readonly #snapshots: Snapshots
   readonly #build: Metric
+  readonly #hostMetrics: () => Metric[]
   readonly #exposition = new Exposition()
   readonly #census = new ExpiringCache<Metric[]>(CENSUS_KEPT_MS, 1)
   #isLabelled = false
   /** Labels under which sessions were open before: exposed as 0 when there are none any more. */
   readonly #seen = new Map<string, Labels>()
 
-  constructor(store: StoreReader, snapshots: Snapshots, version: string) {
+  constructor(store: StoreReader, snapshots: Snapshots, version: string, hostMetrics: () => Metric[]) {
+    this.#hostMetrics = hostMetrics
     this.#store = store
     this.#snapshots = snapshots
     const labels = { version, node_version: process.version }
@@ -38,7 +40,12 @@ export class Scrape {
     const [snapshots, sessions] = await Promise.all([this.#snapshots(), this.#sessions()])
     const processes = snapshots.filter(snapshot => snapshot !== undefined).length
     const answering = gauge('turnstile_processes', 'Processes of this proxy that answer.', processes)
-    return await this.#exposition.text(snapshots, [this.#build, answering, ...sessions])
+    return await this.#exposition.text(snapshots, [
+      this.#build,
+      answering,
+      ...this.#hostMetrics(),
+      ...sessions
+    ])
   }
 
   /** The metrics of the store; without them where it cannot be read in time. */

@@ -7,11 +7,13 @@ import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
 import { onlyUpstream, shownUpstreams } from '../config/upstream-list.js'
+import type { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, type Remote } from '../util/rpc.js'
 import type { Closable } from '../util/startup.js'
 import { threadFile } from '../util/threads.js'
 import type { AdminThreadData } from './admin-thread-protocol.js'
 import { CALL_TIMEOUT_MS, type InstanceMethods, type Startable, startReport } from './instance-methods.js'
+import { storesOf } from './instance-settings.js'
 
 /** Chosen: a thread that dies at each start must not keep a CPU busy, and operators wait for it. */
 const RESTART_DELAY_MS = 1_000
@@ -64,16 +66,23 @@ export async function startAdminThread(
 }
 
 /** What the admin thread needs of the settings. */
-export function adminThreadData(config: Config, proxyUrl: string): AdminThreadData {
+export function adminThreadData(
+  config: Config,
+  proxyUrl: string,
+  droppedLines: DroppedLines
+): AdminThreadData {
   return {
     listen: config.admin,
     store: config.store,
+    headTimeoutMs: config.headTimeoutMs,
+    stores: storesOf(config),
     sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
     tokens: [...(config.adminToken ?? []), ...(config.adminTokenFile ?? [])],
     allowedOrigins: config.adminAllowOrigin ?? [],
     dataDir: config.dataDir,
     mask: config.mask,
     logLevel: config.logLevel,
+    droppedLines: droppedLines.buffer,
     monitoring: config.monitoring
       ? {
           proxyUrl,

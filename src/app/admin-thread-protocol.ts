@@ -7,6 +7,10 @@ import type { RoutePatterns } from '../mcp/routes.js'
 export interface AdminThreadData {
   listen: Address
   store: StoreLocation
+  /** For the head of a request, and for its body; 0: no limit. */
+  headTimeoutMs: number
+  /** As for the ledger (`LedgerSettings`). */
+  stores: number
   sessionIdleTimeoutMs: number
   tokens: readonly Token[]
   allowedOrigins: readonly string[]
@@ -14,6 +18,8 @@ export interface AdminThreadData {
   dataDir: string
   mask: boolean
   logLevel: string
+  /** The buffer of the process's `DroppedLines`. */
+  droppedLines: SharedArrayBuffer
   /** Undefined: no live monitoring. */
   monitoring: MonitoringData | undefined
 }

@@ -2,7 +2,6 @@
 // thread's port.
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { pino } from 'pino'
 import { Mask } from '../admin/access/mask.js'
 import { type AdminOptions, buildAdmin } from '../admin/admin-server.js'
 import { GatewayClient } from '../admin/gateway/gateway-client.js'
@@ -13,8 +12,10 @@ import type { StoreReader } from '../ledger/store-port.js'
 import { Routes } from '../mcp/routes.js'
 import type { WireId } from '../mcp/stored-ids.js'
 import { reasonOf } from '../util/errors.js'
+import { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, RemoteError } from '../util/rpc.js'
 import { startInOrder } from '../util/startup.js'
+import { latestNow } from '../util/time.js'
 import type { AdminThreadData, MonitoringData } from './admin-thread-protocol.js'
 import {
   CALL_TIMEOUT_MS,
@@ -24,6 +25,7 @@ import {
 } from './instance-methods.js'
 import { maskKey } from './mask-key.js'
 import { openStore } from './open-store.js'
+import { droppedLinesMetric, startProcessLog } from './process-log.js'
 
 /** `/api/mcp/health` is healthy only if what was observed is in the store within this time. Chosen: well above a retry. */
 const MAX_DELAY_MS = 10_000
@@ -36,9 +38,16 @@ const actionCodes: Record<ActionError['code'], true> = {
 }
 
 // Where CPUs are scarce, proxied requests go first. On Linux this is for the calling thread and those that it starts.
-if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+if (process.platform === 'linux') {
+  try {
+    setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // The process has less already (nice), and may not take more.
+  }
+}
 
 const data = workerData as AdminThreadData
+const { logger, dropped } = startProcessLog(data.logLevel, new DroppedLines(data.droppedLines))
 const methods: Startable = {
   shutDown: () => void started.then(admin => admin.close()).finally(() => process.exit())
 }
@@ -46,17 +55,19 @@ const proxies = connect<InstanceMethods & StartReport>(portChannel(parentPort!),
   timeoutMs: CALL_TIMEOUT_MS
 })
 const started = startInOrder(async onClose => {
-  const store = openStore(data.store, data.sessionIdleTimeoutMs)
+  const store = openStore(data.store, data.sessionIdleTimeoutMs, { pools: data.stores, log: logger })
   onClose(() => store.close())
   const admin = buildAdmin({
     store,
     tokens: data.tokens,
     allowedOrigins: data.allowedOrigins,
     mask: new Mask(maskKey(data.dataDir), data.mask),
-    logger: pino({ level: data.logLevel }),
+    logger,
+    headTimeoutMs: data.headTimeoutMs,
     version: version(),
     health: () => proxies.health(),
     metrics: () => proxies.metrics(),
+    hostMetrics: () => [droppedLinesMetric(dropped)],
     monitoring: data.monitoring && monitoringOptions(data.monitoring, store)
   })
   onClose(() => admin.close())
@@ -88,7 +99,7 @@ function monitoringOptions(
     ),
     keepsUp: async () => {
       const { ready, outbox } = await proxies.health()
-      return ready && (outbox.oldestAt === null || Date.now() - Date.parse(outbox.oldestAt) < MAX_DELAY_MS)
+      return ready && (outbox.oldestAt === null || latestNow() - Date.parse(outbox.oldestAt) < MAX_DELAY_MS)
     },
     historyLimit: options.historyLimit,
     settings: options.shownSettings,

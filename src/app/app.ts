@@ -1,10 +1,12 @@
 // Owns the wiring of a whole process: the proxy with its accounting, and the admin port beside it.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
+import { MIN_GOOD_LENGTH } from '../config/admin-token.js'
 import type { Config } from '../config/settings.js'
+import type { Log } from '../util/log.js'
 import { type Closable, startInOrder } from '../util/startup.js'
 import { adminThreadData, startAdminThread } from './admin-thread-host.js'
 import type { InstanceMethods, Proxies } from './instance-methods.js'
+import type { ProcessLog } from './process-log.js'
 import { startProxyInstance } from './proxy-instance.js'
 
 /** What runs once everything is started. */
@@ -16,15 +18,16 @@ export interface App extends Closable {
 }
 
 /** Starts everything in this process. Throws when a port, the data directory or the embedded store cannot be used. */
-export const startApp = (config: Config, logger: FastifyBaseLogger): Promise<App> =>
-  startAround(config, logger, () => startProxyInstance(config, logger))
+export const startApp = (config: Config, log: ProcessLog): Promise<App> =>
+  startAround(config, log, () => startProxyInstance(config, log.logger))
 
 /** Starts proxies and an admin port; `close` ends the proxies first, while operators can still ask. */
 export async function startAround(
   config: Config,
-  logger: FastifyBaseLogger,
+  log: ProcessLog,
   startProxies: () => Promise<Proxies>
 ): Promise<App> {
+  warnOfShortTokens(config, log.logger)
   return await startInOrder(async onClose => {
     let closeAdmin = (): Promise<void> => Promise.resolve()
     onClose(() => closeAdmin())
@@ -35,8 +38,8 @@ export async function startAround(
       const { ready, ...checks } = await proxies.health()
       return { ready: ready && !closing, ...checks, closing }
     }
-    const data = adminThreadData(config, proxies.proxyUrl)
-    const admin = await startAdminThread(data, { ...proxies, health }, logger)
+    const data = adminThreadData(config, proxies.proxyUrl, log.dropped)
+    const admin = await startAdminThread(data, { ...proxies, health }, log.logger)
     closeAdmin = () => admin.close()
     onClose(async () => {
       closing = true
@@ -44,4 +47,14 @@ export async function startAround(
     })
     return { proxyUrl: proxies.proxyUrl, adminUrl: admin.url }
   })
+}
+
+function warnOfShortTokens({ adminToken, adminTokenFile }: Config, log: Log): void {
+  const tokens = [...(adminToken ?? []), ...(adminTokenFile ?? [])]
+  const short = tokens.filter(({ secret }) => secret.length < MIN_GOOD_LENGTH).length
+  if (short > 0)
+    log.warn(
+      { tokens: short },
+      `an admin token has fewer than ${MIN_GOOD_LENGTH} characters, so it may be guessed`
+    )
 }

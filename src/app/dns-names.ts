@@ -4,7 +4,7 @@ import { isIPv6 } from 'node:net'
 import { isByDns, type UpstreamAddress } from '../config/upstream-list.js'
 import type { NamedUrl } from '../proxy/balancing/upstream.js'
 import { reasonOf } from '../util/errors.js'
-import { type Log, ThrottledWarning } from '../util/log.js'
+import { type Log, ThrottledLog } from '../util/log.js'
 import type { Closable } from '../util/startup.js'
 import { SECOND_MS } from '../util/time.js'
 
@@ -14,7 +14,7 @@ const DEFAULT_PORT = '80'
 
 /** The gateways that the settings name, with the addresses in place of the names. */
 export class DnsNames implements Closable {
-  readonly #warning: ThrottledWarning
+  readonly #throttledLog: ThrottledLog
   readonly #addresses = new Map<string, string[]>()
   readonly #timer = setInterval(() => void this.#lookUp(), LOOK_UP_INTERVAL_MS).unref()
   #named: readonly UpstreamAddress[] = []
@@ -22,7 +22,7 @@ export class DnsNames implements Closable {
   onChange: () => void = () => undefined
 
   constructor(log: Log) {
-    this.#warning = new ThrottledWarning(log)
+    this.#throttledLog = new ThrottledLog(log)
   }
 
   /** The settings name these gateways now; resolves once names among them were looked up. */
@@ -58,7 +58,7 @@ export class DnsNames implements Closable {
         try {
           this.#addresses.set(host, (await addressesOf(host)).sort())
         } catch (error) {
-          this.#warning.warn(
+          this.#throttledLog.warn(
             { host, reason: reasonOf(error) },
             'a name of --upstream cannot be looked up; its last known addresses stay'
           )

@@ -9,15 +9,20 @@ import type { GatewaySettings } from './start-upstreams.js'
 /** What `startLedger` uses. Only the ledger knows where the store is, and the password of the store. */
 export const ledgerSettings = (config: Config): LedgerSettings => ({
   store: config.store,
+  stores: storesOf(config),
   dataDir: config.dataDir,
   sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
   maxSessionsPerEndpoint: config.maxSessionsPerEndpoint
 })
 
+/** How many stores the whole proxy opens: one for each instance, and one for the admin port. */
+export const storesOf = ({ workers }: Config): number => workers + 1
+
 /** What `startSessions` uses. */
 export const sessionSettings = (config: Config): SessionSettings => ({
   sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
-  confirmSuspects: config.confirmSuspects
+  confirmSuspects: config.confirmSuspects,
+  maxNewSessionsPerAddress: config.maxNewSessionsPerAddress
 })
 
 /** What `startUpstreams` uses. */

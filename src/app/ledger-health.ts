@@ -1,9 +1,8 @@
 // Owns the report on whether what is observed reaches the disk and the store, of one proxy instance and of several.
 import type { Readiness } from '../admin/schemas/readiness.js'
-import type { Outbox } from '../ledger/pipeline/outbox.js'
-import type { Recorder } from '../ledger/pipeline/recorder.js'
-import type { Shipper } from '../ledger/pipeline/shipper.js'
+import type { StoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import type { EpochMs } from '../util/time.js'
+import type { InstanceLedger } from './start-ledger.js'
 
 /** Whether what is observed reaches the disk and the store, as `/readyz` tells it. */
 export type LedgerHealth = Readiness
@@ -15,18 +14,44 @@ export const unreachable: LedgerHealth = {
   store: { ok: false, failingSince: null }
 }
 
+/** The parts of an instance that know. */
+export interface LedgerParts extends Pick<
+  InstanceLedger,
+  'outbox' | 'outboxFile' | 'shipper' | 'recorder' | 'isPreparing'
+> {
+  maintenance: StoreMaintenance
+}
+
+/** Why the store cannot be written; without `since` where it was not yet registered at. Undefined: it can. */
+function storeFailure({
+  shipper,
+  maintenance
+}: Pick<LedgerParts, 'shipper' | 'maintenance'>): { since: EpochMs | undefined } | undefined {
+  return shipper.failure ?? maintenance.failure ?? (shipper.isRegistered ? undefined : { since: undefined })
+}
+
 /** The report of one instance. */
-export function ledgerHealth(outbox: Outbox, shipper: Shipper, recorder: Recorder): LedgerHealth {
+export function ledgerHealth({
+  outbox,
+  outboxFile,
+  shipper,
+  recorder,
+  maintenance,
+  isPreparing
+}: LedgerParts): LedgerHealth {
+  const failure = storeFailure({ shipper, maintenance })
+  const outboxOk = recorder.failure === undefined && !outboxFile.lost
+  const storeOk = failure === undefined && !isPreparing()
   return {
-    ready: recorder.failure === undefined && shipper.failure === undefined,
+    ready: outboxOk && storeOk,
     outbox: {
-      ok: recorder.failure === undefined,
-      depth: outbox.depth,
+      ok: outboxOk,
+      depth: outbox.depth + recorder.unwrittenEvents,
       oldestAt: isoTime(outbox.oldestAt),
       sizeBytes: outbox.sizeBytes,
       lostEvents: recorder.lostEvents
     },
-    store: { ok: shipper.failure === undefined, failingSince: isoTime(shipper.failure?.since) }
+    store: { ok: storeOk, failingSince: isoTime(failure?.since) }
   }
 }
 

@@ -5,6 +5,7 @@ import type { Proxy } from '../proxy/proxy-server.js'
 import type { RequestedSession, SessionRequests } from '../upkeep/session-requests.js'
 import { UnreachableSession } from '../upkeep/upstream-requests.js'
 import { isSuccessful } from '../util/http-status.js'
+import { epochNow } from '../util/time.js'
 import type { WorkerControl } from './instance-methods.js'
 import type { InstanceLedger } from './start-ledger.js'
 import type { UpstreamReports } from './upstream-reports.js'
@@ -25,7 +26,7 @@ export function operatorControl({ proxy, ledger, requests, reports }: ControlPar
   return {
     async end({ endpointId, sessionId, transport, upstream }) {
       // Taken before the DELETE: whatever clients notice of the end comes later.
-      const at = Date.now()
+      const at = epochNow()
       const streams = proxy.streamsOf(endpointId, sessionId)
       if (transport === Transport.sessionless)
         throw new ActionError('NOT_POSSIBLE', 'a session-less client has no session that could be ended')

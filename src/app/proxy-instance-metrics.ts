@@ -11,6 +11,8 @@ import type { Upstreams } from '../proxy/balancing/upstreams.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
 import type { UpstreamWatch } from '../upkeep/upstream-watch.js'
+import { epochNow, SECOND_MS } from '../util/time.js'
+import { ledgerHealth } from './ledger-health.js'
 import type { InstanceLedger } from './start-ledger.js'
 import type { Upkeep } from './start-upkeep.js'
 
@@ -55,7 +57,8 @@ function ledgerMetrics({ upstreams, traffic, tracker, ledger, upkeep }: Instance
   const { outbox, recorder, shipper } = ledger
   const { watches, maintenance } = upkeep
   const { oldestAt } = outbox
-  const age = oldestAt === undefined ? 0 : Math.max(0, Date.now() - oldestAt) / 1_000
+  const age = oldestAt === undefined ? 0 : (epochNow() - oldestAt) / 1_000
+  const health = ledgerHealth({ ...ledger, maintenance })
   const isUp =
     upstreams.only === undefined
       ? Array.from(upstreams.all, ({ name, isUp }) => sample(Number(isUp), { upstream: name }))
@@ -77,6 +80,11 @@ function ledgerMetrics({ upstreams, traffic, tracker, ledger, upkeep }: Instance
       'Requests that look like MCP and were not accounted, by reason: no pattern covers the path, an id cannot be stored, or the path is no UTF-8.',
       byReason({ ...traffic.uncounted, id: tracker.unstorableIds })
     ),
+    counter(
+      'turnstile_others_requests_total',
+      'Requests of session-less clients that were counted as those of one client, `other`, as their address has too many new ones.',
+      tracker.othersRequests
+    ),
     gauge('turnstile_outbox_events', 'Events on disk that the store does not have yet.', outbox.depth),
     gauge('turnstile_outbox_oldest_seconds', 'Age of the oldest of them; 0: there is none.', age, 'max'),
     gauge(
@@ -84,15 +92,10 @@ function ledgerMetrics({ upstreams, traffic, tracker, ledger, upkeep }: Instance
       'Size of the outbox, without its write-ahead log.',
       outbox.sizeBytes
     ),
-    gauge(
-      'turnstile_outbox_up',
-      '1: the outbox can be written.',
-      Number(recorder.failure === undefined),
-      'min'
-    ),
+    gauge('turnstile_outbox_up', '1: the outbox can be written.', Number(health.outbox.ok), 'min'),
     counter(
       'turnstile_events_lost_total',
-      'Events that could not be written to the outbox.',
+      'Events that could not be written to the outbox, and found no room in memory until they could.',
       recorder.lostEvents
     ),
     counter('turnstile_events_shipped_total', 'Events that the store has.', shipper.shippedEvents),
@@ -102,7 +105,13 @@ function ledgerMetrics({ upstreams, traffic, tracker, ledger, upkeep }: Instance
       bounds: LAG_BOUNDS,
       series: [shipper.lag.series({})]
     },
-    gauge('turnstile_store_up', '1: the store can be written.', Number(shipper.failure === undefined), 'min'),
+    gauge('turnstile_store_up', '1: the store can be written.', Number(health.store.ok), 'min'),
+    gauge(
+      'turnstile_clock_ahead_seconds',
+      "How far this machine's clock is ahead of the store's; below 0: behind.",
+      ledger.clock.aheadMs === undefined ? undefined : ledger.clock.aheadMs / SECOND_MS,
+      'max'
+    ),
     counter('turnstile_store_errors_total', 'Failed attempts to write the store, by who made them.', [
       sample(shipper.errors, { by: 'shipper' }),
       sample(maintenance.errors, { by: 'keeper' })

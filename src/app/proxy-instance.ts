@@ -42,7 +42,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     const ledger = await startLedger(ledgerSettings(config), isBalanced, logger)
     onClose(() => ledger.close())
     upstreams.openSessions = upstream => ledger.upstreamCounts.of(upstream)
-    const sessions = startSessions(sessionSettings(config), ledger)
+    const sessions = startSessions(sessionSettings(config), ledger, logger)
     onClose(() => sessions.close())
     const routes = new Routes({
       stream: config.streamPath,
@@ -80,7 +80,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     sessions.onPresence((...ask) => proxy.notePresence(...ask))
     return {
       proxyUrl: proxy.url,
-      health: () => ledgerHealth(ledger.outbox, ledger.shipper, ledger.recorder),
+      health: () => ledgerHealth({ ...ledger, maintenance: upkeep.maintenance }),
       metrics: instanceMetrics({
         upstreams,
         proxy,

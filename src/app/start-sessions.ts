@@ -5,6 +5,7 @@ import type { SessionEvent } from '../sessions/events.js'
 import type { Observe } from '../sessions/observations.js'
 import { SessionTracker } from '../sessions/tracker.js'
 import { type UnplacedChange, UnplacedMessages } from '../sessions/unplaced-messages.js'
+import type { Log } from '../util/log.js'
 import type { Closable } from '../util/startup.js'
 import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
 import { startMessagePlacement } from './message-placement.js'
@@ -23,6 +24,8 @@ export interface SessionSettings {
   sessionIdleTimeoutMs: number
   /** Whether sessions that may be gone are pinged. */
   confirmSuspects: boolean
+  /** 0: no limit. */
+  maxNewSessionsPerAddress: number
 }
 
 /** The session tracking of one instance. */
@@ -39,14 +42,16 @@ export interface Sessions extends Closable {
 
 /** Starts it. `close` records all uses that are pending, and waits for the store to have them, for 5 s at most. */
 export function startSessions(
-  { sessionIdleTimeoutMs, confirmSuspects }: SessionSettings,
-  ledger: InstanceLedger
+  { sessionIdleTimeoutMs, confirmSuspects, maxNewSessionsPerAddress }: SessionSettings,
+  ledger: InstanceLedger,
+  log: Log
 ): Sessions {
   const { recorder, liveCounts, upstreamCounts, store, shipper } = ledger
   const unplaced = new UnplacedMessages(ledger.outbox.unplaced())
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
     confirmSuspects,
+    maxNewSessionsPerAddress,
     unplaced,
     onChange(endpointId, by, upstream) {
       liveCounts?.change(endpointId, by)
@@ -54,8 +59,8 @@ export function startSessions(
     }
   })
   let notePresence: Proxy['notePresence'] = () => undefined
-  const record = (events: readonly SessionEvent[], changes?: readonly UnplacedChange[]): void => {
-    recorder.record(events, changes)
+  const record = (events: readonly SessionEvent[], changes: readonly UnplacedChange[] = []): void => {
+    if (!recorder.record(events, changes)) unplaced.changedStill(changes)
     liveCounts?.recorded()
     upstreamCounts.recorded()
   }
@@ -69,11 +74,21 @@ export function startSessions(
     MAX_PRESENCE_MS
   )
   const tickMs = Math.max(Math.min(presenceMs, MAX_TICK_MS), MIN_TICK_MS)
+  let saidOthers = false
+  const sayOthers = (): void => {
+    if (saidOthers || tracker.othersRequests === 0) return
+    saidOthers = true
+    log.warn(
+      { maxNewSessionsPerAddress },
+      'an address has too many new clients: more of them are counted as one client, `other`; see --max-new-sessions-per-address'
+    )
+  }
   const tick = (atLeast?: number): void => {
     // Many that are due at once take turns within half of the interval.
     recorder.batch(() => notePresence(epochNow(), presenceMs, (2 * tickMs) / presenceMs))
     record(tracker.flush(epochNow(), atLeast), unplaced.takeChanges())
     recorder.alive(epochNow())
+    sayOthers()
   }
   const ticking = setInterval(() => tick(), tickMs)
   const credentials = new ClientCredentials()

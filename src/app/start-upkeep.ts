@@ -94,10 +94,13 @@ function startMaintenance(
   onClose(() => ender?.close())
   return startStoreMaintenance({
     store: ledger.store,
+    clock: ledger.clock,
     instance: ledger.outbox.instance,
     leaseMs: settings.leaseMs,
     retentionMs: settings.retentionMs,
     rollupRetentionMs: settings.rollupRetentionMs,
+    isRegistered: () => ledger.shipper.isRegistered,
+    onFailure: () => ledger.shipper.registerAgain(),
     onLost: () => ledger.recorder.record(sessions.tracker.held(epochNow())),
     // While the store was away, it did not get the uses that this proxy saw.
     onIdle: ended => ender?.add(ended.filter(session => !sessions.tracker.isInUse(session, epochNow()))),
@@ -130,7 +133,10 @@ function startWatches(
   onClose(() => checker.close())
   const attached = upstreams.attach(upstream => {
     const watch = startWatch(upstream, connectTimeoutMs, logger, at =>
-      checker.upstreamMayHaveRestarted(at, upstreams.only === upstream ? undefined : upstream.name)
+      checker.upstreamMayHaveRestarted(
+        ledger.clock.of(at),
+        upstreams.only === upstream ? undefined : upstream.name
+      )
     )
     watches.set(upstream, watch)
     return {

@@ -1,17 +1,17 @@
 // Owns a worker's process (`--workers`): a proxy instance that the primary calls, and that ends when the primary ends.
 import { join } from 'node:path'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
 import { reasonOf } from '../util/errors.js'
 import { connect, ipcChannel } from '../util/rpc.js'
 import { CALL_TIMEOUT_MS, type Startable, type StartReport, type WorkerMethods } from './instance-methods.js'
+import { droppedLinesMetric, type ProcessLog } from './process-log.js'
 import { startProxyInstance } from './proxy-instance.js'
 
 /** Set in the environment of a worker: its number, from 1 on. */
 export const WORKER_NUMBER_VARIABLE = 'TURNSTILE_WORKER_NUMBER'
 
 /** Resolves once the instance is started, or has reported to the primary why it is not. */
-export async function runWorker(config: Config, logger: FastifyBaseLogger): Promise<void> {
+export async function runWorker(config: Config, { logger, dropped }: ProcessLog): Promise<void> {
   const number = Number(process.env[WORKER_NUMBER_VARIABLE])
   const log = logger.child({ worker: number })
   // Terminals and service managers signal every process of a group; the primary says when to end.
@@ -19,6 +19,10 @@ export async function runWorker(config: Config, logger: FastifyBaseLogger): Prom
   const started = startProxyInstance(shareOf(config, number), log)
   const methods = started.then((instance): WorkerMethods & Startable => ({
     ...instance,
+    async metrics() {
+      const [snapshot] = await instance.metrics()
+      return [snapshot && { ...snapshot, metrics: [...snapshot.metrics, droppedLinesMetric(dropped)] }]
+    },
     async shutDown() {
       try {
         await instance.close()

@@ -2,11 +2,14 @@
 import cluster, { type Worker } from 'node:cluster'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Snapshot } from '../metrics/exposition.js'
 import { reasonOf } from '../util/errors.js'
+import { copyLines } from '../util/log-lines.js'
 import { connect, ipcChannel, type Remote, RemoteError } from '../util/rpc.js'
+import { monotonicNow, type MonotonicMs } from '../util/time.js'
+import { cutWhatIsNotTaken } from './handed-connections.js'
 import { CALL_TIMEOUT_MS, type Startable, startReport, type WorkerMethods } from './instance-methods.js'
+import type { ProcessLog } from './process-log.js'
 import { WORKER_NUMBER_VARIABLE } from './worker-process.js'
 
 /** A worker that dies so soon after its start is replaced after a delay, because its next start may fail too. Both chosen. */
@@ -19,16 +22,16 @@ const METRICS_TIMEOUT_MS = 2_000
 export class WorkerSlot {
   readonly #number: number
   readonly #draining: ReadonlySet<string>
-  readonly #logger: FastifyBaseLogger
+  readonly #log: ProcessLog
   #worker: Worker | undefined
   #remote: Remote<WorkerMethods & Startable> | undefined
   #closing = false
 
   /** `number`: from 1 on. `draining`: the endpoints that a new worker is to drain from its start. */
-  constructor(number: number, draining: ReadonlySet<string>, logger: FastifyBaseLogger) {
+  constructor(number: number, draining: ReadonlySet<string>, log: ProcessLog) {
     this.#number = number
     this.#draining = draining
-    this.#logger = logger
+    this.#log = log
   }
 
   /** The methods of the process in this slot. They respond once it has started, and reject when it is gone. */
@@ -39,7 +42,10 @@ export class WorkerSlot {
   /** Resolves with the URL at which it listens; throws `StartError`. */
   async start(): Promise<string> {
     const worker = cluster.fork({ [WORKER_NUMBER_VARIABLE]: String(this.#number) })
-    const startedAt = Date.now()
+    copyLines(worker.process.stdout!, this.#log.stdout)
+    copyLines(worker.process.stderr!, this.#log.stderr)
+    cutWhatIsNotTaken(worker)
+    const startedAt = monotonicNow()
     const { report, url } = startReport()
     const remote = connect<WorkerMethods & Startable>(ipcChannel(worker), report, {
       timeoutMs: CALL_TIMEOUT_MS
@@ -65,25 +71,25 @@ export class WorkerSlot {
     return await Promise.race([asked, sleep(METRICS_TIMEOUT_MS, undefined, { ref: false })])
   }
 
-  /** Ends the process, and resolves when it has ended. */
+  /** Ends the process, and resolves when it has ended and its last lines are read. */
   async close(): Promise<void> {
     this.#closing = true
     const worker = this.#worker
     if (worker?.isConnected() !== true) return
-    const exited = once(worker, 'exit')
+    const exited = once(worker.process, 'close')
     void this.#remote!.shutDown.asEvent().catch(() => undefined)
     await exited
   }
 
-  #replace(startedAt: number, code: number | null, signal: string | null): void {
+  #replace(startedAt: MonotonicMs, code: number | null, signal: string | null): void {
     if (this.#closing) return
-    this.#logger.error({ worker: this.#number, code, signal }, 'a worker died and is started again')
-    const delayMs = Date.now() - startedAt < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0
+    this.#log.logger.error({ worker: this.#number, code, signal }, 'a worker died and is started again')
+    const delayMs = monotonicNow() - startedAt < SHORT_LIFE_MS ? RESTART_DELAY_MS : 0
     setTimeout(() => {
       if (this.#closing) return
       this.start().catch((error: unknown) => {
-        this.#logger.error({ worker: this.#number, reason: reasonOf(error) }, 'a worker does not start')
-        this.#replace(Date.now(), null, null)
+        this.#log.logger.error({ worker: this.#number, reason: reasonOf(error) }, 'a worker does not start')
+        this.#replace(monotonicNow(), null, null)
       })
     }, delayMs)
   }

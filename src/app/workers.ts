@@ -3,20 +3,23 @@
 // To the ledger, a worker is an instance like any other: its events are in its own outbox before its clients know of them, it
 // waits for no other process, and several instances on one store are exact already. The primary forwards nothing: it hands out
 // connections, serves operators, and restarts workers that die; a new worker's first event closes the streams of the old one.
-import type { FastifyBaseLogger } from 'fastify'
+import cluster from 'node:cluster'
 import type { Config } from '../config/settings.js'
 import { startInOrder } from '../util/startup.js'
 import { type App, startAround } from './app.js'
 import type { InstanceMethods } from './instance-methods.js'
 import { totalHealth, unreachable } from './ledger-health.js'
+import type { ProcessLog } from './process-log.js'
 import { WorkerSlot } from './worker-slot.js'
 
 /** Starts the primary and its workers. Throws as `startApp` does, whichever process it is that cannot start. */
-export const startPrimary = (config: Config, logger: FastifyBaseLogger): Promise<App> =>
-  startAround(config, logger, () =>
+export const startPrimary = (config: Config, log: ProcessLog): Promise<App> =>
+  startAround(config, log, () =>
     startInOrder(async onClose => {
+      // A worker logs through the primary: lines of several processes would mix, and each could make their pipe wait.
+      cluster.setupPrimary({ stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
       const draining = new Set<string>()
-      const slots = Array.from({ length: config.workers }, (_, i) => new WorkerSlot(i + 1, draining, logger))
+      const slots = Array.from({ length: config.workers }, (_, i) => new WorkerSlot(i + 1, draining, log))
       onClose(() => Promise.all(slots.map(slot => slot.close())))
       const [proxyUrl] = await Promise.all(slots.map(slot => slot.start()))
       return { proxyUrl: proxyUrl!, ...together(slots, draining) }

@@ -4,6 +4,7 @@ import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { closest, distance } from 'fastest-levenshtein'
 import { findHidden } from '../mcp/routes.js'
 import { TurnstileError } from '../util/errors.js'
+import { parseMysqlUrl } from '../util/mysql-url.js'
 import {
   byFlag,
   type CheckConfig,
@@ -51,7 +52,18 @@ export function parseConfig(argv: readonly string[], env: Record<string, string 
     )
   }
   refuseHiddenPaths(config)
-  return withStoreOfFile(config)
+  const complete = withStoreOfFile(config)
+  refuseFewConnections(complete)
+  return complete
+}
+
+/** Throws ConfigError where the connections of --store are less than one for each worker, and one for the admin port. */
+function refuseFewConnections({ store, workers }: Config): void {
+  if (store.kind !== 'mysql') return
+  const { connectionLimit = Infinity } = parseMysqlUrl(store.url)
+  if (connectionLimit > workers) return
+  const message = `connection_limit=${connectionLimit} of --store cannot be used: give at least ${workers + 1}, one more than --workers`
+  throw new ConfigError('BAD_VALUE', message)
 }
 
 /** Throws ConfigError where there is no gateway, or two have one name. */

@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP, isIPv6 } from 'node:net'
 import { faultOf } from '../mcp/path-patterns.js'
+import { reasonOf } from '../util/errors.js'
+import { parseMysqlUrl } from '../util/mysql-url.js'
 import { HOUR_MS, MAX_DURATION_MS, MINUTE_MS, SECOND_MS } from '../util/time.js'
-import type { Token } from './admin-token.js'
+import { SCOPES, type Token } from './admin-token.js'
 import {
   faultOfFile,
   faultOfNames,
@@ -76,8 +78,18 @@ export const store: Kind<StoreLocation> = {
   parse(text) {
     const path = /^sqlite:(?!\/\/|:memory:$)(.+)$/.exec(text)?.[1]
     if (path !== undefined) return { kind: 'sqlite', path }
-    const database = /^mysql:\/\/[^@/?#\s]+@[^@/?#\s]+\/[^@/?#\s]+(\?[^#\s]*)?$/.test(text)
-    return database && URL.canParse(text) && isPercentEncoded(text) ? { kind: 'mysql', url: text } : undefined
+    return faultInMysqlUrl(text) === undefined ? { kind: 'mysql', url: text } : undefined
+  },
+  // Of a URL only its parameters are told apart.
+  advice: text => (/^mysql:\/\/[^?]+\?/.test(text) ? faultInMysqlUrl(text) : undefined)
+}
+
+function faultInMysqlUrl(url: string): string | undefined {
+  try {
+    parseMysqlUrl(url)
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
   }
 }
 
@@ -85,7 +97,8 @@ export const store: Kind<StoreLocation> = {
 export const storeFile: Kind<StoreLocation> = {
   placeholder: 'FILE',
   expected: `a file that can be read, with ${store.expected}`,
-  parse: path => readIn(path, text => store.parse(text.trim()))
+  parse: path => readIn(path, text => store.parse(text.trim())),
+  advice: path => readIn(path, text => store.advice!(text.trim()))
 }
 
 /** How long to wait, in milliseconds. At most what a timer of Node takes. */
@@ -234,7 +247,8 @@ export const tokens: Kind<Token[]> = {
   placeholder: 'TOKENS',
   expected:
     'tokens of printable ASCII characters without spaces and commas, separated by commas, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
-  parse: text => readTokens(text.split(','))
+  parse: text => readTokens(text.split(',')),
+  advice: text => tokenAdvice(text.split(','), 'token')
 }
 
 /** `tokens`, read from a file with one token in each line. */
@@ -242,8 +256,12 @@ export const tokenFile: Kind<Token[]> = {
   placeholder: 'FILE',
   expected:
     'a file that can be read, with a token a line, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
-  parse: path => readIn(path, text => readTokens(text.split(/\r?\n/).filter(line => line.trim() !== '')))
+  parse: path => readIn(path, text => readTokens(linesOf(text).filter(isNotBlank))),
+  advice: path => readIn(path, text => tokenAdvice(linesOf(text), 'line'))
 }
+
+const linesOf = (text: string): string[] => text.split(/\r?\n/)
+const isNotBlank = (line: string): boolean => line.trim() !== ''
 
 /** What a file says; undefined where it cannot be read. */
 function readIn<T>(path: string, parse: (text: string) => T | undefined): T | undefined {
@@ -255,12 +273,29 @@ function readIn<T>(path: string, parse: (text: string) => T | undefined): T | un
 }
 
 function readTokens(texts: readonly string[]): Token[] | undefined {
-  const found = texts.map(text => /^(?:(metrics|read|write):)?([\x21-\x2b\x2d-\x7e]+)$/.exec(text))
-  if (found.length === 0 || found.includes(null)) return undefined
-  return found.map(match => ({
-    secret: match![2]!,
-    scope: (match![1] as Token['scope'] | undefined) ?? 'write'
-  }))
+  if (texts.length === 0 || texts.some(text => tokenFault(text) !== undefined)) return undefined
+  return texts.map(readToken)
+}
+
+function readToken(text: string): Token {
+  const scope = SCOPES.find(word => text.startsWith(`${word}:`))
+  return scope ? { secret: text.slice(scope.length + 1), scope } : { secret: text, scope: 'write' }
+}
+
+/** What is wrong with a token. It quotes nothing of the text but a known prefix. */
+function tokenFault(text: string): string | undefined {
+  const { secret } = readToken(text)
+  if (secret === '') return text === '' ? 'is empty' : `has nothing behind ${text}`
+  if (!/^[\x21-\x2b\x2d-\x7e]+$/.test(secret)) return 'has a character that no token may have'
+  if (secret !== text || !text.includes(':')) return undefined
+  return 'begins with a prefix that is none of metrics:, read: and write: (lower case; write: may stand before any token, and must before one with a colon)'
+}
+
+/** Says which token is wrong; undefined where that cannot be said. */
+function tokenAdvice(texts: readonly string[], what: string): string | undefined {
+  const faults = texts.map(text => (what === 'line' && !isNotBlank(text) ? undefined : tokenFault(text)))
+  const wrong = faults.findIndex(fault => fault !== undefined)
+  return wrong < 0 ? undefined : `${what} ${wrong + 1} ${faults[wrong]!}`
 }
 
 /** A whole number up to `maximum`. */
@@ -276,11 +311,3 @@ export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
   expected: `one of ${words.join(', ')}`,
   parse: text => words.find(word => word === text.toLowerCase())
 })
-
-function isPercentEncoded(text: string): boolean {
-  try {
-    return decodeURIComponent(text) !== ''
-  } catch {
-    return false
-  }
-}

@@ -107,7 +107,7 @@ export const settings = {
   },
   rollupRetentionMs: {
     kind: age,
-    default: '0',
+    default: '400d',
     help: 'delete the counts by minute and day of a time longer ago; 0: never'
   },
   upstreamTimeoutMs: {
@@ -123,7 +123,11 @@ export const settings = {
   },
   drainTimeoutMs: { kind: duration, default: '10s', help: 'at exit, wait for requests under way' },
   workers: { kind: processes, default: '1', help: 'processes that share the listener' },
-  headTimeoutMs: { kind: duration, default: '60s', help: "wait for a request's head; 0: for ever" },
+  headTimeoutMs: {
+    kind: duration,
+    default: '60s',
+    help: "wait for a request's head, on the admin port for all of it; 0: for ever"
+  },
   keepAliveTimeoutMs: { kind: duration, default: '72s', help: 'wait for the next request; 0: for ever' },
   stallTimeoutMs: {
     kind: duration,
@@ -137,6 +141,11 @@ export const settings = {
     kind: count,
     default: '0',
     help: 'open sessions of one endpoint, counted in the store; 0: no limit'
+  },
+  maxNewSessionsPerAddress: {
+    kind: count,
+    default: '600',
+    help: 'session-less clients of one address that are new within a minute; more are counted together; 0: no limit'
   },
   rewriteHost: { kind: boolean, default: 'off', help: "send the upstream's authority as Host" },
   allowedHost: { kind: hosts, help: 'hosts whose requests are accepted; all others get 403 (default: any)' },

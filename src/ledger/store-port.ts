@@ -4,7 +4,13 @@ import type { Transport } from '../mcp/transports.js'
 import type { PortableMetric } from '../metrics/metric.js'
 import type { CloseReason, LedgerEvent } from '../sessions/events.js'
 import type { KnownSession } from '../sessions/unplaced-messages.js'
+import { TurnstileError } from '../util/errors.js'
 import type { EpochMs } from '../util/time.js'
+
+/** The store cannot be used as it is, and waiting does not help. The message says what to change. */
+export class UnusableStoreError extends TurnstileError {
+  readonly code = 'TURNSTILE_UNUSABLE_STORE'
+}
 
 /** A row of `endpoint_logs_v2`. */
 export interface SessionRow {
@@ -18,6 +24,8 @@ export interface SessionRow {
   /** Null while the session is open. */
   reason: CloseReason | null
   lastSeenAt: EpochMs
+  /** The last proof that the upstream knew it; null: `lastSeenAt`. */
+  provedAt?: EpochMs | null
   requestCount: number
   /** The id of the instance that saw it last; null in rows of the first version of the tables. */
   seenBy: string | null
@@ -165,8 +173,18 @@ export interface InstanceIdentity {
   boot: number
 }
 
+/** What time it is. */
+export interface StoreTimes {
+  /** The store's own clock. */
+  storeAt: EpochMs
+  /** The latest heartbeat of an instance that is not taken for lost; 0: there is none. */
+  toldAt: EpochMs
+}
+
 /** What an instance learns when it sends its heartbeat. */
 export interface Heartbeat {
+  /** The store's own clock. */
+  storeAt: EpochMs
   /** The heartbeat after which another instance last took it for lost and closed its streams; null: never. */
   lostAt: EpochMs | null
   /** The other instances of this store that are not taken for lost, with their last heartbeats. */
@@ -228,11 +246,12 @@ export type IdleSession = Pick<SessionRow, 'endpointId' | 'sessionId' | 'transpo
 
 /**
  * What the shipper and the store maintenance write. Every method is one transaction, or several that can each be repeated,
- * and throws what the database throws when it cannot be written. `now` is the clock of the caller.
+ * and throws what the database throws when it cannot be written. `now` is the ledger's clock as the caller knows it.
  */
 export interface StoreWriter {
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
+  times(): Promise<StoreTimes>
   /** Registers the process; returns the offset up to which its outbox was applied (0: nothing yet). */
   register(instance: InstanceIdentity, now: EpochMs): Promise<{ appliedOffset: number }>
   /**
@@ -240,7 +259,10 @@ export interface StoreWriter {
    * `NotRegisteredError` where the store does not know the instance (any more).
    */
   apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: EpochMs): Promise<void>
+  /** Throws `NotRegisteredError` where the store does not know the instance (any more). */
   heartbeat(instance: InstanceIdentity, now: EpochMs): Promise<Heartbeat>
+  /** Throws where the store could not take a statement that it does not know yet. */
+  probe(): Promise<void>
   /**
    * Marks an instance as lost and closes its streams as `lost` at its last heartbeat, if that is still `heartbeatAt`;
    * returns how many.
@@ -249,7 +271,7 @@ export interface StoreWriter {
   /** Closes sessions not used for the idle timeout (`LedgerRules`) as `idle` at its end, at most a batch; returns them. */
   closeIdle(now: EpochMs): Promise<IdleSession[]>
   /**
-   * Takes the ends that were noted before `notedBefore` because their session was unknown, at most a batch; applies those
+   * Takes the ends that were noted before `notedBefore`, or before 10,000 others, because their session was unknown, at most a batch; applies those
    * whose session is known by now, forgets the others, and returns how many there were.
    */
   settleEarlyCloses(notedBefore: EpochMs, now: EpochMs): Promise<number>
@@ -301,9 +323,11 @@ export const readerMethods = methodsOf<StoreReader>({
 /** Every method of `StoreWriter`, as `readerMethods`. */
 export const writerMethods = methodsOf<StoreWriter>({
   migrate: true,
+  times: true,
   register: true,
   apply: true,
   heartbeat: true,
+  probe: true,
   loseStreams: true,
   closeIdle: true,
   settleEarlyCloses: true,

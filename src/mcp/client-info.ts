@@ -83,5 +83,9 @@ const precedes = (a: string | null, b: string | null): boolean => a !== null && 
 const storable = (text: unknown): string | null =>
   typeof text === 'string' && text !== '' ? truncated(text) : null
 
-/** As much as the column holds. A lone surrogate cannot be written as UTF-8, which is what databases store. */
-const truncated = (text: string): string => text.slice(0, MAX_LENGTH).replaceAll(/\p{Surrogate}/gu, '\ufffd')
+/**
+ * As much as the column holds. A lone surrogate cannot be written as UTF-8, which is what databases store, and SQLite reads a
+ * text up to its first NUL.
+ */
+const truncated = (text: string): string =>
+  text.slice(0, MAX_LENGTH).replaceAll(/[\0\p{Surrogate}]/gu, '\ufffd')

@@ -10,12 +10,14 @@ import { EndpointEvent } from './endpoint-event.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
 import {
   asksForStream,
+  bodyLength,
   fieldLines,
   isEventStream,
   requestHeaders,
   responseHeaders,
   without
 } from './http/headers.js'
+import { limitLateBody } from './http/late-body.js'
 import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './http/node-internals.js'
 import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
@@ -193,7 +195,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const { socket } = this.#res
     if (this.#over || socket === null || socket.writableNeedDrain || this.#req.httpVersionMinor === 0) return
     socket.write(
-      `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(responseHeaders(fields, false))}\r\n`,
+      `HTTP/1.1 ${status} ${reason}\r\n${fieldLines(without(responseHeaders(fields, false), bodyLength))}\r\n`,
       'latin1'
     )
   }
@@ -251,6 +253,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (this.#endpointEvent !== undefined) this.#pass(this.#endpointEvent.end())
     this.#finish(true, true)
     if (this.#chunked) this.#pending += `0\r\n${fieldLines(responseHeaders(trailers, true))}\r\n`
+    limitLateBody(this.#req)
     sendNow(this.#res, this.#pending)
     this.#res.end()
   }

@@ -13,6 +13,8 @@ import { BY_ALL, type Traffic } from '../metrics/traffic.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { Visitors } from '../sessions/visitors.js'
+import { ThrottledLog } from '../util/log.js'
+import { checkIntervalMs } from '../util/time.js'
 import type { EpochMs } from '../util/time.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
@@ -83,13 +85,14 @@ export interface Proxy {
   close(graceMs: number): Promise<void>
 }
 
-/** How often Node looks for heads that take too long, at least. Chosen: a client waits at most that much longer. */
-const MAX_CHECK_INTERVAL_MS = 5_000
 /**
  * When the operating system begins to probe a silent connection, to find peers that vanished without a word; it does so on
  * streams that wait for events too. Chosen: NATs and load balancers forget a silent connection after minutes.
  */
 const KEEP_ALIVE_PROBE_MS = 60_000
+
+/** How many failures of a kind are logged in a second, so that their request ids are found. Chosen: more than people cause. */
+const FAILURES_PER_SECOND = 10
 
 const unreadableStream =
   'A legacy stream cannot be read, so its session is not counted; later ones are counted in turnstile_unreadable_streams_total'
@@ -101,7 +104,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
 
-  const failures = { logger, traffic, cors: new UpstreamCors() }
+  const refusals = new ThrottledLog(logger)
+  const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_SECOND)
+  const failures = { refusals, failures: upstreamFailures, traffic, cors: new UpstreamCors() }
   const clients = new ConnectedClients()
   const drainedEndpoints = new DrainedEndpoints()
   const isUpstreamHost = (host: string | undefined): boolean =>
@@ -150,7 +155,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     clients: clients.sockets,
     timeoutMs: stallTimeoutMs,
     cut: (socket, sending) => {
-      logger.info({ sending }, 'a client stopped in the middle')
+      refusals.info({ sending }, 'a client stopped in the middle')
       if (sending) return onBodyTimeout(socket, traffic)
       traffic.refused('stalled')
       socket.resetAndDestroy()
@@ -206,10 +211,7 @@ function createHttpServer(parts: ServerParts, headTimeoutMs: number, keepAliveTi
       ...upgradeOnlyIf(isWebSocketUpgrade),
       keepAliveTimeout: keepAliveTimeoutMs,
       headersTimeout: headTimeoutMs,
-      connectionsCheckingInterval: Math.min(
-        headTimeoutMs / 4 || MAX_CHECK_INTERVAL_MS,
-        MAX_CHECK_INTERVAL_MS
-      ),
+      connectionsCheckingInterval: checkIntervalMs(headTimeoutMs),
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
       requestTimeout: 0,

@@ -6,7 +6,7 @@ import type { Traffic } from '../metrics/traffic.js'
 import { monotonicNow, SECOND_MS } from '../util/time.js'
 import type { Upstreams } from './balancing/upstreams.js'
 import type { ConnectedClients } from './connected-clients.js'
-import { fieldLines, requestHeaders, responseHeaders } from './http/headers.js'
+import { bodyLength, fieldLines, requestHeaders, responseHeaders, without } from './http/headers.js'
 import {
   type FailureLog,
   failureOf,
@@ -28,6 +28,8 @@ export interface UpgradeOptions {
   traffic: Traffic
   failures: FailureLog
 }
+
+type OnUpgrade = (response: IncomingMessage, upstreamSocket: Socket, head: Buffer) => void
 
 /**
  * Whether the request asks for a WebSocket: with a GET that has no body, for bytes behind its head are the first ones of the
@@ -86,8 +88,9 @@ export function forwardUpgrade(
       clearTimeout(timer)
       outgoing.destroy()
     })
-    // In place of http-proxy's own listener, which is set by then: it writes the body without its framing.
+    // http-proxy's own listeners are set by then.
     process.nextTick(() => {
+      // Its own writes the body without its framing.
       outgoing.removeAllListeners('response').once('response', response => {
         if (response.statusCode === 101)
           return onError(
@@ -96,18 +99,24 @@ export function forwardUpgrade(
         onResponse(response)
         passOnRefusal(response, socket)
       })
-    })
-    outgoing.once('upgrade', (response, upstreamSocket) => {
-      onResponse(response)
-      switched = true
-      const { upgrade } = response.headers
-      response.headers = {
-        ...grouped(responseHeaders(response.rawHeaders, false)),
-        connection: 'Upgrade',
-        upgrade
+      const [passOn] = outgoing.listeners('upgrade') as OnUpgrade[]
+      const onUpgrade: OnUpgrade = (response, upstreamSocket, head) => {
+        const { upgrade = '' } = response.headers
+        if (upgrade.toLowerCase() !== 'websocket') {
+          upstreamSocket.destroy()
+          return onError(
+            new InvalidUpstreamResponse('The upstream switched to a protocol that nobody asked for')
+          )
+        }
+        onResponse(response)
+        switched = true
+        const fields = without(responseHeaders(response.rawHeaders, false), bodyLength)
+        response.headers = { ...grouped(fields), connection: 'Upgrade', upgrade }
+        upstreamSocket.once('close', () => socket.destroySoon())
+        socket.once('close', () => upstreamSocket.destroy())
+        passOn!(response, upstreamSocket, head)
       }
-      upstreamSocket.once('close', () => socket.destroySoon())
-      socket.once('close', () => upstreamSocket.destroy())
+      outgoing.removeAllListeners('upgrade').once('upgrade', onUpgrade)
     })
     outgoing.path = path
     for (const [name, values] of Object.entries(headers)) outgoing.setHeader(name, values)

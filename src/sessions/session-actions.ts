@@ -14,8 +14,9 @@ export type Input = Exclude<Signal, 'visit'> | SessionNews['kind'] | 'stream-ope
  * - `hold`: it is remembered as held, and reported as open.
  * - `count`: it is in use by one more request, which the next flushes report.
  * - `touch`: it is in use, but not by a request of its client.
- * - `report`: it is reported as used at once, and not remembered.
- * - `sustain`: the same, but nothing begins with it: the store may know the session, as another proxy may.
+ * - `report`: it is reported as used at once, and not remembered. Nothing begins with it, but the store may know the session, as
+ *   another proxy may.
+ * - `sustain`: the same, but it takes no `gone` back.
  * - `suspect`: it may be gone, and waits among the suspects.
  * - `close`: it is forgotten and reported as closed.
  * - `ignore`: nothing.

@@ -11,6 +11,7 @@ import {
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { SessionEvent, UseEvent, VisitEvent } from './events.js'
+import { Newcomers } from './newcomers.js'
 import type { Client, Identity, MessageResponse, Observation, StreamableResponse } from './observations.js'
 import { RememberedSessions } from './remembered-sessions.js'
 import { actions, finalReasons, type Input, isSilent, proofs } from './session-actions.js'
@@ -43,6 +44,8 @@ export interface TrackerOptions {
   maxRemembered?: number
   /** Whether somebody pings the suspects; otherwise a session in doubt counts as gone at once. */
   confirmSuspects?: boolean
+  /** How many session-less clients of an address may be new in a minute; 0: all. */
+  maxNewSessionsPerAddress?: number
   /** Messages that wait since before a restart. */
   unplaced?: UnplacedMessages
   /**
@@ -65,6 +68,7 @@ export class SessionTracker {
   readonly #unreported: UseBatching<TrackedSession>
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
+  readonly #newcomers: Newcomers
   readonly #confirmSuspects: boolean
   readonly #onChange: NonNullable<TrackerOptions['onChange']>
   /** Sessions that may be gone; signs of life that are observed here clear them. */
@@ -74,12 +78,14 @@ export class SessionTracker {
     idleTimeoutMs,
     maxRemembered = DEFAULT_MAX_REMEMBERED,
     confirmSuspects = true,
+    maxNewSessionsPerAddress = 0,
     unplaced = new UnplacedMessages(),
     onChange
   }: TrackerOptions) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#unreported = new UseBatching(idleTimeoutMs)
-    this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered)
+    this.#newcomers = new Newcomers(maxNewSessionsPerAddress)
+    this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered, this.#newcomers)
     this.#sessions = new RememberedSessions(maxRemembered)
     this.unplaced = unplaced
     this.#confirmSuspects = confirmSuspects
@@ -89,6 +95,11 @@ export class SessionTracker {
 
   /** Ids that cannot be stored, so that their requests stay unaccounted, since the process started. */
   unstorableIds = 0
+
+  /** Requests of session-less clients that were counted together with those of others. */
+  get othersRequests(): number {
+    return this.#visits.othersRequests
+  }
 
   /** Takes what was seen; what the ledger is to know of it at once comes out. */
   observe(observation: Observation): SessionEvent[] {
@@ -299,6 +310,7 @@ export class SessionTracker {
     const action = actions[input][state]
     // The upstream looks for a session only among those of the transport on which it is asked.
     if (action === 'close' && session && session.transport !== sighting.transport) return []
+    if (action === 'open' || action === 'hold') this.#newcomers.learn(sighting.endpointId)
     // A session seen first by its use counts already: whoever saw it open counted it.
     if (state === 'unknown' && (input === 'open' || action === 'hold'))
       this.#onChange(sighting.endpointId, 1, sighting.upstream)
@@ -322,7 +334,7 @@ export class SessionTracker {
         this.#touch(key, session!, sighting.at, proofs.has(input))
         return []
       case 'report':
-        return [useEvent(newSession(sighting))]
+        return [{ ...useEvent(newSession(sighting)), ofKnown: true }]
       case 'sustain':
         return [presenceEvent(sighting)]
       case 'suspect':

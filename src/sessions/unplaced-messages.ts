@@ -5,11 +5,13 @@ import type { SessionIds, StoredId } from '../mcp/stored-ids.js'
 import { type EpochMs, SECOND_MS } from '../util/time.js'
 
 /**
- * How long to wait after each look-up that found nothing. The proxy that holds the stream tells the store within moments, or
- * later where it was cut off from it. Chosen.
+ * How long to wait after the first look-up that found nothing, twice as long after the next, and so on. The proxy that
+ * holds the stream tells the store within moments, or later where it was cut off from it. Chosen.
  */
-const RETRY_MS = [SECOND_MS, 5 * SECOND_MS, 30 * SECOND_MS]
-const MAX_RETRY_MS = Math.max(...RETRY_MS)
+const RETRY_MS = SECOND_MS
+/** Look-ups after the first: the last one comes about two minutes after it. Chosen. */
+const MAX_RETRIES = 7
+const MAX_RETRY_MS = RETRY_MS * 2 ** (MAX_RETRIES - 1)
 /** Sessions to look up at a time. Chosen: some milliseconds of the store's time. */
 export const LOOK_UP_BATCH = 256
 /** Sessions that wait. Chosen: some megabytes. */
@@ -122,13 +124,19 @@ export class UnplacedMessages {
     return changes
   }
 
+  /** Changes that could not be copied: they come out again, the last ones of them if there are too many. */
+  changedStill(changes: readonly UnplacedChange[]): void {
+    for (const { sessionId } of changes) this.#changed.add(sessionId)
+    for (const sessionId of this.#changed)
+      if (this.#changed.size > 2 * MAX_WAITING) this.#changed.delete(sessionId)
+  }
+
   /** The store does not know the session. After the last try it is forgotten. */
   notFound(sessionId: StoredId, now: EpochMs): void {
     const waiting = this.#waiting.get(sessionId)
     if (waiting === undefined) return
-    const delay = RETRY_MS[waiting.tries++]
-    if (delay === undefined) this.#drop(sessionId)
-    else waiting.dueAt = now + delay
+    if (waiting.tries === MAX_RETRIES) this.#drop(sessionId)
+    else waiting.dueAt = now + RETRY_MS * 2 ** waiting.tries++
   }
 
   #drop(sessionId: StoredId): void {

@@ -9,8 +9,10 @@ import {
 } from '../mcp/client-info.js'
 import { LISTEN_METHOD } from '../mcp/methods.js'
 import type { StoredId } from '../mcp/stored-ids.js'
+import { networkOf } from '../util/ipv6.js'
 import type { EpochMs } from '../util/time.js'
 import type { VisitEvent } from './events.js'
+import type { Newcomers } from './newcomers.js'
 import type { StreamableResponse } from './observations.js'
 import { UseBatching } from './use-batching.js'
 
@@ -31,6 +33,8 @@ interface Visit {
   streams: number
 }
 
+/** What those are called who are counted together. */
+const OTHER = 'other'
 /** How often a client that only listens is reported as present: several times within the idle timeout. Both chosen. */
 const MAX_LISTENING_REPORT_MS = 30_000
 const REPORTS_PER_IDLE_TIMEOUT = 4
@@ -48,9 +52,12 @@ export class VisitTracker {
   readonly #idleTimeoutMs: number
   readonly #listeningReportMs: number
   readonly #maxRemembered: number
+  readonly #newcomers: Newcomers
+  /** Accepted requests that were counted for another client than who sent them, since the process started. */
+  othersRequests = 0
 
   /** `idleTimeoutMs` 0: visits never end. */
-  constructor(idleTimeoutMs: number, maxRemembered: number) {
+  constructor(idleTimeoutMs: number, maxRemembered: number, newcomers: Newcomers) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#listeningReportMs = Math.min(
       (idleTimeoutMs || Infinity) / REPORTS_PER_IDLE_TIMEOUT,
@@ -58,10 +65,28 @@ export class VisitTracker {
     )
     this.#unreported = new UseBatching(idleTimeoutMs)
     this.#maxRemembered = maxRemembered
+    this.#newcomers = newcomers
   }
 
-  /** The upstream accepted a request without a session. */
+  /**
+   * The upstream accepted a request without a session. The clients of an address that has too many new ones are counted
+   * together, as one client called `other`, on an endpoint called so where theirs is new too.
+   */
   request(endpointId: StoredId, visitor: string, response: StreamableResponse): VisitEvent[] {
+    const { client, at } = response
+    if (this.#current(visitor, at) || this.#newcomers.admit(client.address, endpointId, at))
+      return this.#request(endpointId, visitor, response)
+    this.othersRequests++
+    const place = this.#newcomers.knows(endpointId) ? endpointId : OTHER
+    return this.#request(place, `${OTHER}\n${place}\n${networkOf(client.address)}`, {
+      ...response,
+      client: { ...client, userAgent: undefined },
+      body: { clientInfo: () => ({ ...unknownClient, clientName: OTHER }) },
+      rpcMethod: undefined
+    })
+  }
+
+  #request(endpointId: StoredId, visitor: string, response: StreamableResponse): VisitEvent[] {
     const { at } = response
     const protocolVersion = revisionOf(response.protocolVersion)
     let visit = this.#current(visitor, at)

@@ -4,7 +4,7 @@ import { Transport } from '../mcp/transports.js'
 import { reasonOf } from '../util/errors.js'
 import { isSuccessful } from '../util/http-status.js'
 import { JobPool } from '../util/job-pool.js'
-import { type Log, ThrottledWarning } from '../util/log.js'
+import { type Log, ThrottledLog } from '../util/log.js'
 import type { Closable } from '../util/startup.js'
 
 /** DELETE requests under way at once. Chosen: they are not urgent, and must not slow down the requests of clients. */
@@ -28,9 +28,9 @@ export interface IdleEnder extends Closable {
 /** Starts with none; `close` forgets the sessions that still wait. */
 export function startIdleEnder({ end, log }: IdleEnderOptions): IdleEnder {
   const waiting: IdleSession[] = []
-  const warning = new ThrottledWarning(log)
+  const throttledLog = new ThrottledLog(log)
   const warn = ({ endpointId }: IdleSession, reason: string): void =>
-    warning.warn({ endpointId, reason }, 'an idle session could not be ended in the upstream')
+    throttledLog.warn({ endpointId, reason }, 'an idle session could not be ended in the upstream')
   const pool = new JobPool(
     MAX_CONCURRENT_DELETES,
     () => waiting.pop(),

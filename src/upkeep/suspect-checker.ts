@@ -1,6 +1,7 @@
 // Owns checking suspects (`--confirm-suspects`): a session that may be gone is pinged once, and so are, after a restart of
 // the upstream, the sessions that this proxy saw last.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { lastProofOf } from '../ledger/model/merge.js'
 import type { SessionRow, StoreReader } from '../ledger/store-port.js'
 import type { SessionIds } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
@@ -112,7 +113,7 @@ export class SuspectChecker implements Closable {
     }
   }
 
-  /** The open sessions that this proxy saw last, before `at`; pages without any are left out. */
+  /** The open sessions that this proxy saw last, and that the upstream knew last before `at`; pages without any are left out. */
   async *#unseenSince(at: EpochMs, upstream: string | undefined): AsyncGenerator<SessionRow[]> {
     const { store, instanceId, shipped } = this.#options
     const query = {
@@ -124,7 +125,7 @@ export class SuspectChecker implements Closable {
     do {
       const after = last && { connectAt: last.connectAt, id: last.id }
       const page = await this.#readPage(() => store.connections({ ...query, ...(after && { after }) }))
-      const unseen = page.filter(row => row.seenBy === instanceId && row.lastSeenAt < at)
+      const unseen = page.filter(row => row.seenBy === instanceId && lastProofOf(row) < at)
       if (unseen.length > 0) yield unseen
       last = page.length === PAGE_SESSIONS ? page.at(-1) : undefined
     } while (last)

@@ -18,6 +18,13 @@ export class ExpiringCache<T> {
     this.#maxEntries = maxEntries
   }
 
+  /** Whether `get` of this key drops no value that is still kept. */
+  hasRoomFor(key: string): boolean {
+    const now = performance.now()
+    for (const [known, { until }] of this.#entries) if (until <= now) this.#entries.delete(known)
+    return this.#entries.has(key) || this.#entries.size < this.#maxEntries
+  }
+
   /** The value of a key, fetched if need be. A failure is kept too: what fails is not fetched more often than what works. */
   get(key: string, fetch: () => Promise<T>): Promise<T> {
     const known = this.#entries.get(key)

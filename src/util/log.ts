@@ -1,28 +1,67 @@
-// Owns throttled logging: the part of a logger that the rooms need, and warnings that are logged at most once a second.
+// Owns throttled logging: the part of a logger that the rooms need, and a log that samples lines of one kind.
+import { SECOND_MS } from './time.js'
 
 /** The part of a pino logger that the rooms use. */
 export interface Log {
+  error(details: object, message: string): void
   warn(details: object, message: string): void
   info(details: object, message: string): void
 }
 
-/** Chosen: often enough to see in the log how long a failure lasts, and rarely enough not to fill the disk. */
-const INTERVAL_MS = 1_000
+/** The lines of one kind within the second that began with the first of them. */
+interface Kind {
+  logged: number
+  /** Those that were not logged, and the details of the last of them. */
+  held: number
+  details: object
+}
 
-/** Throttles warnings: at most one a second is logged, those in between are dropped. */
-export class ThrottledWarning {
+/**
+ * Samples lines. Of each kind, which is a level and a message, the first is logged at once; those that follow within a second
+ * become one line, with the details of the last of them and their number in `repeated`, and so on each second. Messages must
+ * be constant: what varies belongs into the details.
+ */
+export class ThrottledLog implements Log {
   readonly #log: Log
-  #loggedAt = 0
+  readonly #perSecond: number
+  readonly #kinds = new Map<string, Kind>()
 
-  constructor(log: Log) {
+  /** `perSecond`: how many lines of a kind are logged as they are. */
+  constructor(log: Log, perSecond = 1) {
     this.#log = log
+    this.#perSecond = perSecond
   }
 
-  /** Logs the warning, unless another one was logged within the last second. */
+  error(details: object, message: string): void {
+    this.#sample('error', details, message)
+  }
+
   warn(details: object, message: string): void {
-    const now = Date.now()
-    if (now - this.#loggedAt < INTERVAL_MS) return
-    this.#loggedAt = now
-    this.#log.warn(details, message)
+    this.#sample('warn', details, message)
+  }
+
+  info(details: object, message: string): void {
+    this.#sample('info', details, message)
+  }
+
+  #sample(level: keyof Log, details: object, message: string): void {
+    const kind = this.#kinds.get(`${level} ${message}`) ?? this.#begin(level, message)
+    if (kind.logged < this.#perSecond) {
+      kind.logged++
+      this.#log[level](details, message)
+    } else {
+      kind.held++
+      kind.details = details
+    }
+  }
+
+  #begin(level: keyof Log, message: string): Kind {
+    const kind: Kind = { logged: 0, held: 0, details: {} }
+    this.#kinds.set(`${level} ${message}`, kind)
+    setTimeout(() => {
+      this.#kinds.delete(`${level} ${message}`)
+      if (kind.held > 0) this.#sample(level, { ...kind.details, repeated: kind.held }, message)
+    }, SECOND_MS).unref()
+    return kind
   }
 }

@@ -29,6 +29,8 @@ const routes = [
   'delete /api/mcp/upstreams/{name}/drain',
   'put /api/mcp/endpoints/{endpointId}/drain',
   'delete /api/mcp/endpoints/{endpointId}/drain',
+  'put /api/mcp/endpoints/drain',
+  'delete /api/mcp/endpoints/drain',
   'get /internal/connections',
   'get /metrics',
   'get /healthz',
@@ -86,4 +88,13 @@ void t.test('/docs shows it, and loads nothing from elsewhere', async t => {
   }
   t.notMatch(page.body, /<script>/, 'no script that the policy forbids')
   t.equal((await app.inject('/docs/json')).statusCode, 200)
+  for (const url of ['/docs?x', '/docs/?x=/', '/docs/static/index.html?x/']) {
+    const { statusCode, headers } = await app.inject(url)
+    t.match(
+      [statusCode, headers.location],
+      [302, '/docs'],
+      `${url}: its files are found by a URL without query`
+    )
+  }
+  t.equal((await app.inject('/docs/static/swagger-ui.css?x')).statusCode, 200)
 })

@@ -1,7 +1,9 @@
 // Owns the end of the proxy: it waits for what is under way, not for connections on which nothing is.
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { startFakeGateway } from '../support/fake-gateway.js'
 import { Turnstile } from '../support/turnstile.js'
@@ -73,6 +75,28 @@ void t.test('a second signal exits at once', async t => {
   turnstile.process.kill('SIGTERM')
   t.equal(await stopped, 1)
   t.ok(Date.now() - before < PROMPT_MS)
+})
+
+void t.test('SIGHUP ends nothing, with and without workers', async t => {
+  const gateway = await startFakeGateway()
+  t.teardown(() => gateway.stop())
+  for (const workers of ['1', '2']) {
+    const turnstile = await Turnstile.start(gateway.url, t.testdir(), ['--workers', workers])
+    t.teardown(() => turnstile.stop())
+    const pid = turnstile.process.pid!
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .filter(Boolean)
+    for (const each of [...children.map(Number), pid]) process.kill(each, 'SIGHUP')
+    while (
+      turnstile.log.filter(({ msg }) => /^SIGHUP is ignored/.test(String(msg))).length <= children.length
+    )
+      await sleep(20)
+    const response = await fetch(`${turnstile.proxyUrl}/stream/e`, { method: 'POST', body: '{}' })
+    t.equal(response.status, 200)
+    t.equal(await turnstile.stop(), 0)
+  }
 })
 
 /** Resolves when nobody listens there. */

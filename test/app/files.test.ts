@@ -1,7 +1,17 @@
 // Owns what the files of the ledger are: only their owner's, for session ids are secrets; and what cannot be one is refused.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, readdirSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { startFakeGateway } from '../support/fake-gateway.js'
@@ -59,4 +69,50 @@ void t.test('what is no database is refused in one line', t => {
     }
   }
   t.end()
+})
+
+void t.test('the key of masked ids is written whole, and refused when it is short', async t => {
+  const directory = t.testdir({ 'mask.key.new': 'left by a crash, and longer than any key is' })
+  const first = await Turnstile.start(gateway.url, directory)
+  t.equal(await first.stop(), 0)
+  const path = join(directory, 'mask.key')
+  const key = readFileSync(path)
+  t.equal(key.length, 32)
+  t.notOk(existsSync(`${path}.new`))
+  for (const short of ['', 'x', key.subarray(0, 31)]) {
+    writeFileSync(path, short)
+    const args = ['--upstream', gateway.url, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [MAIN, ...args, '--data-dir', directory, '--store', `sqlite:${directory}/turnstile.db`],
+      { encoding: 'utf8' }
+    )
+    t.match(
+      stderr,
+      new RegExp(`^mcp-turnstile: .*mask\\.key has ${short.length} bytes in place of 32: restore it.*\n$`)
+    )
+    t.equal(status, 2)
+  }
+  writeFileSync(path, key)
+  const again = await Turnstile.start(gateway.url, directory)
+  t.equal(await again.stop(), 0)
+})
+
+void t.test('an outbox that is moved away or replaced under the process is noticed and said', async t => {
+  const directory = t.testdir()
+  const turnstile = await Turnstile.start(gateway.url, directory)
+  t.teardown(() => turnstile.stop())
+  const ready = async () => (await fetch(`${turnstile.adminUrl}/readyz`)).status === 200
+  const path = join(directory, 'outbox.db')
+  const lines = () => turnstile.log.filter(line => line['path'] === path)
+  renameSync(path, `${path}.away`)
+  while (await ready()) await sleep(20)
+  t.match(lines(), [{ level: 50, msg: /removed or replaced/ }])
+  t.match(await (await fetch(`${turnstile.adminUrl}/readyz`)).json(), { outbox: { ok: false } })
+  copyFileSync(`${path}.away`, path)
+  await sleep(1_500)
+  t.equal(await ready(), false, 'a copy is another file')
+  renameSync(`${path}.away`, path)
+  while (!(await ready())) await sleep(20)
+  t.match(lines(), [{ level: 50 }, { level: 30, msg: /is back/ }])
 })

@@ -1,4 +1,4 @@
-// Owns what a full disk costs: forwarding goes on, the fact is loud, and what the ledger lost is counted.
+// Owns what a full disk costs: forwarding goes on, the fact is loud, and the count is right once there is room again.
 import { execFileSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -71,7 +71,7 @@ void t.test(
     }
     const full = await health()
     t.equal(full.ready, false)
-    t.ok(full.outbox.lostEvents > 0)
+    t.equal(full.outbox.lostEvents, 0, 'what happens meanwhile waits')
     const said = turnstile.log.filter(({ msg }) => /the outbox cannot be written/.test(String(msg)))
     t.match(said[0], { level: 40, reason: /full/ })
     const gapsMs = said.slice(1).map((entry, i) => Number(entry['time']) - Number(said[i]!['time']))
@@ -84,7 +84,7 @@ void t.test(
     while (!(await health()).ready) await sleep(20)
     t.equal(await visit(), 200)
     await turnstile.shipped()
-    const { outbox } = await health()
-    t.equal(await turnstile.count('e'), visits + 1 - outbox.lostEvents, 'what was lost was counted')
+    t.equal((await health()).outbox.lostEvents, 0)
+    t.equal(await turnstile.count('e'), visits + 1)
   }
 )

@@ -139,6 +139,50 @@ void t.test(
   }
 )
 
+void t.test('an event stream that says so at its start is no use of the session', async t => {
+  const rig = await start(t)
+  const id = await rig.open()
+  rig.answer = ({ response }) => {
+    const message = JSON.stringify(rpcError(-32600, 'Session not found'))
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
+    setTimeout(() => response.end(`data: ${message}\n\n`), 20)
+    return true
+  }
+  await rig.send('POST', id)
+  const first = await rig.row(id)
+  t.match(first, { reason: 'gone', request_count: 1 })
+  await rig.send('POST', id)
+  await rig.send('POST', 'made-up')
+  t.same(await rig.row(id), first, 'asking again changes nothing')
+  t.equal(await rig.row('made-up'), undefined, 'what the gateway does not know begins nothing')
+})
+
+void t.test('a ping that the gateway accepts begins no session', async t => {
+  const rig = await start(t)
+  rig.answer = ({ isPing, response }) => !isPing && plain(response, 404)
+  await rig.send('POST', 'made-up')
+  await until(() => rig.pings === 1)
+  const id = await rig.open()
+  t.match(await rig.row(id), { reason: null })
+  t.equal(await rig.row('made-up'), undefined)
+})
+
+void t.test('what is no request of a session begins none, whatever it is answered', async t => {
+  const rig = await start(t)
+  rig.answer = ({ response }) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.end('data: {"jsonrpc":"2.0","method":"notifications/message"}\n\n')
+    return true
+  }
+  await rig.send('PUT', 'made-up')
+  await rig.send('OPTIONS', 'made-up')
+  await rig.send('POST', 'made-up', { 'mcp-protocol-version': '2026-07-28' })
+  rig.answer = () => undefined
+  const id = await rig.open()
+  t.match(await rig.row(id), { reason: null })
+  t.equal(await rig.row('made-up'), undefined)
+})
+
 void t.test('refusals that say nothing of the session end nothing, and nobody asks', async t => {
   const rig = await start(t)
   const id = await rig.open()

@@ -15,6 +15,7 @@ import { Operations } from '../../src/metrics/operations.js'
 import { Traffic } from '../../src/metrics/traffic.js'
 import { Upstreams } from '../../src/proxy/balancing/upstreams.js'
 import { ClientCredentials } from '../../src/sessions/client-credentials.js'
+import { DroppedLines } from '../../src/util/log-lines.js'
 
 const TOKEN = 'token-of-operators'
 const STORE = 'mysql://user:password-of-store@db.example:3306/mcp_gateway'
@@ -54,7 +55,7 @@ void t.test('the proxy, session tracking and upkeep hold neither tokens nor the 
     sse: config.ssePath,
     message: config.messagePath
   })
-  const log = { warn: () => undefined, info: () => undefined }
+  const log = { error: () => undefined, warn: () => undefined, info: () => undefined }
   const upstreams = new Upstreams({ ...upstreamsSettings(config), log })
   t.teardown(() => upstreams.close())
   const ofProxy = proxyOptions(config, {
@@ -87,7 +88,7 @@ void t.test('the ledger knows the store and no token', t => {
 })
 
 void t.test('the admin thread shows operators neither tokens nor the place of the store', t => {
-  const { monitoring, ...data } = adminThreadData(config, 'http://127.0.0.1:8080')
+  const { monitoring, ...data } = adminThreadData(config, 'http://127.0.0.1:8080', new DroppedLines())
   t.strictSame(tokensIn(data), ['.tokens.0.secret', '.tokens.1.secret'])
   t.not(monitoring, undefined)
   t.strictSame([...tokensIn(monitoring), ...storesIn(monitoring)], [])

@@ -103,6 +103,25 @@ void t.test('a worker that is killed', async t => {
   await checkInvariant(t, turnstile)
 })
 
+void t.test('connections that a worker was handed and did not take end with it', async t => {
+  const gateway = await startFakeGateway()
+  t.teardown(() => gateway.stop())
+  const turnstile = await start(t, gateway.url, t.testdir())
+  const [victim] = workersOf(turnstile)
+  process.kill(victim!, 'SIGSTOP')
+  let waiting = WORKERS * 4
+  const outcomes = Array.from({ length: waiting }, async () => {
+    const { status } = await post(turnstile).catch(() => ({ status: 'cut' }))
+    waiting--
+    return status
+  })
+  // The stopped worker has one of them.
+  while (waiting > 1) await sleep(20)
+  process.kill(victim!, 'SIGKILL')
+  const statuses = await Promise.all(outcomes)
+  t.same(statuses.sort(), [...Array<number>(WORKERS * 4 - 1).fill(200), 'cut'])
+})
+
 void t.test('operators reach what any of them holds', async t => {
   const gateway = await startFakeGateway()
   t.teardown(() => gateway.stop())

@@ -44,7 +44,7 @@ void t.test('defaults', t => {
     endIdleSessions: false,
     leaseMs: 15_000,
     retentionMs: 0,
-    rollupRetentionMs: 0,
+    rollupRetentionMs: 400 * 24 * 3_600_000,
     upstreamTimeoutMs: 300_000,
     connectTimeoutMs: 5_000,
     drainTimeoutMs: 10_000,
@@ -57,6 +57,7 @@ void t.test('defaults', t => {
     maxStreams: 15_000,
     maxRequests: 5_000,
     maxSessionsPerEndpoint: 0,
+    maxNewSessionsPerAddress: 600,
     rewriteHost: false,
     allowedHost: undefined,
     allowedOrigin: undefined,
@@ -363,28 +364,46 @@ void t.test('an admin port that others can reach needs a token', t => {
 
 void t.test('admin tokens, their scopes, and files of them', t => {
   const file = join(
-    t.testdir({ tokens: 'read:a\n\nwrite:b,c\r\n', good: 'read:a\nb:c=\r\n\n', empty: '\n' }),
+    t.testdir({ tokens: 'read:a\n\nwrite:b,c\r\n', good: 'read:a\nwrite:b:c=\r\n\n', empty: '\n' }),
     'good'
   )
-  t.strictSame(parse(['--admin-token', 'read:a,metrics:m,write:b,c:d']).adminToken, [
+  t.strictSame(parse(['--admin-token', 'read:a,metrics:m,write:b,write:c:d,read:read:,e']).adminToken, [
     { secret: 'a', scope: 'read' },
     { secret: 'm', scope: 'metrics' },
     { secret: 'b', scope: 'write' },
-    { secret: 'c:d', scope: 'write' }
+    { secret: 'c:d', scope: 'write' },
+    { secret: 'read:', scope: 'read' },
+    { secret: 'e', scope: 'write' }
   ])
   const fromFile = parse(['--admin', '0.0.0.0:1'], { TURNSTILE_ADMIN_TOKEN_FILE: file })
   t.strictSame(fromFile.adminTokenFile, [
     { secret: 'a', scope: 'read' },
     { secret: 'b:c=', scope: 'write' }
   ])
-  for (const text of [',', 'a,', 'a, b', 'read:a,', 'ü'])
-    refuses(t, 'BAD_VALUE', /^--admin-token cannot be used: give tokens/, [
+  for (const [text, fault] of [
+    [',', 'token 1 is empty'],
+    ['a,', 'token 2 is empty'],
+    ['a, b', 'token 2 has a character that no token may have'],
+    ['ü', 'token 1 has a character that no token may have'],
+    ['a,read:', 'token 2 has nothing behind read:'],
+    ['metrics:,read:a', 'token 1 has nothing behind metrics:'],
+    ['write:', 'token 1 has nothing behind write:'],
+    ...['READ:abc', 'Metrics:abc', 'wirte:abc', 'admin:', ':a'].map(text => [
+      `a,b,${text}`,
+      'token 3 begins with a prefix that is none of'
+    ])
+  ] as [string, string][])
+    refuses(t, 'BAD_VALUE', new RegExp(`^--admin-token cannot be used: ${fault}`), [
       ...UPSTREAM,
       '--admin-token',
       text
     ])
-  for (const name of ['tokens', 'empty', 'missing'])
-    refuses(t, 'BAD_VALUE', /^--admin-token-file ".*" cannot be used: give a file/, [
+  for (const [name, fault] of [
+    ['tokens', 'line 3 has a character'],
+    ['empty', 'give a file'],
+    ['missing', 'give a file']
+  ] as const)
+    refuses(t, 'BAD_VALUE', new RegExp(`^--admin-token-file ".*" cannot be used: ${fault}`), [
       ...UPSTREAM,
       '--admin-token-file',
       file.replace(/good$/, name)

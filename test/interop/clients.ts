@@ -10,7 +10,17 @@ import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotoc
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { ProgressNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
-import { goClient, npmFile, python, pythonClient, type PythonPackage, rustClient } from './install.js'
+import {
+  goClient,
+  java,
+  mcpGoClient,
+  npmFile,
+  python,
+  pythonClient,
+  type PythonPackage,
+  pythonProgram,
+  rustClient
+} from './install.js'
 import type { Call, Tools, TransportName } from './servers.js'
 
 const VISIT_TIMEOUT_MS = 30_000
@@ -18,6 +28,8 @@ const VISIT_TIMEOUT_MS = 30_000
 export interface Task extends Tools {
   transport: TransportName
   url: string
+  /** What each request has; not all clients can be told. */
+  headers?: Record<string, string>
 }
 
 /** What a client got. */
@@ -28,6 +40,8 @@ export interface Report {
   /** Absent where the client does not show it. */
   progress?: number[]
 }
+
+export const withoutProgress = ({ tools, echo, slow }: Report): Report => ({ tools, echo, slow })
 
 export interface Visit {
   report: Report
@@ -108,6 +122,7 @@ async function withProgram(command: string[], task: Task): Promise<Visit> {
   }
 }
 
+const supergateway = npmFile('supergateway/dist/index.js')
 const inspector = npmFile('@modelcontextprotocol/inspector/clients/launcher/build/index.js')
 const mcpRemote = npmFile('mcp-remote/dist/proxy.js')
 const run = promisify(execFile)
@@ -136,16 +151,14 @@ async function withInspector(task: Task, home: string): Promise<Visit> {
   return { report, leave: () => Promise.resolve() }
 }
 
-async function withMcpRemote(task: Task, home: string): Promise<Visit> {
-  const strategy = task.transport === 'streamable' ? 'http-only' : 'sse-only'
-  const transport = new StdioClientTransport({
-    command: process.execPath,
-    args: [mcpRemote, task.url, '--allow-http', '--transport', strategy],
-    env: { ...getDefaultEnvironment(), HOME: home, MCP_REMOTE_CONFIG_DIR: home },
-    stderr: 'ignore'
-  })
-  return await withSdk1(task, transport)
-}
+/** A program that makes a server out of another one's, on its standard input and output. */
+const withBridge =
+  (commandFor: (task: Task) => string[]) =>
+  (task: Task, home: string): Promise<Visit> => {
+    const [command, ...args] = commandFor(task)
+    const env = { ...getDefaultEnvironment(), HOME: home, MCP_REMOTE_CONFIG_DIR: home }
+    return withSdk1(task, new StdioClientTransport({ command: command!, args, env, stderr: 'ignore' }))
+  }
 
 const withPython =
   (name: PythonPackage) =>
@@ -156,6 +169,26 @@ const withPython =
 const notOverSseOfRmcp0 = (server: string, transport: TransportName): boolean =>
   server === 'gateway-rmcp0' && transport === 'sse'
 
+const withMcpRemote = withBridge(({ transport, url }) => {
+  const strategy = transport === 'streamable' ? 'http-only' : 'sse-only'
+  return [process.execPath, mcpRemote, url, '--allow-http', '--transport', strategy]
+})
+
+/** It hands on no progress. */
+async function withSupergateway(task: Task, home: string): Promise<Visit> {
+  const bridge = withBridge(({ transport, url }) => {
+    const from = transport === 'streamable' ? '--streamableHttp' : '--sse'
+    return [process.execPath, supergateway, from, url, '--logLevel', 'none']
+  })
+  const visit = await bridge(task, home)
+  return { report: withoutProgress(visit.report), leave: () => visit.leave() }
+}
+
+const withMcpProxy = withBridge(({ transport, url }) => {
+  const kind = transport === 'streamable' ? 'streamablehttp' : 'sse'
+  return [pythonProgram('mcpproxy', 'mcp-proxy'), '--transport', kind, url]
+})
+
 const both: TransportName[] = ['streamable', 'sse']
 
 export const clientKinds: ClientKind[] = [
@@ -164,9 +197,10 @@ export const clientKinds: ClientKind[] = [
     transports: both,
     visit(task) {
       const url = new URL(task.url)
+      const options = task.headers && { requestInit: { headers: task.headers } }
       // eslint-disable-next-line @typescript-eslint/no-deprecated -- legacy clients still use it, so it is counted
-      const legacy = (): Transport => new SSEClientTransport(url)
-      const streamable = (): Transport => new StreamableHTTPClientTransport(url)
+      const legacy = (): Transport => new SSEClientTransport(url, options)
+      const streamable = (): Transport => new StreamableHTTPClientTransport(url, options)
       return withSdk1(task, task.transport === 'streamable' ? streamable() : legacy())
     }
   },
@@ -188,9 +222,22 @@ export const clientKinds: ClientKind[] = [
     name: 'Go SDK 1.8',
     transports: both,
     visit: task => withProgram([goClient], task),
-    cannot: notOverSseOfRmcp0
+    // It waits for the head of its GET stream, which a Java server sends with the first event.
+    cannot: (server, transport) =>
+      notOverSseOfRmcp0(server, transport) || (server === 'Java SDK server' && transport === 'streamable')
   },
+  {
+    name: 'mcp-go 1.2',
+    transports: both,
+    visit: task => withProgram([mcpGoClient], task),
+    // It takes a revision for agreed on that it then does not know.
+    cannot: (server, transport) =>
+      notOverSseOfRmcp0(server, transport) || (server === 'Go SDK server' && transport === 'streamable')
+  },
+  { name: 'Java SDK 2.1', transports: both, visit: task => withProgram(java('Visitor'), task) },
   { name: 'rmcp 3.9', transports: ['streamable'], visit: task => withProgram([rustClient], task) },
   { name: 'Inspector 2.12 --cli', transports: both, visit: withInspector },
-  { name: 'mcp-remote 0.15', transports: both, visit: withMcpRemote }
+  { name: 'mcp-remote 0.15', transports: both, visit: withMcpRemote },
+  { name: 'supergateway 4.0', transports: both, visit: withSupergateway },
+  { name: 'mcp-proxy 0.13 (Python)', transports: both, visit: withMcpProxy }
 ]

@@ -7,9 +7,13 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { installedChromium } from '../support/chromium.js'
 
-const CONFORMANCE_SERVER = 'github.com/modelcontextprotocol/go-sdk/conformance/everything-server'
+const GO_PROGRAMS = [
+  ...['.', './mcpgo', './server'],
+  'github.com/modelcontextprotocol/go-sdk/conformance/everything-server'
+]
 const NODE_FOR_CONFORMANCE = 22
-const INSTALL_TIMEOUT_MS = 240_000
+/** LiteLLM takes 40 s on two free CPUs (measured); it may have to share them. */
+const INSTALL_TIMEOUT_MS = 600_000
 
 const root = resolve(import.meta.dirname, '../../..')
 const sources = join(root, 'test/interop/clients')
@@ -20,6 +24,8 @@ export const pythonClient = join(sources, 'python/client.py')
 export const pythonServer = join(sources, 'python/server.py')
 export const protectedPythonServer = join(sources, 'python/protected_server.py')
 export const goClient = join(cache, 'go/client')
+export const mcpGoClient = join(cache, 'go/mcpgo')
+export const goServer = join(cache, 'go/server')
 export const conformanceServer = join(cache, 'go/everything-server')
 export const composeReader = join(cache, 'compose/compose')
 export const rustClient = join(root, 'test/gateways/target/debug/client-rmcp3')
@@ -28,11 +34,25 @@ export const node24 =
     ? process.execPath
     : join(cache, 'node24/bin/node')
 
-export type PythonPackage = 'mcp1' | 'mcp2' | 'fastmcp' | 'schemathesis'
+/** The command that runs a class of `clients/java`. */
+export const java = (name: 'Visitor' | 'Server'): string[] => [
+  'java',
+  '-XX:TieredStopAtLevel=1',
+  '-cp',
+  ['classes', 'dependency/*'].map(path => join(cache, 'java/target', path)).join(':'),
+  name
+]
 
-export const python = (name: PythonPackage): string => join(cache, name, 'bin/python')
+export type PythonPackage =
+  'mcp1' | 'mcp2' | 'fastmcp' | 'schemathesis' | 'litellm' | 'contextforge' | 'mcpproxy'
 
-export const schemathesis = join(cache, 'schemathesis/bin/schemathesis')
+/** A program of an installed Python package. */
+export const pythonProgram = (name: PythonPackage, program: string): string =>
+  join(cache, name, 'bin', program)
+
+export const python = (name: PythonPackage): string => pythonProgram(name, 'python')
+
+export const schemathesis = pythonProgram('schemathesis', 'schemathesis')
 export const schemathesisConfig = join(root, 'test/interop/schemathesis.toml')
 
 /** A file of an installed npm package. */
@@ -63,6 +83,9 @@ const recipes: Recipe[] = [
   venv('mcp2'),
   venv('fastmcp'),
   venv('schemathesis'),
+  venv('litellm'),
+  venv('contextforge'),
+  venv('mcpproxy'),
   {
     name: 'npm',
     pinnedBy: [join(sources, 'npm/package-lock.json')],
@@ -74,9 +97,19 @@ const recipes: Recipe[] = [
   },
   {
     name: 'go',
-    pinnedBy: [join(sources, 'go/go.sum'), join(sources, 'go/client.go')],
-    install: folder =>
-      command('go', ['-C', join(sources, 'go'), 'build', '-o', folder + '/', '.', CONFORMANCE_SERVER])
+    pinnedBy: ['go.sum', 'client.go', 'visit/visit.go', 'mcpgo/main.go', 'server/main.go'].map(file =>
+      join(sources, 'go', file)
+    ),
+    install: folder => command('go', ['-C', join(sources, 'go'), 'build', '-o', folder + '/', ...GO_PROGRAMS])
+  },
+  {
+    name: 'java',
+    pinnedBy: ['pom.xml', 'Visitor.java', 'Server.java'].map(file => join(sources, 'java', file)),
+    async install(folder) {
+      await cp(join(sources, 'java'), folder, { recursive: true })
+      const goals = ['compile', 'dependency:copy-dependencies']
+      await command('mvn', ['--quiet', '--batch-mode', '--file', join(folder, 'pom.xml'), ...goals])
+    }
   },
   {
     name: 'compose',

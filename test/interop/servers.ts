@@ -2,7 +2,7 @@
 import { startEverything } from '../support/everything.js'
 import { Gateway, type GatewayName } from '../support/gateway.js'
 import { startServerProcess } from '../support/server-process.js'
-import { python, pythonServer } from './install.js'
+import { goServer, java, python, pythonServer } from './install.js'
 
 /** After that time without a message sessions end, in the servers that can be told and in the proxy. */
 export const IDLE_S = 5
@@ -33,13 +33,21 @@ export interface ServerKind {
   /** Flags of mcp-turnstile for its paths. */
   flags: string[]
   tools: Tools
+  /** The names of the clients that visit it; all, where it is absent. */
+  visitors?: RegExp
   path(transport: TransportName, endpointId: string): string
-  start(): Promise<Server>
+  /** `directory`: an empty one for what it keeps. */
+  start(directory: string): Promise<Server>
 }
 
 const ownTools: Tools = {
   echo: { name: 'echo', arguments: { text: 'hello' } },
   slow: { name: 'slow', arguments: { steps: 3, step_ms: 20 } }
+}
+
+export const everythingTools: Tools = {
+  echo: { name: 'echo', arguments: { message: 'hello' } },
+  slow: { name: 'trigger-long-running-operation', arguments: { duration: 0.06, steps: 3 } }
 }
 
 const gateway = (name: GatewayName, transports: TransportName[]): ServerKind => ({
@@ -75,10 +83,7 @@ const everything = (transport: TransportName, mode: 'streamableHttp' | 'sse'): S
   ...fixedPaths,
   name: `server-everything ${mode}`,
   transports: [transport],
-  tools: {
-    echo: { name: 'echo', arguments: { message: 'hello' } },
-    slow: { name: 'trigger-long-running-operation', arguments: { duration: 0.06, steps: 3 } }
-  },
+  tools: everythingTools,
   start: () => startEverything(mode)
 })
 
@@ -92,11 +97,33 @@ const fastmcp = (transport: TransportName, mode: 'http' | 'sse'): ServerKind => 
     startServerProcess(port => ({ file: python('fastmcp'), args: [pythonServer, mode, String(port)] }))
 })
 
+/** Streamable HTTP at `/mcp`, the legacy transport at `/sse`, both in one process. */
+const sdkServer = (
+  name: string,
+  messagePath: string,
+  command: (port: number, directory: string) => string[]
+): ServerKind => ({
+  name,
+  transports: ['streamable', 'sse'],
+  flags: [...fixedPaths.flags, '--message-path', messagePath],
+  path: fixedPaths.path,
+  tools: ownTools,
+  visitors: /^(TypeScript SDK|Go SDK|mcp-go|Java SDK)/,
+  start: directory =>
+    startServerProcess(port => {
+      const [file, ...args] = command(port, directory)
+      return { file: file!, args }
+    })
+})
+
 export const serverKinds: ServerKind[] = [
   gateway('gateway-rmcp0', ['streamable', 'sse']),
   gateway('gateway-rmcp3', ['streamable']),
   everything('streamable', 'streamableHttp'),
   everything('sse', 'sse'),
   fastmcp('streamable', 'http'),
-  fastmcp('sse', 'sse')
+  fastmcp('sse', 'sse'),
+  sdkServer('Go SDK server', '/sse', port => [goServer, 'go-sdk', String(port)]),
+  sdkServer('mcp-go server', '/message', port => [goServer, 'mcp-go', String(port)]),
+  sdkServer('Java SDK server', '/messages', (port, directory) => [...java('Server'), String(port), directory])
 ]

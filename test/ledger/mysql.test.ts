@@ -1,4 +1,5 @@
 // Owns the MySQL store's tests: the store contract on a real server.
+import mysql from 'mysql2/promise'
 import t from 'tap'
 import { openMysql } from '../../src/ledger/mysql/mysql-database.js'
 import { sqlStore } from '../../src/ledger/sql/sql-store.js'
@@ -7,6 +8,8 @@ import { metricsContract } from '../support/contracts/metrics-contract.js'
 import { storeContract } from '../support/contracts/store-contract.js'
 import { visitsContract } from '../support/contracts/visits-contract.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
+
+const NOON = Date.UTC(2026, 9, 1, 12)
 
 const database = await startDatabase()
 t.teardown(() => database.stop())
@@ -18,3 +21,35 @@ const openStore = async (rules: LedgerRules) => {
 storeContract('mysql', openStore)(t)
 visitsContract('mysql', openStore)(t)
 metricsContract('mysql', openStore)(t)
+
+void t.test('a heartbeat does not wait for a batch that is being applied', async t => {
+  const url = await freshDatabase(database.url)
+  const store = sqlStore(openMysql(url), { idleTimeoutMs: 0 })
+  await store.migrate()
+  const instance = { id: 'this', boot: 1 }
+  await store.register(instance, NOON)
+  const client = { clientAddress: '192.0.2.1', userAgent: null, requests: 1, held: false }
+  const open = { type: 'open', endpointId: 'e', sessionId: 's', transport: 2, at: NOON, ...client } as const
+  await store.apply(instance, [{ offset: 1, boot: 1, event: open }], NOON)
+
+  const other = await mysql.createConnection(url)
+  t.teardown(async () => {
+    await other.end()
+    await store.close()
+  })
+  await other.query('START TRANSACTION')
+  await other.query('SELECT * FROM endpoint_connections_v2 FOR UPDATE')
+  let isApplied = false
+  const close = { type: 'close', endpointId: 'e', sessionId: 's', at: NOON + 1, reason: 'delete' } as const
+  const applying = store.apply(instance, [{ offset: 2, boot: 1, event: close }], NOON + 1)
+  void applying.then(() => (isApplied = true))
+  const waiting =
+    "SELECT COUNT(*) AS n FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE '%endpoint_connections_v2%FOR UPDATE'"
+  while (Number((await other.query<mysql.RowDataPacket[]>(waiting))[0][0]!['n']) === 0);
+  await store.heartbeat(instance, NOON + 2_000)
+  t.equal(isApplied, false)
+  t.match(await store.instances(NOON), [{ heartbeatAt: NOON + 2_000 }])
+  await other.query('COMMIT')
+  await applying
+  t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 0 }])
+})

@@ -4,10 +4,10 @@ import Libsql from 'libsql'
 import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import t, { type Test } from 'tap'
 import { openMysql } from '../../src/ledger/mysql/mysql-database.js'
-import { schemaEditor } from '../../src/ledger/mysql/mysql-schema.js'
+import { type All, schemaEditor } from '../../src/ledger/mysql/mysql-schema.js'
 import { readSchema } from '../../src/ledger/sql/schema/declared-schema.js'
 import { upgradeSchema } from '../../src/ledger/sql/schema/schema-upgrade.js'
-import type { Database, Row } from '../../src/ledger/sql/sql-database.js'
+import type { Database } from '../../src/ledger/sql/sql-database.js'
 import { sqlStore } from '../../src/ledger/sql/sql-store.js'
 import { check } from '../../src/ledger/sql/write/check.js'
 import { openSqlite } from '../../src/ledger/sqlite/sqlite-database.js'
@@ -15,6 +15,7 @@ import { embeddedStore } from '../../src/ledger/sqlite/sqlite-store.js'
 import type { SeriesPoint, Store } from '../../src/ledger/store-port.js'
 import { Transport } from '../../src/mcp/transports.js'
 import { openEvent, type Sighting } from '../../src/sessions/session.js'
+import { reasonOf } from '../../src/util/errors.js'
 import { bruteConnections, bruteSeries } from '../support/brute-force.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
 import { Random } from '../support/random.js'
@@ -183,7 +184,8 @@ void t.test('MySQL: endpoint ids in ASCII columns become Unicode, and nothing is
   const url = await freshDatabase(server.url)
   const connection = await createConnection(url)
   t.teardown(() => connection.destroy())
-  const all = async (text: string): Promise<Row[]> => (await connection.query<RowDataPacket[]>(text))[0]
+  const all: All = async (text, params = []) =>
+    (await connection.query<RowDataPacket[]>(text, [...params]))[0]
   for (const table of readSchema()) {
     const columns = table.columns.map(column => ({
       ...column,
@@ -222,7 +224,8 @@ void t.test('MySQL: an upgrade that is cut short anywhere is finished by the nex
     const url = await makeOldMysql(sessions)
     const db = openMysql(url)
     const connection = await createConnection(url)
-    const all = async (text: string): Promise<Row[]> => (await connection.query<RowDataPacket[]>(text))[0]
+    const all: All = async (text, params = []) =>
+      (await connection.query<RowDataPacket[]>(text, [...params]))[0]
     let left = steps
     const counted =
       <A extends unknown[], R>(step: (...args: A) => Promise<R>) =>
@@ -236,7 +239,7 @@ void t.test('MySQL: an upgrade that is cut short anywhere is finished by the nex
       write: counted(db.write)
     }).then(
       () => false,
-      () => true
+      (error: unknown) => reasonOf(error) === 'cut' || Promise.reject(error as Error)
     )
     connection.destroy()
     await db.migrate()

@@ -20,6 +20,8 @@ void t.test('client info as a stranger wrote it', t => {
   for (const info of [undefined, null, 7, 'x', [], {}, { name: '' }, { name: {} }, { version: '1' }])
     t.same(readClientInfo(info), unknownClient, JSON.stringify(info))
   t.equal(readClientInfo({ name: 'x'.repeat(300) }).clientName?.length, 255)
+  // SQLite reads a text up to its first NUL.
+  t.equal(readClientInfo({ name: 'a\0b' }).clientName, 'a\ufffdb')
   t.equal(readClientInfo({ name: 'a\ud800b\u{1f600}' }).clientName, 'a\ufffdb\u{1f600}')
   t.equal(readClientInfo({ name: `${'x'.repeat(254)}\u{1f600}` }).clientName, `${'x'.repeat(254)}\ufffd`)
   t.end()

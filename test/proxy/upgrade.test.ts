@@ -312,7 +312,13 @@ for (const [name, bytes] of Object.entries({
 for (const [name, bytes] of Object.entries({
   'that is no HTTP': 'SSH-2.0-OpenSSH_9.2\r\n\r\n',
   'with a length and chunks': responseHead('200 OK', 'Content-Length: 1', 'Transfer-Encoding: chunked'),
-  'that switches to nothing': responseHead('101 Switching Protocols', 'Connection: close')
+  'that switches to nothing': responseHead('101 Switching Protocols', 'Connection: close'),
+  ...Object.fromEntries(
+    ['h2c', 'websocket, h2c', 'web socket', ''].map(protocol => [
+      `that switches to "${protocol}"`,
+      responseHead('101 Switching Protocols', 'Connection: Upgrade', `Upgrade: ${protocol}`)
+    ])
+  )
 })) {
   await test(`a response to an upgrade ${name} is a 502`, async t => {
     const server = await serveResponses(() => bytes)
@@ -331,4 +337,16 @@ await test('without a time limit an upgrade may take its time', async t => {
   const proxy = await startProxyTo(t, server.url, { upstreamTimeoutMs: 0 })
   const client = await upgraded(t, proxy)
   t.equal(client.reader.interim[0]?.startLine, 'HTTP/1.1 101 Switching Protocols')
+})
+
+await test('a switch of protocols has no body, whatever length it states', async t => {
+  const server = await startUpstream(t, async connection => {
+    await connection.done()
+    await connection.send(switching.replace('\r\n\r\n', '\r\nContent-Length: 5\r\n\r\nframe'))
+  })
+  const client = await upgraded(t, await startProxyTo(t, server.url))
+  await client.until(() => received(client) === 'frame')
+  t.notOk(
+    client.reader.interim[0]?.fields.some(([name]) => /^(content-length|transfer-encoding)$/i.test(name))
+  )
 })

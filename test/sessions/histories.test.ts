@@ -267,9 +267,13 @@ class StreamableWorld implements World<Happening> {
       const truth = this.truth[suspect.sessionId as Id]
       this.pings++
       if (!truth.living) this.#foundGone(truth, proxy)
-      // One that it does not know it leaves to others.
-      else if (truth.acceptedTo[proxy] === undefined) prove(truth, this.now, 0)
-      else this.#proved(truth, 0, proxy)
+      // One that it does not know it leaves to others (`#ship`).
+      else if (truth.acceptedTo[proxy] !== undefined) {
+        const provedTo = truth.provedTo[proxy]
+        this.#proved(truth, 0, proxy)
+        // A proxy that forgot a session remembers nothing because of a ping.
+        if (truth.mayBeForgotten[proxy]) truth.provedTo[proxy] = provedTo
+      }
       const answer = truth.living ? { status: 200, sessionNotFound: false } : this.#gone()
       this.#observe(proxy, { kind: 'ping-response', ...suspect, ...answer, at: this.now })
     }
@@ -317,8 +321,12 @@ class StreamableWorld implements World<Happening> {
   }
 
   #ship(proxy: number, events: number): void {
-    for (const event of this.#outboxes[proxy]!.splice(0, events))
+    for (const event of this.#outboxes[proxy]!.splice(0, events)) {
+      const isPing = event.type === 'use' && event.ofKnown === true && event.provedAt === undefined
+      if (isPing && this.store.records.has(event.sessionId))
+        prove(this.truth[event.sessionId as Id], event.at, 0)
       this.store.apply(event, { id: String(proxy), boot: 1 })
+    }
   }
 }
 

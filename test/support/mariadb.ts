@@ -33,6 +33,8 @@ export interface Database {
   stop(): Promise<void>
   /** SIGKILL, as in a crash. */
   kill(): void
+  /** SIGSTOP: it keeps its connections and does not respond; SIGCONT ends that. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void
   /** Up again on the same port and data; shut down in order first if it still runs. */
   restart(): Promise<void>
 }
@@ -80,6 +82,10 @@ class SharedServer implements Database {
 
   kill(): void {
     throw new DatabaseError('other tests use this server: take one with startDatabase({ own: true })')
+  }
+
+  signal(): void {
+    this.kill()
   }
 
   restart(): Promise<void> {
@@ -144,6 +150,10 @@ class OwnServer implements Database {
 
   kill(): void {
     this.#server?.kill('SIGKILL')
+  }
+
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#server?.kill(signal)
   }
 
   async restart(): Promise<void> {

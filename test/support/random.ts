@@ -31,6 +31,12 @@ export class Random {
     return items[this.int(0, items.length - 1)]!
   }
 
+  /** One of the items; each has a weight in front of it. */
+  weighted<T>(items: readonly (readonly [weight: number, item: T])[]): T {
+    let at = this.next() * items.reduce((sum, [weight]) => sum + weight, 0)
+    return (items.find(([weight]) => (at -= weight) < 0) ?? items[0]!)[1]
+  }
+
   shuffle<T>(items: readonly T[]): T[] {
     const result = [...items]
     for (let i = result.length - 1; i > 0; i--) {

@@ -2,6 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import type { SessionRow } from '../../src/ledger/store-port.js'
+import { Suspects } from '../../src/sessions/suspects.js'
+import { SuspectChecker } from '../../src/upkeep/suspect-checker.js'
+import { session } from '../support/admin-under-test.js'
 import { type FakeGateway, startFakeGateway } from '../support/fake-gateway.js'
 import { type ConnectionJson, Turnstile } from '../support/turnstile.js'
 
@@ -236,4 +240,40 @@ void t.test('of two proxies on one store, each asks for those that it saw last',
   await sleep(ASKED_MS)
   t.equal(await rig.turnstile.count('e'), 1, 'the session behind the other proxy lives')
   t.equal(rig.own.length, 3, 'each once')
+})
+
+void t.test('a call that waited while the gateway was away does not spare its session', async t => {
+  const seen = { seenBy: 'this', connectAt: 10 }
+  const rows: SessionRow[] = [
+    session({ ...seen, sessionId: 'waited', lastSeenAt: 150, provedAt: 50 }),
+    session({
+      ...seen,
+      sessionId: 'accepted since',
+      lastSeenAt: 150,
+      provedAt: null
+    })
+  ]
+  const pinged: string[] = []
+  const checker = new SuspectChecker({
+    suspects: new Suspects(10),
+    ping: ({ endpointId, sessionId }) => {
+      pinged.push(sessionId)
+      return Promise.resolve({
+        kind: 'ping-response',
+        endpointId,
+        sessionId,
+        status: 404,
+        sessionNotFound: true,
+        at: 200
+      })
+    },
+    observe: () => undefined,
+    isAway: () => false,
+    store: { connections: () => Promise.resolve(rows) },
+    instanceId: 'this',
+    shipped: () => Promise.resolve()
+  })
+  t.teardown(() => checker.close())
+  await checker.upstreamMayHaveRestarted(100)
+  t.same(pinged, ['waited'])
 })

@@ -22,9 +22,10 @@ declare module 'fastify' {
 export function guardAccess(app: FastifyInstance, gate: TokenGate, allowedOrigins: readonly string[]): void {
   app.decorateRequest('operator', undefined)
   app.addHook('onRequest', (request, _reply, done) => {
-    const reason = foreignness(request.headers, { allowed: allowedOrigins, onlyLoopback: gate.isOpen })
+    const { public: isPublic = false, scope = 'read' } = request.routeOptions.config
+    const rules = { allowed: allowedOrigins, onlyLoopback: gate.isOpen, isPublic }
+    const reason = foreignness(request.headers, rules)
     if (reason !== undefined) return done(new ForbiddenError(reason))
-    const { public: isPublic, scope = 'read' } = request.routeOptions.config
     if (!isPublic) {
       try {
         request.operator = gate.admit(bearerToken(request.headers.authorization), scope, request.ip)

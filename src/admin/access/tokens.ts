@@ -1,9 +1,8 @@
 // Owns who may ask the admin port: bearer tokens compared in constant time, and a rate limit for wrong ones.
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { isIPv6 } from 'node:net'
 import { SCOPES, type Scope, type Token } from '../../config/admin-token.js'
-import { ipv6Groups } from '../../util/ipv6.js'
-import { type EpochMs, MINUTE_MS } from '../../util/time.js'
+import { networkOf } from '../../util/ipv6.js'
+import { type MonotonicMs, MINUTE_MS } from '../../util/time.js'
 import { ForbiddenError, TooManyTriesError, UnauthorizedError } from '../schemas/admin-errors.js'
 
 interface KnownToken {
@@ -22,7 +21,7 @@ export class TokenGate {
   readonly #failures: FailedTries
 
   /** Without tokens everyone may do everything. */
-  constructor(tokens: readonly Token[], now: () => EpochMs) {
+  constructor(tokens: readonly Token[], now: () => MonotonicMs) {
     this.#tokens = tokens.map(({ secret, scope }) => ({ digest: digest(secret), scope }))
     this.#failures = new FailedTries(now)
   }
@@ -74,10 +73,10 @@ const MAX_PEERS = 10_000
 /** Wrong tokens by peer: after ten within a minute the peer is refused until that minute is over. */
 class FailedTries {
   /** Oldest first; of more peers than fit the oldest is forgotten. */
-  readonly #peers = new Map<string, { count: number; until: EpochMs }>()
-  readonly #now: () => EpochMs
+  readonly #peers = new Map<string, { count: number; until: MonotonicMs }>()
+  readonly #now: () => MonotonicMs
 
-  constructor(now: () => EpochMs) {
+  constructor(now: () => MonotonicMs) {
     this.#now = now
   }
 
@@ -98,7 +97,3 @@ class FailedTries {
     if (this.#peers.size > MAX_PEERS) this.#peers.delete(this.#peers.keys().next().value!)
   }
 }
-
-/** Whoever has an IPv6 address can use any other one of its /64 (RFC 4291 §2.5.4). */
-const networkOf = (peer: string): string =>
-  isIPv6(peer) && !peer.startsWith('::ffff:') ? ipv6Groups(peer).slice(0, 4).join(':') : peer

@@ -1,12 +1,9 @@
 // Owns asking the gateway for the tools of an endpoint, as an MCP client.
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  Client,
-  SSEClientTransport,
-  StreamableHTTPClientTransport,
-  type Transport
-} from '@modelcontextprotocol/client'
-import type { Tool } from '../schemas/monitoring-responses.js'
+import Type from 'typebox'
+import { Check } from 'typebox/value'
+import { Tool } from '../schemas/monitoring-responses.js'
+import { begin, type Conversation, LegacyConversation, StreamableConversation } from './mcp-conversation.js'
 
 /** Where the gateway serves an endpoint, by transport; undefined: nowhere. */
 export interface EndpointUrls {
@@ -24,11 +21,11 @@ const MAX_BYTES = 1_000_000
  * Streamable HTTP, or with the reason of `signal`.
  */
 export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSignal): Promise<Tool[]> {
-  const overSse = async (url: URL): Promise<Tool[]> =>
-    // eslint-disable-next-line @typescript-eslint/no-deprecated -- gateways older than Streamable HTTP
-    await listTools(signal, fetch => new SSEClientTransport(url, { fetch }))
+  signal.throwIfAborted()
+  const overSse = (url: URL): Promise<Tool[]> =>
+    listTools(signal, fetch => LegacyConversation.open(url, fetch))
   if (streamable === undefined) return sse === undefined ? [] : await overSse(sse)
-  return await listTools(signal, fetch => new StreamableHTTPClientTransport(streamable, { fetch })).catch(
+  return await listTools(signal, fetch => new StreamableConversation(streamable, fetch)).catch(
     async (error: unknown) => {
       if (sse === undefined) throw error
       return await overSse(sse).catch(() => Promise.reject(error as Error))
@@ -36,34 +33,35 @@ export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSi
   )
 }
 
-/** A transport whose session can be ended. */
-type Closing<T> = T & { terminateSession?: () => Promise<void> }
-
 /** Lists the tools over a session of its own, then ends that session and leaves no connection open. */
 async function listTools(
   signal: AbortSignal,
-  open: (fetch: typeof globalThis.fetch) => Closing<Transport>
+  open: (fetch: typeof globalThis.fetch) => Conversation | Promise<Conversation>
 ): Promise<Tool[]> {
   const over = new AbortController()
-  const transport = open(boundedFetch(over))
-  const client = new Client({ name: 'mcp-turnstile', version: '1' })
+  let conversation: Conversation | undefined
+  const list = async (): Promise<Tool[]> => {
+    conversation = await open(boundedFetch(over))
+    return await allTools(await begin(conversation))
+  }
   try {
-    // The transport does not heed the signal while it starts.
-    return await Promise.race([allTools(client, transport, signal), rejectedBy(signal)])
+    return await Promise.race([list(), rejectedBy(signal)])
   } finally {
-    await Promise.race([transport.terminateSession?.().catch(() => undefined), sleep(TERMINATE_TIMEOUT_MS)])
-    await client.close()
+    await Promise.race([conversation?.end().catch(() => undefined), sleep(TERMINATE_TIMEOUT_MS)])
     over.abort()
   }
 }
 
-async function allTools(client: Client, transport: Transport, signal: AbortSignal): Promise<Tool[]> {
-  await client.connect(transport, { signal })
+/** A page of the list (MCP 2025-11-25, Tools, `ListToolsResult`). */
+const ToolPage = Type.Object({ tools: Type.Array(Tool), nextCursor: Type.Optional(Type.String()) })
+
+/** All pages (MCP 2025-11-25, Tools, "Listing Tools"). */
+async function allTools(conversation: Conversation): Promise<Tool[]> {
   const tools: Tool[] = []
   let cursor: string | undefined
   do {
-    // Not `client.listTools`, which makes validators of the schemas of all tools.
-    const page = await client.request({ method: 'tools/list', params: { cursor } }, { signal })
+    const page = await conversation.ask('tools/list', cursor === undefined ? {} : { cursor })
+    if (!Check(ToolPage, page)) throw new Error('it lists no tools')
     tools.push(...page.tools)
     cursor = page.nextCursor
   } while (cursor !== undefined)
@@ -89,7 +87,6 @@ function boundedFetch(over: AbortController): typeof fetch {
       }
     })
   return async (input, init) => {
-    init?.signal?.addEventListener('abort', () => over.abort())
     const response = await fetch(input, { ...init, signal: over.signal })
     return new Response(response.body?.pipeThrough(count()) ?? null, response)
   }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FeedChange, FeedPart, StoreReader } from '../../ledger/store-port.js'
 import { Transport } from '../../mcp/transports.js'
 import { reasonOf } from '../../util/errors.js'
-import { type Log, ThrottledWarning } from '../../util/log.js'
+import { type Log, ThrottledLog } from '../../util/log.js'
 import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
 
 /** How often the feed is read. Chosen: a change is reported within two seconds. */
@@ -23,14 +23,14 @@ export type OnChanges = (changes: FeedChange[]) => Promise<void>
 export class FeedFollower {
   readonly #store: Pick<StoreReader, 'feed'>
   readonly #onChanges: OnChanges
-  readonly #warning: ThrottledWarning
+  readonly #throttledLog: ThrottledLog
   #stopping: AbortController | undefined
   #started: Promise<number> | undefined
 
   constructor(store: Pick<StoreReader, 'feed'>, log: Log, onChanges: OnChanges) {
     this.#store = store
     this.#onChanges = onChanges
-    this.#warning = new ThrottledWarning(log)
+    this.#throttledLog = new ThrottledLog(log)
   }
 
   /** Every change that is committed after this has resolved is reported. Rejects when the store cannot be read. */
@@ -72,7 +72,7 @@ export class FeedFollower {
         after = position
       } catch (error) {
         more = false
-        this.#warning.warn(
+        this.#throttledLog.warn(
           { reason: reasonOf(error) },
           'the store cannot be read; live monitoring waits for it'
         )

@@ -1,5 +1,5 @@
 // Owns the throttling of live notices (opened, closed): above a rate some are left out. The state of the rooms is still sent.
-import { type Log, ThrottledWarning } from '../../util/log.js'
+import { type Log, ThrottledLog } from '../../util/log.js'
 import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
 
 /** Each notice counts once for each of its readers. Chosen. */
@@ -7,14 +7,14 @@ const MAX_SENDS_PER_SECOND = 10_000
 
 /** Counts what is sent within each second of the clock. */
 export class NoticeThrottle {
-  readonly #warning: ThrottledWarning
+  readonly #throttledLog: ThrottledLog
   readonly #now: () => MonotonicMs
   #second = 0
   #sends = 0
 
   /** `now`: for tests. */
   constructor(log: Log, now: () => MonotonicMs = monotonicNow) {
-    this.#warning = new ThrottledWarning(log)
+    this.#throttledLog = new ThrottledLog(log)
     this.#now = now
   }
 
@@ -25,7 +25,7 @@ export class NoticeThrottle {
     this.#second = second
     this.#sends += readers
     if (this.#sends <= MAX_SENDS_PER_SECOND) return true
-    this.#warning.warn({ readers }, 'too many notices for those who listen: some are left out')
+    this.#throttledLog.warn({ readers }, 'too many notices for those who listen: some are left out')
     return false
   }
 }

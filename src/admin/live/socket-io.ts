@@ -1,4 +1,5 @@
 // Owns the Socket.IO side of the monitoring interface: who may join, the rooms to subscribe to, and what is sent to them.
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { Server, type Socket } from 'socket.io'
@@ -7,15 +8,17 @@ import { Check } from 'typebox/value'
 import type { FeedChange, StoreReader } from '../../ledger/store-port.js'
 import { type StoredId, storedEndpointId } from '../../mcp/stored-ids.js'
 import { TurnstileError } from '../../util/errors.js'
-import { ThrottledWarning } from '../../util/log.js'
-import { foreignness } from '../access/origins.js'
+import { ThrottledLog } from '../../util/log.js'
+import { MAX_DURATION_MS } from '../../util/time.js'
+import { foreignness, type OriginRules } from '../access/origins.js'
 import { bearerToken, type TokenGate } from '../access/tokens.js'
 import type { Monitor } from '../monitor.js'
 import { ENDPOINT_ID_EXPECTED } from '../schemas/parameters.js'
 import { toNotice } from '../views.js'
 import { FeedFollower } from './feed-follower.js'
+import { type Connection, LiveClients } from './live-clients.js'
 import { NoticeThrottle } from './notice-throttle.js'
-import { handOver, unreadPackets } from './socket-io-internals.js'
+import { handOver, refuse, sidOf } from './socket-io-internals.js'
 import { ThrottledRooms } from './throttled-rooms.js'
 
 /** How many sessions the state of a room lists, the newest ones; its counts include all others. Chosen. */
@@ -24,9 +27,6 @@ const PUSHED_CONNECTIONS = 200
 const MAX_ROOMS_OF_A_CLIENT = 100
 const MAX_CLIENTS = 5_000
 const MAX_MESSAGE_BYTES = 2_000_000
-const JOIN_TIMEOUT_MS = 10_000
-/** A client with more unread packets than this does not read, and is disconnected. Chosen. */
-const MAX_UNREAD = 256
 /** After so many sends (notices times readers) the event loop gets a pause for other work. Chosen. */
 const SENDS_AT_ONCE = 200
 
@@ -54,22 +54,20 @@ export class LiveMonitoring {
   readonly #rooms: ThrottledRooms
   readonly #throttle: NoticeThrottle
   readonly #follower: FeedFollower
+  readonly #clients = new LiveClients()
 
   constructor(app: FastifyInstance, { store, monitor, gate, allowedOrigins, logger }: LiveMonitoringOptions) {
     this.#monitor = monitor
     this.#throttle = new NoticeThrottle(logger)
-    const storeWarning = new ThrottledWarning(logger)
+    const throttledLog = new ThrottledLog(logger)
     this.#io = new Server(app.server, {
       serveClient: false,
       cors: { origin: [...allowedOrigins] },
       maxHttpBufferSize: MAX_MESSAGE_BYTES,
-      connectTimeout: JOIN_TIMEOUT_MS,
-      allowRequest: ({ headers }, answer) => {
-        const reason = foreignness(headers, { allowed: allowedOrigins, onlyLoopback: gate.isOpen })
-        const full = this.#io.engine.clientsCount >= MAX_CLIENTS ? 'too many clients' : undefined
-        answer(reason ?? full, reason === undefined && full === undefined)
-      }
+      // `LiveClients` cuts who does not join.
+      connectTimeout: MAX_DURATION_MS
     })
+    this.#watchConnections({ allowed: allowedOrigins, onlyLoopback: gate.isOpen })
     // Socket.IO takes its requests before the routes see them, but only at the first server: a name with two addresses, as
     // localhost may be, has a second one.
     app.addHook('onRequest', ({ raw }, reply, done) => {
@@ -85,6 +83,7 @@ export class LiveMonitoring {
       const { auth, headers, address } = socket.handshake
       const token: unknown = auth.token
       try {
+        if (this.#clients.size >= MAX_CLIENTS) throw new BadMessage('there are too many clients')
         gate.admit(typeof token === 'string' ? token : bearerToken(headers.authorization), 'read', address)
         next()
       } catch (error) {
@@ -96,19 +95,52 @@ export class LiveMonitoring {
       send: (room, stats) =>
         namespace.to(room).emit('mcp_connections_data', { timestamp: monitor.time(), ...stats }),
       sizeOf: room => this.#sizeOf(room),
-      onError: error => storeWarning.warn({ err: error }, 'the state for live monitoring cannot be read')
+      onError: error => throttledLog.warn({ err: error }, 'the state for live monitoring cannot be read')
     })
     this.#follower = new FeedFollower(store, logger, changes => this.#notify(changes))
     // This event comes in whichever way the last client leaves a room.
     namespace.adapter.on('delete-room', (room: string) => this.#closeRoom(room))
-    namespace.on('connection', socket => this.#serve(socket))
+    namespace.on('connection', socket => {
+      this.#clients.joined(socket.conn)
+      socket.on('disconnect', () => this.#clients.stranger(socket.conn))
+      this.#serve(socket)
+    })
   }
 
   /** Disconnects everyone. */
   close(): void {
     this.#follower.stop()
+    void this.#clients.close()
     this.#io.disconnectSockets(true)
     this.#io.engine.close()
+  }
+
+  /** Each request is checked, not only the first of a connection: its page, and that it shows what the first one showed. */
+  #watchConnections(rules: OriginRules): void {
+    const { engine } = this.#io
+    const shownFirst = new Map<string, string | undefined>()
+    engine.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
+      const { url = '', headers } = request
+      const reason = foreignness(headers, rules)
+      if (reason !== undefined) return refuse(response, reason)
+      const id = new URL(url, 'http://admin').searchParams.get('sid')
+      if (id !== null && shownFirst.has(id) && shownFirst.get(id) !== headers.authorization)
+        return refuse(response, 'show the token of the first request in each one')
+      next()
+    })
+    engine.on('headers', (headers: Record<string, string>) => {
+      headers['cross-origin-resource-policy'] = 'same-origin'
+    })
+    engine.on('connection', (connection: Connection) => {
+      const sid = sidOf(connection)
+      shownFirst.set(sid, connection.request.headers.authorization)
+      this.#clients.stranger(connection)
+      connection.on('drain', () => this.#clients.drained(connection))
+      connection.on('close', () => {
+        shownFirst.delete(sid)
+        this.#clients.closed(connection)
+      })
+    })
   }
 
   #serve(socket: Socket): void {
@@ -171,8 +203,6 @@ export class LiveMonitoring {
 
   async #notify(changes: readonly FeedChange[]): Promise<void> {
     const namespace = this.#io.of(NAMESPACE)
-    for (const socket of namespace.sockets.values())
-      if (unreadPackets(socket) > MAX_UNREAD) socket.conn.close()
     let atOnce = 0
     for (const change of changes) {
       const { endpointId } = change.kind === 'opened' ? change.session : change
@@ -204,7 +234,7 @@ async function answer(
   const [payload = {}] = typeof ack === 'function' ? args.slice(0, -1) : args
   let result: object
   try {
-    if (!Check(Subscription, payload)) throw new BadMessage(EXPECTED)
+    if (!isPlain(payload) || !Check(Subscription, payload)) throw new BadMessage(EXPECTED)
     const serverId = payload.serverId === undefined ? undefined : storedEndpointId(payload.serverId)
     if (serverId === undefined && payload.serverId !== undefined) throw new BadMessage(EXPECTED)
     result = await act(serverId)
@@ -214,5 +244,9 @@ async function answer(
   }
   if (typeof ack === 'function') (ack as (result: object) => void)(result)
 }
+
+/** Whether a payload came as a JSON object; binary ones come as a Buffer, which has no properties that must not be. */
+const isPlain = (payload: unknown): boolean =>
+  typeof payload === 'object' && payload !== null && Object.getPrototypeOf(payload) === Object.prototype
 
 const roomOf = (serverId = 'default'): string => `${ROOM_PREFIX}${serverId}`

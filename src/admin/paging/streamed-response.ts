@@ -59,9 +59,19 @@ async function* ndjson(chunks: Chunks<object>): AsyncGenerator<string> {
   }
 }
 
+/** csv-stringify escapes all other beginnings of a formula. */
+const escapeLineFeed = (text: string): string => (text.startsWith('\n') ? `'${text}` : text)
+
 /** RFC 4180. What a spreadsheet would take for a formula is made text, because clients choose their user agents. */
 async function* csv(columns: readonly string[], chunks: Chunks<object>): AsyncGenerator<string> {
-  const options = { columns: [...columns], record_delimiter: 'windows' as const, escape_formulas: true }
+  const options = {
+    columns: [...columns],
+    record_delimiter: 'windows' as const,
+    escape_formulas: true,
+    // It quotes a whole record delimiter only; other readers end a row at each half of it.
+    quoted_match: /[\r\n]/,
+    cast: { string: escapeLineFeed }
+  }
   let header = true
   for await (const chunk of chunks) {
     yield stringify(chunk, { ...options, header })

@@ -1,5 +1,5 @@
 // Owns what operators can do: end a session, end all sessions of an endpoint, and drain an endpoint (let no new sessions in).
-import type { FastifyPluginCallback, RawServerDefault } from 'fastify'
+import type { FastifyPluginCallback, FastifyRequest, RawServerDefault } from 'fastify'
 import Type from 'typebox'
 import type { SessionRow, StoreReader } from '../../ledger/store-port.js'
 import { storedEndpointId } from '../../mcp/stored-ids.js'
@@ -131,27 +131,31 @@ export const actionRoutes: FastifyPluginCallback<
 
   for (const method of ['PUT', 'DELETE'] as const) {
     const on = method === 'PUT'
+    const schema = {
+      tags,
+      summary: on ? 'Lets no new sessions of an endpoint in' : 'Lets new sessions of an endpoint in again',
+      response: responses({ 200: DrainState })
+    }
+    const drain = async (request: FastifyRequest, endpointId: string): Promise<DrainState> => {
+      const stored = storedEndpointId(endpointId)!
+      await control.drain(stored, on)
+      audit(request, on ? 'drain endpoint' : 'undrain endpoint', { endpointId: stored })
+      return { status: on ? 'draining' : 'accepting', endpointId, timestamp: timestamp() }
+    }
     app.route({
       method,
       url: '/api/mcp/endpoints/:endpointId/drain',
       config,
-      schema: {
-        tags,
-        summary: on ? 'Lets no new sessions of an endpoint in' : 'Lets new sessions of an endpoint in again',
-        params: OneEndpoint,
-        response: responses({ 200: DrainState })
-      },
-      handler: async request => {
-        const { endpointId } = request.params
-        const stored = storedEndpointId(endpointId)!
-        await control.drain(stored, on)
-        audit(request, on ? 'drain endpoint' : 'undrain endpoint', { endpointId: stored })
-        return {
-          status: on ? ('draining' as const) : ('accepting' as const),
-          endpointId,
-          timestamp: timestamp()
-        }
-      }
+      schema: { ...schema, params: OneEndpoint },
+      handler: request => drain(request, request.params.endpointId)
+    })
+    // For any id: URLs are resolved without a segment . or .. (RFC 3986 §5.2.4).
+    app.route({
+      method,
+      url: '/api/mcp/endpoints/drain',
+      config,
+      schema: { ...schema, querystring: OneEndpoint },
+      handler: request => drain(request, request.query.endpointId)
     })
   }
   done()

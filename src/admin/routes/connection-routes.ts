@@ -1,6 +1,7 @@
 // Owns the three queries over sessions that the gateway's own UI asks: the list, the count, the minute series.
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
 import type { SeriesPoint, SessionRow, StoreReader } from '../../ledger/store-port.js'
+import type { StoredId } from '../../mcp/stored-ids.js'
 import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from '../../util/time.js'
 import type { Mask } from '../access/mask.js'
 import { endpointFilter } from '../endpoint-filter.js'
@@ -21,6 +22,8 @@ const DEFAULT_LIMIT = 1_000
 const MAX_POINTS = 500_000
 /** Points of an export that are read from the store at once. Chosen: bounds the memory. */
 const WINDOW_POINTS = 50_000
+/** Endpoints that the refusal of too many points names. Chosen. */
+const ENDPOINTS_NAMED = 5
 
 const tags = ['queries']
 
@@ -119,7 +122,9 @@ export const connectionRoutes: FastifyPluginCallback<
         const windowMs = Math.max(1, Math.floor(WINDOW_POINTS / endpoints)) * MINUTE_MS
         return sendExport(reply, type, columns, mapped(inWindows(store, query, windowMs), toMinute))
       }
-      refuseTooMany((last - first) / MINUTE_MS + 1, endpoints)
+      const minutes = (last - first) / MINUTE_MS + 1
+      if (minutes * endpoints > MAX_POINTS)
+        throw tooManyPoints(minutes, endpoints, isOne ? [] : await store.busiest({ limit: ENDPOINTS_NAMED }))
       return sendJson(reply, mapped(store.series(query), toMinute))
     }
   )
@@ -148,12 +153,16 @@ async function* inWindows(
   }
 }
 
-function refuseTooMany(minutes: number, endpoints: number): void {
-  const points = minutes * endpoints
-  if (points <= MAX_POINTS) return
-  const shorter = `shorten the range to at most ${Math.floor(MAX_POINTS / endpoints)} minutes`
-  throw new BadQueryError(
-    `start_time to end_time would yield ${points} points, one a minute and endpoint, and ${MAX_POINTS} is the most: ` +
-      (endpoints === 1 ? shorter : `${shorter}, or name one endpoint_id`)
+/** `busiest`: endpoints to name instead; none where one was named. */
+function tooManyPoints(minutes: number, endpoints: number, busiest: readonly StoredId[]): BadQueryError {
+  const minutesAllowed = Math.floor(MAX_POINTS / endpoints)
+  const ways: string[] = []
+  if (minutesAllowed > 0) ways.push(`shorten the range to at most ${minutesAllowed} minutes`)
+  if (busiest.length > 0) ways.push(`name one endpoint_id (the busiest: ${busiest.map(quoted).join(', ')})`)
+  ways.push('ask for text/csv or application/x-ndjson, which have no limit')
+  return new BadQueryError(
+    `start_time to end_time would yield ${minutes * endpoints} points, one a minute and endpoint, and ${MAX_POINTS} is the most: ${ways.join(', or ')}`
   )
 }
+
+const quoted = (id: StoredId): string => JSON.stringify(id)

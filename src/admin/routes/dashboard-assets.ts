@@ -26,7 +26,8 @@ const resolve = createRequire(import.meta.url).resolve
 const LIBRARIES = {
   'uplot.js': join(dirname(resolve('uplot')), 'uPlot.esm.js'),
   'uplot.css': join(dirname(resolve('uplot')), 'uPlot.min.css'),
-  'socket.io-client.js': resolve('socket.io-client/dist/socket.io.js').replace(/js$/, 'esm.min.js')
+  // The server brings the client that fits it.
+  'socket.io-client.js': join(dirname(resolve('socket.io')), '..', 'client-dist', 'socket.io.esm.min.js')
 }
 
 const PAGE = 'index.html'

@@ -1,7 +1,9 @@
 // Owns the REST side of the monitoring interface: the sessions that are open now, and the state and tools of the gateway.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefault } from 'fastify'
 import Type, { type TSchema } from 'typebox'
 import type { SessionRow } from '../../ledger/store-port.js'
+import type { Log } from '../../util/log.js'
 import { endpointFilter } from '../endpoint-filter.js'
 import type { GatewayClient } from '../gateway/gateway-client.js'
 import type { Monitor } from '../monitor.js'
@@ -38,16 +40,24 @@ export interface MonitoringRoutesOptions {
   settings: Record<string, unknown>
   /** The URL at which clients connect to an endpoint; for undefined the pattern of these URLs. */
   endpointUrl: (endpointId: string | undefined) => string
+  log: Log
 }
 
 const tags = ['monitoring']
+
+/** How long a health check waits for the store. Chosen: a store that does not respond is told within 5 s. */
+const HEALTH_TIMEOUT_MS = 3_000
+
+/** What was asked for, or undefined where it does not come in time for a health check. */
+const inTime = <T>(asked: Promise<T>): Promise<T | undefined> =>
+  Promise.race([asked, sleep(HEALTH_TIMEOUT_MS, undefined, { ref: false })])
 
 /** `/api/mcp/status`, `/health`, `/tools`, `/proxies` and `/connections`, and `/internal/connections`. */
 export const monitoringRoutes: FastifyPluginCallback<
   MonitoringRoutesOptions,
   RawServerDefault,
   DecodingTypeProvider
-> = (app, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl }, done) => {
+> = (app, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl, log }, done) => {
   /** The endpoint asked for, or the one that a client joined last. */
   async function endpointWithTools(asked: string | undefined): Promise<string | undefined> {
     if (asked !== undefined) return asked
@@ -104,16 +114,18 @@ export const monitoringRoutes: FastifyPluginCallback<
       const { endpointId } = request.query
       const [serverRunning, tools, totals] = await Promise.all([
         gateway.isReachable(),
-        knownTools(endpointId),
-        monitor.totals(endpointFilter(endpointId)).catch((error: unknown) => {
-          request.log.error({ err: error }, 'the totals for /api/mcp/health cannot be read')
-          return undefined
-        })
+        inTime(knownTools(endpointId)),
+        inTime(
+          monitor.totals(endpointFilter(endpointId)).catch((error: unknown) => {
+            log.error({ err: error }, 'the totals for /api/mcp/health cannot be read')
+            return undefined
+          })
+        )
       ])
       return {
         healthy: serverRunning && totals !== undefined && (await keepsUp()),
         serverRunning,
-        toolsCount: tools.length,
+        toolsCount: tools?.length ?? 0,
         endpoint: endpointUrl(endpointId),
         connections: { active: totals?.openNum ?? 0, total: totals?.openedNum ?? 0 },
         lastCheck: monitor.time()

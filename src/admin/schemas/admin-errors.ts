@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { TurnstileError } from '../../util/errors.js'
+import type { Log } from '../../util/log.js'
 import { JSON_TYPE } from './media-types.js'
 
 /** A refusal or failure that the caller gets to know. The message says what to do. */
@@ -60,6 +61,19 @@ export class TooManyTriesError extends AdminError {
   }
 }
 
+/** Too much is asked for at once: the response says when to try again. */
+export class BusyError extends AdminError {
+  readonly code = 'BUSY'
+  readonly statusCode = 503
+  override readonly headers: Record<string, string>
+
+  constructor(retryAfterMs: number) {
+    const seconds = Math.ceil(retryAfterMs / 1_000)
+    super(`the tools of too many endpoints are asked for: try again in ${seconds} s`)
+    this.headers = { 'retry-after': String(seconds) }
+  }
+}
+
 /** What an operator asked for could not be done: a 502 where the gateway refused, else a 409. */
 export class ActionError extends AdminError {
   constructor(
@@ -84,7 +98,8 @@ export class GatewayError extends AdminError {
 export function sendError(
   error: FastifyError | AdminError,
   request: FastifyRequest,
-  reply: FastifyReply
+  reply: FastifyReply,
+  log: Log
 ): void {
   if (error instanceof AdminError) {
     reply.headers(error.headers)
@@ -92,7 +107,7 @@ export function sendError(
   }
   const statusCode = error.statusCode ?? 500
   if (statusCode >= 400 && statusCode < 500) return send(reply, statusCode, error.message)
-  request.log.error({ err: error, route: request.routeOptions.url }, 'admin query failed')
+  log.error({ reqId: request.id, err: error, route: request.routeOptions.url }, 'admin query failed')
   send(reply, 500, `the query failed: the cause is in the log, as reqId ${request.id}`)
 }
 

@@ -182,3 +182,4 @@ export const DrainState = Type.Object({
   endpointId: Type.String(),
   timestamp: Instant
 })
+export type DrainState = Type.Static<typeof DrainState>

@@ -12,7 +12,10 @@ export const Readiness = Type.Object({
     depth: Type.Integer({ minimum: 0, description: 'events that the store does not have yet' }),
     oldestAt: NullableInstant,
     sizeBytes: NaturalNumber,
-    lostEvents: Type.Integer({ minimum: 0, description: 'events that could not be written' })
+    lostEvents: Type.Integer({
+      minimum: 0,
+      description: 'events that could not be written, and found no room in memory until they could'
+    })
   }),
   store: Type.Object({
     ok: Type.Boolean({ description: 'it can be written' }),

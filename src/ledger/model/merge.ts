@@ -20,7 +20,6 @@ export interface SessionRecord extends Omit<SessionRow, 'id'> {
   /** The first end that is final; kept beside `disconnectAt` because a presumed end or a `gone` may come before it. */
   closedAt: EpochMs | null
   closedBy: FinalReason | null
-  /** The last proof that the upstream knew the session; null: `lastSeenAt`. */
   provedAt: EpochMs | null
   /** When the session was found gone after that proof, in rising order (`MAX_GONE_AT`). The first one counts. */
   goneAt: readonly EpochMs[]
@@ -87,7 +86,9 @@ const isLater = (proof: OpenEvent, before: SessionRecord | undefined): boolean =
 const provedBy = (proof: OpenEvent | UseEvent): EpochMs =>
   (proof.type === 'use' ? proof.provedAt : undefined) ?? proof.at
 
-const lastProofOf = ({ provedAt, lastSeenAt }: SessionRecord): EpochMs => provedAt ?? lastSeenAt
+/** When the upstream last showed that it knew the session. */
+export const lastProofOf = ({ provedAt, lastSeenAt }: Pick<SessionRow, 'provedAt' | 'lastSeenAt'>): EpochMs =>
+  provedAt ?? lastSeenAt
 
 const isPresumed = ({ reason }: SessionRecord): boolean => reason === 'idle' || reason === 'lost'
 

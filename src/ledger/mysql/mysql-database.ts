@@ -1,34 +1,22 @@
-// Owns the MySQL side of the database port: its SQL dialect, the pool of @fastify/mysql, transactions, and the retries that
-// the server asks for.
-import fastifyMysql from '@fastify/mysql'
-import Fastify from 'fastify'
-import type { Pool, PoolConnection, RowDataPacket } from 'mysql2/promise'
+// Owns the MySQL side of the database port: its SQL dialect, transactions, and the retries that the server asks for.
+import type { PoolConnection, RowDataPacket } from 'mysql2/promise'
 import { codeOf } from '../../util/errors.js'
-import { upgradeSchema } from '../sql/schema/schema-upgrade.js'
+import { isUpToDate, upgradeSchema } from '../sql/schema/schema-upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
-import { lockSchema, schemaEditor } from './mysql-schema.js'
+import { type MysqlOptions, MysqlPool } from './mysql-pool.js'
+import { lockSchema } from './mysql-schema-lock.js'
+import { type All, schemaEditor } from './mysql-schema.js'
 
-/** Chosen: a server within reach accepts in milliseconds, and the shipper tries again after a failure. */
-const CONNECT_TIMEOUT_MS = 5_000
-/** Chosen: the shipper and the maintenance need one each, the others are for queries; a fleet must fit the server's limit. */
-const MAX_CONNECTIONS = 10
-/** Chosen: enough for the shipper and the maintenance; connections beyond that are closed when they are idle. */
-const MAX_IDLE_CONNECTIONS = 2
 /** A server that hangs, or a network that drops everything, counts as a failure after this time. Chosen. */
 const STATEMENT_TIMEOUT_MS = 30_000
-/**
- * The server's `wait_timeout`: a process that hangs inside a transaction holds its locks no longer than this. It must be a
- * good deal less than any lease.
- */
-const MAX_SILENCE_S = 3
+/** mysql2: no time limit. */
+const NO_TIMEOUT = 0
 /** `wait_timeout` of the connection that upgrades the tables: a day, for the change of a big table takes its time. */
 const SCHEMA_SILENCE_S = 86_400
 /** How long one start waits for the upgrade by another instance before it fails and tries again. Chosen. */
 const SCHEMA_LOCK_WAIT_S = 10
-/** The pool closes an idle connection after this time: half of `MAX_SILENCE_S`, so that the pool is first. */
-const POOL_IDLE_MS = 1_500
-/** Statements prepared at once on each connection; chosen well above the number of texts that the ledger writes. */
-const MAX_PREPARED_STATEMENTS = 500
+/** A statement that any server takes. */
+const PROBE = 'SELECT 1'
 /** Attempts of one transaction. Chosen: a deadlock that comes back so often is worth an error. */
 const MAX_ATTEMPTS = 10
 
@@ -44,7 +32,9 @@ const isoTime = (at: number): string =>
 /** What differs by SQL dialect, for MySQL and MariaDB. */
 export const mysqlDialect: Dialect = {
   time: isoTime,
+  now: 'UTC_TIMESTAMP(3)',
   epochMs: column => `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', ${column}) DIV 1000`,
+  nextMs: column => `${column} + INTERVAL 1000 MICROSECOND`,
   // By time alone: endpoint by endpoint MySQL would use no more of a key than endpoint_id, and read its whole history.
   netByEndpoint: table =>
     `SELECT endpoint_id, SUM(opened - closed) AS net FROM ${table} WHERE start_at >= ? AND start_at < ? GROUP BY endpoint_id`,
@@ -59,117 +49,124 @@ export const mysqlDialect: Dialect = {
 }
 
 /**
- * A ledger in MySQL 8.0+ or MariaDB 10.6+. `url`: `mysql://user:password@host:port/database`. It connects when it is first
- * used, and again after a failure. Its methods throw the errors of mysql2; `migrate` also throws `SchemaLockedError`.
+ * A ledger in MySQL 8.0+ or MariaDB 10.6+. `url`: as `parseMysqlUrl` reads it. It connects when it is first used, and again
+ * after a failure. Its methods throw the errors of mysql2 and `UnusableStoreError`; `migrate` also throws
+ * `SchemaLockedError`.
  */
-export function openMysql(url: string): Database {
-  let connecting: Promise<Pool & { end(): Promise<void> }> | undefined
-  const pool = async (): Promise<Pool> => {
-    connecting ??= connect(url)
-    try {
-      return await connecting
-    } catch (error) {
-      connecting = undefined
-      throw error
-    }
-  }
+export function openMysql(url: string, options: MysqlOptions = {}): Database {
+  const pool = new MysqlPool(url, options)
+  let migrating: Promise<void> | undefined
 
   const transaction = async <T>(begin: readonly string[], work: (sql: Sql) => Promise<T>): Promise<T> => {
-    const connection = await (await pool()).getConnection()
+    const connection = await pool.take()
     try {
-      for (const sql of begin) await connection.query({ sql, timeout: STATEMENT_TIMEOUT_MS })
-      const value = await work(sqlOn(connection))
-      await connection.query({ sql: 'COMMIT', timeout: STATEMENT_TIMEOUT_MS })
-      connection.release()
+      const value = await transactionOn(connection, begin, work, STATEMENT_TIMEOUT_MS)
+      pool.give(connection)
       return value
     } catch (error) {
-      // The transaction's state is unknown. Closing the connection rolls back all that was not committed.
-      connection.destroy()
+      pool.give(connection, true)
       throw error
     }
   }
 
-  const database: Database = {
-    async write(work) {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await transaction(
-            ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'START TRANSACTION'],
-            work
-          )
-        } catch (error) {
-          if (attempt === MAX_ATTEMPTS || !RETRY_CODES.has(codeOf(error))) throw error
-        }
-      }
-    },
+  /** Looks at the tables, and changes them if they are not as they should be. */
+  const migrate = async (): Promise<void> => {
+    const taken: PoolConnection[] = []
+    const take = async (): Promise<PoolConnection> => {
+      const connection = await pool.take()
+      taken.push(connection)
+      await connection.query(`SET SESSION wait_timeout = ${SCHEMA_SILENCE_S}`)
+      return connection
+    }
+    try {
+      const connection = await take()
+      const all = allOn(connection)
+      const editor = schemaEditor(all)
+      if (await isUpToDate(editor)) return
+      options.log?.info({}, 'the tables of the store are made or upgraded')
+      await lockSchema(all, async () => allOn(await take()), SCHEMA_LOCK_WAIT_S)
+      await all(TRUNCATE_FRACTIONS)
+      await upgradeSchema({
+        ...editor,
+        write: work =>
+          retried(() => transactionOn(connection, ['ROLLBACK', ...BEGIN_WRITE], work, NO_TIMEOUT))
+      })
+    } finally {
+      // With their session settings, and their locks.
+      for (const connection of taken) pool.give(connection, true)
+    }
+  }
+
+  return {
+    write: work => retried(() => transaction(BEGIN_WRITE, work)),
     // The first statement takes the snapshot. Not all databases of MySQL's family know WITH CONSISTENT SNAPSHOT.
     read: work =>
       transaction(['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION READ ONLY'], work),
-    async migrate() {
-      const connection = await (await pool()).getConnection()
+    // The server limits how many statements all its clients together have prepared (`max_prepared_stmt_count`).
+    async probe() {
+      const connection = await pool.take()
       try {
-        const all = async (text: string, params: readonly Param[] = []): Promise<Row[]> =>
-          (await connection.query<RowDataPacket[]>(text, [...params]))[0]
-        // The lock lives as long as its connection.
-        await all(`SET SESSION wait_timeout = ${SCHEMA_SILENCE_S}`)
-        await lockSchema(all, SCHEMA_LOCK_WAIT_S)
-        await upgradeSchema({ ...schemaEditor(all), write: database.write })
-      } finally {
-        connection.destroy()
+        await connection.execute({ sql: PROBE, timeout: STATEMENT_TIMEOUT_MS })
+        connection.unprepare(PROBE)
+        pool.give(connection)
+      } catch (error) {
+        pool.give(connection, true)
+        throw error
       }
     },
-    async close() {
-      await (await connecting?.catch(() => undefined))?.end()
+    migrate: () => (migrating ??= migrate().finally(() => (migrating = undefined))),
+    close: () => pool.close()
+  }
+}
+
+const BEGIN_WRITE = ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'START TRANSACTION']
+
+/** A time with microseconds loses them, as in MariaDB; MySQL would round it up. */
+const TRUNCATE_FRACTIONS =
+  "SET SESSION sql_mode = CONCAT(@@sql_mode, IF(VERSION() LIKE '%MariaDB%', '', ',TIME_TRUNCATE_FRACTIONAL'))"
+
+/** Repeats a transaction as often as the server asks for it. */
+async function retried<T>(transaction: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await transaction()
+    } catch (error) {
+      if (attempt === MAX_ATTEMPTS || !RETRY_CODES.has(codeOf(error))) throw error
     }
   }
-  return database
 }
 
-async function connect(url: string): Promise<Pool> {
-  const host = Fastify()
-  try {
-    await host.register(fastifyMysql, {
-      promise: true,
-      uri: url,
-      timezone: 'Z',
-      dateStrings: true,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      connectionLimit: MAX_CONNECTIONS,
-      // Less than connectionLimit: only then does mysql2 close idle connections.
-      maxIdle: MAX_IDLE_CONNECTIONS,
-      idleTimeout: POOL_IDLE_MS,
-      enableKeepAlive: true,
-      maxPreparedStatements: MAX_PREPARED_STATEMENTS
-    })
-  } catch (error) {
-    await host.close()
-    throw error
-  }
-  const pool = (host as unknown as { mysql: { pool: Pool } }).mysql.pool
-  pool.pool.on('connection', connection => {
-    // Whoever uses a connection gets its error; the error of one that nobody uses must not end the process.
-    connection.on('error', () => undefined)
-    connection.query(`SET SESSION wait_timeout = ${MAX_SILENCE_S}, time_zone = '+00:00'`, () => undefined)
-  })
-  return pool
+/** Runs one transaction. After a failure its state is unknown, until another one begins or the connection is closed. */
+async function transactionOn<T>(
+  connection: PoolConnection,
+  begin: readonly string[],
+  work: (sql: Sql) => Promise<T>,
+  timeout: number
+): Promise<T> {
+  for (const sql of begin) await connection.query({ sql, timeout })
+  const value = await work(sqlOn(connection, timeout))
+  await connection.query({ sql: 'COMMIT', timeout })
+  return value
 }
 
-const sqlOn = (connection: PoolConnection): Sql => ({
-  dialect: mysqlDialect,
-  async all(text, params = []) {
-    const [rows] = await connection.execute<RowDataPacket[]>(bound(text, params))
-    return decodeTimes(rows)
-  },
-  async run(text, params = []) {
-    await connection.execute(bound(text, params))
-  }
-})
+const allOn =
+  (connection: PoolConnection): All =>
+  async (text, params = []) =>
+    (await connection.query<RowDataPacket[]>(text, [...params]))[0]
 
-const bound = (sql: string, params: readonly Param[]) => ({
-  sql,
-  values: [...params],
-  timeout: STATEMENT_TIMEOUT_MS
-})
+function sqlOn(connection: PoolConnection, timeout: number): Sql {
+  const bound = (sql: string, params: readonly Param[]) => ({ sql, values: [...params], timeout })
+  return {
+    dialect: mysqlDialect,
+    async all(text, params = []) {
+      const [rows] = await connection.execute<RowDataPacket[]>(bound(text, params))
+      return decodeTimes(rows)
+    },
+    async run(text, params = []) {
+      await connection.execute(bound(text, params))
+    }
+  }
+}
 
 /** Columns whose name ends in `_at` are instants: `2026-11-21 07:33:00.000`, UTC. */
 function decodeTimes(rows: RowDataPacket[]): Row[] {

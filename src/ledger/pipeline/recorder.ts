@@ -2,35 +2,58 @@
 import type { LedgerEvent } from '../../sessions/events.js'
 import type { UnplacedChange } from '../../sessions/unplaced-messages.js'
 import { reasonOf } from '../../util/errors.js'
-import { type Log, ThrottledWarning } from '../../util/log.js'
+import { type Log, ThrottledLog } from '../../util/log.js'
 import type { EpochMs } from '../../util/time.js'
 import type { Outbox } from './outbox.js'
 import type { Shipper } from './shipper.js'
 
-/** Never throws: forwarding goes on when the outbox cannot be written, and what is lost is counted. */
+/** Events that wait in memory while the outbox cannot be written; any more are lost. Chosen: some 5 MB. */
+const MAX_UNWRITTEN = 10_000
+/** So many of them are written at once. Chosen: the event loop is held up for some milliseconds. */
+const BATCH_EVENTS = 1_000
+
+/**
+ * Never throws: forwarding goes on when the outbox cannot be written. What is recorded meanwhile waits in memory for a
+ * second try, once a second; what is lost all the same is counted.
+ */
 export class Recorder {
-  readonly #outbox: Outbox
-  readonly #shipper: Shipper
-  readonly #warning: ThrottledWarning
+  readonly #outbox: Pick<Outbox, 'append' | 'alive'>
+  readonly #shipper: Pick<Shipper, 'notify'>
+  readonly #throttledLog: ThrottledLog
   /** While a batch is gathered: its events. */
   #gathered: LedgerEvent[] | undefined
-  /** Events that could not be written, since the process started. */
+  readonly #unwritten: LedgerEvent[] = []
+  /** Events that were not and will not be written, since the process started. */
   lostEvents = 0
   /** Why the outbox cannot be written; undefined while it can. */
   failure: string | undefined
 
-  constructor(outbox: Outbox, shipper: Shipper, log: Log) {
+  constructor(outbox: Pick<Outbox, 'append' | 'alive'>, shipper: Pick<Shipper, 'notify'>, log: Log) {
     this.#outbox = outbox
     this.#shipper = shipper
-    this.#warning = new ThrottledWarning(log)
+    this.#throttledLog = new ThrottledLog(log)
   }
 
-  /** On return the events are on disk, or counted as lost. `unplaced`: what changed of the messages without a session. */
-  record(events: readonly LedgerEvent[], unplaced: readonly UnplacedChange[] = []): void {
-    if (this.#gathered) return void this.#gathered.push(...events)
-    if (events.length + unplaced.length === 0) return
-    if (this.#try(() => this.#outbox.append(events, unplaced))) this.#shipper.notify()
-    else this.lostEvents += events.length
+  /** How many events wait in memory. */
+  get unwrittenEvents(): number {
+    return this.#unwritten.length
+  }
+
+  /**
+   * On return the events are on disk, or wait in memory because the outbox cannot be written, or are counted as lost.
+   * `unplaced`: what changed of the messages without a session; false: that is not on disk.
+   */
+  record(events: readonly LedgerEvent[], unplaced: readonly UnplacedChange[] = []): boolean {
+    if (this.#gathered) {
+      this.#gathered.push(...events)
+      return true
+    }
+    if (events.length + unplaced.length === 0) return true
+    if (this.#unwritten.length === 0 && this.#append(events, unplaced)) return true
+    const kept = events.slice(0, MAX_UNWRITTEN - this.#unwritten.length)
+    this.#unwritten.push(...kept)
+    this.lostEvents += events.length - kept.length
+    return false
   }
 
   /** What is recorded meanwhile is written at its end, in one transaction. */
@@ -44,9 +67,17 @@ export class Recorder {
     }
   }
 
-  /** Notes that the process is alive at `now`. */
+  /** Once a second: writes what waits in memory, and that the process is alive at `now`. */
   alive(now: EpochMs): void {
-    this.#try(() => this.#outbox.alive(now))
+    while (this.#unwritten.length > 0 && this.#append(this.#unwritten.slice(0, BATCH_EVENTS)))
+      this.#unwritten.splice(0, BATCH_EVENTS)
+    if (this.#unwritten.length === 0) this.#try(() => this.#outbox.alive(now))
+  }
+
+  #append(events: readonly LedgerEvent[], unplaced?: readonly UnplacedChange[]): boolean {
+    const isWritten = this.#try(() => this.#outbox.append(events, unplaced))
+    if (isWritten) this.#shipper.notify()
+    return isWritten
   }
 
   #try(write: () => void): boolean {
@@ -56,9 +87,9 @@ export class Recorder {
       return true
     } catch (error) {
       this.failure = reasonOf(error)
-      this.#warning.warn(
-        { reason: this.failure, lostEvents: this.lostEvents },
-        'the outbox cannot be written; what clients do now is not recorded'
+      this.#throttledLog.warn(
+        { reason: this.failure, waiting: this.#unwritten.length, lostEvents: this.lostEvents },
+        'the outbox cannot be written; what clients do now waits in memory'
       )
       return false
     }

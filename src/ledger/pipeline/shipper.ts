@@ -2,10 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Histogram } from '../../metrics/histogram.js'
 import { reasonOf } from '../../util/errors.js'
-import { type Log, ThrottledWarning } from '../../util/log.js'
+import { type Log, ThrottledLog } from '../../util/log.js'
 import type { Closable } from '../../util/startup.js'
 import { type EpochMs, epochNow, monotonicNow } from '../../util/time.js'
 import type { OutboxEntry, Store } from '../store-port.js'
+import type { LedgerClock } from './ledger-clock.js'
 import type { Outbox } from './outbox.js'
 
 /** Chosen: a backlog is shipped in large transactions, and each still ends within a few hundred milliseconds. */
@@ -19,7 +20,7 @@ const DRAIN_POLL_MS = 10
 export const LAG_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600]
 
 /** Why the store cannot be written, and since when. */
-export interface ShipperFailure {
+export interface StoreFailure {
   since: EpochMs
   message: string
 }
@@ -27,7 +28,8 @@ export interface ShipperFailure {
 /** What `startShipper` needs. */
 export interface ShipperOptions {
   outbox: Outbox
-  store: Pick<Store, 'migrate' | 'register' | 'apply'>
+  store: Pick<Store, 'migrate' | 'times' | 'register' | 'apply'>
+  clock: LedgerClock
   log: Log
 }
 
@@ -38,26 +40,39 @@ export interface ShipperOptions {
 export class Shipper implements Closable {
   readonly #outbox: Outbox
   readonly #store: ShipperOptions['store']
+  readonly #clock: LedgerClock
   readonly #log: Log
-  readonly #warning: ThrottledWarning
+  readonly #throttledLog: ThrottledLog
   readonly #closing = new AbortController()
   #wake: () => void = () => undefined
   #registered = false
   readonly #running: Promise<void>
   /** Undefined while the store can be written. */
-  failure: ShipperFailure | undefined
+  failure: StoreFailure | undefined
   /** Since the process started: events that the store has, and failed attempts to write it. */
   shippedEvents = 0
   errors = 0
   /** Seconds from an open or close until the store had it; of each batch the oldest. */
   readonly lag = new Histogram(LAG_BOUNDS)
 
-  constructor({ outbox, store, log }: ShipperOptions) {
+  constructor({ outbox, store, clock, log }: ShipperOptions) {
     this.#outbox = outbox
+    this.#clock = clock
     this.#store = store
     this.#log = log
-    this.#warning = new ThrottledWarning(log)
+    this.#throttledLog = new ThrottledLog(log)
     this.#running = this.#run()
+  }
+
+  /** Whether the store knows this instance: only then can it be written. */
+  get isRegistered(): boolean {
+    return this.#registered
+  }
+
+  /** The store failed somebody else: it is set up again, and `failure` says whether that works. */
+  registerAgain(): void {
+    this.#registered = false
+    this.#wake()
   }
 
   /** Wakes the shipper: there may be something to ship. */
@@ -100,17 +115,19 @@ export class Shipper implements Closable {
 
   /** Ships one batch; whether there may be more. */
   async #shipOnce(): Promise<boolean> {
-    const now = epochNow()
+    const { instance } = this.#outbox
     if (!this.#registered) {
       await this.#store.migrate()
-      const { appliedOffset } = await this.#store.register(this.#outbox.instance, now)
+      await this.#clock.begin(() => this.#store.times())
+      const { appliedOffset } = await this.#store.register(instance, this.#clock.now())
       this.#outbox.skipTo(appliedOffset)
       this.#registered = true
     }
     const entries = this.#outbox.read(BATCH_ENTRIES)
     const last = entries.at(-1)
     if (last) {
-      await this.#store.apply(this.#outbox.instance, entries, now)
+      const told = entries.map(entry => ({ ...entry, event: this.#clock.event(entry.event) }))
+      await this.#store.apply(instance, told, this.#clock.now())
       this.#outbox.discard(last.offset)
       this.#observe(entries)
     }
@@ -125,7 +142,7 @@ export class Shipper implements Closable {
   }
 
   async #idle(): Promise<void> {
-    if (this.#closing.signal.aborted || this.#outbox.depth > 0) return
+    if (this.#closing.signal.aborted || this.#outbox.depth > 0 || !this.#registered) return
     await new Promise<void>(resolve => (this.#wake = resolve))
   }
 
@@ -133,7 +150,7 @@ export class Shipper implements Closable {
     const message = reasonOf(error)
     this.errors++
     this.failure = { since: this.failure?.since ?? epochNow(), message }
-    this.#warning.warn(
+    this.#throttledLog.warn(
       { reason: message, waiting: this.#outbox.depth },
       'the store cannot be written; events wait in the outbox'
     )

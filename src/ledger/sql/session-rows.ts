@@ -67,19 +67,10 @@ export async function loadRows(
 ): Promise<Map<string, SessionRow & SessionRecord>> {
   const records = new Map<string, SessionRow & SessionRecord>()
   for (const ids of runs(sessionIds)) {
-    const found = await selectRecords(sql, `session_id IN (${marks(ids.length)})`, ids)
-    for (const record of found) records.set(sessionKey(record), record)
+    const statement = `SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE session_id IN (${marks(ids.length)})`
+    for (const record of (await sql.all(statement, ids)).map(readRow)) records.set(sessionKey(record), record)
   }
   return records
-}
-
-/** The records for which a condition holds; `params` are bound in it. */
-export async function selectRecords(
-  sql: Sql,
-  where: string,
-  params: readonly Param[]
-): Promise<(SessionRow & SessionRecord)[]> {
-  return (await sql.all(`SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE ${where}`, params)).map(readRow)
 }
 
 /** Writes records: changed ones by the id of their row, which is the cheaper key, new ones by their ids of endpoint and session. */

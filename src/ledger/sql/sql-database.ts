@@ -17,8 +17,12 @@ export interface Sql {
 export interface Dialect {
   /** The bound form of an instant, in epoch milliseconds, for a time column. */
   time: (at: number) => Param
+  /** SQL for the database's own clock, as a time column tells it. */
+  now: string
   /** SQL for the epoch milliseconds of a time column. */
   epochMs: (column: string) => string
+  /** SQL for the time column a millisecond later. */
+  nextMs: (column: string) => string
   /**
    * A SELECT of each `endpoint_id` and its `net` (opens less closes) in a roll-up table. Its two parameters bound the
    * range: `start_at` from the first instant until before the second.
@@ -36,6 +40,8 @@ export interface Database {
   write: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>
   /** Runs `work` on one consistent snapshot. */
   read: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>
+  /** Throws where the database could not take a statement that it does not know yet. */
+  probe(): Promise<void>
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
   close(): Promise<void>

@@ -9,7 +9,7 @@ import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
 import { settleEarlyCloses } from './write/early-closes.js'
 import { deleteFeed, feed } from './write/feed.js'
-import { heartbeat, instances, register } from './write/instances.js'
+import { heartbeat, instances, register, times } from './write/instances.js'
 import { closeIdle, loseStreams } from './write/presumed-ends.js'
 import { deleteEnded, deleteRollups } from './write/retention.js'
 import type { Ledger } from './write/session-change.js'
@@ -21,9 +21,11 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
   const ledger: Ledger = { database, rules, onCommitted: entries => tally.add(entries) }
   return {
     migrate: () => database.migrate(),
+    times: () => times(database),
     register: (instance, now) => register(database, instance, now),
     apply: (instance, entries, now) => apply(ledger, instance, entries, now),
     heartbeat: (instance, now) => heartbeat(database, instance, now),
+    probe: () => database.probe(),
     loseStreams: (id, heartbeatAt, now) => loseStreams(ledger, id, heartbeatAt, now),
     closeIdle: now => closeIdle(ledger, now),
     settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(ledger, notedBefore, now),

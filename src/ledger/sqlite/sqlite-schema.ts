@@ -12,7 +12,8 @@ export function schemaEditor(connection: Libsql.Database): Pick<SchemaEditor, 'f
     connection.prepare(`PRAGMA ${name}(${of})`).all() as Record<string, string | number>[]
   const find = (table: string): FoundTable => ({
     columns: new Set(pragma('table_info', table).map(column => String(column.name))),
-    narrow: new Set(),
+    reshape: [],
+    refill: false,
     keys: pragma('index_list', table).map(index => ({
       name: String(index.name),
       unique: index.unique === 1,

@@ -14,12 +14,12 @@ import { unpack } from './sqlite-packed-series.js'
 import type { SqliteThread, SqliteThreadData } from './sqlite-thread-protocol.js'
 
 /**
- * The database file at `path`, opened by the first call; nothing blocks the caller's event loop. Only `migrate` makes the
- * tables. `idleTimeoutMs`: as for `sqlStore`.
+ * The database file at `path`, opened by the first call, made by the first that writes; nothing blocks the caller's event loop.
+ * Only `migrate` makes the tables. `idleTimeoutMs`: as for `sqlStore`.
  */
 export function embeddedStore(path: string, idleTimeoutMs: number): Store {
-  const writer = new Thread({ path, idleTimeoutMs })
-  const reader = new Thread({ path, idleTimeoutMs })
+  const writer = new Thread({ path, mayMake: true, idleTimeoutMs })
+  const reader = new Thread({ path, mayMake: false, idleTimeoutMs })
   return {
     ...callsTo(writer, writerMethods),
     ...callsTo(reader, readerMethods as readonly Exclude<keyof StoreReader, 'series'>[]),
@@ -55,13 +55,12 @@ async function* readSeries(reader: Thread, query: SeriesQuery): AsyncGenerator<S
   }
 }
 
-/** A thread that starts when it is first called, and keeps the process alive only while a call is pending. */
+/** A thread that starts when it is called and does not run, and keeps the process alive only while a call is pending. */
 class Thread {
   readonly #data: SqliteThreadData
   #started: { worker: Worker; remote: Remote<SqliteThread> } | undefined
   #pendingCalls = 0
-  /** Why it ended. */
-  #failure: Error | undefined
+  #closed = false
 
   constructor(data: SqliteThreadData) {
     this.#data = data
@@ -72,7 +71,7 @@ class Thread {
     name: Name,
     ...args: Parameters<SqliteThread[Name]>
   ): Promise<Awaited<ReturnType<SqliteThread[Name]>>> {
-    if (this.#failure) throw this.#failure
+    if (this.#closed) throw new RemoteError('CLOSED', 'the store is closed')
     const { worker, remote } = (this.#started ??= this.#start())
     worker.ref()
     this.#pendingCalls++
@@ -84,9 +83,10 @@ class Thread {
   }
 
   async close(): Promise<void> {
-    if (this.#started === undefined) return
-    await this.call('close')
-    await this.#started.worker.terminate()
+    const started = this.#started
+    if (started !== undefined) await this.call('close')
+    this.#closed = true
+    await started?.worker.terminate()
   }
 
   #start(): { worker: Worker; remote: Remote<SqliteThread> } {
@@ -95,9 +95,12 @@ class Thread {
       execArgv: []
     })
     const remote = connect<SqliteThread>(portChannel(worker), {}, { timeoutMs: Infinity })
-    const end = (error: Error): void => remote.$close((this.#failure ??= error))
+    const end = (error: Error): void => {
+      remote.$close(error)
+      if (this.#started?.worker === worker) this.#started = undefined
+    }
     worker.on('error', end)
-    worker.on('exit', () => end(new RemoteError('CLOSED', 'the store is closed')))
+    worker.on('exit', () => end(new RemoteError('CLOSED', 'the thread of the store ended')))
     return { worker, remote }
   }
 }

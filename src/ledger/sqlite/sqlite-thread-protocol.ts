@@ -6,6 +6,8 @@ import type { PackedPoints } from './sqlite-packed-series.js'
 export interface SqliteThreadData {
   /** The database file. */
   path: string
+  /** As for `openSqlite`. */
+  mayMake: boolean
   /** As for `sqlStore`. */
   idleTimeoutMs: number
 }

@@ -7,12 +7,12 @@ import { openSqlite } from './sqlite-database.js'
 import { pack } from './sqlite-packed-series.js'
 import type { SqliteThread, SqliteThreadData } from './sqlite-thread-protocol.js'
 
-const { path, idleTimeoutMs } = workerData as SqliteThreadData
+const { path, mayMake, idleTimeoutMs } = workerData as SqliteThreadData
 const opened = new Map<number, AsyncIterator<SeriesPoint[]>>()
 let lastSeries = 0
 
 function methods(): SqliteThread {
-  const store = sqlStore(openSqlite(path), { idleTimeoutMs })
+  const store = sqlStore(openSqlite(path, mayMake), { idleTimeoutMs })
   return {
     ...store,
     openSeries(query) {
@@ -27,5 +27,4 @@ function methods(): SqliteThread {
   }
 }
 
-// A file that cannot be opened fails the calls, with the reason, and not the thread.
-connect(portChannel(parentPort!), Promise.resolve().then(methods), { timeoutMs: Infinity })
+connect(portChannel(parentPort!), methods(), { timeoutMs: Infinity })

@@ -106,6 +106,9 @@ export function responseHeaders(fields: readonly string[], chunked: boolean): st
   return named === undefined ? returned : without(returned, named)
 }
 
+/** What no informational response may have (RFC 9110 §8.6). */
+export const bodyLength: ReadonlySet<string> = new Set(['content-length'])
+
 /** Header fields as lines; `fields`: name, value, name, value. */
 export function fieldLines(fields: readonly string[]): string {
   let text = ''

@@ -2,9 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyBaseLogger } from 'fastify'
 import type { RefusalReason, Traffic, UpstreamFailure } from '../../metrics/traffic.js'
 import { codeOf, reasonOf, TurnstileError } from '../../util/errors.js'
+import type { Log } from '../../util/log.js'
+import { limitLateBody } from './late-body.js'
 import { endConnectionAfter } from './node-internals.js'
 import type { UpstreamCors } from './upstream-cors.js'
 
@@ -61,28 +62,33 @@ export interface FailedRequest {
 
 /** Where failures are logged and counted, and what says which web pages may read their responses. */
 export interface FailureLog {
-  logger: FastifyBaseLogger
+  /** For what the proxy refuses. */
+  refusals: Log
+  /** For what the upstream failed. */
+  failures: Log
   traffic: Traffic
   cors: UpstreamCors
 }
 
 /**
- * The response for `error`. The failure is counted, and logged in one line with the request id that the response names. What
+ * The response for `error`. The failure is counted, and logged with the request id that the response names; of many at once, samples. What
  * is neither a refusal nor an error of ours counts as an upstream that cannot be reached.
  * @param upstream The name of the gateway that failed, where there are several.
  */
 export function failureOf(
   error: unknown,
   { req, shownPath: path }: FailedRequest,
-  { logger, traffic, cors }: FailureLog,
+  { refusals, failures, traffic, cors }: FailureLog,
   upstream?: string
 ): FailureResponse {
   const requestId = randomUUID()
   const { status, message } = describe(error, upstream)
-  if (error instanceof RefusedRequest) traffic.refused(error.reason)
+  const isRefusal = error instanceof RefusedRequest
+  if (isRefusal) traffic.refused(error.reason)
   else traffic.failed(req.method ?? '', upstreamFailureOf(error), status, upstream)
   const named = upstream === undefined ? {} : { upstream }
-  logger.warn({ requestId, status, method: req.method, path, ...named, reason: reasonOf(error) }, message)
+  const log = isRefusal ? refusals : failures
+  log.warn({ requestId, status, method: req.method, path, ...named, reason: reasonOf(error) }, message)
   const body = JSON.stringify({
     jsonrpc: '2.0',
     id: null,
@@ -102,6 +108,7 @@ export function failureOf(
 export function sendFailure(res: ServerResponse, { status, headers, body }: FailureResponse): void {
   // Where a request is not understood, it is not known where it ends and the next one begins.
   if (status === 400 || status === 501) endConnectionAfter(res)
+  limitLateBody(res.req)
   res.writeHead(status, STATUS_CODES[status], headers)
   res.end(body)
 }

@@ -49,8 +49,10 @@ export class StreamableTap implements Tap {
   #body: RequestBody | undefined
   /** Who sent an accepted request without a session. */
   #visitor: string | undefined
-  /** Set once the response is known to carry messages of the server. */
+  /** Set once the response is known to be an event stream. */
   #stream: MessageLines | undefined
+  /** Its messages are those of a session or visit: the request is one that MCP sends there. */
+  #hasMessages = false
   /** It is the listen stream of a session-less client. */
   #isListening = false
   operation: Operation | undefined
@@ -58,6 +60,8 @@ export class StreamableTap implements Tap {
   #undecided: SessionErrorReader | undefined
   /** Set until the first message of an event stream is read, which may say that. */
   #awaitMessage: ((chunk: Buffer) => void) | undefined
+  /** Reports the request as accepted, unless the stream began with that message. */
+  #accept: (() => void) | undefined
   /** Set from the head of a response that opened a session until the negotiated revision is read. */
   #opening: { sessionId: WireId; clientInfo: ClientInfo; response: InitializeResponse } | undefined
 
@@ -130,6 +134,8 @@ export class StreamableTap implements Tap {
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isSuccessful(status)) {
       if (isEventStream(headers)) this.#stream = new MessageLines()
+      this.#hasMessages =
+        method === 'POST' ? visitor !== undefined || !isSessionless(protocolVersion) : method === 'GET'
       this.#visitor = visitor
       this.#isListening = rpcMethod === LISTEN_METHOD
       const openedId = issuedSessionId ?? sessionId
@@ -147,12 +153,17 @@ export class StreamableTap implements Tap {
     this.#body = undefined
     const isNew = issuedSessionId !== undefined && issuedSessionId !== sessionId
     const isAccepted = isSuccessful(status) && (isNew || method !== 'POST')
-    if (!isOfSession || isAccepted || !mayBeSessionError(status, headers)) emit()
-    else this.#undecided = new SessionErrorReader(status, headers, emit)
-    if (isOfSession && !isAccepted && this.#stream)
+    if (isOfSession && !isAccepted && this.#stream) {
+      this.#accept = emit
       this.#awaitMessage = chunk => {
-        if (errorInFirstMessage(status, chunk) === 'session-not-found') emit('session-not-found')
+        if (errorInFirstMessage(status, chunk) !== 'session-not-found') return
+        this.#accept = undefined
+        this.#isRefused = true
+        this.#hasMessages = false
+        emit('session-not-found')
       }
+    } else if (!isOfSession || isAccepted || !mayBeSessionError(status, headers)) emit()
+    else this.#undecided = new SessionErrorReader(status, headers, emit)
   }
 
   /** `mcp-session-id` of the response. If it is there twice, the values are joined; the first one counts. */
@@ -164,13 +175,20 @@ export class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
-    if (this.#stream?.feed(chunk)) this.#report('server-message')
-    if (this.#opening?.response.feed(chunk)) this.#identify()
-    this.#undecided?.chunk(chunk)
+    const isMessage = this.#stream?.feed(chunk)
     if (this.#awaitMessage && chunk.includes(BRACE)) {
       this.#awaitMessage(chunk)
       this.#awaitMessage = undefined
     }
+    this.#reportAccepted()
+    if (isMessage && this.#hasMessages) this.#report('server-message')
+    if (this.#opening?.response.feed(chunk)) this.#identify()
+    this.#undecided?.chunk(chunk)
+  }
+
+  #reportAccepted(): void {
+    this.#accept?.()
+    this.#accept = undefined
   }
 
   notePresence(at: EpochMs, withinMs: number): boolean {
@@ -179,6 +197,7 @@ export class StreamableTap implements Tap {
     const { method } = this.#req
     const { observe, credentials, streamIsUse } = this.#accounting
     if (method !== 'POST' && !(method === 'GET' && streamIsUse)) return false
+    this.#reportAccepted()
     this.#seenAt = at
     const [endpointId, sessionId] = [this.#endpointId, this.#presentSessionId]
     if (sessionId !== undefined) {
@@ -192,6 +211,7 @@ export class StreamableTap implements Tap {
   }
 
   end(byUpstream: boolean, whole: boolean): void {
+    this.#reportAccepted()
     // A client without a session that got no response was never there.
     if (this.#sentAt === undefined || this.#presentSessionId !== undefined)
       this.notePresence(epochNow(), LASTED_MS)

@@ -126,7 +126,7 @@ void t.test('without a token set, none is asked for', async t => {
 
 void t.test('ten wrong tokens, and the peer is refused for a minute; others are not', async t => {
   let now = NOW
-  const { app } = startAdmin(t, { tokens, now: () => now })
+  const { app } = startAdmin(t, { tokens, elapsed: () => now })
   const status = async (token: string | undefined, remoteAddress: string) =>
     (await app.inject({ url: COUNT, remoteAddress, headers: token === undefined ? {} : bearer(token) }))
       .statusCode
@@ -207,4 +207,37 @@ void t.test('web pages of other origins are refused unless they are named', asyn
     'access-control-allow-methods': /DELETE/,
     'access-control-allow-headers': 'authorization'
   })
+})
+
+void t.test('what a page of another site links to or embeds is refused, unless it is public', async t => {
+  const { app } = startMonitoring(t, { tokens: [], allowedOrigins: ['https://ops.example'] })
+  const host = '127.0.0.1:9090'
+  const status = async (url: string, headers: Record<string, string>) => {
+    const response = await app.inject({ url, headers: { host, ...headers } })
+    t.equal(response.headers['cross-origin-resource-policy'], 'same-origin', url)
+    return response.statusCode
+  }
+  const data = [
+    CONNECTIONS,
+    COUNT,
+    '/api/mcp/status',
+    '/api/mcp/tools',
+    '/metrics',
+    '/internal/connections',
+    '/nothing'
+  ]
+  for (const site of ['cross-site', 'same-site', 'x']) {
+    for (const mode of ['navigate', 'no-cors', 'cors']) {
+      const headers = { 'sec-fetch-site': site, 'sec-fetch-mode': mode }
+      for (const url of data) t.equal(await status(url, headers), 403, `${site} ${mode} ${url}`)
+      for (const url of ['/healthz', '/readyz', '/openapi.json', '/docs', '/'])
+        t.equal(await status(url, headers), 200, `${url} holds no data`)
+    }
+    t.equal(
+      await status(COUNT, { 'sec-fetch-site': site, origin: 'https://ops.example' }),
+      200,
+      'a page that is named'
+    )
+  }
+  for (const site of ['same-origin', 'none']) t.equal(await status(COUNT, { 'sec-fetch-site': site }), 200)
 })

@@ -67,3 +67,53 @@ void t.test('all pages are read, and the session is ended before the tools are t
     'DELETE the-session'
   ])
 })
+
+/** A legacy server whose stream begins with `event`, and then has what `events` says to each message. */
+async function startLegacy(t: Test, event: string, events: (message: Message) => string): Promise<URL> {
+  let write: (text: string) => void = () => undefined
+  const server = createServer((request, response) => {
+    if (request.method === 'GET') {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(event)
+      write = text => void response.write(text)
+      return
+    }
+    void json(request).then(message => {
+      response.writeHead(202).end()
+      write(events(message as Message))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/sse`)
+}
+
+void t.test('over a legacy stream, between other messages of it', async t => {
+  const notice = 'data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n: comment\n\n'
+  const url = await startLegacy(t, 'event: endpoint\ndata: messages?id=1\n\n', message => {
+    const result = results[message.method]?.(message)
+    return notice + (result ? `data: ${JSON.stringify({ jsonrpc: '2.0', id: message.id, result })}\n\n` : '')
+  })
+  const tools = await toolsOf({ streamable: undefined, sse: url }, AbortSignal.timeout(5_000))
+  t.same(
+    tools.map(({ name }) => name),
+    ['first', 'second']
+  )
+})
+
+void t.test('what a gateway may say instead', async t => {
+  const signal = AbortSignal.timeout(5_000)
+  for (const [event, answer, reason] of [
+    ['event: endpoint\ndata: http://192.0.2.1/m\n\n', '', /another origin/],
+    ['data: {}\n\n', '', /does not begin with an endpoint event/],
+    ['event: endpoint\ndata: /m\n\n', '{"error":{"message":"no\\u001b[1m"}}', /the error "no\\u001b\[1m"/],
+    ['event: endpoint\ndata: /m\n\n', '{"result":{"tools":[{}]}}', /lists no tools/],
+    ['event: endpoint\ndata: /m\n\n', '{"result":null}', /without a result/]
+  ] as const) {
+    const sse = await startLegacy(t, event, ({ id }) => `data: {"id":${id},${answer.slice(1)}\n\n`)
+    await t.rejects(toolsOf({ streamable: undefined, sse }, signal), { message: reason })
+  }
+})

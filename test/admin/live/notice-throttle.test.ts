@@ -4,7 +4,11 @@ import { NoticeThrottle } from '../../../src/admin/live/notice-throttle.js'
 
 void t.test('ten thousand sends a second, those left out are logged', t => {
   const warnings: unknown[] = []
-  const log = { info: () => undefined, warn: (details: object) => void warnings.push(details) }
+  const log = {
+    error: () => undefined,
+    info: () => undefined,
+    warn: (details: object) => void warnings.push(details)
+  }
   let now = 5_000
   const throttle = new NoticeThrottle(log, () => now)
   t.ok(throttle.maySend(6_000))

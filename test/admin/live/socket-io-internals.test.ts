@@ -29,12 +29,12 @@ void t.test('packets that a client did not read yet are counted', async t => {
   const [socket] = (await once(server, 'connection')) as [Socket]
   await new Promise<void>(resolve => client.on('connect', resolve))
   const received = new Promise(resolve => client.on('last', resolve))
-  t.ok(unreadPackets(socket) <= 1)
+  t.ok(unreadPackets(socket.conn) <= 1)
   for (let i = 0; i < 99; i++) socket.emit('packet')
   socket.emit('last')
-  t.ok(unreadPackets(socket) >= 98, 'all but those on their way')
+  t.ok(unreadPackets(socket.conn) >= 98, 'all but those on their way')
   await received
-  t.equal(unreadPackets(socket), 0)
+  t.equal(unreadPackets(socket.conn), 0)
 })
 
 void t.test('a request of one server is handed over to Socket.IO at another', async t => {

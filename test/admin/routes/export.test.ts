@@ -29,6 +29,8 @@ function heapUsedNow(): number {
   return process.memoryUsage().heapUsed
 }
 
+const formulas = ['=1+1', '+1', '-1', '@a', '\t=1', '\r=1', '\n=1', '\n\n=1', '\uff1d1']
+
 const rows = [
   session({ id: 1, userAgent: '=HYPERLINK("http://evil")', sessionId: 'a"b,c' }),
   session({ id: 2, connectAt: NOW - MINUTE, disconnectAt: NOW - 1, clientName: 'line\r\nbreak' }),
@@ -52,6 +54,21 @@ void t.test('sessions as CSV: RFC 4180, nothing that a spreadsheet would run', a
   )
   const nothing = await app.inject({ url: urlOf(CONNECTIONS, { endpoint_id: 'nowhere' }), headers: CSV })
   t.match(nothing.body, /^id,endpoint_id,[\w,]+\r\n$/)
+})
+
+void t.test('no cell of CSV begins as a formula does', async t => {
+  const clients = formulas.map(clientName => session({ clientName, userAgent: clientName }))
+  const { app } = startAdmin(t, { store: new MemoryStore(clients) })
+  const { body } = await app.inject({ url: CONNECTIONS, headers: CSV })
+  for (const formula of formulas) {
+    const cell = /[\r\n]/.test(formula) ? `"'${formula}"` : `'${formula}`
+    t.equal(body.split(`,${cell},${cell},`).length, 2, JSON.stringify(formula))
+  }
+  t.equal(
+    body.replaceAll(/"[^"]*"/g, '').split(/\r\n|\r|\n/).length,
+    formulas.length + 2,
+    'no cell ends a row'
+  )
 })
 
 void t.test('sessions and minutes as NDJSON are those of the JSON answer', async t => {

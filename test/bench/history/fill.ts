@@ -11,7 +11,7 @@ const BATCH_ROWS = 12_800
 const PROGRESS_BATCHES = 100
 
 const BUCKET_COLUMNS = ['start_at', 'endpoint_id', 'opened', 'closed', 'net_at_start']
-const COUNT_COLUMNS = ['endpoint_id', 'connect_num', 'updated_at']
+const COUNT_COLUMNS = ['endpoint_id', 'connect_num', 'opened_num', 'updated_at']
 
 /** `say` is told how far it is. */
 export async function fill(
@@ -43,7 +43,7 @@ export async function fill(
     }
     await insert('endpoint_minutes_v2', BUCKET_COLUMNS, bucketKey, rowsOf(rollups.minutes()))
     await insert('endpoint_days_v2', BUCKET_COLUMNS, bucketKey, rowsOf(rollups.days()))
-    const counts = rollups.counts().map(c => [c.endpointId, c.connectNum, time(endAt)])
+    const counts = rollups.counts().map(c => [c.endpointId, c.connectNum, c.openedNum, time(endAt)])
     await insert('endpoint_connections_v2', COUNT_COLUMNS, ['endpoint_id'], counts)
     say('building indexes')
   })

@@ -55,6 +55,7 @@ export class Rollups {
   readonly #minutes: Buckets
   readonly #days: Buckets
   readonly #connectNums: Int32Array
+  readonly #openedNums: Int32Array
   #delta = new RollupDelta()
   #collected = 0
 
@@ -64,6 +65,7 @@ export class Rollups {
     this.#minutes = new Buckets(endpointIds, startAt, endAt, MINUTE_MS)
     this.#days = new Buckets(endpointIds, startAt, endAt, DAY_MS)
     this.#connectNums = new Int32Array(endpointIds.length)
+    this.#openedNums = new Int32Array(endpointIds.length)
   }
 
   add(record: SessionRecord): void {
@@ -81,15 +83,20 @@ export class Rollups {
     return this.#days.rows()
   }
 
-  counts(): { endpointId: string; connectNum: number }[] {
+  counts(): { endpointId: string; connectNum: number; openedNum: number }[] {
     this.#settle()
-    return Array.from(this.#index, ([endpointId, i]) => ({ endpointId, connectNum: this.#connectNums[i]! }))
+    return Array.from(this.#index, ([endpointId, i]) => ({
+      endpointId,
+      connectNum: this.#connectNums[i]!,
+      openedNum: this.#openedNums[i]!
+    }))
   }
 
   #settle(): void {
-    for (const [endpointId, { connectNum, minutes, days }] of this.#delta.endpoints) {
+    for (const [endpointId, { connectNum, openedNum, minutes, days }] of this.#delta.endpoints) {
       const endpoint = this.#index.get(endpointId)!
       this.#connectNums[endpoint]! += connectNum
+      this.#openedNums[endpoint]! += openedNum
       for (const [startAt, bucket] of minutes) this.#minutes.add(endpoint, startAt, bucket)
       for (const [startAt, bucket] of days) this.#days.add(endpoint, startAt, bucket)
     }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { LedgerClock } from '../../../src/ledger/pipeline/ledger-clock.js'
 import { type Outbox, openOutbox } from '../../../src/ledger/pipeline/outbox.js'
 import { type Shipper, startShipper } from '../../../src/ledger/pipeline/shipper.js'
 import type { Store } from '../../../src/ledger/store-port.js'
@@ -117,10 +118,10 @@ const directory = mkdtempSync(join(tmpdir(), 'turnstile-write-rate-'))
 const random = new Random()
 const store = storeAt(flags.store)
 const outbox = openOutbox({ directory, now: Date.now() })
-const log = { warn: console.error, info: console.error }
+const log = { error: console.error, warn: console.error, info: console.error }
 const crowd = new Crowd(random)
 console.log(`seed ${random.seed}, node ${process.version}`)
-const shipper = startShipper({ outbox, store, log })
+const shipper = startShipper({ outbox, store, clock: new LedgerClock(log), log })
 const perSecond = await sustained(outbox, shipper, crowd)
 console.log(`sustained: ${Math.round(perSecond)} opens and closes a second, ${flags.events} events`)
 const tookMs = await untilVisible(store, outbox, shipper, crowd)

@@ -21,7 +21,7 @@ for (const framing of ['Content-Length: 10000000', 'Transfer-Encoding: chunked']
   })
 }
 
-await test('the rest of such an upload is read, and the connection serves the next request', async t => {
+await test('a rest of up to 1 MiB is read, and the connection serves the next request', async t => {
   let uploads = 0
   const server = await startUpstream(t, async connection => {
     await connection.head()
@@ -33,7 +33,7 @@ await test('the rest of such an upload is read, and the connection serves the ne
   const { port } = await startProxyTo(t, server.url)
   const client = await connectTo(port)
   t.teardown(() => client.socket.destroy())
-  const body = Buffer.alloc(5_000_000, 'x')
+  const body = Buffer.alloc(1_000_000, 'x')
   await client.send(requestHead('POST /x HTTP/1.1', `Content-Length: ${body.length}`) + 'x')
   await client.done()
   client.next()

@@ -5,7 +5,7 @@ import { classReachMs, closedClasses, floorTo, OPEN_CLASS } from '../../model/ro
 import type { SeriesPoint, SeriesQuery } from '../../store-port.js'
 import { type Fragment, joined } from '../fragments.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql-database.js'
-import { rowsFrom } from '../write/retention.js'
+import { horizonOf } from '../write/retention.js'
 
 /** Points in one chunk; chosen so that whoever turns a chunk into JSON holds its event loop for a few milliseconds. */
 const CHUNK_POINTS = 1_000
@@ -38,7 +38,7 @@ const UNCHANGED: Minute = { opened: 0, closed: 0, netAtStart: 0 }
 export async function* series(db: Database, query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {
   const { endpoints, peaks } = await db.read(async sql => {
     // Where rows of that time may be deleted, nobody knows the peak.
-    const peaks = query.peak && (await rowsFrom(sql)) <= query.start
+    const peaks = query.peak && (await horizonOf(sql, 'rows')) <= query.start
     return { endpoints: await load(sql, { ...query, peak: peaks }), peaks }
   })
   let chunk: SeriesPoint[] = []

@@ -7,12 +7,12 @@ import { mergeClose, mergeProof, presumeClosed } from '../../model/merge.js'
 import type { InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
 import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
-import { lockAppliedOffset, setAppliedOffset } from './instances.js'
+import { appliedOffset, moveAppliedOffset } from './instances.js'
 import { openStreams } from './presumed-ends.js'
 import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
 import { Visits } from './visit-rows.js'
 
-/** `StoreWriter.apply`. Throws `NotRegisteredError`. */
+/** `StoreWriter.apply`. Throws `NotRegisteredError`, `OffsetMovedError`. */
 export async function apply(
   ledger: Ledger,
   instance: InstanceIdentity,
@@ -20,12 +20,12 @@ export async function apply(
   now: EpochMs
 ): Promise<void> {
   await changeSessions(ledger, now, async (sql, change) => {
-    const applied = await lockAppliedOffset(sql, instance.id)
+    const applied = await appliedOffset(sql, instance.id)
     const fresh = entries.filter(entry => entry.offset > applied)
     const last = fresh.at(-1)
     if (!last) return
     await applyFresh(sql, change, ledger.rules, instance.id, fresh, now)
-    await setAppliedOffset(sql, instance.id, last.offset, now)
+    await moveAppliedOffset(sql, instance.id, applied, last.offset, now)
   })
 }
 

@@ -4,7 +4,7 @@ import type { EpochMs } from '../../../util/time.js'
 import { bucketAt, closedClasses, type EndpointDelta, OPEN_CLASS, RollupDelta } from '../../model/rollup.js'
 import type { Database, Row, Sql } from '../sql-database.js'
 import { lockEndpoints } from './endpoint-locks.js'
-import { rowsFrom } from './retention.js'
+import { horizonOf } from './retention.js'
 import { rollupTables, saveDeltas } from './rollup-rows.js'
 
 /** Sessions read at a time. Chosen: the memory needed must not grow with the history. */
@@ -21,7 +21,7 @@ export interface Difference {
 
 /**
  * Compares the counts and the roll-ups with the rows, each endpoint in a snapshot of its own. Figures of times whose rows
- * retention may have deleted are left out: nothing can tell whether they are right.
+ * or roll-ups retention may have deleted are left out: nothing can tell whether they are right.
  */
 export async function* check(db: Database): AsyncGenerator<Difference> {
   // Every id sorts after the empty text.
@@ -76,9 +76,10 @@ async function addDifference(sql: Sql, endpointId: StoredId, off: RollupDelta): 
     delta.connectNum -= Number(row.connect_num)
     delta.openedNum -= Number(row.opened_num)
   }
-  const horizon = await rowsFrom(sql)
+  const horizon = await horizonOf(sql, 'rows')
   // It counts deleted rows too, so that it may only be too low.
   if (horizon > 0) delta.openedNum = Math.max(0, delta.openedNum)
+  const rollupsFrom = Math.max(horizon, await horizonOf(sql, 'rollups'))
   for (const { table, bucketsOf } of rollupTables) {
     const buckets = bucketsOf(delta)
     const statement = `SELECT start_at, opened, closed, net_at_start FROM ${table} WHERE endpoint_id = ?`
@@ -88,7 +89,7 @@ async function addDifference(sql: Sql, endpointId: StoredId, off: RollupDelta): 
       bucket.closed -= Number(row.closed)
       bucket.netAtStart -= Number(row.net_at_start)
     }
-    for (const start of buckets.keys()) if (start < horizon) buckets.delete(start)
+    for (const start of buckets.keys()) if (start < rollupsFrom) buckets.delete(start)
   }
 }
 

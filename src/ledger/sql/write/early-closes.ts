@@ -1,6 +1,6 @@
 // Owns early closes: ends that came before any proof that their session was open, which may still wait in the outbox of
-// another instance. write/apply.ts takes them into account when that proof comes. After an hour they are
-// settled: applied once more, and forgotten.
+// another instance. write/apply.ts takes them into account when that proof comes. After an hour, or when there are too many,
+// they are settled: applied once more, and forgotten.
 import { sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { Transport } from '../../../mcp/transports.js'
 import type { CloseEvent, FinalReason } from '../../../sessions/events.js'
@@ -11,7 +11,9 @@ import { insertMany, marks, runs } from '../statements.js'
 import { changeSessions, type Ledger } from './session-change.js'
 
 /** Closes settled in one transaction; chosen as for the other batches, small enough to lock endpoints for moments only. */
-const BATCH_CLOSES = 500
+const BATCH_CLOSES = 256
+/** So many may wait: anyone can ask for sessions that never were, and is told that they are gone. Chosen: a few megabytes. */
+const MAX_WAITING = 10_000
 const KEY = ['session_id', 'endpoint_id', 'closed_at', 'closed_by']
 const COLUMNS = [...KEY, 'transport_type']
 
@@ -55,13 +57,17 @@ export function addEarlyClose(closes: Map<string, CloseEvent[]>, close: CloseEve
 
 /**
  * `StoreWriter.settleEarlyCloses`. Two instances may have written an end and its open at the same moment, neither seeing
- * what the other wrote: such an end is applied here.
+ * what the other wrote: such an end is applied here. Where too many wait, those that waited longest are settled too.
  */
 export async function settleEarlyCloses(ledger: Ledger, notedBefore: EpochMs, now: EpochMs): Promise<number> {
   return await changeSessions(ledger, now, async (sql, change) => {
+    const [tooMany] = await sql.all(
+      `SELECT noted_at FROM turnstile_early_closes ORDER BY noted_at DESC LIMIT 1 OFFSET ${MAX_WAITING}`
+    )
+    const before = Math.max(notedBefore, tooMany ? (tooMany.noted_at as EpochMs) + 1 : 0)
     const due = await sql.all(
       `SELECT ${COLUMNS.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at LIMIT ?`,
-      [sql.dialect.time(notedBefore), String(BATCH_CLOSES)]
+      [sql.dialect.time(before), String(BATCH_CLOSES)]
     )
     const closes = due.map(readClose)
     await change.lock(closes.map(close => close.endpointId))

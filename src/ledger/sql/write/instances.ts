@@ -2,8 +2,8 @@
 // Heartbeats keep the lease of an instance: pipeline/store-maintenance.ts watches those of the others.
 import { TurnstileError } from '../../../util/errors.js'
 import type { EpochMs } from '../../../util/time.js'
-import type { Heartbeat, InstanceIdentity, InstanceRow } from '../../store-port.js'
-import type { Database, Sql } from '../sql-database.js'
+import type { Heartbeat, InstanceIdentity, InstanceRow, StoreTimes } from '../../store-port.js'
+import type { Database, Row, Sql } from '../sql-database.js'
 import { insertMany } from '../statements.js'
 
 /** The store does not know this instance (any more): it must register, then repeat what it wanted. */
@@ -26,35 +26,74 @@ export async function register(
       [[id, boot, 0, time(now)]],
       onConflict(['id'], ['boot', 'heartbeat_at'], [])
     )
-    return { appliedOffset: await lockAppliedOffset(sql, id) }
+    return { appliedOffset: await appliedOffset(sql, id) }
   })
 }
 
+/** `StoreWriter.times`. */
+export async function times(db: Database): Promise<StoreTimes> {
+  return await db.read(async sql => {
+    const known = await sql.all('SELECT heartbeat_at, lost_at FROM turnstile_instances')
+    const told = known.filter(row => row.lost_at !== row.heartbeat_at).map(row => row.heartbeat_at as EpochMs)
+    return { storeAt: await storeClock(sql), toldAt: Math.max(0, ...told) }
+  })
+}
+
+async function storeClock(sql: Sql): Promise<EpochMs> {
+  const [row] = await sql.all(`SELECT ${sql.dialect.now} AS store_at`)
+  return row!.store_at as EpochMs
+}
+
+/** Another transaction applied entries of this outbox at the same time: whoever throws this changes nothing, and may try again. */
+export class OffsetMovedError extends TurnstileError {
+  readonly code = 'TURNSTILE_OFFSET_MOVED'
+}
+
+/** The committed outbox offset of an instance. Throws `NotRegisteredError`. */
+export const appliedOffset = async (sql: Sql, instanceId: string): Promise<number> =>
+  Number((await instanceRow(sql, instanceId)).applied_seq)
+
 /**
- * The committed outbox offset of an instance. Its row stays locked until the transaction ends, so that one batch of an
- * outbox is applied at a time. Throws `NotRegisteredError`.
+ * Moves the outbox offset, to be committed with what was applied; it counts as a heartbeat too. The row is locked only from
+ * here on, for the heartbeat must not wait for a large batch; so one batch at a time is applied because all others fail.
+ * Throws `OffsetMovedError`, `NotRegisteredError`.
  */
-export async function lockAppliedOffset(sql: Sql, instanceId: string): Promise<number> {
-  const statement = `SELECT applied_seq FROM turnstile_instances WHERE id = ?${sql.dialect.forUpdate}`
-  const [row] = await sql.all(statement, [instanceId])
-  if (!row) throw new NotRegisteredError(`instance ${instanceId} is not registered in the store`)
-  return Number(row.applied_seq)
-}
-
-/** Notes how far the outbox is applied, to be committed with what was applied; it counts as a heartbeat too. */
-export async function setAppliedOffset(sql: Sql, id: string, offset: number, now: EpochMs): Promise<void> {
+export async function moveAppliedOffset(
+  sql: Sql,
+  id: string,
+  from: number,
+  to: number,
+  now: EpochMs
+): Promise<void> {
+  const { applied_seq: applied, heartbeat_at: heartbeatAt } = await instanceRow(
+    sql,
+    id,
+    sql.dialect.forUpdate
+  )
+  if (Number(applied) !== from)
+    throw new OffsetMovedError(`another transaction applied entries of the outbox of ${id}`)
   const statement = 'UPDATE turnstile_instances SET applied_seq = ?, heartbeat_at = ? WHERE id = ?'
-  await sql.run(statement, [offset, sql.dialect.time(now), id])
+  await sql.run(statement, [to, sql.dialect.time(Math.max(now, heartbeatAt as EpochMs)), id])
 }
 
-/** `StoreWriter.heartbeat`. */
+async function instanceRow(sql: Sql, id: string, lock = ''): Promise<Row> {
+  const statement = `SELECT applied_seq, heartbeat_at FROM turnstile_instances WHERE id = ?${lock}`
+  const [row] = await sql.all(statement, [id])
+  if (!row) throw new NotRegisteredError(`instance ${id} is not registered in the store`)
+  return row
+}
+
+/** `StoreWriter.heartbeat`. Throws `NotRegisteredError`. */
 export async function heartbeat(db: Database, { id }: InstanceIdentity, now: EpochMs): Promise<Heartbeat> {
   return await db.write(async sql => {
     await sql.run('UPDATE turnstile_instances SET heartbeat_at = ? WHERE id = ?', [sql.dialect.time(now), id])
     const rows = await sql.all('SELECT id, heartbeat_at, lost_at FROM turnstile_instances')
+    const own = rows.find(row => row.id === id)
+    if (!own) throw new NotRegisteredError(`instance ${id} is not registered in the store`)
     const others = rows.filter(row => row.id !== id && row.lost_at !== row.heartbeat_at)
     return {
-      lostAt: (rows.find(row => row.id === id)?.lost_at ?? null) as EpochMs | null,
+      storeAt: await storeClock(sql),
+      lostAt: own.lost_at as EpochMs | null,
       others: others.map(row => ({ id: row.id as string, heartbeatAt: row.heartbeat_at as EpochMs }))
     }
   })

@@ -1,17 +1,17 @@
 // Owns ends that are concluded from silence: sessions that were idle for too long, and, when an instance is lost (it sent
 // no heartbeat for its lease), the streams that it held. When to look is decided in pipeline/store-maintenance.ts.
+import type { SessionIds, StoredId } from '../../../mcp/stored-ids.js'
 import { Transport } from '../../../mcp/transports.js'
 import type { EpochMs } from '../../../util/time.js'
 import { idleAfterMs, mayIdle, presumeClosed, type SessionRecord } from '../../model/merge.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
 import type { IdleSession } from '../../store-port.js'
-import { selectRecords } from '../session-rows.js'
 import type { Param, Sql } from '../sql-database.js'
 import { markLost } from './instances.js'
 import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
 
-/** Sessions closed in one transaction; chosen so that it locks their endpoints for a few milliseconds only. */
-const BATCH_SESSIONS = 500
+/** Sessions closed in one transaction. Chosen: the longest run of `runs`, which locks their endpoints for a moment only. */
+const BATCH_SESSIONS = 256
 
 /** `StoreWriter.loseStreams`: what is done when an instance is lost. */
 export async function loseStreams(
@@ -29,17 +29,20 @@ export async function loseStreams(
 }
 
 /** The open sessions whose legacy stream an instance held, in any of its processes. */
-export const openStreams = (sql: Sql, instanceId: string): Promise<SessionRecord[]> =>
+export const openStreams = (sql: Sql, instanceId: string): Promise<SessionIds[]> =>
   selectOpen(sql, 'holder = ?', [instanceId])
 
-/** `StoreWriter.closeIdle`: the idle close. A legacy session whose stream was seen is never idle (`mayIdle`). */
+/**
+ * `StoreWriter.closeIdle`: the idle close. A legacy session whose stream was seen is never idle (`mayIdle`). The last that
+ * idled come first: where very many idle at once, those that idle meanwhile do not wait for them.
+ */
 export async function closeIdle(ledger: Ledger, now: EpochMs): Promise<IdleSession[]> {
   const timeoutMs = idleAfterMs(ledger.rules)
   if (timeoutMs === Infinity) return []
   return await changeSessions(ledger, now, async (sql, change) => {
     const idle = await selectOpen(
       sql,
-      '(transport_type <> ? OR holder IS NULL) AND last_seen_at <= ? LIMIT ?',
+      '(transport_type <> ? OR holder IS NULL) AND last_seen_at <= ? ORDER BY last_seen_at DESC LIMIT ?',
       [Transport.sse, sql.dialect.time(now - timeoutMs), String(BATCH_SESSIONS)]
     )
     const closed = await presume(change, idle, record =>
@@ -51,8 +54,11 @@ export async function closeIdle(ledger: Ledger, now: EpochMs): Promise<IdleSessi
   })
 }
 
-const selectOpen = (sql: Sql, condition: string, params: readonly Param[]): Promise<SessionRecord[]> =>
-  selectRecords(sql, `duration_class = ? AND ${condition}`, [OPEN_CLASS, ...params])
+const selectOpen = async (sql: Sql, condition: string, params: readonly Param[]): Promise<SessionIds[]> => {
+  const statement = `SELECT endpoint_id, session_id FROM endpoint_logs_v2 WHERE duration_class = ? AND ${condition}`
+  const rows = await sql.all(statement, [OPEN_CLASS, ...params])
+  return rows.map(row => ({ endpointId: row.endpoint_id as StoredId, sessionId: row.session_id as StoredId }))
+}
 
 /**
  * Ends candidates. They were read without a lock, so `decide` is asked once their endpoints are locked; it returns a
@@ -60,10 +66,10 @@ const selectOpen = (sql: Sql, condition: string, params: readonly Param[]): Prom
  */
 async function presume(
   change: SessionChange,
-  candidates: readonly SessionRecord[],
+  candidates: readonly SessionIds[],
   decide: (record: SessionRecord) => SessionRecord
 ): Promise<SessionRecord[]> {
-  await change.lock(candidates.map(record => record.endpointId))
+  await change.lock(candidates.map(session => session.endpointId))
   await change.load(candidates)
   const ended: SessionRecord[] = []
   for (const before of [...change.records()]) {

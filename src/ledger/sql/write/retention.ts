@@ -5,18 +5,21 @@ import { DAY_MS, type EpochMs } from '../../../util/time.js'
 import { closedClasses, floorTo } from '../../model/rollup.js'
 import type { Database, Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
+import { rollupTables } from './rollup-rows.js'
 import { forgetVisits } from './visit-rows.js'
 
-/** Rows deleted in one transaction; chosen small, for a delete locks what it deletes. */
-const BATCH_ROWS = 500
+/** Rows deleted in one transaction. Chosen: the longest run of `runs`, for a delete locks what it deletes. */
+const BATCH_ROWS = 256
+/** Buckets of a roll-up table deleted in one transaction. Chosen larger, because a range of a key is deleted at once. */
+const BATCH_BUCKETS = 2_000
 
 /**
- * `StoreWriter.deleteEnded`. It notes `before` as the horizon (`rowsFrom`): from there on, and only from there, roll-ups
+ * `StoreWriter.deleteEnded`. It notes `before` as the horizon (`horizonOf`): from there on, and only from there, roll-ups
  * can be computed again from the rows.
  */
 export async function deleteEnded(db: Database, before: EpochMs): Promise<number> {
   return await db.write(async sql => {
-    const { time, onConflict } = sql.dialect
+    const { time } = sql.dialect
     const ids: number[] = []
     const visits: StoredId[] = []
     for (const c of closedClasses) {
@@ -32,39 +35,56 @@ export async function deleteEnded(db: Database, before: EpochMs): Promise<number
     for (const run of runs(ids))
       await sql.run(`DELETE FROM endpoint_logs_v2 WHERE id IN (${marks(run.length)})`, run)
     await forgetVisits(sql, visits)
-    if (ids.length > 0 && (await rowsFrom(sql)) < before) {
-      const row = [[1, time(before)]]
-      const [id, rowsFromAt] = ['id', 'rows_from_at']
-      await insertMany(sql, 'turnstile_horizon', [id, rowsFromAt], row, onConflict([id], [rowsFromAt], []))
-    }
+    if (ids.length > 0) await raiseHorizon(sql, 'rows', before)
     return ids.length
   })
 }
 
-/** The horizon: all sessions that ended from this instant on still have their rows; -Infinity if none was ever deleted. */
-export async function rowsFrom(sql: Sql): Promise<EpochMs> {
-  const [row] = await sql.all('SELECT rows_from_at FROM turnstile_horizon')
+/** What retention deletes, and the `id` of its horizon. */
+const horizons = { rows: 1, rollups: 2 }
+
+/**
+ * The horizon: all sessions that ended from this instant on still have their rows, or all roll-ups that start from it on are
+ * still there; -Infinity if none was ever deleted.
+ */
+export async function horizonOf(sql: Sql, what: keyof typeof horizons): Promise<EpochMs> {
+  const [row] = await sql.all('SELECT rows_from_at FROM turnstile_horizon WHERE id = ?', [horizons[what]])
   return row ? (row.rows_from_at as EpochMs) : -Infinity
+}
+
+async function raiseHorizon(sql: Sql, what: keyof typeof horizons, to: EpochMs): Promise<void> {
+  if ((await horizonOf(sql, what)) >= to) return
+  const { time, onConflict } = sql.dialect
+  const columns = ['id', 'rows_from_at']
+  const row = [horizons[what], time(to)]
+  await insertMany(sql, 'turnstile_horizon', columns, [row], onConflict(['id'], ['rows_from_at'], []))
 }
 
 /** `StoreWriter.deleteRollups`: minutes and days, at most a batch of each. */
 export async function deleteRollups(db: Database, before: EpochMs): Promise<number> {
+  const day = floorTo(before, DAY_MS)
+  let deleted = 0
+  for (const { table } of rollupTables) deleted += await deleteBuckets(db, table, day)
+  return deleted
+}
+
+/** Deletes the first buckets of a table, at most a batch, by ranges of its key. Returns how many. */
+async function deleteBuckets(db: Database, table: string, before: EpochMs): Promise<number> {
   return await db.write(async sql => {
     const { time } = sql.dialect
-    let deleted = 0
-    for (const table of ['endpoint_minutes_v2', 'endpoint_days_v2']) {
-      const rows = await sql.all(
-        `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at LIMIT ?`,
-        [time(floorTo(before, DAY_MS)), String(BATCH_ROWS)]
-      )
-      for (const row of rows) {
-        await sql.run(`DELETE FROM ${table} WHERE start_at = ? AND endpoint_id = ?`, [
-          time(row.start_at as EpochMs),
-          row.endpoint_id as StoredId
-        ])
-      }
-      deleted += rows.length
-    }
-    return deleted
+    const first = await sql.all(
+      `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at, endpoint_id LIMIT ?`,
+      [time(before), String(BATCH_BUCKETS)]
+    )
+    const last = first.at(-1)
+    if (!last) return 0
+    await raiseHorizon(sql, 'rollups', before)
+    const startAt = time(last.start_at as EpochMs)
+    await sql.run(`DELETE FROM ${table} WHERE start_at < ?`, [startAt])
+    await sql.run(`DELETE FROM ${table} WHERE start_at = ? AND endpoint_id <= ?`, [
+      startAt,
+      last.endpoint_id as StoredId
+    ])
+    return first.length
   })
 }

@@ -3,84 +3,50 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"log"
-	"os"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"mcp-turnstile.invalid/client/visit"
 )
 
-type call struct {
-	Name      string         `json:"name"`
-	Arguments map[string]any `json:"arguments"`
-}
-
-type task struct {
-	Transport string `json:"transport"`
-	URL       string `json:"url"`
-	Echo      call   `json:"echo"`
-	Slow      call   `json:"slow"`
-}
-
-type report struct {
-	Tools    []string  `json:"tools"`
-	Echo     string    `json:"echo"`
-	Slow     string    `json:"slow"`
-	Progress []float64 `json:"progress"`
-}
+type session struct{ *mcp.ClientSession }
 
 func main() {
-	var t task
-	check(json.Unmarshal([]byte(os.Args[1]), &t))
-	ctx := context.Background()
-	progress := make(chan float64, 100)
-	client := mcp.NewClient(&mcp.Implementation{Name: "go-client", Version: "1.0.0"}, &mcp.ClientOptions{
-		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
-			progress <- r.Params.Progress
-		},
+	visit.Main(func(task visit.Task, onProgress func(float64)) visit.Session {
+		client := mcp.NewClient(&mcp.Implementation{Name: "go-client", Version: "1.0.0"}, &mcp.ClientOptions{
+			ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+				onProgress(r.Params.Progress)
+			},
+		})
+		connected, err := client.Connect(context.Background(), transport(task), nil)
+		visit.Check(err)
+		return session{connected}
 	})
-	session, err := client.Connect(ctx, transport(t), nil)
-	check(err)
-	done := report{Progress: []float64{}}
-	listed, err := session.ListTools(ctx, nil)
-	check(err)
+}
+
+func transport(task visit.Task) mcp.Transport {
+	if task.Transport == "sse" {
+		return &mcp.SSEClientTransport{Endpoint: task.URL}
+	}
+	return &mcp.StreamableClientTransport{Endpoint: task.URL}
+}
+
+func (s session) Tools() (names []string) {
+	listed, err := s.ListTools(context.Background(), nil)
+	visit.Check(err)
 	for _, tool := range listed.Tools {
-		done.Tools = append(done.Tools, tool.Name)
+		names = append(names, tool.Name)
 	}
-	done.Echo = callTool(ctx, session, t.Echo, nil)
-	done.Slow = callTool(ctx, session, t.Slow, "slow")
-	for steps := int(t.Slow.Arguments["steps"].(float64)); len(done.Progress) < steps; {
-		done.Progress = append(done.Progress, <-progress)
-	}
-	line, err := json.Marshal(done)
-	check(err)
-	fmt.Println(string(line))
-	_, err = io.Copy(io.Discard, os.Stdin)
-	check(err)
-	check(session.Close())
+	return names
 }
 
-func transport(t task) mcp.Transport {
-	if t.Transport == "sse" {
-		return &mcp.SSEClientTransport{Endpoint: t.URL}
-	}
-	return &mcp.StreamableClientTransport{Endpoint: t.URL}
-}
-
-func callTool(ctx context.Context, session *mcp.ClientSession, c call, progressToken any) string {
-	params := &mcp.CallToolParams{Name: c.Name, Arguments: c.Arguments}
+func (s session) Call(call visit.Call, progressToken any) string {
+	params := &mcp.CallToolParams{Name: call.Name, Arguments: call.Arguments}
 	if progressToken != nil {
 		params.SetProgressToken(progressToken)
 	}
-	result, err := session.CallTool(ctx, params)
-	check(err)
+	result, err := s.CallTool(context.Background(), params)
+	visit.Check(err)
 	return result.Content[0].(*mcp.TextContent).Text
 }
 
-func check(err error) {
-	if err != nil {
-		log.Fatal(err)
-	}
-}
+func (s session) Close() { visit.Check(s.ClientSession.Close()) }

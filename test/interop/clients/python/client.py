@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 
 @asynccontextmanager
-async def connect(transport, url):
+async def connect(transport, url, headers):
     if installed("fastmcp"):
         from fastmcp import Client
         from fastmcp.client.transports import SSETransport, StreamableHttpTransport
@@ -20,9 +20,11 @@ async def connect(transport, url):
         from mcp import ClientSession
         from mcp.client.sse import sse_client
         from mcp.client.streamable_http import streamable_http_client
+        from mcp.shared._httpx_utils import create_mcp_http_client
 
-        kinds = {"streamable": streamable_http_client, "sse": sse_client}
-        async with kinds[transport](url) as streams:
+        streamable = lambda: streamable_http_client(url, http_client=create_mcp_http_client(headers))
+        kinds = {"streamable": streamable, "sse": lambda: sse_client(url, headers)}
+        async with kinds[transport]() as streams:
             async with ClientSession(*streams[:2]) as session:
                 await session.initialize()
                 yield session
@@ -48,7 +50,7 @@ async def visit(task):
         progress.append(value)
 
     with_progress = {"progress_handler" if installed("fastmcp") else "progress_callback": on_progress}
-    async with connect(task["transport"], task["url"]) as client:
+    async with connect(task["transport"], task["url"], task.get("headers")) as client:
         listed = await client.list_tools()
         echo = await client.call_tool(task["echo"]["name"], task["echo"]["arguments"])
         slow = await client.call_tool(task["slow"]["name"], task["slow"]["arguments"], **with_progress)
