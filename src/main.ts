@@ -10,6 +10,7 @@ import { informationAsked } from './config/help.js'
 import { ConfigError, parseCheckConfig, parseConfig } from './config/read-settings.js'
 import { shownUpstreams } from './config/upstream-list.js'
 import { reasonOf } from './util/errors.js'
+import { exitParked } from './util/threads.js'
 
 /** The exit code for a setting that cannot be used: an unknown flag, a bad URL, a port or file that cannot be opened. */
 const EXIT_UNUSABLE = 2
@@ -61,14 +62,14 @@ async function run(): Promise<void> {
   let closing = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (closing) process.exit(1)
+      if (closing) return void exitParked(1)
       closing = true
       logger.info({ signal }, 'closing')
       app.close().then(
         () => process.exit(0),
         (error: unknown) => {
           logger.error(error, 'closing failed')
-          process.exit(1)
+          void exitParked(1)
         }
       )
     })

@@ -3,6 +3,7 @@
 // ones. Arguments: test files or folders (`test/proxy`, `test/proxy/abort.test.ts`), options for tap (`--grep=delete`).
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -41,6 +42,8 @@ try {
   failed++
 } finally {
   await database?.stop()
+  // Tap itself would remove a test's folder before the test's teardown stops the processes that work in it.
+  rmSync(join(root, '.tap', 'fixtures'), { recursive: true, force: true })
 }
 console.log(`${passed} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
@@ -48,7 +51,13 @@ process.exitCode = failed === 0 ? 0 : 1
 /** Counts what passed and failed. Throws when tap ended badly for another reason than a failed test. */
 async function runTap(files: string[], jobs: number, options: string[]): Promise<void> {
   if (files.length === 0) return
-  const own = ['--disable-coverage', '--reporter=tap', `--timeout=${fileTimeoutS}`, `--jobs=${jobs}`]
+  const own = [
+    '--disable-coverage',
+    '--save-fixture',
+    '--reporter=tap',
+    `--timeout=${fileTimeoutS}`,
+    `--jobs=${jobs}`
+  ]
   const tap = spawn(
     process.execPath,
     [join('node_modules', '.bin', 'tap'), 'run', ...own, ...options, ...files],

@@ -15,10 +15,7 @@ export const unreachable: LedgerHealth = {
 }
 
 /** The parts of an instance that know. */
-export interface LedgerParts extends Pick<
-  InstanceLedger,
-  'outbox' | 'outboxFile' | 'shipper' | 'recorder' | 'isPreparing'
-> {
+export interface LedgerParts extends Pick<InstanceLedger, 'outbox' | 'outboxFile' | 'shipper' | 'recorder'> {
   maintenance: StoreMaintenance
 }
 
@@ -36,12 +33,11 @@ export function ledgerHealth({
   outboxFile,
   shipper,
   recorder,
-  maintenance,
-  isPreparing
+  maintenance
 }: LedgerParts): LedgerHealth {
   const failure = storeFailure({ shipper, maintenance })
   const outboxOk = recorder.failure === undefined && !outboxFile.lost
-  const storeOk = failure === undefined && !isPreparing()
+  const storeOk = failure === undefined
   return {
     ready: outboxOk && storeOk,
     outbox: {

@@ -20,7 +20,7 @@ export interface MessagePlacementOptions {
   record: (events: readonly SessionEvent[]) => void
 }
 
-/** Places messages while the store can be read. `close` does so a last time. */
+/** Places messages while the store can be read. `close` tries for a second to place all. */
 export function startMessagePlacement({ tracker, store, record }: MessagePlacementOptions): Closable {
   let placing: Promise<void> | undefined
   const place = async (): Promise<void> => {
@@ -35,6 +35,11 @@ export function startMessagePlacement({ tracker, store, record }: MessagePlaceme
       // A store that fails is the shipper's to report.
     }
   }
+  /** Places what the store knows by now; what it does not know waits in the outbox for the next start. */
+  const placeKnown = async (): Promise<void> => {
+    const known = await store.legacySessions(tracker.unplaced.due(Infinity, Infinity))
+    record(tracker.place([...new Set(known.map(({ sessionId }) => sessionId))], known, epochNow()))
+  }
   const placeOnce = (): Promise<void> => (placing ??= place().finally(() => (placing = undefined)))
   const timer = setInterval(() => {
     if (tracker.unplaced.size > 0) void placeOnce()
@@ -42,8 +47,17 @@ export function startMessagePlacement({ tracker, store, record }: MessagePlaceme
   return {
     async close() {
       clearInterval(timer)
-      const placed = Promise.resolve(placing).then(placeOnce)
+      let isOver = false
+      const placeAll = async (): Promise<void> => {
+        await placing
+        while (tracker.unplaced.size > 0 && !isOver) {
+          await placeKnown()
+          if (tracker.unplaced.size > 0) await sleep(INTERVAL_MS)
+        }
+      }
+      const placed = placeAll().catch(() => undefined)
       await Promise.race([placed, sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
+      isOver = true
     }
   }
 }

@@ -45,8 +45,6 @@ export interface InstanceLedger extends Closable {
   readonly liveCounts: LiveCounts | undefined
   /** Open sessions by gateway; read from the store while `isBalanced` says so. */
   readonly upstreamCounts: LiveCounts
-  /** Whether the tables of the store are still being looked at or upgraded, since before the start. */
-  readonly isPreparing: () => boolean
   /** Resolves once the store has what was recorded, or cannot have it soon. */
   shipped(): Promise<void>
 }
@@ -61,7 +59,7 @@ export const startLedger = (
     const options = { pools: settings.stores, log: logger }
     const store = openStore(settings.store, settings.sessionIdleTimeoutMs, options)
     onClose(() => store.close())
-    const isPreparing = await prepare(store, settings.store)
+    await prepare(store, settings.store)
     const outbox = openOutbox({ directory: settings.dataDir, now: epochNow() })
     onClose(() => outbox.close())
     const outboxFile = watchOutboxFile(outbox.path, logger)
@@ -76,34 +74,21 @@ export const startLedger = (
     onClose(() => upstreamCounts.close())
     const recorder = new Recorder(outbox, shipper, logger)
     const shipped = (): Promise<void> => shipper.whenEmpty(SHIP_TIMEOUT_MS)
-    return {
-      store,
-      clock,
-      outbox,
-      shipper,
-      recorder,
-      outboxFile,
-      liveCounts,
-      upstreamCounts,
-      isPreparing,
-      shipped
-    }
+    return { store, clock, outbox, shipper, recorder, outboxFile, liveCounts, upstreamCounts, shipped }
   })
 
 /**
- * Makes the tables, or brings them up to date; resolves with whether that still goes on. A server may be away for a while, but
- * not for what only people can change: that is thrown.
+ * Makes the tables, or brings them up to date, for as long as a start may take; the shipper then waits for the rest of it. A
+ * server may be away for a while, but not for what only people can change: that is thrown.
  */
-async function prepare(store: Store, { kind }: StoreLocation): Promise<() => boolean> {
-  let isPreparing = true
-  const migrated = store.migrate().finally(() => (isPreparing = false))
+async function prepare(store: Store, { kind }: StoreLocation): Promise<void> {
+  const migrated = store.migrate()
   // A file that cannot be used now cannot be used at all.
-  if (kind === 'sqlite') await migrated
+  if (kind === 'sqlite') return await migrated
   const isUsable = migrated.catch((error: unknown) => {
     if (error instanceof UnusableStoreError) throw error
   })
   await Promise.race([isUsable, sleep(PREPARE_TIMEOUT_MS, undefined, { ref: false })])
-  return () => isPreparing
 }
 
 const byEndpoint =

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Config } from '../config/settings.js'
 import { reasonOf } from '../util/errors.js'
 import { connect, ipcChannel } from '../util/rpc.js'
+import { exitParked } from '../util/threads.js'
 import { CALL_TIMEOUT_MS, type Startable, type StartReport, type WorkerMethods } from './instance-methods.js'
 import { droppedLinesMetric, type ProcessLog } from './process-log.js'
 import { startProxyInstance } from './proxy-instance.js'
@@ -29,7 +30,7 @@ export async function runWorker(config: Config, { logger, dropped }: ProcessLog)
         process.exit(0)
       } catch (error) {
         log.error(error, 'closing failed')
-        process.exit(1)
+        await exitParked(1)
       }
     }
   }))

@@ -25,6 +25,7 @@ export class WorkerSlot {
   readonly #log: ProcessLog
   #worker: Worker | undefined
   #remote: Remote<WorkerMethods & Startable> | undefined
+  #starting: Promise<string> | undefined
   #closing = false
 
   /** `number`: from 1 on. `draining`: the endpoints that a new worker is to drain from its start. */
@@ -34,13 +35,17 @@ export class WorkerSlot {
     this.#log = log
   }
 
-  /** The methods of the process in this slot. They respond once it has started, and reject when it is gone. */
+  /** The methods of the process in this slot. They reject when it is gone, until the next one has started. */
   get worker(): Remote<WorkerMethods> {
     return this.#remote!
   }
 
   /** Resolves with the URL at which it listens; throws `StartError`. */
-  async start(): Promise<string> {
+  start(): Promise<string> {
+    return (this.#starting = this.#start())
+  }
+
+  async #start(): Promise<string> {
     const worker = cluster.fork({ [WORKER_NUMBER_VARIABLE]: String(this.#number) })
     copyLines(worker.process.stdout!, this.#log.stdout)
     copyLines(worker.process.stderr!, this.#log.stderr)
@@ -55,8 +60,9 @@ export class WorkerSlot {
       report.failed('a worker died at its start')
     })
     this.#worker = worker
-    this.#remote = remote
     const listening = await url
+    // What was sent before the process listens would be lost: Node's cluster takes messages from its first moment on.
+    this.#remote = remote
     worker.once('exit', (code, signal) => this.#replace(startedAt, code, signal))
     for (const endpointId of this.#draining) await remote.drain(endpointId, true)
     return listening
@@ -74,10 +80,11 @@ export class WorkerSlot {
   /** Ends the process, and resolves when it has ended and its last lines are read. */
   async close(): Promise<void> {
     this.#closing = true
+    await this.#starting?.catch(() => undefined)
     const worker = this.#worker
     if (worker?.isConnected() !== true) return
     const exited = once(worker.process, 'close')
-    void this.#remote!.shutDown.asEvent().catch(() => undefined)
+    void this.#remote?.shutDown.asEvent().catch(() => undefined)
     await exited
   }
 

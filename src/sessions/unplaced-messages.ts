@@ -96,14 +96,14 @@ export class UnplacedMessages {
     this.#changed.add(sessionId)
   }
 
-  /** The sessions to look up at `now`, at most a batch; those that were not looked up yet come first. */
-  due(now: EpochMs): StoredId[] {
+  /** The sessions to look up at `now`, at most `limit`; those that were not looked up yet come first. */
+  due(now: EpochMs, limit = LOOK_UP_BATCH): StoredId[] {
     // If the clock was put back, it is not waited for.
     const isDue = ({ dueAt }: UnplacedSession): boolean => dueAt <= now || dueAt > now + MAX_RETRY_MS
     return [...this.#waiting.values()]
       .filter(isDue)
       .sort((a, b) => a.tries - b.tries)
-      .slice(0, LOOK_UP_BATCH)
+      .slice(0, limit)
       .map(({ sessionId }) => sessionId)
   }
 

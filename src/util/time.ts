@@ -9,8 +9,21 @@ export type EpochMs = number & { readonly clock?: 'epoch' }
 /** An instant on the clock of this process: milliseconds since it started. It never goes back; for durations. */
 export type MonotonicMs = number & { readonly clock?: 'monotonic' }
 
+/**
+ * Waits for the next millisecond of the wall clock, which is told in whole ones: else all instants would be behind by what
+ * was cut off, and a session could begin before its client asked for it. Ends where the clock stands still, too.
+ */
+function nextMillisecond(): EpochMs {
+  const before = Date.now()
+  const until = performance.now() + 2
+  let now: EpochMs
+  do now = Date.now()
+  while (now === before && performance.now() < until)
+  return now
+}
+
 /** What the wall clock said when the clock of this process began. */
-const startedAt: EpochMs = Date.now() - performance.now()
+const startedAt: EpochMs = nextMillisecond() - performance.now()
 
 /**
  * The instant on the wall clock as this process tells it: set when the process (or thread) starts, it then goes with the

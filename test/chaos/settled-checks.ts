@@ -9,6 +9,8 @@ import type { Reader, SessionRow } from './reader.js'
 const STREAMS_END_MS = 5_000
 /** Longer than messages of legacy sessions wait for the next look-up of their session, after the longest fault. */
 const SETTLE_TIMEOUT_MS = 40_000
+/** Each process tells the wall clock by its own monotonic one, in whole milliseconds. */
+const CLOCKS_DIFFER_MS = 1
 const TOUCH_TIMEOUT_MS = 5_000
 
 export interface Rest {
@@ -168,12 +170,15 @@ function checkRows(rows: readonly SessionRow[], expected: ExpectedSessions): str
 
 function problemOf(row: SessionRow, session: ExpectedSession): string | undefined {
   const { openSentAt, toldAt, deleteSentAt, deletedAt, sent, surelyAccounted } = session
-  if (row.connectAt < openSentAt || row.connectAt > toldAt) return 'connect_at is wrong'
+  if (row.connectAt < openSentAt - CLOCKS_DIFFER_MS || row.connectAt > toldAt + CLOCKS_DIFFER_MS)
+    return 'connect_at is wrong'
   if (row.requestCount > sent) return `more requests than the ${sent} sent`
   if (row.requestCount < surelyAccounted) return `fewer requests than the ${surelyAccounted} accounted`
   if (deletedAt === undefined || deleteSentAt === undefined) return undefined
   if (row.reason === null) return 'deleted, but open'
-  if (row.disconnectAt < deleteSentAt || row.disconnectAt > deletedAt) return 'disconnect_at is wrong'
+  const { disconnectAt } = row
+  if (disconnectAt < deleteSentAt - CLOCKS_DIFFER_MS || disconnectAt > deletedAt + CLOCKS_DIFFER_MS)
+    return 'disconnect_at is wrong'
   return undefined
 }
 

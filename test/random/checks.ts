@@ -1,6 +1,6 @@
 // Owns the comparison: what the admin port tells, as a stranger asks it, against what the clients expect and against itself.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bruteSeries } from '../support/brute-force.js'
+import { seriesOf } from '../support/invariant.js'
 import type { ConnectionJson, SeriesPointJson, Turnstile } from '../support/turnstile.js'
 import { ENDPOINTS, type Stage } from './stage.js'
 
@@ -142,28 +142,4 @@ interface StatsJson {
   activeConnections: number
   totalConnections: number
   connections: { endpointId: string; sessionId: string }[]
-}
-
-function seriesOf(
-  rows: readonly ConnectionJson[],
-  ids: readonly string[],
-  start: number,
-  end: number
-): SeriesPointJson[] {
-  const spans = rows.map(row => ({
-    id: row.id,
-    endpointId: row.endpoint_id,
-    transport: row.transport_type as 1 | 2 | 3,
-    connectAt: Date.parse(row.connect_at),
-    disconnectAt: Date.parse(row.disconnect_at),
-    reason: row.reason as 'delete' | null
-  }))
-  return bruteSeries(spans, ids, { start, end, peak: true }).map(point => ({
-    time: new Date(point.time).toISOString(),
-    endpoint_id: point.endpointId,
-    connect_num: point.connectNum,
-    opened: point.opened,
-    closed: point.closed,
-    peak: point.peak
-  }))
 }

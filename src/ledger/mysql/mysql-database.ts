@@ -82,6 +82,11 @@ export function openMysql(url: string, options: MysqlOptions = {}): Database {
       const connection = await take()
       const all = allOn(connection)
       const editor = schemaEditor(all)
+      // Its connections outlive a database that was dropped.
+      const names = await all(
+        'SELECT schema_name FROM information_schema.schemata WHERE schema_name = DATABASE()'
+      )
+      if (names.length === 0) throw new Error('the database does not exist')
       if (await isUpToDate(editor)) return
       options.log?.info({}, 'the tables of the store are made or upgraded')
       await lockSchema(all, async () => allOn(await take()), SCHEMA_LOCK_WAIT_S)

@@ -39,7 +39,7 @@ export class LedgerClock {
 
   /** An instant of this process's wall clock (`epochNow`) as the ledger tells it. */
   of(at: EpochMs): EpochMs {
-    return at + this.#offsetAt(at)
+    return Math.floor(at + this.#offsetAt(at))
   }
 
   /** An event as the ledger tells it. */
@@ -87,7 +87,7 @@ export class LedgerClock {
 
   #offsetAt(at: EpochMs): number {
     if (this.#offsetMs <= this.#rightOffsetMs) return this.#offsetMs
-    const slowedMs = Math.floor(SLOWED_BY * Math.max(0, at - this.#notedAt))
+    const slowedMs = SLOWED_BY * Math.max(0, at - this.#notedAt)
     return Math.max(this.#rightOffsetMs, this.#offsetMs - slowedMs)
   }
 

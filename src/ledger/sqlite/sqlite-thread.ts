@@ -1,6 +1,7 @@
 // Owns the thread of the embedded store: makes the store's methods callable, and hands out series part by part as asked.
 import { parentPort, workerData } from 'node:worker_threads'
 import { connect, portChannel } from '../../util/rpc.js'
+import { parkAtExit } from '../../util/threads.js'
 import { sqlStore } from '../sql/sql-store.js'
 import type { SeriesPoint } from '../store-port.js'
 import { openSqlite } from './sqlite-database.js'
@@ -27,4 +28,5 @@ function methods(): SqliteThread {
   }
 }
 
+parkAtExit()
 connect(portChannel(parentPort!), methods(), { timeoutMs: Infinity })

@@ -11,12 +11,17 @@ const MAX_LATE_MS = 5 * SECOND_MS
  * a client that ends its body in time can go on using it.
  */
 export function limitLateBody(req: IncomingMessage): void {
-  if (req.complete) return
   const { socket } = req
+  if (req.complete || socket.destroyed) return
   let bytes = 0
   const timer = setTimeout(() => socket.destroy(), MAX_LATE_MS).unref()
-  const onEnd = (): void => clearTimeout(timer)
-  req.once('end', onEnd).once('close', onEnd)
+  // Once its response is finished, Node no longer tells the request of its connection's end.
+  const onEnd = (): void => {
+    clearTimeout(timer)
+    socket.off('close', onEnd)
+  }
+  req.once('end', onEnd)
+  socket.once('close', onEnd)
   // With a reader, Node does not drop the body itself.
   req.on('data', (part: Buffer) => {
     bytes += part.length
