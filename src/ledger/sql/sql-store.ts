@@ -13,7 +13,7 @@ import { heartbeat, instances, register, times } from './write/instances.js'
 import { closeIdle, loseStreams } from './write/presumed-ends.js'
 import { deleteEnded, deleteRollups } from './write/retention.js'
 import type { Ledger } from './write/session-change.js'
-import { drainUpstream, reportUpstreams } from './write/upstream-reports.js'
+import { drainUpstream, reportUpstreams } from './write/upstream-rows.js'
 
 /** The store in a database. It counts what it commits; `close` closes the database. */
 export function sqlStore(database: Database, rules: LedgerRules): Store {
