@@ -56,6 +56,7 @@ export type ProxyParts = Pick<
   | 'upstreams'
   | 'upstreamOf'
   | 'locate'
+  | 'locateTask'
   | 'operations'
   | 'traffic'
   | 'logger'
@@ -85,6 +86,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   upstreams: parts.upstreams,
   upstreamOf: parts.upstreamOf,
   locate: parts.locate,
+  locateTask: parts.locateTask,
   operations: parts.operations,
   traffic: parts.traffic,
   logger: parts.logger

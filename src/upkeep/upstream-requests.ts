@@ -2,17 +2,25 @@
 // for idle sessions and for those that an operator ends.
 import { randomUUID } from 'node:crypto'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { encodedValue } from '../mcp/header-values.js'
 import type { Routes } from '../mcp/routes.js'
 import { firstMessageIn, mayBeSessionError, sessionErrorIn } from '../mcp/session-not-found.js'
 import { isDigest, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { NamedSession } from '../proxy/balancing/balancer.js'
 import type { Says } from '../proxy/balancing/session-locator.js'
+import type { NamedTask } from '../proxy/balancing/tasks.js'
 import { tlsServerName } from '../proxy/upstream/upstream-socket.js'
-import type { ClientCredentials, SessionCredentials } from '../sessions/client-credentials.js'
+import type {
+  ClientCredentials,
+  RequestCredentials,
+  SessionCredentials
+} from '../sessions/client-credentials.js'
 import type { PingResponse } from '../sessions/observations.js'
 import { messageSignal, pingSignal } from '../sessions/signals.js'
 import { TurnstileError } from '../util/errors.js'
+import { isSuccessful } from '../util/http-status.js'
+import { memberOf, parseJson } from '../util/json.js'
 import { epochNow } from '../util/time.js'
 
 /** Chosen: requests of the proxy are few, and a slow upstream must not be filled with them. */
@@ -88,6 +96,27 @@ export class UpstreamRequests {
     return says === 'use' ? 'living' : says
   }
 
+  /**
+   * Whether the upstream has a task: it is asked for the task's state as its client would (SEP-2663, `tasks/get`). A server
+   * that does not know the task, or no tasks at all, gives a JSON-RPC error.
+   */
+  async askTask({ taskId }: NamedTask, as: RequestCredentials): Promise<Says> {
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': as.protocolVersion,
+      'io.modelcontextprotocol/clientInfo': { name: 'mcp-turnstile', version: '1' },
+      'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } }
+    }
+    const method = 'tasks/get'
+    const body = JSON.stringify({ jsonrpc: '2.0', id: ownRequestId(), method, params: { taskId, _meta } })
+    const headers = { 'mcp-method': method, 'mcp-name': encodedValue(taskId) }
+    const { statusCode, body: response } = await this.#send('POST', as, body, headers)
+    // Only the state of a task that is there can be long.
+    const text = await response.text().catch(() => '{"result":{}}')
+    const message = parseJson(text.startsWith('{') ? text : firstMessageIn(text))
+    if (isSuccessful(statusCode) && memberOf(message, 'result') !== undefined) return 'living'
+    return statusCode === 404 || memberOf(message, 'error') !== undefined ? 'gone' : 'none'
+  }
+
   async #ping(way: SessionCredentials): Promise<ReadResponse> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: ownRequestId(), method: 'ping' })
     return await readError(await this.#send('POST', way, body))
@@ -119,8 +148,9 @@ export class UpstreamRequests {
 
   async #send(
     method: 'POST' | 'DELETE',
-    { target, host, sessionId, protocolVersion, authorization }: SessionCredentials,
-    body?: string
+    { target, host, protocolVersion, authorization, ...of }: RequestCredentials & { sessionId?: string },
+    body?: string,
+    fields: Record<string, string> = {}
   ): Promise<Dispatcher.ResponseData> {
     const { upstream, rewriteHost } = this.#options
     const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
@@ -131,7 +161,8 @@ export class UpstreamRequests {
         host: (rewriteHost ? undefined : host) ?? upstream.host,
         'user-agent': 'mcp-turnstile',
         accept: 'application/json, text/event-stream',
-        'mcp-session-id': sessionId,
+        ...fields,
+        ...(of.sessionId !== undefined && { 'mcp-session-id': of.sessionId }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...(protocolVersion !== undefined && { 'mcp-protocol-version': protocolVersion }),
         ...(authorization !== undefined && { authorization })

@@ -1,12 +1,13 @@
 // Owns finding the gateway of a session that this process does not know (session affinity): the ledger says it, or else the
-// gateways are asked.
+// gateways are asked; and that of a task, for which they are asked.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sessionKey, storedEndpointId, type StoredId, storedSessionId } from '../../mcp/stored-ids.js'
-import type { SessionCredentials } from '../../sessions/client-credentials.js'
+import type { RequestCredentials, SessionCredentials } from '../../sessions/client-credentials.js'
 import { ExpiringCache } from '../../util/expiring-cache.js'
 import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
 import { RefusedRequest, UnknownUpstream } from '../http/proxy-errors.js'
 import type { NamedSession } from './balancer.js'
+import type { NamedTask } from './tasks.js'
 import type { Upstream } from './upstream.js'
 import type { Upstreams } from './upstreams.js'
 
@@ -34,6 +35,7 @@ export interface SessionLocatorOptions {
   lookUp: (session: StoredSession) => Promise<string | undefined>
   /** Asks a gateway, as the session's client would. Rejects where there is no response. */
   ask: (upstream: Upstream, session: NamedSession, as: SessionCredentials | undefined) => Promise<Says>
+  askTask: (upstream: Upstream, task: NamedTask, as: RequestCredentials) => Promise<Says>
 }
 
 /** A session as the ledger knows it. */
@@ -70,8 +72,15 @@ export class SessionLocator {
     return await this.#found.get(key, async () => {
       const inLedger = await this.#lookUp({ endpointId, sessionId, transport })
       const isThere = inLedger !== undefined && this.#options.upstreams.get(inLedger) !== undefined
-      return isThere ? inLedger : await this.#ask(session, as)
+      return isThere ? inLedger : await this.#ask(upstream => this.#options.ask(upstream, session, as))
     })
+  }
+
+  /** As `locate`; the ledger does not know tasks. */
+  async locateTask(task: NamedTask, as: RequestCredentials): Promise<string | undefined> {
+    const { askTask } = this.#options
+    const key = `task ${JSON.stringify([task.endpointId, task.taskId])}`
+    return await this.#found.get(key, () => this.#ask(upstream => askTask(upstream, task, as)))
   }
 
   /** Undefined also where the store does not say it in time. */
@@ -85,14 +94,12 @@ export class SessionLocator {
     return await Promise.race([looking, sleep(LOOK_UP_TIMEOUT_MS, undefined, { ref: false })])
   }
 
-  async #ask(session: NamedSession, as: SessionCredentials | undefined): Promise<string | undefined> {
+  async #ask(question: (upstream: Upstream) => Promise<Says>): Promise<string | undefined> {
     this.#countAsked()
     const unheard: string[] = []
     const unsure: string[] = []
     const asked = Array.from(this.#options.upstreams.all, async upstream => {
-      const says = upstream.isUp
-        ? await this.#options.ask(upstream, session, as).catch(() => undefined)
-        : undefined
+      const says = upstream.isUp ? await question(upstream).catch(() => undefined) : undefined
       if (says === 'living') return upstream.name
       if (says === undefined) unheard.push(upstream.name)
       else if (says === 'none') unsure.push(upstream.name)
@@ -103,7 +110,7 @@ export class SessionLocator {
     } catch {
       if (unheard.length === 0) return unsure[0]
       throw new UnknownUpstream(
-        `The gateway of this session is not known, as ${unheard.join(' and ')} cannot be asked`
+        `The gateway of this request is not known, as ${unheard.join(' and ')} cannot be asked`
       )
     }
   }
