@@ -25,6 +25,7 @@ const INNER_ROOMS = {
   'proxy/upstream': ['proxy/http'],
   'proxy/taps': ['proxy/http'],
   'proxy/admission': ['proxy/http'],
+  'proxy/balancing': ['proxy/http', 'proxy/upstream'],
   'ledger/model': [],
   'ledger/sql/write': ['ledger/sql/[^/]+', 'ledger/model'],
   'ledger/sql/read': ['ledger/sql/[^/]+', 'ledger/sql/write', 'ledger/model'],

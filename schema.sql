@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   last_seen_at DATETIME(3) NOT NULL,
   request_count BIGINT UNSIGNED NOT NULL,
   seen_by VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the proxy that saw it last',
+  upstream VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the gateway that opened it; NULL: not known',
   client_address VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   user_agent VARCHAR(255) CHARACTER SET utf8mb4 NULL,
   client_name VARCHAR(255) CHARACTER SET utf8mb4 NULL,
@@ -30,7 +31,8 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   UNIQUE KEY session_of_endpoint (session_id, endpoint_id),
   KEY endpoint_time (endpoint_id, duration_class, connect_at, id, disconnect_at, transport_type),
   KEY all_time (duration_class, connect_at, id, disconnect_at, transport_type, endpoint_id),
-  KEY idle_time (duration_class, last_seen_at)
+  KEY idle_time (duration_class, last_seen_at),
+  KEY upstream_time (duration_class, upstream, endpoint_id, transport_type)
 ) ENGINE = InnoDB;
 
 -- How many sessions each endpoint has open, always equal to its open rows in endpoint_logs_v2, and how many it ever had.
@@ -131,4 +133,26 @@ CREATE TABLE IF NOT EXISTS turnstile_horizon (
   id TINYINT NOT NULL,
   rows_from_at DATETIME(3) NOT NULL,
   PRIMARY KEY (id)
+) ENGINE = InnoDB;
+
+-- What each proxy has of each gateway, told once a second.
+CREATE TABLE IF NOT EXISTS turnstile_upstreams (
+  instance_id VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  name VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  url VARCHAR(2048) CHARACTER SET utf8mb4 NOT NULL,
+  is_listed TINYINT NOT NULL COMMENT '0: it left the list, and keeps its sessions until they end',
+  is_draining TINYINT NOT NULL COMMENT '1: the proxy knows that it is drained',
+  session_num INT UNSIGNED NOT NULL,
+  request_num INT UNSIGNED NOT NULL,
+  stream_num INT UNSIGNED NOT NULL,
+  failing_since DATETIME(3) NULL,
+  reported_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (instance_id, name)
+) ENGINE = InnoDB;
+
+-- Gateways that get no new sessions, as an operator ordered.
+CREATE TABLE IF NOT EXISTS turnstile_upstream_drains (
+  name VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  drained_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (name)
 ) ENGINE = InnoDB;

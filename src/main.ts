@@ -8,6 +8,7 @@ import { runWorker } from './app/worker-process.js'
 import { startPrimary } from './app/workers.js'
 import { informationAsked } from './config/help.js'
 import { ConfigError, parseCheckConfig, parseConfig } from './config/read-settings.js'
+import { shownUpstreams } from './config/upstream-list.js'
 import { reasonOf } from './util/errors.js'
 import { exitParked } from './util/threads.js'
 
@@ -42,7 +43,10 @@ if (args[0] === 'check') {
 const config = orRefuse(() => parseConfig(args, process.env))
 const log = startProcessLog(config.logLevel)
 // By default this ends a process: when its terminal is closed, or by habit, to make it read its settings again.
-process.on('SIGHUP', () => log.logger.info('SIGHUP is ignored: settings are read at the start only'))
+process.on('SIGHUP', () => {
+  if (config.upstreamFile === undefined)
+    log.logger.info('SIGHUP is ignored: settings are read at the start only')
+})
 if (cluster.isWorker) await runWorker(config, log)
 else await run()
 
@@ -50,7 +54,10 @@ async function run(): Promise<void> {
   const start = config.workers === 1 ? startApp : startPrimary
   const app: App = await start(config, log).catch(refuse)
   const { logger } = log
-  logger.info({ proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: config.upstream.href }, 'listening')
+  logger.info(
+    { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: shownUpstreams(config) },
+    'listening'
+  )
 
   let closing = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

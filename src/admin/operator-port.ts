@@ -10,7 +10,7 @@ export interface Control {
    * Ends a session: the gateway forgets it, its streams through this proxy are cut, and the ledger has it as `killed`.
    * Rejects with `ActionError` where that cannot be done; then nothing has changed.
    */
-  end(session: Pick<SessionRow, 'endpointId' | 'sessionId' | 'transport'>): Promise<void>
+  end(session: Pick<SessionRow, 'endpointId' | 'sessionId' | 'transport' | 'upstream'>): Promise<void>
   /** Resolves once queries show what was ended, or when the store takes too long. */
   settled(): Promise<void>
   /** Deletes a part of what the store has of an endpoint (`StoreWriter.deleteEndpoint`). */
@@ -19,6 +19,10 @@ export interface Control {
   drain(endpointId: StoredId, on: boolean): void | Promise<void>
   /** The endpoints whose new sessions are refused. */
   draining(): ReadonlySet<StoredId> | Promise<ReadonlySet<StoredId>>
+  /** Sends no new sessions to a gateway, through any proxy of the store, or does so again. */
+  drainUpstream(name: string, on: boolean): Promise<void>
+  /** Resolves once the store knows what there is to each gateway now, or when it takes too long. */
+  reportUpstreams(): Promise<void>
 }
 
 /** Writes to the log that an operator did something; a session id in `details` is masked. */

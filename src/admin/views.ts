@@ -1,5 +1,5 @@
 // Owns how rows of the store become responses of the queries and of the monitoring interface, masked with --mask.
-import type { FeedChange, SeriesPoint, SessionRow } from '../ledger/store-port.js'
+import type { FeedChange, SeriesPoint, SessionRow, UpstreamState } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { Mask } from './access/mask.js'
@@ -7,7 +7,8 @@ import type {
   ClosedNotice,
   ConnectionInfo,
   EndedConnection,
-  OpenedNotice
+  OpenedNotice,
+  UpstreamInfo
 } from './schemas/monitoring-responses.js'
 import type { ConnectionRow, MinutePoint } from './schemas/query-responses.js'
 
@@ -29,7 +30,8 @@ export const toConnection = (row: SessionRow, mask: Mask): ConnectionRow => ({
   user_agent: row.userAgent,
   client_name: row.clientName,
   client_version: row.clientVersion,
-  protocol_version: row.protocolVersion
+  protocol_version: row.protocolVersion,
+  upstream: row.upstream
 })
 
 /** A minute of a time series. */
@@ -42,6 +44,19 @@ export const toMinute = (point: SeriesPoint): MinutePoint => ({
   peak: point.peak
 })
 
+/** A gateway in the monitoring interface. */
+export const toUpstream = (state: UpstreamState): UpstreamInfo => ({
+  name: state.name,
+  url: state.url,
+  state: !state.isListed ? 'removed' : state.failingSince === null ? 'up' : 'down',
+  draining: state.isDraining,
+  activeConnections: state.connectNum,
+  requestsInFlight: state.requests,
+  streams: state.streams,
+  safeToStop: state.isSafeToStop,
+  failingSince: state.failingSince === null ? null : iso(state.failingSince)
+})
+
 /** A session in the monitoring interface. */
 export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   sessionId: mask.sessionId(row.sessionId),
@@ -52,6 +67,7 @@ export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   requestCount: row.requestCount,
   endpointId: row.endpointId,
   transport: transportNames[row.transport],
+  upstream: row.upstream,
   clientName: row.clientName,
   clientVersion: row.clientVersion,
   protocolVersion: row.protocolVersion

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
+import { onlyUpstream, shownUpstreams } from '../config/upstream-list.js'
 import type { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, type Remote } from '../util/rpc.js'
 import type { Closable } from '../util/startup.js'
@@ -85,7 +86,7 @@ export function adminThreadData(
     monitoring: config.monitoring
       ? {
           proxyUrl,
-          upstream: config.upstream.href,
+          upstream: onlyUpstream(config)?.url.href,
           paths: { stream: config.streamPath, sse: config.ssePath, message: config.messagePath },
           historyLimit: config.historyLimit,
           shownSettings: shownSettings(config)
@@ -96,7 +97,7 @@ export function adminThreadData(
 
 /** What operators see of the settings: how sessions are counted and kept. Nothing secret. */
 const shownSettings = (config: Config): Record<string, unknown> => ({
-  upstream: config.upstream.href,
+  upstream: shownUpstreams(config),
   store: config.store.kind,
   streamPath: config.streamPath,
   ssePath: config.ssePath,

@@ -28,7 +28,8 @@ export interface AdminThreadData {
 export interface MonitoringData {
   /** Where clients connect. */
   proxyUrl: string
-  upstream: string
+  /** The only gateway; undefined where the store says which there are. */
+  upstream: string | undefined
   /** Which paths the upstream has. */
   paths: RoutePatterns
   historyLimit: number

@@ -8,6 +8,7 @@ import { GatewayClient } from '../admin/gateway/gateway-client.js'
 import type { EndpointUrls } from '../admin/gateway/tool-list.js'
 import { ActionError } from '../admin/schemas/admin-errors.js'
 import { version } from '../config/version.js'
+import type { StoreReader } from '../ledger/store-port.js'
 import { Routes } from '../mcp/routes.js'
 import type { WireId } from '../mcp/stored-ids.js'
 import { reasonOf } from '../util/errors.js'
@@ -71,7 +72,7 @@ const started = startInOrder(async onClose => {
     health: () => proxies.health(),
     metrics: () => proxies.metrics(),
     hostMetrics: () => [droppedLinesMetric(dropped)],
-    monitoring: data.monitoring && monitoringOptions(data.monitoring)
+    monitoring: data.monitoring && monitoringOptions(data.monitoring, store)
   })
   onClose(() => admin.close())
   return { url: await admin.listen(data.listen) }
@@ -81,19 +82,27 @@ started.then(
   (error: unknown) => proxies.failed.asEvent(reasonOf(error))
 )
 
-function monitoringOptions(options: MonitoringData): AdminOptions['monitoring'] {
+function monitoringOptions(
+  options: MonitoringData,
+  store: Pick<StoreReader, 'upstreams'>
+): AdminOptions['monitoring'] {
   const { proxyUrl } = options
   const routes = new Routes(options.paths)
-  const upstream = new URL(options.upstream)
+  const { upstream } = options
   return {
     control: {
       end: session => proxies.end(session).catch(rethrowAsActionError),
       settled: () => proxies.settled(),
       deleteEndpoint: endpointId => proxies.deleteEndpoint(endpointId),
       drain: (endpointId, on) => proxies.drain(endpointId, on),
-      draining: () => proxies.draining()
+      draining: () => proxies.draining(),
+      drainUpstream: (name, on) => proxies.drainUpstream(name, on),
+      reportUpstreams: () => proxies.reportUpstreams()
     },
-    gateway: new GatewayClient(upstream, endpointId => upstreamUrls(upstream, routes, endpointId)),
+    gateway: new GatewayClient(
+      () => (upstream === undefined ? gatewaysIn(store) : Promise.resolve([new URL(upstream)])),
+      (gateway, endpointId) => upstreamUrls(gateway, routes, endpointId)
+    ),
     keepsUp: async () => {
       const { ready, outbox } = await proxies.health()
       return ready && (outbox.oldestAt === null || latestNow() - Date.parse(outbox.oldestAt) < MAX_DELAY_MS)
@@ -104,6 +113,12 @@ function monitoringOptions(options: MonitoringData): AdminOptions['monitoring'] 
       proxyUrl +
       ((endpointId === undefined ? undefined : routes.streamPath(endpointId)) ?? routes.streamPattern)
   }
+}
+
+/** The gateways that the settings of a proxy name, those that take connections first. */
+async function gatewaysIn(store: Pick<StoreReader, 'upstreams'>): Promise<URL[]> {
+  const listed = (await store.upstreams()).filter(({ isListed, url }) => isListed && url !== '')
+  return listed.sort((a, b) => (a.failingSince ?? 0) - (b.failingSince ?? 0)).map(({ url }) => new URL(url))
 }
 
 /** An `ActionError` that the proxy threw comes here as a `RemoteError` with its code. */

@@ -4,6 +4,7 @@ import type { ProxyOptions } from '../proxy/proxy-server.js'
 import type { LedgerSettings } from './start-ledger.js'
 import type { SessionSettings } from './start-sessions.js'
 import type { UpkeepSettings } from './start-upkeep.js'
+import type { GatewaySettings } from './start-upstreams.js'
 
 /** What `startLedger` uses. Only the ledger knows where the store is, and the password of the store. */
 export const ledgerSettings = (config: Config): LedgerSettings => ({
@@ -25,9 +26,18 @@ export const sessionSettings = (config: Config): SessionSettings => ({
   maxNewSessionsPerAddress: config.maxNewSessionsPerAddress
 })
 
+/** What `startUpstreams` uses. */
+export const upstreamsSettings = (config: Config): GatewaySettings => ({
+  upstream: config.upstream,
+  upstreamFile: config.upstreamFile,
+  upstreams: config.upstreams,
+  rewriteHost: config.rewriteHost,
+  upstreamTimeoutMs: config.upstreamTimeoutMs,
+  connectTimeoutMs: config.connectTimeoutMs
+})
+
 /** What `startUpkeep` uses. */
 export const upkeepSettings = (config: Config): UpkeepSettings => ({
-  upstream: config.upstream,
   rewriteHost: config.rewriteHost,
   connectTimeoutMs: config.connectTimeoutMs,
   leaseMs: config.leaseMs,
@@ -44,7 +54,10 @@ export type ProxyParts = Pick<
   | 'credentials'
   | 'observe'
   | 'liveSessions'
-  | 'serialUpstream'
+  | 'upstreams'
+  | 'upstreamOf'
+  | 'locate'
+  | 'locateTask'
   | 'operations'
   | 'traffic'
   | 'logger'
@@ -52,12 +65,10 @@ export type ProxyParts = Pick<
 
 /** What `startProxy` uses. */
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
-  upstream: config.upstream,
   host: config.listen.host,
   port: config.listen.port,
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,
-  connectTimeoutMs: config.connectTimeoutMs,
   headTimeoutMs: config.headTimeoutMs,
   keepAliveTimeoutMs: config.keepAliveTimeoutMs,
   stallTimeoutMs: config.stallTimeoutMs,
@@ -73,7 +84,10 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   credentials: parts.credentials,
   observe: parts.observe,
   liveSessions: parts.liveSessions,
-  serialUpstream: parts.serialUpstream,
+  upstreams: parts.upstreams,
+  upstreamOf: parts.upstreamOf,
+  locate: parts.locate,
+  locateTask: parts.locateTask,
   operations: parts.operations,
   traffic: parts.traffic,
   logger: parts.logger

@@ -1,12 +1,15 @@
 // Owns what operators can do to sessions and endpoints of a proxy instance: upstream, streams and ledger together.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ActionError } from '../admin/schemas/admin-errors.js'
 import { Transport } from '../mcp/transports.js'
 import type { Proxy } from '../proxy/proxy-server.js'
-import { type UpstreamRequests, UnreachableSession } from '../upkeep/upstream-requests.js'
+import type { RequestedSession, SessionRequests } from '../upkeep/session-requests.js'
+import { UnreachableSession } from '../upkeep/upstream-requests.js'
 import { isSuccessful } from '../util/http-status.js'
 import { epochNow } from '../util/time.js'
 import type { WorkerControl } from './instance-methods.js'
 import type { InstanceLedger } from './start-ledger.js'
+import type { UpstreamReports } from './upstream-reports.js'
 
 /** How long an operator's action waits until queries show it. Chosen: people wait for it. */
 const SETTLE_TIMEOUT_MS = 2_000
@@ -15,13 +18,14 @@ const SETTLE_TIMEOUT_MS = 2_000
 export interface ControlParts {
   proxy: Proxy
   ledger: InstanceLedger
-  requests: UpstreamRequests
+  requests: SessionRequests
+  reports: UpstreamReports
 }
 
 /** What operators can do to this instance; `end` throws `ActionError`. */
-export function operatorControl({ proxy, ledger, requests }: ControlParts): WorkerControl {
+export function operatorControl({ proxy, ledger, requests, reports }: ControlParts): WorkerControl {
   return {
-    async end({ endpointId, sessionId, transport }) {
+    async end({ endpointId, sessionId, transport, upstream }) {
       // Taken before the DELETE: whatever clients notice of the end comes later.
       const at = epochNow()
       const streams = proxy.streamsOf(endpointId, sessionId)
@@ -33,7 +37,11 @@ export function operatorControl({ proxy, ledger, requests }: ControlParts): Work
           'its stream runs through another proxy: ask the admin port of that one'
         )
       if (transport === Transport.streamable)
-        await deleteSession(requests, { endpointId, sessionId: streams[0]?.sessionId ?? sessionId })
+        await deleteSession(requests, {
+          endpointId,
+          sessionId: streams[0]?.sessionId ?? sessionId,
+          upstream
+        })
       ledger.recorder.record([{ type: 'close', endpointId, sessionId, at, reason: 'killed' }])
       for (const stream of streams) stream.cut()
     },
@@ -47,15 +55,20 @@ export function operatorControl({ proxy, ledger, requests }: ControlParts): Work
       if (on) proxy.drainedEndpoints.add(endpointId)
       else proxy.drainedEndpoints.delete(endpointId)
     },
-    draining: () => proxy.drainedEndpoints
+    draining: () => proxy.drainedEndpoints,
+    async drainUpstream(name, on) {
+      await ledger.store.drainUpstream(name, on, Date.now())
+      await reports.report()
+    },
+    async reportUpstreams() {
+      const reported = reports.report().catch(() => undefined)
+      await Promise.race([reported, sleep(SETTLE_TIMEOUT_MS, undefined, { ref: false })])
+    }
   }
 }
 
 /** Throws `ActionError` unless the upstream forgot the session. */
-async function deleteSession(
-  requests: UpstreamRequests,
-  session: Parameters<UpstreamRequests['end']>[0]
-): Promise<void> {
+async function deleteSession(requests: SessionRequests, session: RequestedSession): Promise<void> {
   const refused = (reason: string) =>
     new ActionError('GATEWAY_REFUSED', `the gateway does not end the session (${reason}): it is still open`)
   const status = await requests.end(session).catch((error: unknown) => {

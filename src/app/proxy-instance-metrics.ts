@@ -7,8 +7,10 @@ import { counter, gauge, type PortableMetric, sample } from '../metrics/metric.j
 import type { Operations } from '../metrics/operations.js'
 import { processMetrics } from '../metrics/process-metrics.js'
 import { byReason, type Traffic } from '../metrics/traffic.js'
+import type { Upstreams } from '../proxy/balancing/upstreams.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
+import type { UpstreamWatch } from '../upkeep/upstream-watch.js'
 import { epochNow, SECOND_MS } from '../util/time.js'
 import { ledgerHealth } from './ledger-health.js'
 import type { InstanceLedger } from './start-ledger.js'
@@ -19,6 +21,7 @@ const STORE_TIMEOUT_MS = 1_000
 
 /** The parts that are measured. */
 export interface InstanceParts {
+  upstreams: Upstreams
   proxy: Proxy
   operations: Operations
   traffic: Traffic
@@ -50,13 +53,16 @@ export function instanceMetrics(parts: InstanceParts): () => Promise<[Snapshot]>
   }
 }
 
-function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): PortableMetric[] {
+function ledgerMetrics({ upstreams, traffic, tracker, ledger, upkeep }: InstanceParts): PortableMetric[] {
   const { outbox, recorder, shipper } = ledger
-  const { watch, maintenance } = upkeep
+  const { watches, maintenance } = upkeep
   const { oldestAt } = outbox
   const age = oldestAt === undefined ? 0 : (epochNow() - oldestAt) / 1_000
   const health = ledgerHealth({ ...ledger, maintenance })
-  const isUp = watch && (watch.gaveUp ? undefined : Number(!watch.away))
+  const isUp =
+    upstreams.only === undefined
+      ? Array.from(upstreams.all, ({ name, isUp }) => sample(Number(isUp), { upstream: name }))
+      : watchedState(watches.get(upstreams.only))
   return [
     gauge('turnstile_upstream_up', '1: the gateway takes connections; 0: it does not.', isUp, 'min'),
     counter(
@@ -117,3 +123,6 @@ function ledgerMetrics({ traffic, tracker, ledger, upkeep }: InstanceParts): Por
     ])
   ]
 }
+
+const watchedState = (watch: UpstreamWatch | undefined): number | undefined =>
+  watch === undefined || watch.gaveUp ? undefined : Number(!watch.away)

@@ -2,18 +2,30 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/settings.js'
 import { Routes } from '../mcp/routes.js'
+import { storedEndpointId } from '../mcp/stored-ids.js'
 import { Operations } from '../metrics/operations.js'
 import { Traffic } from '../metrics/traffic.js'
+import { text } from '../proxy/http/headers.js'
+import type { RoutedRequest } from '../proxy/http/routed-request.js'
 import { startProxy } from '../proxy/proxy-server.js'
+import type { RequestCredentials } from '../sessions/client-credentials.js'
 import { type Closable, startInOrder } from '../util/startup.js'
 import type { WorkerMethods } from './instance-methods.js'
-import { ledgerSettings, proxyOptions, sessionSettings, upkeepSettings } from './instance-settings.js'
+import {
+  ledgerSettings,
+  proxyOptions,
+  sessionSettings,
+  upkeepSettings,
+  upstreamsSettings
+} from './instance-settings.js'
 import { ledgerHealth } from './ledger-health.js'
 import { operatorControl } from './operator-control.js'
 import { instanceMetrics } from './proxy-instance-metrics.js'
 import { startLedger } from './start-ledger.js'
 import { startSessions } from './start-sessions.js'
 import { startUpkeep } from './start-upkeep.js'
+import { startUpstreams } from './start-upstreams.js'
+import { startUpstreamReports } from './upstream-reports.js'
 
 /** A proxy that accounts what passes, and what can be asked of it. */
 export interface ProxyInstance extends Closable, WorkerMethods {
@@ -24,8 +36,11 @@ export interface ProxyInstance extends Closable, WorkerMethods {
 /** Throws when the port, the data directory or the embedded store cannot be used. */
 export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): Promise<ProxyInstance> =>
   startInOrder(async onClose => {
-    const ledger = await startLedger(ledgerSettings(config), logger)
+    const upstreams = await startUpstreams(upstreamsSettings(config), logger, onClose)
+    const isBalanced = (): boolean => upstreams.only === undefined
+    const ledger = await startLedger(ledgerSettings(config), isBalanced, logger)
     onClose(() => ledger.close())
+    upstreams.openSessions = upstream => ledger.upstreamCounts.of(upstream)
     const sessions = startSessions(sessionSettings(config), ledger, logger)
     onClose(() => sessions.close())
     const routes = new Routes({
@@ -33,8 +48,17 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
       sse: config.ssePath,
       message: config.messagePath
     })
-    const upkeep = await startUpkeep(upkeepSettings(config), { routes, ledger, sessions, logger })
+    const upkeep = await startUpkeep(upkeepSettings(config), {
+      routes,
+      upstreams,
+      ledger,
+      sessions,
+      logger
+    })
     onClose(() => upkeep.close())
+    const { store, outbox } = ledger
+    const reports = await startUpstreamReports({ store, instance: outbox.instance, upstreams })
+    onClose(() => reports.close())
     const operations = new Operations()
     const traffic = new Traffic()
     const proxy = await startProxy(
@@ -42,8 +66,12 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         routes,
         credentials: sessions.credentials,
         observe: sessions.observe,
-        liveSessions: endpointId => ledger.liveCounts?.of(endpointId) ?? 0,
-        serialUpstream: upkeep.serialUpstream,
+        liveSessions: endpointId => ledger.liveCounts?.of(storedEndpointId(endpointId) ?? '') ?? 0,
+        upstreams,
+        upstreamOf: upkeep.upstreamOf,
+        locate: (session, request) =>
+          upkeep.locator.locate(session, { ...credentialsIn(request), sessionId: session.sessionId }),
+        locateTask: (task, request) => upkeep.locator.locateTask(task, credentialsIn(request)),
         operations,
         traffic,
         logger
@@ -54,7 +82,23 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth({ ...ledger, maintenance: upkeep.maintenance }),
-      metrics: instanceMetrics({ proxy, operations, traffic, ledger, tracker: sessions.tracker, upkeep }),
-      ...operatorControl({ proxy, ledger, requests: upkeep.requests })
+      metrics: instanceMetrics({
+        upstreams,
+        proxy,
+        operations,
+        traffic,
+        ledger,
+        tracker: sessions.tracker,
+        upkeep
+      }),
+      ...operatorControl({ proxy, ledger, requests: upkeep.requests, reports })
     }
   })
+
+/** A request's credentials, for asking a gateway as its client would. */
+const credentialsIn = ({ req, target }: RoutedRequest): RequestCredentials => ({
+  target: target.path,
+  host: req.headers.host,
+  protocolVersion: text(req.headers['mcp-protocol-version']),
+  authorization: req.headers.authorization
+})

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { StoreLocation } from '../config/setting-kinds.js'
 import { LedgerClock } from '../ledger/pipeline/ledger-clock.js'
-import { type LiveCounts, startLiveCounts } from '../ledger/pipeline/live-counts.js'
+import { type LiveCounts, startLiveCounts, type StoredCounts } from '../ledger/pipeline/live-counts.js'
 import { type OutboxFile, watchOutboxFile } from '../ledger/pipeline/outbox-file.js'
 import { openOutbox, type Outbox } from '../ledger/pipeline/outbox.js'
 import { Recorder } from '../ledger/pipeline/recorder.js'
@@ -45,12 +45,18 @@ export interface InstanceLedger extends Closable {
   readonly outboxFile: OutboxFile
   /** Undefined where there is no limit on sessions. */
   readonly liveCounts: LiveCounts | undefined
+  /** Open sessions by gateway; read from the store while `isBalanced` says so. */
+  readonly upstreamCounts: LiveCounts
   /** Resolves once the store has what was recorded, or cannot have it soon. */
   shipped(): Promise<void>
 }
 
 /** Starts it. Throws when the data directory or the store cannot be used. */
-export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger): Promise<InstanceLedger> =>
+export const startLedger = (
+  settings: LedgerSettings,
+  isBalanced: () => boolean,
+  logger: FastifyBaseLogger
+): Promise<InstanceLedger> =>
   startInOrder(async onClose => {
     const options = { pools: settings.stores, log: logger }
     const { sessionIdleTimeoutMs: idleTimeoutMs, maxEndpoints } = settings
@@ -64,11 +70,14 @@ export const startLedger = (settings: LedgerSettings, logger: FastifyBaseLogger)
     const clock = new LedgerClock(logger)
     const shipper = startShipper({ outbox, store, clock, log: logger })
     onClose(() => shipper.close())
-    const liveCounts = settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ store, outbox }) : undefined
+    const liveCounts =
+      settings.maxSessionsPerEndpoint > 0 ? startLiveCounts({ outbox, read: byEndpoint(store) }) : undefined
     onClose(() => liveCounts?.close())
+    const upstreamCounts = startLiveCounts({ outbox, read: byUpstream(store), isWanted: isBalanced })
+    onClose(() => upstreamCounts.close())
     const recorder = new Recorder(outbox, shipper, logger)
     const shipped = (): Promise<void> => shipper.whenEmpty(SHIP_TIMEOUT_MS)
-    return { store, clock, outbox, shipper, recorder, outboxFile, liveCounts, shipped }
+    return { store, clock, outbox, shipper, recorder, outboxFile, liveCounts, upstreamCounts, shipped }
   })
 
 /**
@@ -84,3 +93,17 @@ async function prepare(store: Store, { kind }: StoreLocation): Promise<void> {
   })
   await Promise.race([isUsable, sleep(PREPARE_TIMEOUT_MS, undefined, { ref: false })])
 }
+
+const byEndpoint =
+  (store: Store) =>
+  async (instanceId: string): Promise<StoredCounts> => {
+    const { appliedOffset, counts } = await store.liveCounts({ instanceId })
+    return { appliedOffset, counts: counts.map(({ endpointId, connectNum }) => [endpointId, connectNum]) }
+  }
+
+const byUpstream =
+  (store: Store) =>
+  async (instanceId: string): Promise<StoredCounts> => {
+    const { appliedOffset, counts } = await store.upstreamCounts({ instanceId })
+    return { appliedOffset, counts: counts.map(({ upstream, connectNum }) => [upstream, connectNum]) }
+  }

@@ -46,19 +46,23 @@ export function startSessions(
   ledger: InstanceLedger,
   log: Log
 ): Sessions {
-  const { recorder, liveCounts, store, shipper } = ledger
+  const { recorder, liveCounts, upstreamCounts, store, shipper } = ledger
   const unplaced = new UnplacedMessages(ledger.outbox.unplaced())
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
     confirmSuspects,
     maxNewSessionsPerAddress,
     unplaced,
-    onChange: (endpointId, by) => liveCounts?.change(endpointId, by)
+    onChange(endpointId, by, upstream) {
+      liveCounts?.change(endpointId, by)
+      if (upstream !== undefined) upstreamCounts.change(upstream, by)
+    }
   })
   let notePresence: Proxy['notePresence'] = () => undefined
   const record = (events: readonly SessionEvent[], changes: readonly UnplacedChange[] = []): void => {
     if (!recorder.record(events, changes)) unplaced.changedStill(changes)
     liveCounts?.recorded()
+    upstreamCounts.recorded()
   }
   const placement = startMessagePlacement({
     tracker,

@@ -1,20 +1,26 @@
 // Owns the start of an instance's upkeep: periodic work on the store, and requests that the proxy itself sends upstream.
 import type { FastifyBaseLogger } from 'fastify'
 import { type StoreMaintenance, startStoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
+import type { SessionRow, StoreReader } from '../ledger/store-port.js'
 import type { Routes } from '../mcp/routes.js'
+import { Transport } from '../mcp/transports.js'
+import type { NamedSession } from '../proxy/balancing/balancer.js'
+import { SessionLocator, type StoredSession } from '../proxy/balancing/session-locator.js'
+import { startUpstreamProber } from '../proxy/balancing/upstream-prober.js'
+import type { Upstream } from '../proxy/balancing/upstream.js'
+import type { Upstreams } from '../proxy/balancing/upstreams.js'
 import { SerialUpstreamDetector } from '../proxy/upstream/serial-upstream.js'
 import { startIdleEnder } from '../upkeep/idle-ender.js'
-import { startSuspectChecker, type SuspectChecker } from '../upkeep/suspect-checker.js'
-import { UpstreamRequests } from '../upkeep/upstream-requests.js'
+import { SessionRequests } from '../upkeep/session-requests.js'
+import { startSuspectChecker } from '../upkeep/suspect-checker.js'
 import { startUpstreamWatch, type UpstreamWatch } from '../upkeep/upstream-watch.js'
 import { type Closable, type OnClose, startInOrder } from '../util/startup.js'
-import { epochNow } from '../util/time.js'
+import { type EpochMs, epochNow } from '../util/time.js'
 import type { InstanceLedger } from './start-ledger.js'
 import type { Sessions } from './start-sessions.js'
 
 /** The settings of the upkeep. */
 export interface UpkeepSettings {
-  upstream: URL
   rewriteHost: boolean
   connectTimeoutMs: number
   leaseMs: number
@@ -27,6 +33,7 @@ export interface UpkeepSettings {
 /** What the upkeep works on. */
 export interface UpkeepParts {
   routes: Routes
+  upstreams: Upstreams
   ledger: InstanceLedger
   sessions: Sessions
   logger: FastifyBaseLogger
@@ -34,12 +41,13 @@ export interface UpkeepParts {
 
 /** The upkeep of one instance. */
 export interface Upkeep extends Closable {
-  readonly requests: UpstreamRequests
+  readonly requests: SessionRequests
   readonly maintenance: StoreMaintenance
-  /** Undefined with `--confirm-suspects=false`: then the upstream is not watched. */
-  readonly watch: UpstreamWatch | undefined
-  /** Must learn of the proxy's connections, as the watch may stand in their way. */
-  readonly serialUpstream: SerialUpstreamDetector | undefined
+  /** The watches of the gateways; none with `--confirm-suspects=false`. */
+  readonly watches: ReadonlyMap<Upstream, UpstreamWatch>
+  readonly locator: SessionLocator
+  /** The gateway of a session, if this process knows it. */
+  readonly upstreamOf: (session: NamedSession) => string | undefined
 }
 
 const serialUpstreamAdvice =
@@ -50,29 +58,35 @@ const serialUpstreamAdvice =
 /** Starts it; neither the store nor the upstream need be reachable. */
 export const startUpkeep = (settings: UpkeepSettings, parts: UpkeepParts): Promise<Upkeep> =>
   startInOrder(onClose => {
-    const requests = new UpstreamRequests({
-      upstream: settings.upstream,
-      rewriteHost: settings.rewriteHost,
-      connectTimeoutMs: settings.connectTimeoutMs,
-      routes: parts.routes,
-      credentials: parts.sessions.credentials
+    const { upstreams, routes, ledger, sessions } = parts
+    const { rewriteHost, connectTimeoutMs } = settings
+    const upstreamOf = ({ transport, endpointId, sessionId }: NamedSession): string | undefined =>
+      sessions.tracker.upstreamOf(transport, endpointId, sessionId)
+    const locator: SessionLocator = new SessionLocator({
+      upstreams,
+      lookUp: session => upstreamInStore(ledger.store, session),
+      ask: (...question) => requests.ask(...question),
+      askTask: (...question) => requests.askTask(...question)
+    })
+    const requests = new SessionRequests({
+      ...{ upstreams, routes, credentials: sessions.credentials, rewriteHost, connectTimeoutMs, upstreamOf },
+      locate: session => locator.locate(session)
     })
     onClose(() => requests.close())
+    const probers = upstreams.attach(upstream => startUpstreamProber(upstream, connectTimeoutMs))
+    onClose(() => probers.close())
     const maintenance = startMaintenance(settings, parts, requests, onClose)
     onClose(() => maintenance.close())
-    const watching = settings.confirmSuspects ? startWatch(settings, parts, requests, onClose) : undefined
-    return Promise.resolve({
-      requests,
-      maintenance,
-      watch: watching?.watch,
-      serialUpstream: watching?.serialUpstream
-    })
+    const watches = settings.confirmSuspects
+      ? startWatches(settings, parts, requests, onClose)
+      : new Map<Upstream, UpstreamWatch>()
+    return Promise.resolve({ requests, maintenance, watches, locator, upstreamOf })
   })
 
 function startMaintenance(
   settings: UpkeepSettings,
   { ledger, sessions, logger }: UpkeepParts,
-  requests: UpstreamRequests,
+  requests: SessionRequests,
   onClose: OnClose
 ): StoreMaintenance {
   const ender = settings.endIdleSessions
@@ -95,39 +109,89 @@ function startMaintenance(
   })
 }
 
-/** Watches the upstream, and pings sessions that may have ended unseen. */
-function startWatch(
-  settings: UpkeepSettings,
-  { ledger, sessions, logger }: UpkeepParts,
-  requests: UpstreamRequests,
+/** Watches each gateway, and pings sessions that may have ended unseen. */
+function startWatches(
+  { connectTimeoutMs }: UpkeepSettings,
+  { upstreams, ledger, sessions, logger }: UpkeepParts,
+  requests: SessionRequests,
   onClose: OnClose
-): { watch: UpstreamWatch; serialUpstream: SerialUpstreamDetector } {
-  const serialUpstream = new SerialUpstreamDetector({
-    onStandStill: () => watch.pause(),
-    onSlow: () => watch.resume(),
-    onFound: () => {
-      watch.giveUp()
-      logger.warn(serialUpstreamAdvice)
-    },
-    onRefused: () => watch.refused()
-  })
-  const watch: UpstreamWatch = startUpstreamWatch({
-    serialUpstream,
-    upstream: settings.upstream,
-    connectTimeoutMs: settings.connectTimeoutMs,
-    onReturn: awaySince => void checker.upstreamMayHaveRestarted(ledger.clock.of(awaySince)),
-    onLoss: lostAt => checker.upstreamMayHaveRestarted(ledger.clock.of(lostAt))
-  })
-  const checker: SuspectChecker = startSuspectChecker({
-    suspects: sessions.tracker.suspects,
+): Map<Upstream, UpstreamWatch> {
+  const watches = new Map<Upstream, UpstreamWatch>()
+  const { suspects } = sessions.tracker
+  const checker = startSuspectChecker({
+    suspects,
     ping: session => requests.ping(session),
     observe: sessions.observe,
-    isAway: () => watch.away,
+    isAway({ endpointId, sessionId }) {
+      const name = sessions.tracker.upstreamOf(Transport.streamable, endpointId, sessionId)
+      const upstream = upstreams.only ?? (name === undefined ? undefined : upstreams.get(name))
+      return upstream !== undefined && watches.get(upstream)?.away === true
+    },
     store: ledger.store,
     instanceId: ledger.outbox.instance.id,
     shipped: () => sessions.shipped()
   })
   onClose(() => checker.close())
-  onClose(() => watch.close())
-  return { watch, serialUpstream }
+  const attached = upstreams.attach(upstream => {
+    const watch = startWatch(upstream, connectTimeoutMs, logger, at =>
+      checker.upstreamMayHaveRestarted(
+        ledger.clock.of(at),
+        upstreams.only === upstream ? undefined : upstream.name
+      )
+    )
+    watches.set(upstream, watch)
+    return {
+      close: () => {
+        watches.delete(upstream)
+        return watch.close()
+      }
+    }
+  })
+  onClose(() => attached.close())
+  return watches
 }
+
+/** Watches one gateway; `mayHaveRestarted` resolves with whether its sessions were seen to live on. */
+function startWatch(
+  upstream: Upstream,
+  connectTimeoutMs: number,
+  logger: FastifyBaseLogger,
+  mayHaveRestarted: (at: EpochMs) => Promise<boolean>
+): UpstreamWatch {
+  const serialUpstream = new SerialUpstreamDetector({
+    onStandStill: () => watch.pause(),
+    onSlow: () => watch.resume(),
+    onFound: () => {
+      watch.giveUp()
+      logger.warn({ upstream: upstream.name }, serialUpstreamAdvice)
+    },
+    onRefused: () => watch.refused()
+  })
+  upstream.serialUpstream = serialUpstream
+  const watch: UpstreamWatch = startUpstreamWatch({
+    serialUpstream,
+    upstream: upstream.url,
+    connectTimeoutMs,
+    onAway: () => upstream.failed(),
+    onReturn: awaySince => {
+      upstream.recovered()
+      void mayHaveRestarted(awaySince)
+    },
+    onLoss: lostAt => mayHaveRestarted(lostAt)
+  })
+  return watch
+}
+
+/** The gateway that the store has for a session. */
+async function upstreamInStore(
+  store: Pick<StoreReader, 'session'>,
+  { endpointId, sessionId, transport }: StoredSession
+): Promise<string | undefined> {
+  const rows = (await store.session(sessionId)).filter(row => row.transport === transport)
+  const named = rows.find(row => row.endpointId === endpointId)
+  // The endpoint that a legacy message names need not be true.
+  const row = transport === Transport.sse ? (named ?? rows.find(isOpen) ?? rows[0]) : named
+  return row?.upstream ?? undefined
+}
+
+const isOpen = ({ reason }: SessionRow): boolean => reason === null

@@ -54,6 +54,11 @@ function together(slots: readonly WorkerSlot[], draining: Set<string>): Instance
       else draining.delete(endpointId)
       await Promise.allSettled(slots.map(({ worker }) => worker.drain(endpointId, on)))
     },
-    draining: () => draining
+    draining: () => draining,
+    // The store tells the other workers.
+    drainUpstream: (name, on) => slots[0]!.worker.drainUpstream(name, on),
+    async reportUpstreams() {
+      await Promise.allSettled(slots.map(({ worker }) => worker.reportUpstreams()))
+    }
   }
 }

@@ -35,7 +35,7 @@ function flagLines(schema: Schema): string[] {
   const lines = [...byFlag(schema)].map(([flag, { kind, ...setting }]): [string, string] => {
     const byDefault = setting.default === undefined ? '' : ` (default: ${setting.default})`
     const left = kind.alone === undefined ? `${flag} ${kind.placeholder}` : flag
-    return [left, setting.help + (setting.required ? ' (required)' : byDefault)]
+    return [left, setting.help + byDefault]
   })
   const width = Math.max(...lines.map(([left]) => left.length))
   return lines.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)

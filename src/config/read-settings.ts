@@ -17,6 +17,7 @@ import {
   type ValuesOf,
   variableOf
 } from './settings.js'
+import { faultOfUpstreams } from './upstream-list.js'
 
 /** What is wrong with the settings. */
 export type ConfigErrorCode =
@@ -43,7 +44,7 @@ export class ConfigError extends TurnstileError {
  * variable counts as unset. Throws `ConfigError` on the first setting that is invalid.
  */
 export function parseConfig(argv: readonly string[], env: Record<string, string | undefined>): Config {
-  const config = readAll(settings, argv, env)
+  const config = withUpstreams(readAll(settings, argv, env))
   if (!config.adminToken && !config.adminTokenFile && !isLoopback(config.admin.host)) {
     throw new ConfigError(
       'ADMIN_TOKEN_REQUIRED',
@@ -63,6 +64,17 @@ function refuseFewConnections({ store, workers }: Config): void {
   if (connectionLimit > workers) return
   const message = `connection_limit=${connectionLimit} of --store cannot be used: give at least ${workers + 1}, one more than --workers`
   throw new ConfigError('BAD_VALUE', message)
+}
+
+/** Throws ConfigError where there is no gateway, or two have one name. */
+function withUpstreams(values: ValuesOf<typeof settings>): Config {
+  const { upstream = [], upstreamFile } = values
+  const upstreams = [...upstream, ...(upstreamFile?.upstreams ?? [])]
+  if (upstreams.length === 0)
+    throw new ConfigError('REQUIRED', '--upstream is missing: give --upstream URL, or set TURNSTILE_UPSTREAM')
+  const fault = faultOfUpstreams(upstreams)
+  if (fault !== undefined) throw new ConfigError('BAD_VALUE', `--upstream-file cannot be used: ${fault}`)
+  return { ...values, upstreams }
 }
 
 /** Throws ConfigError for a path pattern, other than a default, for which another one leaves no request. */
@@ -85,7 +97,7 @@ export const parseCheckConfig = (
   env: Record<string, string | undefined>
 ): CheckConfig => withStoreOfFile(readAll(checkSettings, argv, env))
 
-const withStoreOfFile = <C extends Pick<Config, 'store' | 'storeFile'>>(config: C): C => ({
+const withStoreOfFile = <C extends Pick<CheckConfig, 'store' | 'storeFile'>>(config: C): C => ({
   ...config,
   store: config.storeFile ?? config.store
 })
@@ -122,13 +134,15 @@ function readFlags(
         'UNKNOWN_FLAG',
         `unknown flag ${JSON.stringify(flag)}: ${advice(flag, [...known.keys()])}`
       )
-    if (flags.has(flag)) throw new ConfigError('REPEATED_FLAG', `${flag} is there twice: give it once`)
+    const earlier = known.get(flag)?.repeatable && flags.get(flag)
+    if (!earlier && flags.has(flag))
+      throw new ConfigError('REPEATED_FLAG', `${flag} is there twice: give it once`)
     // What parseArgs takes for the value may be the next flag.
     const isNextFlag = inlineValue === false && value.startsWith('--')
     const text = isNextFlag ? undefined : (value ?? kind.alone)
     if (!text)
       throw new ConfigError('MISSING_VALUE', `${flag} has no value: give ${flag} ${kind.placeholder}`)
-    flags.set(flag, text)
+    flags.set(flag, earlier ? `${earlier},${text}` : text)
   }
   return flags
 }
@@ -149,15 +163,11 @@ function read(
   flags: ReadonlyMap<string, string>,
   env: Record<string, string | undefined>
 ): unknown {
-  const { kind, alias, secret, required } = setting
+  const { kind, alias, secret } = setting
   const variables = [variableOf(flag), ...(alias === undefined ? [] : [alias])]
   const source = flags.has(flag) ? flag : variables.find(name => env[name])
   const text = source === undefined ? setting.default : (flags.get(source) ?? env[source])
-  if (text === undefined) {
-    if (!required) return undefined
-    const message = `${flag} is missing: give ${flag} ${kind.placeholder}, or set ${variableOf(flag)}`
-    throw new ConfigError('REQUIRED', message)
-  }
+  if (text === undefined) return undefined
   const value = kind.parse(text)
   if (value !== undefined) return value
   // What comes before an @ in a URL may be a password.

@@ -6,6 +6,14 @@ import { reasonOf } from '../util/errors.js'
 import { parseMysqlUrl } from '../util/mysql-url.js'
 import { HOUR_MS, MAX_DURATION_MS, MINUTE_MS, SECOND_MS } from '../util/time.js'
 import { SCOPES, type Token } from './admin-token.js'
+import {
+  faultOfFile,
+  faultOfNames,
+  parseUpstreams,
+  readUpstreamFile,
+  type UpstreamAddress,
+  type UpstreamFile
+} from './upstream-list.js'
 
 /** A kind of setting: how its text becomes a `T`. */
 export interface Kind<T> {
@@ -32,14 +40,20 @@ export type StoreLocation = { kind: 'sqlite'; path: string } | { kind: 'mysql'; 
 
 const unitsMs = { ms: 1, s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS }
 
-/** The base URL of the upstream; without credentials, because it is shown to operators. */
-export const upstreamUrl: Kind<URL> = {
+/** The base URLs of the gateways; without credentials, because they are shown to operators. */
+export const upstreams: Kind<UpstreamAddress[]> = {
   placeholder: 'URL',
   expected: 'an http or https URL without user, password and query, such as http://127.0.0.1:3000',
-  parse(text) {
-    const plain = /^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/i.test(text)
-    return plain && URL.canParse(text) ? new URL(text) : undefined
-  }
+  parse: parseUpstreams,
+  advice: faultOfNames
+}
+
+/** A file with gateways. */
+export const upstreamFile: Kind<UpstreamFile> = {
+  placeholder: 'FILE',
+  expected: 'a file that can be read, with a gateway a line: URL or name=URL',
+  parse: path => (faultOfFile(path) === undefined ? { path, upstreams: readUpstreamFile(path) } : undefined),
+  advice: faultOfFile
 }
 
 /** An address to listen at. */

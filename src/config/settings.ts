@@ -21,9 +21,11 @@ import {
   storeFile,
   tokenFile,
   tokens,
-  upstreamUrl,
+  upstreamFile,
+  upstreams,
   wholeNumber
 } from './setting-kinds.js'
+import type { UpstreamAddress } from './upstream-list.js'
 
 /** The declaration of a setting whose value is a `T`. */
 export interface Setting<T> {
@@ -33,7 +35,8 @@ export interface Setting<T> {
   help: string
   /** The text that counts where neither flag nor variable is given. A setting without a default is then undefined. */
   default?: string
-  required?: true
+  /** It may be given several times: the texts are joined with commas. */
+  repeatable?: true
   /** The value never appears in a message. */
   secret?: true
   /** A variable that is understood too, after the setting's own. */
@@ -46,7 +49,15 @@ export interface Setting<T> {
  * named turnstile.
  */
 export const settings = {
-  upstream: { kind: upstreamUrl, required: true, help: 'base URL of the MCP gateway' },
+  upstream: {
+    kind: upstreams,
+    repeatable: true,
+    help: 'base URL of the MCP gateway, or of several, given again or with commas, each as URL or name=URL (required, or --upstream-file)'
+  },
+  upstreamFile: {
+    kind: upstreamFile,
+    help: 'a file with more gateways, one a line, read again when it changes (default: none)'
+  },
   listen: { kind: address, default: '127.0.0.1:8080', help: 'where MCP clients connect' },
   admin: { kind: address, default: '127.0.0.1:9090', help: 'where operators ask' },
   store: {
@@ -197,7 +208,7 @@ export const checkSettings = {
 export type Schema = Record<string, Setting<unknown>>
 
 type ValueOf<S> = S extends { kind: Kind<infer T> }
-  ? S extends { default: string } | { required: true }
+  ? S extends { default: string }
     ? T
     : T | undefined
   : never
@@ -206,7 +217,10 @@ type ValueOf<S> = S extends { kind: Kind<infer T> }
 export type ValuesOf<S extends Schema> = { [Name in keyof S]: ValueOf<S[Name]> }
 
 /** The values of all settings, read and checked. Names ending in `Ms` are milliseconds; 0 there means off. */
-export type Config = ValuesOf<typeof settings>
+export type Config = ValuesOf<typeof settings> & {
+  /** The gateways of both settings, one at least. */
+  upstreams: readonly UpstreamAddress[]
+}
 
 /** The values of the settings of `mcp-turnstile check`. */
 export type CheckConfig = ValuesOf<typeof checkSettings>

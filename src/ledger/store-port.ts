@@ -29,6 +29,8 @@ export interface SessionRow {
   requestCount: number
   /** The id of the instance that saw it last; null in rows of the first version of the tables. */
   seenBy: string | null
+  /** The gateway whose response opened it; null where that is not known, and for a session-less client. */
+  upstream: string | null
   /** The IP address as text; empty where only uses of the session were seen, not its opening. */
   clientAddress: string
   userAgent: string | null
@@ -41,6 +43,8 @@ export interface SessionRow {
 export interface SessionsQuery {
   endpointId?: StoredId
   transport?: Transport
+  /** Of this gateway. */
+  upstream?: string
   /** True: only open sessions; false: only closed ones. */
   open?: boolean
   start: EpochMs
@@ -55,6 +59,45 @@ export interface SessionsQuery {
 export interface EndpointCount {
   endpointId: StoredId
   connectNum: number
+}
+
+/** How many sessions a gateway has open. */
+export interface UpstreamCount {
+  upstream: string
+  connectNum: number
+}
+
+/** What an instance has of a gateway. */
+export interface UpstreamReport {
+  name: string
+  url: string
+  /** Its settings name it. */
+  isListed: boolean
+  /** It knows that the gateway is drained. */
+  isDraining: boolean
+  /** Open sessions, those that the store does not have yet included. */
+  sessions: number
+  /** Under way through it. */
+  requests: number
+  streams: number
+  /** Since when the gateway takes no connections of it; null: it takes them. */
+  failingSince: EpochMs | null
+}
+
+/** What an instance must know to report its gateways; all by name. */
+export interface UpstreamOrders {
+  /** Those that operators drained. */
+  drained: string[]
+  /** Those that the store has reports of from this instance. */
+  reported: string[]
+}
+
+/** A gateway as all instances together see it. */
+export interface UpstreamState extends Omit<UpstreamReport, 'sessions'> {
+  /** Open sessions. */
+  connectNum: number
+  /** It is drained, every instance knows that, and none has a session, request or stream there. */
+  isSafeToStop: boolean
 }
 
 /** Minute boundaries T with `start <= T <= end`, both multiples of 60,000. */
@@ -99,7 +142,7 @@ export interface Totals {
 /** Open sessions, as the metrics count them. */
 export interface Census {
   /** Open sessions now. All endpoints that the query did not name are counted together, with null as their id. */
-  open: { endpointId: StoredId | null; transport: Transport; openNum: number }[]
+  open: { endpointId: StoredId | null; transport: Transport; upstream: string | null; openNum: number }[]
   /** Endpoints that the store has. */
   endpointNum: number
   /** By how much the counts of the endpoints and the open rows differ; 0 if all is right. */
@@ -184,15 +227,22 @@ export interface StoreReader {
   legacySessions(sessionIds: readonly StoredId[]): Promise<KnownSession[]>
   /**
    * One row for each endpoint that ever had a session, ordered by endpoint; or just the endpoint asked for, even if it
-   * never had one. With a transport only its sessions are counted, and the rows stay the same (with 0 where it has none).
+   * never had one. With a transport or a gateway only its sessions are counted, and the rows stay the same (with 0 where it
+   * has none).
    */
-  counts(query: { endpointId?: StoredId; transport?: Transport }): Promise<EndpointCount[]>
-  totals(query: { endpointId?: StoredId }): Promise<Totals>
+  counts(query: { endpointId?: StoredId; transport?: Transport; upstream?: string }): Promise<EndpointCount[]>
+  /** Of one gateway: `openedNum` counts the rows that are kept. */
+  totals(query: { endpointId?: StoredId; upstream?: string }): Promise<Totals>
   /**
    * The open sessions by endpoint, session-less clients not counted, and the outbox offset of an instance at the same moment
    * (0 if it never registered): the counts include all entries of its outbox up to that offset, and none after it.
    */
   liveCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: EndpointCount[] }>
+  /** The open sessions by gateway, those of a known one, and the outbox offset as in `liveCounts`. */
+  upstreamCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: UpstreamCount[] }>
+  /** The gateways that the instances have, by name. */
+  upstreams(): Promise<UpstreamState[]>
+  upstreamOrders(query: { instanceId: string }): Promise<UpstreamOrders>
   /** What `connections` returns, and the totals of its endpoint at the same moment. */
   snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
   /** The endpoints with the most open sessions, the busiest first. */
@@ -261,6 +311,10 @@ export interface StoreWriter {
    * none since `before`, at most a batch; returns how many.
    */
   deleteOldEndpoints(before: EpochMs, now: EpochMs): Promise<number>
+  /** Replaces what an instance told of its gateways. */
+  reportUpstreams(instance: InstanceIdentity, reports: readonly UpstreamReport[], now: EpochMs): Promise<void>
+  /** Drains a gateway, or takes that back. */
+  drainUpstream(name: string, on: boolean, now: EpochMs): Promise<void>
   /** Metrics of the opens and closes that these methods committed since the process started, each counted once. */
   metrics(): Promise<PortableMetric[]>
 }
@@ -281,6 +335,9 @@ export const readerMethods = methodsOf<StoreReader>({
   legacySessions: true,
   counts: true,
   liveCounts: true,
+  upstreamCounts: true,
+  upstreams: true,
+  upstreamOrders: true,
   totals: true,
   snapshot: true,
   busiest: true,
@@ -306,5 +363,7 @@ export const writerMethods = methodsOf<StoreWriter>({
   deleteRollups: true,
   deleteEndpoint: true,
   deleteOldEndpoints: true,
+  reportUpstreams: true,
+  drainUpstream: true,
   metrics: true
 })

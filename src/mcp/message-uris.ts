@@ -78,30 +78,28 @@ interface Announcement extends AnnouncedSession {
 
 /** The URIs that the open streams of this process have announced: an entry or two a stream, removed at its end. */
 export class MessageUris {
-  readonly #basePath: string
   /** By the key of a target; more than one only where streams announce the same URI. */
   readonly #announced = new Map<string, Announcement[]>()
   readonly #sessions = new Set<string>()
   /** Of streams that ended: a later stream with such an id is another session. */
   readonly #ended = new Set<string>()
 
-  /** `basePath`: what the proxy puts before the paths of clients, which the upstream may announce with it. */
-  constructor(basePath = '') {
-    this.#basePath = basePath
-  }
-
   /**
    * A stream announced the URI for its messages, absolute or relative to the stream's own. The session gets the id that the
    * URI names; an id of ours (UUID) where it names none that can be stored, or one that another stream has or had.
+   * `basePath`: what the proxy puts before the paths of clients, which the upstream may announce with it.
    */
-  announce(uri: string, stream: Sender & { endpointId: WireId; target: string }): AnnouncedSession {
-    const { endpointId, target: streamTarget } = stream
+  announce(
+    uri: string,
+    stream: Sender & { endpointId: WireId; target: string; basePath?: string }
+  ): AnnouncedSession {
+    const { endpointId, target: streamTarget, basePath = '' } = stream
     const target = resolved(uri, streamTarget)
     const named = target === undefined ? undefined : sessionOfMessage(target, streamTarget)
     const isFree =
       named !== undefined && storedSessionId(named) !== undefined && !this.#has(endpointId, named)
     const sessionId = isFree ? named : randomUUID()
-    const keys = new Set(target === undefined ? [] : this.#spellings(target).map(keyOf))
+    const keys = new Set(target === undefined ? [] : spellings(target, basePath).map(keyOf))
     const ownKey = keyOfSession(endpointId, sessionId)
     const announcement = { endpointId, sessionId, sender: stream, keys, sessionKey: ownKey }
     for (const key of keys) {
@@ -146,13 +144,11 @@ export class MessageUris {
     const key = keyOfSession(endpointId, sessionId)
     return key !== undefined && (this.#sessions.has(key) || this.#ended.has(key))
   }
-
-  /** The targets at which clients may post: with the base path, and without it. */
-  #spellings(target: string): string[] {
-    const base = this.#basePath
-    return base !== '' && target.startsWith(`${base}/`) ? [target, target.slice(base.length)] : [target]
-  }
 }
+
+/** The targets at which clients may post: with the base path, and without it. */
+const spellings = (target: string, base: string): string[] =>
+  base !== '' && target.startsWith(`${base}/`) ? [target, target.slice(base.length)] : [target]
 
 /** Path and query of a URI, as clients resolve it; undefined for what is none. */
 function resolved(uri: string, streamTarget: string): string | undefined {

@@ -2,6 +2,7 @@
 // while a client waits.
 import { STATUS_CODES } from 'node:http'
 import { Histogram } from './histogram.js'
+import { MAX_UPSTREAMS, OTHER } from './labels.js'
 import { counter, gauge, type Labels, type PortableMetric, sample } from './metric.js'
 
 /** Why a request, or what should have been one, was not forwarded or was cut; a value of the label `reason`. */
@@ -42,10 +43,8 @@ export interface Standing {
   maxConnections: number
   maxStreams: number
   maxRequests: number
-  upstreamOpen: number
-  upstreamIdle: number
-  /** Since the process started. */
-  upstreamOpened: number
+  /** The connections to each gateway: open, idle, and opened since the process started; `BY_ALL` is the name of the only one. */
+  upstreams: { name: string; open: number; idle: number; opened: number }[]
   /** Bytes on the client connections that are open. */
   receivedBytes: number
   sentBytes: number
@@ -60,13 +59,16 @@ const OTHER_METHOD = METHODS.length
 const STATUSES = 600
 const CLASSES = STATUSES / 100
 
+/** In place of the name of a gateway, where there is one gateway: its counts have no label for it. */
+export const BY_ALL = ''
+
 /** Upper bounds of the histogram, in seconds. Chosen: from a local upstream's milliseconds to tools that take minutes. */
 const HEADERS_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
 /** Counts from the start of the process on. */
 export class Traffic {
-  /** By method and status; status 0 stands for those that HTTP does not have. */
-  readonly #responses = new Float64Array((METHODS.length + 1) * STATUSES)
+  /** By gateway (`BY_ALL` where there is one), method and status; status 0 stands for those that HTTP does not have. */
+  readonly #responses = new Map<string, Float64Array>()
   /** By method and class of status. */
   readonly #headers: (Histogram | undefined)[] = Array<undefined>((METHODS.length + 1) * CLASSES).fill(
     undefined
@@ -75,9 +77,7 @@ export class Traffic {
     ...{ connections: 0, streams: 0, requests: 0, sessions: 0, draining: 0, host: 0, origin: 0 },
     ...{ malformed: 0, too_large: 0, stalled: 0 }
   }
-  readonly #failures: Record<UpstreamFailure, number> = {
-    ...{ unreachable: 0, timeout: 0, invalid_answer: 0, broken_off: 0 }
-  }
+  readonly #failures = new Map([[BY_ALL, noFailures()]])
   /** Requests that look like MCP and were not accounted. */
   readonly uncounted: Record<UncountedReason, number> = { path: 0, encoding: 0 }
   #abandoned = 0
@@ -88,18 +88,18 @@ export class Traffic {
   /** What was exposed last: a counter must not fall if bytes that waited for a client are never sent because it left. */
   readonly #exposed = { receivedBytes: 0, sentBytes: 0 }
 
-  /** The upstream's response began, `seconds` after its request. */
-  responded(method: string, status: number, seconds: number): void {
-    const index = this.#count(method, status)
+  /** The upstream's response began, `seconds` after its request; `upstream`: its name, where there are several. */
+  responded(method: string, status: number, seconds: number, upstream = BY_ALL): void {
+    const index = this.#count(method, status, upstream)
     const at = index * CLASSES + (status < STATUSES ? Math.trunc(status / 100) : 0)
     const histogram = (this.#headers[at] ??= new Histogram(HEADERS_BOUNDS))
     histogram.observe(seconds)
   }
 
   /** The upstream failed; the client got `status` from the proxy, or undefined if its response had begun. */
-  failed(method: string, reason: UpstreamFailure, status?: number): void {
-    this.#failures[reason]++
-    if (status !== undefined) this.#count(method, status)
+  failed(method: string, reason: UpstreamFailure, status?: number, upstream = BY_ALL): void {
+    ofUpstream(this.#failures, upstream, noFailures)[reason]++
+    if (status !== undefined) this.#count(method, status, upstream)
   }
 
   /** A request was not forwarded, or a client was cut. */
@@ -152,7 +152,9 @@ export class Traffic {
       counter(
         'turnstile_upstream_errors_total',
         'Requests to which the upstream gave no response, or no complete one, by reason.',
-        byReason(this.#failures)
+        Array.from(this.#failures, ([upstream, failures]) =>
+          byReason(failures).map(({ value, labels }) => sample(value, labelled(labels, upstream)))
+        ).flat()
       ),
       {
         name: 'turnstile_upstream_headers_seconds',
@@ -184,13 +186,15 @@ export class Traffic {
         }).flatMap(([of, limit]) => (limit > 0 ? [sample(limit, { of })] : []))
       ),
       gauge('turnstile_upstream_connections', 'Open connections to the upstream, by state.', [
-        sample(now.upstreamIdle, { state: 'idle' }),
-        sample(now.upstreamOpen - now.upstreamIdle, { state: 'active' })
+        ...now.upstreams.flatMap(({ name, open, idle }) => [
+          sample(idle, labelled({ state: 'idle' }, name)),
+          sample(open - idle, labelled({ state: 'active' }, name))
+        ])
       ]),
       counter(
         'turnstile_upstream_connections_opened_total',
         'Connections to the upstream that were opened for requests.',
-        now.upstreamOpened
+        now.upstreams.map(({ name, opened }) => sample(opened, labelled({}, name)))
       ),
       gauge(
         'turnstile_upstream_stalls',
@@ -202,28 +206,46 @@ export class Traffic {
   }
 
   /** The index of the method. */
-  #count(method: string, status: number): number {
+  #count(method: string, status: number, upstream: string): number {
     const index = METHOD_INDEXES.get(method) ?? OTHER_METHOD
-    this.#responses[index * STATUSES + (status < STATUSES ? status : 0)]!++
+    ofUpstream(this.#responses, upstream, noResponses)[index * STATUSES + (status < STATUSES ? status : 0)]!++
     return index
   }
 
   #responseCounts() {
     const counts = new Map<string, { value: number; labels: Labels }>()
-    this.#responses.forEach((count, i) => {
-      if (count === 0) return
-      const status = i % STATUSES
-      const labels = {
-        method: METHODS[Math.trunc(i / STATUSES)] ?? 'other',
-        code: status in STATUS_CODES ? String(status) : 'other'
-      }
-      const known = counts.get(`${labels.method} ${labels.code}`)
-      if (known) known.value += count
-      else counts.set(`${labels.method} ${labels.code}`, sample(count, labels))
-    })
+    for (const [upstream, responses] of this.#responses)
+      responses.forEach((count, i) => {
+        if (count === 0) return
+        const status = i % STATUSES
+        const method = METHODS[Math.trunc(i / STATUSES)] ?? 'other'
+        const code = status in STATUS_CODES ? String(status) : 'other'
+        const known = counts.get(`${method} ${code} ${upstream}`)
+        if (known) known.value += count
+        else counts.set(`${method} ${code} ${upstream}`, sample(count, labelled({ method, code }, upstream)))
+      })
     return [...counts.values()]
   }
 }
+
+const noResponses = (): Float64Array => new Float64Array((METHODS.length + 1) * STATUSES)
+
+const noFailures = (): Record<UpstreamFailure, number> => ({
+  ...{ unreachable: 0, timeout: 0, invalid_answer: 0, broken_off: 0 }
+})
+
+/** The counts of a gateway; those of gateways above `MAX_UPSTREAMS` are counted together. */
+function ofUpstream<T>(counts: Map<string, T>, upstream: string, none: () => T): T {
+  const known = counts.get(upstream)
+  if (known !== undefined) return known
+  const name = counts.size < MAX_UPSTREAMS ? upstream : OTHER
+  const made = counts.get(name) ?? none()
+  counts.set(name, made)
+  return made
+}
+
+const labelled = (labels: Labels, upstream: string): Labels =>
+  upstream === BY_ALL ? labels : { ...labels, upstream }
 
 /** A sample for each reason. */
 export const byReason = (counts: Record<string, number>) =>

@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
 import { type EpochMs, type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
+import type { Balancer } from './balancing/balancer.js'
+import type { Upstream } from './balancing/upstream.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { EndpointEvent } from './endpoint-event.js'
 import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
@@ -20,21 +22,16 @@ import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './htt
 import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
 import type { RoutedRequest } from './http/routed-request.js'
-import type { UpstreamUrls } from './http/upstream-urls.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
-import type { ConnectionPool } from './upstream/connection-pool.js'
 import type { Connection, ExchangeHandler } from './upstream/connection.js'
 import type { ResponseHead } from './upstream/response-parser.js'
 import { Upload } from './upstream/upload.js'
 
 /** What requests are forwarded with; the same for all requests of a proxy. */
 export interface ForwardOptions {
-  pool: ConnectionPool
-  /** Sent upstream as `Host` in place of the client's; undefined: the client's. */
-  rewrittenHost: string | undefined
-  /** Undefined where the upstream's URLs are the client's. */
-  upstreamUrls: UpstreamUrls | undefined
+  /** Says which gateway gets a request. */
+  balancer: Balancer
   clients: ConnectedClients
   accounting: Accounting
   operations: Operations
@@ -58,6 +55,15 @@ class Exchange implements ExchangeHandler, ClientExchange {
   readonly #request: RoutedRequest
   readonly #req: IncomingMessage
   readonly #res: ServerResponse
+  /** The gateway that it was sent to. */
+  #upstream: Upstream | undefined
+  #isStream = false
+  /** The response may open a session there, and has not begun. */
+  #isOpening = false
+  /** The gateways that took no connection for it. */
+  #refusedBy: Set<string> | undefined
+  /** A body that was all there when its head came, while the request may still go to another gateway. */
+  #wholeBody: Buffer | null | undefined
   #connection: Connection | undefined
   #upload: Upload | undefined
   #tap: Tap | undefined
@@ -71,6 +77,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #unsent = false
   #paused = false
   #over = false
+  /** Of a response that may create a task. */
+  #readTask: ((part: Buffer) => void) | undefined
   /** Of a legacy stream that may name another URL than the client's. */
   #endpointEvent: EndpointEvent | undefined
 
@@ -99,37 +107,85 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#res.sendDate = false
     this.#res.on('close', () => this.#onClientClose())
     try {
-      this.#send()
+      refuseAmbiguousFraming(this.#req)
+      const upstream = this.#options.balancer.upstreamFor(this.#request)
+      if (!(upstream instanceof Promise)) return this.#send(upstream)
+      upstream.then(
+        found => this.#sendLater(found),
+        (error: unknown) => this.#fail(error)
+      )
     } catch (error) {
       this.#fail(error)
     }
   }
 
-  #send(): void {
-    const { rewrittenHost, pool, accounting } = this.#options
+  /** The gateway of its session was looked for; the client may have left meanwhile. */
+  #sendLater(upstream: Upstream): void {
+    if (this.#over) return
+    try {
+      this.#send(upstream)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #send(upstream: Upstream): void {
+    const { balancer, accounting } = this.#options
     const [request, req] = [this.#request, this.#req]
     const method = req.method ?? ''
-    refuseAmbiguousFraming(req)
-    const { upstreamPath } = request
-    const whole = req.complete || req.readableLength === Number(req.headers['content-length'])
-    const body = whole ? (req.read() as Buffer | null) : null
-    let fields = requestHeaders(request, rewrittenHost, whole ? (body?.length ?? 0) : undefined)
+    const upstreamPath = request.upstreamPath(upstream.basePath)
+    const mayMove = balancer.mayMove(request)
+    const isRetry = this.#refusedBy !== undefined
+    const whole = isRetry
+      ? this.#wholeBody !== undefined
+      : req.complete || req.readableLength === Number(req.headers['content-length'])
+    const body = isRetry ? (this.#wholeBody ?? null) : whole ? (req.read() as Buffer | null) : null
+    let fields = requestHeaders(request, upstream.rewrittenHost, whole ? (body?.length ?? 0) : undefined)
+    this.#upstream = upstream
     if (this.#replacesEndpoint) fields = without(fields, notCompressed)
     this.#sentAt = monotonicNow()
-    this.#tap = tapFor(request, accounting)
+    this.#tap = tapFor(request, accounting, upstream)
     if (body !== null) this.#tap?.requestBody(body)
-    const connection = pool.take()
+    upstream.underWay++
+    this.#isStream = asksForStream(req)
+    if (this.#isStream) upstream.streams++
+    const connection = upstream.pool.take()
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${fieldLines(fields)}\r\n`
-    connection.send({ method, head, body, complete: whole, headMayWait: asksForStream(req) }, this)
+    connection.send({ method, head, body, complete: whole, headMayWait: this.#isStream }, this)
+    if (mayMove) {
+      if (whole) this.#wholeBody = body
+      this.#isOpening = request.opensSessionOn !== undefined
+      if (this.#isOpening) upstream.opening++
+    }
     if (whole) return
-    this.#upload = new Upload(req, connection)
-    if (this.#tap) req.on('data', (part: Buffer) => this.#tap?.requestBody(part))
+    // What was read of the body cannot be sent again.
+    if (mayMove) connection.whenConnected(() => this.#beginUpload(connection))
+    else this.#beginUpload(connection)
+  }
+
+  #beginUpload(connection: Connection): void {
+    this.#upload = new Upload(this.#req, connection)
+    if (this.#tap) this.#req.on('data', (part: Buffer) => this.#tap?.requestBody(part))
+  }
+
+  /** The request goes to no gateway any more, or to another one; its session, if it opened one, is counted by now. */
+  #leaveUpstream(): void {
+    if (this.#upstream === undefined) return
+    this.#upstream.underWay--
+    if (this.#isStream) this.#upstream.streams--
+    this.#noteOpened()
+  }
+
+  #noteOpened(): void {
+    if (!this.#isOpening) return
+    this.#isOpening = false
+    this.#upstream!.opening--
   }
 
   /** The response is a legacy stream whose `endpoint` event may lead past the proxy. */
   get #replacesEndpoint(): boolean {
-    return this.#options.upstreamUrls !== undefined && this.#request.target.route?.kind === 'legacy-stream'
+    return this.#upstream?.urls !== undefined && this.#request.target.route?.kind === 'legacy-stream'
   }
 
   onDrain(): void {
@@ -151,8 +207,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const { traffic, operations, clients, accounting, failures } = this.#options
-    traffic.responded(this.#req.method ?? '', status, this.#seconds())
+    const { traffic, operations, clients, accounting, failures, balancer } = this.#options
+    traffic.responded(this.#req.method ?? '', status, this.#seconds(), this.#namedUpstream)
     failures.cors.note(this.#req, headers)
     if (this.#tap) this.#tap.head(status, headers)
     else accounting.notices.notAccounted(this.#request, status, headers)
@@ -160,9 +216,11 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (res.destroyed) return this.abort()
     if (clients.closing) endConnectionAfter(res)
     const returned = responseHeaders(fields, chunked)
-    this.#options.upstreamUrls?.replaceIn(returned, this.#request)
+    const urls = this.#upstream?.urls
+    urls?.replaceIn(returned, this.#request)
     if (this.#replacesEndpoint && isEventStream(headers) && headers['content-length'] === undefined)
-      this.#endpointEvent = new EndpointEvent(url => this.#options.upstreamUrls!.replace(url, this.#request))
+      this.#endpointEvent = new EndpointEvent(url => urls!.replace(url, this.#request))
+    if (status === 200) this.#readTask = balancer.taskReader(this.#request, this.#upstream!)
     res.writeHead(status, reason, returned)
     this.#chunked = chunked
     takeOverFraming(res)
@@ -178,6 +236,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #pass(part: Buffer): void {
     if (part.length === 0) return
     this.#tap?.chunk(part)
+    this.#readTask?.(part)
+    if (this.#isOpening) this.#noteOpened()
     if (part.length > maxCopiedBytes) return this.#writeLarge(Buffer.from(part))
     const text = part.toString('latin1')
     this.#pending += this.#chunked ? chunkOf(text) : text
@@ -192,7 +252,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const connection = this.#connection!
     if (this.#paused) connection.resume()
     this.#upload?.cancel()
-    this.#options.pool.release(connection)
+    this.#upstream!.pool.release(connection)
     if (this.#over) return
     if (this.#endpointEvent !== undefined) this.#pass(this.#endpointEvent.end())
     this.#finish(true, true)
@@ -203,7 +263,20 @@ class Exchange implements ExchangeHandler, ClientExchange {
   }
 
   onError(error: unknown): void {
-    this.#fail(error)
+    if (this.#connection?.connected === false) this.#upstream!.failed()
+    if (!this.#moves()) this.#fail(error)
+  }
+
+  /** A request of which nothing was sent, and that has no session, goes to the next gateway; whether it does. */
+  #moves(): boolean {
+    const [upstream, { balancer }] = [this.#upstream!, this.#options]
+    if (this.#over || this.#connection?.connected !== false || !balancer.mayMove(this.#request)) return false
+    this.#refusedBy = (this.#refusedBy ?? new Set<string>()).add(upstream.name)
+    const next = balancer.next(this.#request, this.#refusedBy)
+    if (next === undefined) return false
+    this.#leaveUpstream()
+    this.#sendLater(next)
+    return true
   }
 
   #write(): void {
@@ -236,11 +309,19 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#finish(true)
     if (this.#res.destroyed) return
     if (!this.#res.headersSent)
-      return sendFailure(this.#res, failureOf(error, this.#request, this.#options.failures))
-    this.#options.traffic.failed(this.#req.method ?? '', 'broken_off')
+      return sendFailure(
+        this.#res,
+        failureOf(error, this.#request, this.#options.failures, this.#namedUpstream)
+      )
+    this.#options.traffic.failed(this.#req.method ?? '', 'broken_off', undefined, this.#namedUpstream)
     // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
     if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
     else this.#res.destroy()
+  }
+
+  /** The gateway that failed, where there are several. */
+  get #namedUpstream(): string | undefined {
+    return this.#options.balancer.isSole ? undefined : this.#upstream?.name
   }
 
   #onClientClose(): void {
@@ -248,7 +329,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const { clients, traffic } = this.#options
     const isUnanswered = this.#req.complete && !this.#res.headersSent
     // Some clients leave right after their DELETE; its response says whether the session ended.
-    if (this.#req.method === 'DELETE' && this.#tap && isUnanswered && !clients.closing)
+    const isAccounted = this.#tap !== undefined || this.#upstream === undefined
+    if (this.#req.method === 'DELETE' && isAccounted && isUnanswered && !clients.closing)
       return clients.leaveUnattended(this)
     if (!this.#res.headersSent) traffic.abandoned()
     this.abort()
@@ -267,6 +349,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #finish(byUpstream: boolean, whole = false): void {
     this.#over = true
     this.#options.clients.finish(this)
+    this.#leaveUpstream()
     this.#tap?.end(byUpstream, whole)
     const operation = this.#tap?.operation
     if (operation) this.#options.operations.ended(operation, this.#seconds(), !byUpstream)

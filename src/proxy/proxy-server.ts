@@ -9,7 +9,7 @@ import type { Routes } from '../mcp/routes.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { PortableMetric } from '../metrics/metric.js'
 import type { Operations } from '../metrics/operations.js'
-import type { Traffic } from '../metrics/traffic.js'
+import { BY_ALL, type Traffic } from '../metrics/traffic.js'
 import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { Visitors } from '../sessions/visitors.js'
@@ -20,21 +20,17 @@ import { Admission, type Limits, type LiveSessions } from './admission/admission
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
 import { cutStalled } from './admission/stalled-clients.js'
+import { Balancer, type BalancerOptions } from './balancing/balancer.js'
 import { ConnectedClients, type SessionStream } from './connected-clients.js'
 import { forward, type ForwardOptions } from './forward.js'
 import { onBodyTimeout, onClientError, onConnect } from './http/client-errors.js'
 import { maxHeaderBytes } from './http/header-section.js'
 import { neverCloseIdleConnections, upgradeOnlyIf } from './http/node-internals.js'
 import { inTurn, responseInFlight } from './http/pipelining.js'
-import { basePathOf } from './http/request-target.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
 import { UpstreamCors } from './http/upstream-cors.js'
-import { UpstreamUrls } from './http/upstream-urls.js'
 import { Notices } from './taps/notices.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
-import { ConnectionPool } from './upstream/connection-pool.js'
-import { DelayedAckDetector } from './upstream/delayed-acks.js'
-import type { SerialUpstreamDetector } from './upstream/serial-upstream.js'
 
 /** How long the proxy waits for a client, in milliseconds; each: 0 is for ever. */
 export interface Timeouts {
@@ -47,18 +43,14 @@ export interface Timeouts {
 }
 
 /** Each of them goes only to the parts that use it: see `startProxy`. */
-export interface ProxyOptions extends Timeouts, Limits, AllowedNames {
-  upstream: URL
+export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOptions {
   host: string
   /** 0: any free one. */
   port: number
   /** Send the upstream's authority as `Host` instead of the client's. */
   rewriteHost: boolean
-  /** For the head of a response, in milliseconds; 0 is for ever. There is no limit on bodies and streams. */
+  /** For the head of the response to an upgrade, in milliseconds; 0 is for ever. */
   upstreamTimeoutMs: number
-  connectTimeoutMs: number
-  /** Learns whether the upstream serves one connection at a time; undefined where nothing watches it. */
-  serialUpstream?: SerialUpstreamDetector | undefined
   /** Which requests are accounted. */
   routes: Routes
   liveSessions: LiveSessions
@@ -102,47 +94,33 @@ const KEEP_ALIVE_PROBE_MS = 60_000
 /** How many failures of a kind are logged in a second, so that their request ids are found. Chosen: more than people cause. */
 const FAILURES_PER_SECOND = 10
 
-const delayedAckAdvice =
-  'The upstream holds the second part of a response back until the first is acknowledged (Nagle), 40 ms, on a connection ' +
-  'just used (tokio-rs/axum#2521). The proxy lets its connections rest. To end this for all clients, serve without Nagle: ' +
-  'axum::serve(listener.tap_io(|tcp| { tcp.set_nodelay(true).ok(); }), app)'
-
 const unreadableStream =
   'A legacy stream cannot be read, so its session is not counted; later ones are counted in turnstile_unreadable_streams_total'
 
 /** Listens on `host` and `port`. Throws the error of listening as it is. */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
-  const { upstream, upstreamTimeoutMs, connectTimeoutMs, rewriteHost, logger, traffic, operations } = options
+  const { upstreams, upstreamTimeoutMs, rewriteHost, logger, traffic, operations } = options
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
-  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, serialUpstream } = options
+  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
 
   const refusals = new ThrottledLog(logger)
   const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_SECOND)
   const failures = { refusals, failures: upstreamFailures, traffic, cors: new UpstreamCors() }
   const clients = new ConnectedClients()
   const drainedEndpoints = new DrainedEndpoints()
-  const delayedAcks = new DelayedAckDetector(() => logger.warn(delayedAckAdvice))
-  const pool = new ConnectionPool({
-    upstream,
-    connectTimeoutMs,
-    upstreamTimeoutMs,
-    delayedAcks,
-    serialUpstream
-  })
+  const isUpstreamHost = (host: string | undefined): boolean =>
+    Array.from(upstreams.all).some(({ url }) => url.host === host)
   const admission = new Admission({
     limits: { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint },
     liveSessions,
     allowedNames: { allowedHost, allowedOrigin },
     drainedEndpoints,
-    hostRefusals: rewriteHost ? undefined : new HostRefusals(upstream.host, logger),
+    hostRefusals: rewriteHost ? undefined : new HostRefusals(isUpstreamHost, logger),
     failures
   })
-  const rewrittenHost = rewriteHost ? upstream.host : undefined
-  const basePath = basePathOf(upstream)
-  const upstreamUrls = rewriteHost || basePath !== '' ? new UpstreamUrls(upstream, basePath) : undefined
   const notices = new Notices(logger, traffic)
-  const messageUris = new MessageUris(basePath)
+  const messageUris = new MessageUris()
   const unreadable = (reason: string): void => {
     if (traffic.streamUnreadable()) logger.warn({ reason }, unreadableStream)
   }
@@ -156,12 +134,12 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     streamIsUse
   }
   const parts: ServerParts = {
-    routing: { routes, messageUris, basePath, trustedProxy },
+    routing: { routes, messageUris, trustedProxy },
     admission,
     clients,
     traffic,
-    forwarding: { pool, rewrittenHost, upstreamUrls, clients, accounting, operations, traffic, failures },
-    upgrading: { upstream, rewrittenHost, upstreamTimeoutMs, clients, traffic, failures }
+    forwarding: { balancer: new Balancer(options), clients, accounting, operations, traffic, failures },
+    upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }
   }
   const app = Fastify({
     loggerInstance: logger,
@@ -194,10 +172,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     async close(graceMs) {
       await clients.close(graceMs, () => app.close())
       stopCutting()
-      pool.close()
     },
     metrics() {
       const { received, sent } = clients.bytes
+      const gateways = [...upstreams.all]
       return traffic.metrics({
         connections: clients.sockets.size,
         webSockets: clients.webSockets,
@@ -206,12 +184,12 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
         maxConnections,
         maxStreams,
         maxRequests,
-        upstreamOpen: pool.census.open,
-        upstreamIdle: pool.idle,
-        upstreamOpened: pool.census.opened,
+        upstreams: gateways.map(({ name, pool: { census, idle } }) => ({
+          ...{ name: upstreams.only === undefined ? name : BY_ALL, idle, ...census }
+        })),
         receivedBytes: received,
         sentBytes: sent,
-        upstreamStalls: delayedAcks.found
+        upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks.found)
       })
     }
   }

@@ -4,12 +4,14 @@ import type { Socket } from 'node:net'
 import httpProxy from 'http-proxy'
 import type { Traffic } from '../metrics/traffic.js'
 import { monotonicNow, SECOND_MS } from '../util/time.js'
+import type { Upstreams } from './balancing/upstreams.js'
 import type { ConnectedClients } from './connected-clients.js'
 import { bodyLength, fieldLines, requestHeaders, responseHeaders, without } from './http/headers.js'
 import {
   type FailureLog,
   failureOf,
   InvalidUpstreamResponse,
+  RefusedRequest,
   sendRawFailure,
   UpstreamTimeout
 } from './http/proxy-errors.js'
@@ -19,9 +21,7 @@ import { tlsServerName } from './upstream/upstream-socket.js'
 
 /** What upgrades are forwarded with; the same for all upgrades of a proxy. */
 export interface UpgradeOptions {
-  upstream: URL
-  /** Sent upstream as `Host` in place of the client's; undefined: the client's. */
-  rewrittenHost: string | undefined
+  upstreams: Upstreams
   /** For the head of the upstream's response, in milliseconds; 0: no limit. */
   upstreamTimeoutMs: number
   clients: ConnectedClients
@@ -68,12 +68,14 @@ export function forwardUpgrade(
   request: RoutedRequest,
   socket: Socket,
   head: Buffer,
-  { upstream, rewrittenHost, upstreamTimeoutMs, clients, traffic, failures }: UpgradeOptions
+  { upstreams, upstreamTimeoutMs, clients, traffic, failures }: UpgradeOptions
 ): void {
   const { req } = request
   const startedAt = monotonicNow()
   let responded = false
   let switched = false
+  /** The gateway, where there are several. */
+  let named: string | undefined
 
   function onRequest(outgoing: ClientRequest, path: string, headers: Record<string, string[]>): void {
     const error = new UpstreamTimeout(`No response to the upgrade within ${upstreamTimeoutMs} ms`)
@@ -82,7 +84,7 @@ export function forwardUpgrade(
     const onResponse = ({ statusCode = 0 }: IncomingMessage): void => {
       responded = true
       clearTimeout(timer)
-      traffic.responded('GET', statusCode, (monotonicNow() - startedAt) / SECOND_MS)
+      traffic.responded('GET', statusCode, (monotonicNow() - startedAt) / SECOND_MS, named)
     }
     socket.once('close', () => {
       clearTimeout(timer)
@@ -124,7 +126,7 @@ export function forwardUpgrade(
 
   function onError(error: unknown): void {
     if (responded || socket.destroyed) socket.destroy()
-    else sendRawFailure(socket, failureOf(error, request, failures))
+    else sendRawFailure(socket, failureOf(error, request, failures, named))
   }
 
   clients.upgrade(socket)
@@ -135,13 +137,28 @@ export function forwardUpgrade(
   socket.setDefaultEncoding('latin1')
   try {
     refuseAmbiguousFraming(req)
-    const { upstreamPath } = request
+    const upstream = upstreams.only ?? upstreams.choose('request')
+    if (upstream === undefined)
+      throw new RefusedRequest(
+        'No gateway takes new work: there is none, or all are drained',
+        503,
+        'draining'
+      )
+    if (upstreams.only === undefined) named = upstream.name
+    upstream.underWay++
+    upstream.streams++
+    socket.once('close', () => {
+      upstream.underWay--
+      upstream.streams--
+    })
+    const { basePath, url, rewrittenHost } = upstream
+    const upstreamPath = request.upstreamPath(basePath)
     const headers = grouped(requestHeaders(request, rewrittenHost, undefined))
     // http-proxy sees only these two fields: it fails on `expect`, and merges repeated fields.
     req.headers = { connection: 'Upgrade', upgrade: req.headers.upgrade }
-    const ssl = { servername: tlsServerName(upstream) }
+    const ssl = { servername: tlsServerName(url) }
     // `toProxy` keeps http-proxy from parsing the path, which is then set as it came.
-    const proxy = httpProxy.createProxyServer({ target: upstream.href, toProxy: true, ssl })
+    const proxy = httpProxy.createProxyServer({ target: url.href, toProxy: true, ssl })
     proxy.once('proxyReqWs', outgoing => onRequest(outgoing, upstreamPath, headers))
     proxy.ws(req, socket, head, {}, onError)
   } catch (error) {

@@ -33,6 +33,8 @@ export interface OpenEvent {
   requests: number
   /** This process holds the legacy stream that the session lives and dies with. */
   held: boolean
+  /** The gateway whose response showed that. */
+  upstream?: string
   /** The session in whose place the upstream opened this one, for the same client. */
   replaces?: StoredId
 }

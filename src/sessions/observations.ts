@@ -28,6 +28,8 @@ export interface IdentifiableBody {
 export interface StreamableResponse extends RpcCall {
   kind: 'streamable'
   endpointId: WireId
+  /** The name of the gateway that gave the response. */
+  upstream?: string | undefined
   method: string
   status: number
   /** `mcp-session-id` of the request. */
@@ -55,6 +57,8 @@ export interface MessageResponse extends RpcCall {
   /** What the URL says of it, if anything; it need not be true. The session is found by its id. */
   endpointId: WireId | undefined
   sessionId: WireId
+  /** As in `StreamableResponse`. */
+  upstream?: string | undefined
   status: number
   sessionNotFound?: boolean
   methodNotFound?: boolean
@@ -67,6 +71,8 @@ export interface LegacyStream {
   kind: 'legacy-opened' | 'legacy-ended'
   endpointId: WireId
   sessionId: WireId
+  /** As in `StreamableResponse`. */
+  upstream?: string | undefined
   client: Client
   at: EpochMs
 }

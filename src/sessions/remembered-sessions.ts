@@ -47,7 +47,10 @@ export class RememberedSessions {
   }
 
   /** The session of a message; the endpoint that the message names only tells sessions with the same id apart. */
-  findLegacy(namedEndpointId: WireId | undefined, sessionId: StoredId): TrackedSession | undefined {
+  findLegacy(
+    namedEndpointId: WireId | StoredId | undefined,
+    sessionId: StoredId
+  ): TrackedSession | undefined {
     const named = this.find(namedEndpointId, sessionId)
     return named?.transport === Transport.sse
       ? named

@@ -13,6 +13,8 @@ export interface TrackedSession {
   readonly transport: Transport
   /** Its legacy stream runs through this process. */
   isHeld: boolean
+  /** The name of the gateway that it belongs to, where a response showed that. */
+  readonly upstream: string | undefined
   /** Last use. */
   lastSeenAt: EpochMs
   /** The last proof that the upstream knew it; 0: none. */
@@ -32,16 +34,19 @@ export interface Sighting {
   endpointId: StoredId
   sessionId: StoredId
   transport: Transport
+  /** The gateway that responded. */
+  upstream?: string | undefined
   client: Client
   at: EpochMs
 }
 
 /** A session seen for the first time; the event that comes with it reports that. */
-export const newSession = ({ endpointId, sessionId, transport, at }: Sighting): TrackedSession => ({
+export const newSession = ({ endpointId, sessionId, transport, upstream, at }: Sighting): TrackedSession => ({
   endpointId,
   sessionId,
   transport,
   isHeld: false,
+  upstream,
   lastSeenAt: at,
   provedAt: at,
   orderedAt: at,
@@ -64,6 +69,7 @@ export const openEvent = (sighting: Sighting, held: boolean, replaces?: StoredId
   userAgent: storedUserAgent(sighting.client.userAgent),
   requests: 1,
   held,
+  ...(sighting.upstream !== undefined && { upstream: sighting.upstream }),
   ...(replaces !== undefined && { replaces })
 })
 

@@ -53,14 +53,17 @@ const streamableRules: readonly Rule<StreamableResponse>[] = [
   ['use', isUse]
 ]
 
-const pingRules: readonly Rule<PingResponse, 'gone' | 'living'>[] = [
-  ['gone', r => r.sessionNotFound || is404(r)],
+/** What of a response to a ping, or to a message, is looked at. */
+type Read = Pick<PingResponse | MessageResponse, 'status' | 'sessionNotFound' | 'methodNotFound'>
+
+const pingRules: readonly Rule<Read, 'gone' | 'living'>[] = [
+  ['gone', r => r.sessionNotFound === true || is404(r)],
   ['living', r => isSuccessful(r.status)]
 ]
 
 // 410 proves nothing: rmcp answers it when the service behind the session ended, with the stream still open. Nobody can ask
 // for a legacy session, so that its 404 counts at once.
-const messageRules: readonly Rule<MessageResponse, 'use' | 'gone'>[] = [
+const messageRules: readonly Rule<Read, 'use' | 'gone'>[] = [
   ['gone', r => r.sessionNotFound === true || is404(r)],
   ['use', r => isSuccessful(r.status)]
 ]
@@ -74,9 +77,9 @@ export const streamableSignal = (response: StreamableResponse): Signal =>
   firstMatch(streamableRules, response)
 
 /** Reads the response to a ping of the proxy. */
-export const pingSignal = (response: PingResponse): 'gone' | 'living' | 'none' =>
+export const pingSignal = (response: Read | PingResponse): 'gone' | 'living' | 'none' =>
   firstMatch(pingRules, response)
 
 /** Reads a response of `POST /message`. */
-export const messageSignal = (response: MessageResponse): 'use' | 'gone' | 'none' =>
+export const messageSignal = (response: Read | MessageResponse): 'use' | 'gone' | 'none' =>
   firstMatch(messageRules, response)

@@ -48,8 +48,11 @@ export interface TrackerOptions {
   maxNewSessionsPerAddress?: number
   /** Messages that wait since before a restart. */
   unplaced?: UnplacedMessages
-  /** A session was seen to open (1), or one that is known here ended (-1). Its event comes out next, as the last one. */
-  onChange?: (endpointId: StoredId, by: 1 | -1) => void
+  /**
+   * A session was seen to open (1), or one that is known here ended (-1), on this gateway where that is known. Its event comes
+   * out next, as the last one.
+   */
+  onChange?: (endpointId: StoredId, by: 1 | -1, upstream: string | undefined) => void
 }
 
 /**
@@ -67,7 +70,7 @@ export class SessionTracker {
   readonly #visits: VisitTracker
   readonly #newcomers: Newcomers
   readonly #confirmSuspects: boolean
-  readonly #onChange: (endpointId: StoredId, by: 1 | -1) => void
+  readonly #onChange: NonNullable<TrackerOptions['onChange']>
   /** Sessions that may be gone; signs of life that are observed here clear them. */
   readonly suspects: Suspects
 
@@ -169,6 +172,22 @@ export class SessionTracker {
     return lastSeenAt !== undefined && lastSeenAt + this.#idleTimeoutMs > at
   }
 
+  /**
+   * The gateway of a session, if it is known here. A message of a legacy session need not name its endpoint, nor the right
+   * one.
+   */
+  upstreamOf(
+    transport: Transport,
+    endpointId: WireId | StoredId | undefined,
+    sessionId: WireId | StoredId
+  ): string | undefined {
+    const stored = storedSessionId(sessionId)
+    if (stored === undefined) return undefined
+    return transport === Transport.sse
+      ? this.#sessions.findLegacy(endpointId, stored)?.upstream
+      : this.#sessions.find(endpointId, stored)?.upstream
+  }
+
   /** Reports once more the sessions whose legacy stream runs through this process: they are still open at `at`. */
   held(at: EpochMs): UseEvent[] {
     return Array.from(this.#sessions.held, session =>
@@ -203,8 +222,9 @@ export class SessionTracker {
       known.find(({ isOpen }) => isOpen) ??
       known[0]!
     const { endpointId, sessionId, isOpen } = session
+    const upstream = session.upstream ?? undefined
     const events = steps.flatMap(({ at, requests }): SessionEvent[] => {
-      const sighting = { endpointId, sessionId, transport: Transport.sse, client: NO_CLIENT, at }
+      const sighting = { endpointId, sessionId, transport: Transport.sse, upstream, client: NO_CLIENT, at }
       if (requests === 0) return this.#act('gone', sighting)
       const key = sessionKey(sighting)
       const stays = this.#sessions.get(key) !== undefined || !isOpen
@@ -224,10 +244,10 @@ export class SessionTracker {
       this.unstorableIds++
       return []
     }
-    const { client, at } = message
+    const { upstream, client, at } = message
     const endpointId = this.#sessions.findLegacy(message.endpointId, sessionId)?.endpointId
     if (endpointId !== undefined)
-      return this.#act(input, { endpointId, sessionId, transport: Transport.sse, client, at })
+      return this.#act(input, { endpointId, sessionId, transport: Transport.sse, upstream, client, at })
     const named = message.endpointId === undefined ? undefined : storedEndpointId(message.endpointId)
     this.unplaced.add(sessionId, named, { at, requests: input === 'use' ? 1 : 0 })
     return []
@@ -264,7 +284,14 @@ export class SessionTracker {
     rawEndpointId: WireId | StoredId | undefined,
     rawSessionId: WireId | StoredId | undefined,
     transport: Transport,
-    { client, at, replaces }: { client: Client; at: EpochMs; replaces?: StoredId | undefined }
+    {
+      upstream,
+      client,
+      at,
+      replaces
+    }: Pick<Sighting, 'upstream' | 'client' | 'at'> & {
+      replaces?: StoredId | undefined
+    }
   ): SessionEvent[] {
     if (input === 'none' || rawEndpointId === undefined || rawSessionId === undefined) return []
     const endpointId = storedEndpointId(rawEndpointId)
@@ -273,7 +300,7 @@ export class SessionTracker {
       this.unstorableIds++
       return []
     }
-    return this.#act(input, { endpointId, sessionId, transport, client, at }, replaces)
+    return this.#act(input, { endpointId, sessionId, transport, upstream, client, at }, replaces)
   }
 
   #act(input: Input, sighting: Sighting, replaces?: StoredId): SessionEvent[] {
@@ -285,8 +312,9 @@ export class SessionTracker {
     if (action === 'close' && session && session.transport !== sighting.transport) return []
     if (action === 'open' || action === 'hold') this.#newcomers.learn(sighting.endpointId)
     // A session seen first by its use counts already: whoever saw it open counted it.
-    if (state === 'unknown' && (input === 'open' || action === 'hold')) this.#onChange(sighting.endpointId, 1)
-    if (session && action === 'close') this.#onChange(sighting.endpointId, -1)
+    if (state === 'unknown' && (input === 'open' || action === 'hold'))
+      this.#onChange(sighting.endpointId, 1, sighting.upstream)
+    if (session && action === 'close') this.#onChange(sighting.endpointId, -1, session.upstream)
     if (action !== 'ignore' && !isSilent(input)) this.suspects.clear(key)
     switch (action) {
       case 'open':

@@ -42,6 +42,8 @@ export interface UnplacedSession {
 /** A legacy session as the store knows it. */
 export interface KnownSession extends SessionIds {
   isOpen: boolean
+  /** The name of its gateway; null where it is not known. */
+  upstream: string | null
 }
 
 /** A session that waits as it is said here; undefined: no longer. */

@@ -33,8 +33,8 @@ export interface SuspectCheckerOptions {
   ping: (session: SessionIds) => Promise<PingResponse>
   /** Takes each response. */
   observe: (response: PingResponse) => void
-  /** Whether the upstream takes no connections: then no session is pinged. */
-  isAway: () => boolean
+  /** Whether the gateway of a session takes no connections: then it is not pinged, and stays a suspect. */
+  isAway: (session: SessionIds) => boolean
   store: Pick<StoreReader, 'connections'>
   /** This proxy, as `seenBy` names it: other proxies of the store may stand before other upstreams. */
   instanceId: string
@@ -53,8 +53,8 @@ export class SuspectChecker implements Closable {
     const { suspects, isAway } = options
     const pings = new JobPool(
       MAX_CONCURRENT_PINGS,
-      () => (this.#closing.signal.aborted || isAway() ? undefined : suspects.next()),
-      session => this.#ping(session)
+      () => (this.#closing.signal.aborted ? undefined : suspects.next()),
+      session => (isAway(session) ? this.#putBack(session) : this.#ping(session))
     )
     this.#timer = setInterval(() => {
       suspects.tick()
@@ -63,19 +63,20 @@ export class SuspectChecker implements Closable {
   }
 
   /**
-   * The upstream may have restarted at `at`: one of its sessions is pinged, and if that one is gone, all that were not
+   * A gateway may have restarted at `at`: one of its sessions is pinged, and if that one is gone, all that were not
    * seen since are suspects. Returns whether the upstream still knows that session.
    *
    * Not all of them are pinged at once: an upstream that keeps its sessions in a store (rmcp 1.6, `SessionStore`) answers
    * the first request of each session by bringing it to life again, and no response tells that from one that lived on. So
    * one session at most is woken, the one used last, whose client most likely is still there.
+   * @param upstream The name of the gateway; undefined where all sessions are of one.
    */
-  async upstreamMayHaveRestarted(at: EpochMs): Promise<boolean> {
-    for await (const page of this.#unseenSince(at)) {
+  async upstreamMayHaveRestarted(at: EpochMs, upstream?: string): Promise<boolean> {
+    for await (const page of this.#unseenSince(at, upstream)) {
       for (const sample of page.sort((a, b) => b.lastSeenAt - a.lastSeenAt).slice(0, MAX_SAMPLES)) {
         const signal = await this.#ping(sample)
         if (signal === 'none') continue
-        if (signal === 'gone') await this.#suspectUnseenSince(at)
+        if (signal === 'gone') await this.#suspectUnseenSince(at, upstream)
         return signal === 'living'
       }
       return false
@@ -90,8 +91,14 @@ export class SuspectChecker implements Closable {
     return Promise.resolve()
   }
 
-  async #suspectUnseenSince(at: EpochMs): Promise<void> {
-    for await (const page of this.#unseenSince(at)) page.forEach(row => this.#options.suspects.add(row))
+  #putBack(session: SessionIds): Promise<void> {
+    this.#options.suspects.add(session)
+    return Promise.resolve()
+  }
+
+  async #suspectUnseenSince(at: EpochMs, upstream: string | undefined): Promise<void> {
+    for await (const page of this.#unseenSince(at, upstream))
+      page.forEach(row => this.#options.suspects.add(row))
   }
 
   /** What the response to a ping proves; no response proves nothing. */
@@ -107,9 +114,12 @@ export class SuspectChecker implements Closable {
   }
 
   /** The open sessions that this proxy saw last, and that the upstream knew last before `at`; pages without any are left out. */
-  async *#unseenSince(at: EpochMs): AsyncGenerator<SessionRow[]> {
+  async *#unseenSince(at: EpochMs, upstream: string | undefined): AsyncGenerator<SessionRow[]> {
     const { store, instanceId, shipped } = this.#options
-    const query = { transport: Transport.streamable, open: true, start: 0, end: at, limit: PAGE_SESSIONS }
+    const query = {
+      ...{ transport: Transport.streamable, open: true, start: 0, end: at, limit: PAGE_SESSIONS },
+      ...(upstream !== undefined && { upstream })
+    }
     await shipped()
     let last: SessionRow | undefined
     do {

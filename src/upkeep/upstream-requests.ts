@@ -2,13 +2,25 @@
 // for idle sessions and for those that an operator ends.
 import { randomUUID } from 'node:crypto'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { encodedValue } from '../mcp/header-values.js'
 import type { Routes } from '../mcp/routes.js'
 import { firstMessageIn, mayBeSessionError, sessionErrorIn } from '../mcp/session-not-found.js'
 import { isDigest, OTHER_ENDPOINT, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
+import { Transport } from '../mcp/transports.js'
+import type { NamedSession } from '../proxy/balancing/balancer.js'
+import type { Says } from '../proxy/balancing/session-locator.js'
+import type { NamedTask } from '../proxy/balancing/tasks.js'
 import { tlsServerName } from '../proxy/upstream/upstream-socket.js'
-import type { ClientCredentials } from '../sessions/client-credentials.js'
+import type {
+  ClientCredentials,
+  RequestCredentials,
+  SessionCredentials
+} from '../sessions/client-credentials.js'
 import type { PingResponse } from '../sessions/observations.js'
+import { messageSignal, pingSignal } from '../sessions/signals.js'
 import { TurnstileError } from '../util/errors.js'
+import { isSuccessful } from '../util/http-status.js'
+import { memberOf, parseJson } from '../util/json.js'
 import { epochNow } from '../util/time.js'
 
 /** Chosen: requests of the proxy are few, and a slow upstream must not be filled with them. */
@@ -39,7 +51,7 @@ export class UnreachableSession extends TurnstileError {
 
 /** A session, by its id as on the wire where that is known. */
 interface SessionOnWire {
-  endpointId: StoredId
+  endpointId: WireId | StoredId
   sessionId: WireId | StoredId
 }
 
@@ -62,28 +74,56 @@ export class UpstreamRequests {
     })
   }
 
-  /** Whether it has the credentials of the session's client. */
-  knows({ endpointId, sessionId }: SessionIds): boolean {
-    return this.#options.credentials.of(endpointId, sessionId) !== undefined
-  }
-
   /** Sends a JSON-RPC `ping` (MCP 2025-11-25, "Ping") as the session's client would; no client uses its request id. */
-  async ping(session: SessionIds): Promise<PingResponse> {
-    const body = JSON.stringify({ jsonrpc: '2.0', id: `mcp-turnstile-${randomUUID()}`, method: 'ping' })
-    const { statusCode: status, headers, body: responseBody } = await this.#send('POST', session, body)
-    const at = epochNow()
-    // Where the body breaks off, the head says it all.
-    const text = await responseBody.text().catch(() => '')
-    const isStream = /^text\/event-stream\b/i.test(String(headers['content-type']))
-    const isRead = isStream || mayBeSessionError(status, headers)
-    const error = isRead ? sessionErrorIn(status, isStream ? firstMessageIn(text) : text) : undefined
-    const [sessionNotFound, methodNotFound] = [error === 'session-not-found', error === 'method-not-found']
-    return { kind: 'ping-response', ...session, status, sessionNotFound, methodNotFound, at }
+  async ping({ endpointId, sessionId }: SessionIds): Promise<PingResponse> {
+    const read = await this.#ping(this.#way({ endpointId, sessionId }))
+    return { kind: 'ping-response', endpointId, sessionId, ...read }
   }
 
+  /** Whether the upstream has a session, asked with the credentials of a request of it where there is one. */
+  async ask(session: NamedSession, as: SessionCredentials | undefined): Promise<Says> {
+    const { endpointId, sessionId, transport } = session
+    if (transport === Transport.streamable) {
+      const way = as ?? this.#way({ endpointId: endpointId ?? '', sessionId })
+      return pingSignal(await this.#ping(way))
+    }
+    if (as === undefined) throw new UnreachableSession('no URL leads to the messages of the session')
+    // The response to a ping would come on the client's stream. Servers ignore this one (MCP 2025-11-25, "Cancellation").
+    const params = { requestId: ownRequestId(), reason: 'no such request: the proxy looks for the session' }
+    const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params })
+    const read = await readError(await this.#send('POST', as, body))
+    const says = messageSignal(read)
+    return says === 'use' ? 'living' : says
+  }
+
+  /**
+   * Whether the upstream has a task: it is asked for the task's state as its client would (SEP-2663, `tasks/get`). A server
+   * that does not know the task, or no tasks at all, gives a JSON-RPC error.
+   */
+  async askTask({ taskId }: NamedTask, as: RequestCredentials): Promise<Says> {
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': as.protocolVersion,
+      'io.modelcontextprotocol/clientInfo': { name: 'mcp-turnstile', version: '1' },
+      'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } }
+    }
+    const method = 'tasks/get'
+    const body = JSON.stringify({ jsonrpc: '2.0', id: ownRequestId(), method, params: { taskId, _meta } })
+    const headers = { 'mcp-method': method, 'mcp-name': encodedValue(taskId) }
+    const { statusCode, body: response } = await this.#send('POST', as, body, headers)
+    // Only the state of a task that is there can be long.
+    const text = await response.text().catch(() => '{"result":{}}')
+    const message = parseJson(text.startsWith('{') ? text : firstMessageIn(text))
+    if (isSuccessful(statusCode) && memberOf(message, 'result') !== undefined) return 'living'
+    return statusCode === 404 || memberOf(message, 'error') !== undefined ? 'gone' : 'none'
+  }
+
+  async #ping(way: SessionCredentials): Promise<ReadResponse> {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: ownRequestId(), method: 'ping' })
+    return await readError(await this.#send('POST', way, body))
+  }
   /** Sends the DELETE of a session; the status of the response. */
   async end(session: SessionOnWire): Promise<number> {
-    const { statusCode, body } = await this.#send('DELETE', session)
+    const { statusCode, body } = await this.#send('DELETE', this.#way(session))
     await body.dump().catch(() => undefined)
     return statusCode
   }
@@ -93,34 +133,43 @@ export class UpstreamRequests {
     await this.#pool.destroy()
   }
 
-  async #send(
-    method: 'POST' | 'DELETE',
-    { endpointId, sessionId }: SessionOnWire,
-    body?: string
-  ): Promise<Dispatcher.ResponseData> {
-    const { upstream, rewriteHost, routes, credentials } = this.#options
+  /** How to reach a session: as its client does, or as its stored ids tell. */
+  #way({ endpointId, sessionId }: SessionOnWire): SessionCredentials {
+    const { routes, credentials } = this.#options
     const client = credentials.of(endpointId, sessionId)
-    if (!client && (isDigest(endpointId) || isDigest(sessionId)))
+    if (client) return client
+    if (isDigest(endpointId) || isDigest(sessionId))
       throw new UnreachableSession('the session is known by the digest of its id only')
-    if (!client && endpointId === OTHER_ENDPOINT)
+    if (endpointId === OTHER_ENDPOINT)
       throw new UnreachableSession(
         'its own endpoint may be one that found no room in the store (--max-endpoints)'
       )
-    const target = client?.target ?? routes.streamPath(endpointId)
+    const target = routes.streamPath(endpointId)
     if (target === undefined)
       throw new UnreachableSession(`no URL leads to an endpoint with the id "${endpointId}"`)
+    return { target, host: undefined, sessionId, protocolVersion: undefined, authorization: undefined }
+  }
+
+  async #send(
+    method: 'POST' | 'DELETE',
+    { target, host, protocolVersion, authorization, ...of }: RequestCredentials & { sessionId?: string },
+    body?: string,
+    fields: Record<string, string> = {}
+  ): Promise<Dispatcher.ResponseData> {
+    const { upstream, rewriteHost } = this.#options
     const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
     const options: Dispatcher.RequestOptions & { servername: string } = {
       method,
       path: base + target,
       headers: {
-        host: (rewriteHost ? undefined : client?.host) ?? upstream.host,
+        host: (rewriteHost ? undefined : host) ?? upstream.host,
         'user-agent': 'mcp-turnstile',
         accept: 'application/json, text/event-stream',
-        'mcp-session-id': client?.sessionId ?? sessionId,
+        ...fields,
+        ...(of.sessionId !== undefined && { 'mcp-session-id': of.sessionId }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
-        ...(client?.protocolVersion !== undefined && { 'mcp-protocol-version': client.protocolVersion }),
-        ...(client?.authorization !== undefined && { authorization: client.authorization })
+        ...(protocolVersion !== undefined && { 'mcp-protocol-version': protocolVersion }),
+        ...(authorization !== undefined && { authorization })
       },
       body: body ?? null,
       signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -129,4 +178,25 @@ export class UpstreamRequests {
     }
     return await this.#pool.request(options)
   }
+}
+
+/** The id of a request that no client uses. */
+const ownRequestId = (): string => `mcp-turnstile-${randomUUID()}`
+
+/** What a response says of its session. */
+type ReadResponse = Pick<PingResponse, 'status' | 'sessionNotFound' | 'methodNotFound' | 'at'>
+
+async function readError({
+  statusCode: status,
+  headers,
+  body
+}: Dispatcher.ResponseData): Promise<ReadResponse> {
+  const at = epochNow()
+  // Where the body breaks off, the head says it all.
+  const text = await body.text().catch(() => '')
+  const isStream = /^text\/event-stream\b/i.test(String(headers['content-type']))
+  const isRead = isStream || mayBeSessionError(status, headers)
+  const error = isRead ? sessionErrorIn(status, isStream ? firstMessageIn(text) : text) : undefined
+  const [sessionNotFound, methodNotFound] = [error === 'session-not-found', error === 'method-not-found']
+  return { status, sessionNotFound, methodNotFound, at }
 }

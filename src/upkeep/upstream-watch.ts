@@ -23,6 +23,8 @@ export interface UpstreamWatchOptions {
   connectTimeoutMs: number
   /** Is told of the connection, and tells whether it stands in the way of requests. */
   serialUpstream: Pick<SerialUpstreamDetector, 'undecided' | 'mayYield' | 'silentOpened' | 'silentClosed'>
+  /** The upstream takes no connections. */
+  onAway?: () => void
   /**
    * The upstream takes connections again after it took none since `awaySince`: sessions that were used since then are its
    * new ones, and tell nothing of those before.
@@ -151,8 +153,10 @@ export class UpstreamWatch implements Closable {
   }
 
   #noteAway(at: EpochMs): void {
-    if (!this.away) this.#awaySince = at
+    if (this.away) return
+    this.#awaySince = at
     this.away = true
+    this.#options.onAway?.()
   }
 
   #onConnected(lost: Loss | undefined): void {

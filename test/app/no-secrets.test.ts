@@ -6,12 +6,14 @@ import {
   ledgerSettings,
   proxyOptions,
   sessionSettings,
-  upkeepSettings
+  upkeepSettings,
+  upstreamsSettings
 } from '../../src/app/instance-settings.js'
 import { parseConfig } from '../../src/config/read-settings.js'
 import { Routes } from '../../src/mcp/routes.js'
 import { Operations } from '../../src/metrics/operations.js'
 import { Traffic } from '../../src/metrics/traffic.js'
+import { Upstreams } from '../../src/proxy/balancing/upstreams.js'
 import { ClientCredentials } from '../../src/sessions/client-credentials.js'
 import { DroppedLines } from '../../src/util/log-lines.js'
 
@@ -53,11 +55,18 @@ void t.test('the proxy, session tracking and upkeep hold neither tokens nor the 
     sse: config.ssePath,
     message: config.messagePath
   })
+  const log = { error: () => undefined, warn: () => undefined, info: () => undefined }
+  const upstreams = new Upstreams({ ...upstreamsSettings(config), log })
+  t.teardown(() => upstreams.close())
   const ofProxy = proxyOptions(config, {
     routes,
     credentials: new ClientCredentials(),
     observe: () => undefined,
     liveSessions: () => 0,
+    upstreams,
+    upstreamOf: () => undefined,
+    locate: () => Promise.resolve(undefined),
+    locateTask: () => Promise.resolve(undefined),
     operations: new Operations(),
     traffic: new Traffic(),
     logger: { child: () => undefined } as never

@@ -25,13 +25,15 @@ const refuses = (t: Test, code: string, message: string | RegExp, argv: string[]
 }
 
 void t.test('defaults', t => {
-  const { upstream, ...rest } = parseConfig(UPSTREAM, {})
-  t.equal(upstream.href, 'http://127.0.0.1:3000/')
+  const { upstream, upstreams, ...rest } = parseConfig(UPSTREAM, {})
+  t.match(upstreams, [{ name: '127.0.0.1:3000', url: { href: 'http://127.0.0.1:3000/' } }])
+  t.strictSame(upstream, upstreams)
   t.strictSame(rest, {
     listen: { host: '127.0.0.1', port: 8080 },
     admin: { host: '127.0.0.1', port: 9090 },
     store: { kind: 'sqlite', path: './data/turnstile.db' },
     storeFile: undefined,
+    upstreamFile: undefined,
     dataDir: './data',
     streamPath: '/stream/{endpoint_id}',
     ssePath: '/{endpoint_id}/sse',
@@ -126,7 +128,7 @@ void t.test('every setting has its variable', t => {
     TURNSTILE_ROLLUP_RETENTION: '8760h',
     TURNSTILE_PORT: 'tcp://10.0.0.1:80'
   })
-  t.equal(config.upstream.href, 'https://gateway.example/base/')
+  t.equal(config.upstreams[0]?.url.href, 'https://gateway.example/base/')
   t.equal(config.trustedProxy?.check('192.0.2.1'), true)
   t.match(config, {
     listen: { host: '0.0.0.0', port: 0 },
@@ -204,7 +206,10 @@ void t.test('flags without a value, or twice', t => {
     refuses(t, 'MISSING_VALUE', '--upstream has no value: give --upstream URL', argv)
   }
   refuses(t, 'MISSING_VALUE', /^--rewrite-host has no value/, ['--rewrite-host='])
-  refuses(t, 'REPEATED_FLAG', '--upstream is there twice: give it once', [...UPSTREAM, ...UPSTREAM])
+  refuses(t, 'REPEATED_FLAG', '--listen is there twice: give it once', [
+    ...['--listen', 'a:1'],
+    ...['--listen', 'a:1']
+  ])
   refuses(t, 'REPEATED_FLAG', /^--rewrite-host/, ['--rewrite-host', '--rewrite-host'])
   refuses(t, 'REQUIRED', '--upstream is missing: give --upstream URL, or set TURNSTILE_UPSTREAM', [])
   t.end()
@@ -474,5 +479,38 @@ void t.test('help and version', t => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
   t.equal(informationAsked(['--version']), version)
   t.equal(informationAsked(UPSTREAM), undefined)
+  t.end()
+})
+
+void t.test('several gateways', t => {
+  const named = (argv: string[], env = {}): string[] =>
+    parseConfig(argv, env).upstreams.map(({ name, url }) => `${name} ${url.href}`)
+  const three = ['10.0.0.1:3000 http://10.0.0.1:3000/', 'b http://b/', '[::1]:443 https://[::1]/x,y']
+  t.same(
+    named(['--upstream', 'http://10.0.0.1:3000', '--upstream=b=http://b', '--upstream', 'https://[::1]/x,y']),
+    three
+  )
+  t.same(named([], { TURNSTILE_UPSTREAM: 'http://10.0.0.1:3000,b=http://b, https://[::1]/x,y' }), three)
+  const folder = t.testdir({
+    good: '# the gateways\nhttp://a:1 # one\n\n  two=http://a:2/base\r\n',
+    bad: 'http://a:1\nftp://b\n',
+    empty: '# none\n'
+  })
+  t.same(named(['--upstream-file', `${folder}/good`]), ['a:1 http://a:1/', 'two http://a:2/base'])
+  t.same(named(['--upstream', 'http://b', '--upstream-file', `${folder}/good`]), [
+    ...['b:80 http://b/', 'a:1 http://a:1/', 'two http://a:2/base']
+  ])
+  const twice = /^--upstream.* cannot be used: two gateways are called "(a:1|x)": give one of them a name/
+  refuses(t, 'BAD_VALUE', twice, ['--upstream', 'http://a:1,http://a:1/b'])
+  refuses(t, 'BAD_VALUE', twice, ['--upstream', 'x=http://a:1', '--upstream', 'x=http://a:2'])
+  refuses(t, 'BAD_VALUE', twice, ['--upstream', 'http://a:1', '--upstream-file', `${folder}/good`])
+  refuses(t, 'BAD_VALUE', /"ftp:\/\/b" is no gateway$/, ['--upstream-file', `${folder}/bad`])
+  refuses(t, 'BAD_VALUE', /it names no gateway$/, ['--upstream-file', `${folder}/empty`])
+  refuses(t, 'BAD_VALUE', /ENOENT/, ['--upstream-file', `${folder}/none`])
+  refuses(t, 'BAD_VALUE', /--upstream/, ['--upstream', `${'n'.repeat(129)}=http://a`])
+  t.same(named(['--upstream', 'dns+http://pods:3000/base,http://a']), [
+    ...['pods:3000 dns+http://pods:3000/base', 'a:80 http://a/']
+  ])
+  refuses(t, 'BAD_VALUE', /--upstream/, ['--upstream', 'x=dns+http://pods:3000'])
   t.end()
 })

@@ -14,6 +14,7 @@ const info = (sessionId: string, given: Partial<ConnectionInfo> = {}): Connectio
   requestCount: 1,
   endpointId: 'files',
   transport: 'streamable',
+  upstream: null,
   clientName: null,
   clientVersion: null,
   protocolVersion: null,

@@ -17,6 +17,7 @@ const row = (id: number): ConnectionRow => ({
   reason: 'delete',
   last_seen_at: new Date(id).toISOString(),
   request_count: 1,
+  upstream: null,
   client_address: '192.0.2.7',
   user_agent: null,
   client_name: null,

@@ -13,6 +13,7 @@ const info: ConnectionInfo = {
   requestCount: 12,
   endpointId: 'files',
   transport: 'sse',
+  upstream: null,
   clientName: null,
   clientVersion: null,
   protocolVersion: null
@@ -27,6 +28,7 @@ const row: ConnectionRow = {
   reason: null,
   last_seen_at: '2026-11-21T11:29:00.000Z',
   request_count: 12,
+  upstream: null,
   client_address: '192.0.2.7',
   user_agent: null,
   client_name: null,

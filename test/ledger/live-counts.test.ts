@@ -13,15 +13,13 @@ class World {
   readonly instance = { id: 'this', boot: 1 }
   readonly counts = startLiveCounts({
     outbox: this,
-    store: {
-      liveCounts: () =>
-        this.isAway
-          ? Promise.reject(new Error('away'))
-          : Promise.resolve({
-              appliedOffset: this.appliedOffset,
-              counts: [{ endpointId: 'e', connectNum: this.openAt(this.appliedOffset) }]
-            })
-    }
+    read: () =>
+      this.isAway
+        ? Promise.reject(new Error('away'))
+        : Promise.resolve({
+            appliedOffset: this.appliedOffset,
+            counts: [['e', this.openAt(this.appliedOffset)]]
+          })
   })
 
   get lastOffset(): number {

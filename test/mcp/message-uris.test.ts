@@ -63,8 +63,8 @@ const announced: [name: string, uri: string, target: string][] = [
 
 for (const [name, uri, target] of announced) {
   void t.test(`a stream announces ${name}`, t => {
-    const uris = new MessageUris('/base')
-    const session = uris.announce(uri, stream())
+    const uris = new MessageUris()
+    const session = uris.announce(uri, { ...stream(), basePath: '/base' })
     t.match(session, { endpointId: 'e', sessionId: 's' })
     t.equal(uris.sessionOf(target, { client }), session)
     t.equal(uris.sessionOf(`${target}&x=1`, { client }), undefined)

@@ -180,7 +180,7 @@ void t.test('what one transport does not know may live on the other', t => {
   t.same(tracker.observe(message(404, 2)), [])
   t.same(brief(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 3))), [['close', 's', 3, 'delete']])
   t.same(tracker.observe(message(404, 4)), [], 'for the store to tell')
-  const known = [{ endpointId: 'e', sessionId: 's', isOpen: true }]
+  const known = [{ endpointId: 'e', sessionId: 's', isOpen: true, upstream: null }]
   t.match(tracker.place(['s'], known, 4), [{ type: 'close', transport: 1 }])
   t.match(tracker.observe(streamable('DELETE', 202, { sent: 's' }, 5)), [{ type: 'close', transport: 2 }])
   t.end()
@@ -224,7 +224,7 @@ void t.test('a message of a session whose stream is elsewhere', t => {
   t.same(tracker.observe({ kind: 'identity', endpointId: undefined, sessionId: 's', clientInfo: who }), [])
   t.same(tracker.observe(message(202, 2)), [], 'waits with the other')
   t.same(tracker.unplaced.due(2), ['s'])
-  const elsewhere = [{ endpointId: 'own', sessionId: 's', isOpen: true }]
+  const elsewhere = [{ endpointId: 'own', sessionId: 's', isOpen: true, upstream: null }]
   t.match(tracker.place(['s'], elsewhere, 3), [
     { type: 'use', endpointId: 'own', sessionId: 's', transport: 1, at: 2, requests: 2, who }
   ])
@@ -271,7 +271,7 @@ void t.test('sessions of two endpoints with one id are told apart by what the me
   t.match(tracker.flush(3), [{ type: 'use', endpointId: 'e' }])
   const other = new SessionTracker({ idleTimeoutMs: 0 })
   other.observe(message(202, 2))
-  const known = ['f', 'e'].map(endpointId => ({ endpointId, sessionId: 's', isOpen: true }))
+  const known = ['f', 'e'].map(endpointId => ({ endpointId, sessionId: 's', isOpen: true, upstream: null }))
   t.match(other.place(['s'], known, 3), [{ type: 'use', endpointId: 'e' }])
   t.end()
 })
@@ -285,7 +285,7 @@ void t.test('uses and ends of a session elsewhere come out in order', t => {
     [202, 4]
   ] as const)
     tracker.observe(message(status, at))
-  const known = [{ endpointId: 'e', sessionId: 's', isOpen: true }]
+  const known = [{ endpointId: 'e', sessionId: 's', isOpen: true, upstream: null }]
   t.same(brief(tracker.place(['s'], known, 5)), [
     ['use', 's', 2, 2],
     ['close', 's', 3, 'gone'],

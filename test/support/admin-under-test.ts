@@ -39,6 +39,7 @@ export function session(given: Partial<SessionRow> = {}): SessionRow {
     lastSeenAt: connectAt,
     requestCount: 1,
     seenBy: null,
+    upstream: null,
     clientAddress: '192.0.2.7',
     userAgent: null,
     clientName: null,
@@ -142,6 +143,15 @@ export class FakeControl implements Control {
   draining(): ReadonlySet<string> {
     return this.#draining
   }
+
+  drainUpstream(name: string, on: boolean): Promise<void> {
+    this.done.push(`${on ? 'drain' : 'undrain'} upstream ${name}`)
+    return Promise.resolve()
+  }
+
+  reportUpstreams(): Promise<void> {
+    return Promise.resolve()
+  }
 }
 
 /** With live monitoring, in front of a gateway that does not answer unless one is given. */
@@ -156,7 +166,10 @@ export function startMonitoring(
   })
   const monitoring = {
     control,
-    gateway: new GatewayClient(new URL(gatewayUrl), urlsOf),
+    gateway: new GatewayClient(
+      () => Promise.resolve([new URL(gatewayUrl)]),
+      (_gateway, endpointId) => urlsOf(endpointId)
+    ),
     keepsUp: () => true,
     historyLimit: 2,
     settings: { mask: false },

@@ -1,7 +1,9 @@
 // Owns the meanings of DESIGN's queries, computed the obvious way from rows: the oracle of the store's tests.
 import type { SessionsQuery, SeriesPoint, SeriesQuery, SessionRow } from '../../src/ledger/store-port.js'
 
-type Span = Pick<SessionRow, 'id' | 'endpointId' | 'transport' | 'connectAt' | 'disconnectAt' | 'reason'>
+type Span = Pick<SessionRow, 'id' | 'endpointId' | 'transport' | 'connectAt' | 'disconnectAt' | 'reason'> & {
+  upstream?: string | null
+}
 
 export const openAt = (row: Span, at: number): boolean =>
   row.connectAt <= at && (row.reason === null || row.disconnectAt > at)
@@ -16,6 +18,7 @@ export function bruteConnections<Row extends Span>(
   return rows
     .filter(row => query.endpointId === undefined || row.endpointId === query.endpointId)
     .filter(row => query.transport === undefined || row.transport === query.transport)
+    .filter(row => query.upstream === undefined || row.upstream === query.upstream)
     .filter(row => query.open === undefined || query.open === (row.reason === null))
     .filter(row => row.connectAt <= query.end && (row.reason === null || row.disconnectAt > query.start))
     .sort((a, b) => b.connectAt - a.connectAt || b.id - a.id)

@@ -17,7 +17,8 @@ export interface FakeGateway {
 /** `instead` sees every request first, and may answer it: then it returns true. */
 export async function startFakeGateway(
   instead: (request: IncomingMessage, response: ServerResponse) => boolean = () => false,
-  port = 0
+  port = 0,
+  host = '127.0.0.1'
 ): Promise<FakeGateway> {
   const sessions = new Set<string>()
   const streams = new Map<string, ServerResponse>()
@@ -32,9 +33,9 @@ export async function startFakeGateway(
     socket.once('close', () => sockets.delete(socket))
   })
   server.keepAliveTimeout = 60_000
-  await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(port, host, resolve))
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}`,
     sessions,
     streams,
     hangUp: () => sockets.forEach(socket => socket.destroy()),

@@ -38,10 +38,20 @@ export class MemoryStore implements StoreReader {
     return Promise.resolve(found.map(row => ({ ...row, isOpen: row.reason === null })))
   }
 
-  counts({ endpointId, transport }: { endpointId?: string; transport?: number }) {
+  counts({
+    endpointId,
+    transport,
+    upstream
+  }: {
+    endpointId?: string
+    transport?: number
+    upstream?: string
+  }) {
     const ids = endpointId === undefined ? new Set(this.rows.map(row => row.endpointId)) : [endpointId]
     const isCounted = (row: SessionRow) =>
-      row.reason === null && (transport === undefined || row.transport === transport)
+      row.reason === null &&
+      (transport === undefined || row.transport === transport) &&
+      (upstream === undefined || row.upstream === upstream)
     return Promise.resolve(
       [...ids].map(id => ({
         endpointId: id,
@@ -54,9 +64,29 @@ export class MemoryStore implements StoreReader {
     return { appliedOffset: 0, counts: await this.counts({}) }
   }
 
-  totals(query: { endpointId?: string }): Promise<Totals> {
+  upstreams: StoreReader['upstreams'] = () => Promise.resolve([])
+
+  upstreamOrders() {
+    return Promise.resolve({ drained: [], reported: [] })
+  }
+
+  upstreamCounts() {
+    const open = this.rows.filter(row => row.reason === null && row.upstream !== null)
+    const names = [...new Set(open.map(row => row.upstream!))]
+    return Promise.resolve({
+      appliedOffset: 0,
+      counts: names.map(upstream => ({
+        upstream,
+        connectNum: open.filter(row => row.upstream === upstream).length
+      }))
+    })
+  }
+
+  totals(query: { endpointId?: string; upstream?: string }): Promise<Totals> {
     const rows = this.rows.filter(
-      row => query.endpointId === undefined || row.endpointId === query.endpointId
+      row =>
+        (query.endpointId === undefined || row.endpointId === query.endpointId) &&
+        (query.upstream === undefined || row.upstream === query.upstream)
     )
     const openNum = rows.filter(row => row.reason === null).length
     return Promise.resolve({ openNum, openedNum: rows.length })

@@ -4,6 +4,8 @@ import type { Test } from 'tap'
 import { Routes } from '../../src/mcp/routes.js'
 import { Operations } from '../../src/metrics/operations.js'
 import { Traffic } from '../../src/metrics/traffic.js'
+import type { UpstreamSettings } from '../../src/proxy/balancing/upstream.js'
+import { Upstreams } from '../../src/proxy/balancing/upstreams.js'
 import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/proxy-server.js'
 import type { Connection, ExchangeHandler } from '../../src/proxy/upstream/connection.js'
 import { ClientCredentials } from '../../src/sessions/client-credentials.js'
@@ -18,24 +20,38 @@ export interface ProxyUnderTest {
   logs: Record<string, unknown>[]
 }
 
+/** Options of the proxy, and of its only gateway. */
+export type ProxyTestOptions = Partial<ProxyOptions & UpstreamSettings>
+
 /** Starts a proxy in this process; it is closed at the end of the test. */
 export async function startProxyTo(
   t: Test,
   upstream: URL,
-  options: Partial<ProxyOptions> = {}
+  options: ProxyTestOptions = {}
 ): Promise<ProxyUnderTest> {
   const observations: Observation[] = []
   const logs: Record<string, unknown>[] = []
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
+  const { logger = Fastify({ logger: { level: 'warn', stream } }).log } = options
+  const upstreams = new Upstreams({
+    upstreams: [{ name: upstream.host, url: upstream }],
+    rewriteHost: options.rewriteHost ?? false,
+    connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+    upstreamTimeoutMs: options.upstreamTimeoutMs ?? 30_000,
+    log: logger
+  })
+  t.teardown(() => upstreams.close())
   const proxy = await startProxy({
     routes: new Routes({ stream: '/stream/{endpoint_id}', sse: '/{endpoint_id}/sse', message: '/message' }),
     credentials: new ClientCredentials(),
-    upstream,
+    upstreams,
+    upstreamOf: () => undefined,
+    locateTask: () => Promise.resolve(undefined),
+    locate: () => Promise.resolve(undefined),
     host: '127.0.0.1',
     port: 0,
     rewriteHost: false,
     upstreamTimeoutMs: 30_000,
-    connectTimeoutMs: 5_000,
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
@@ -50,7 +66,7 @@ export async function startProxyTo(
     operations: new Operations(),
     traffic: new Traffic(),
     observe: observation => void observations.push(observation),
-    logger: Fastify({ logger: { level: 'warn', stream } }).log,
+    logger,
     ...options
   })
   t.teardown(() => proxy.close(0))
@@ -87,7 +103,7 @@ export async function startExchange(
 interface Ask {
   line?: string
   fields?: string[]
-  options?: Partial<ProxyOptions>
+  options?: ProxyTestOptions
 }
 
 /** A head from its lines, with `Host` as the second one. */

@@ -16,10 +16,10 @@ const MAX_ENDPOINTS_KEPT = 100
 /** Sessions of our own at a time. Issue 16: the gateway has others to serve, whoever asks. */
 const MAX_SESSIONS = 8
 
-/** Asks the gateway at a URL. Responses are kept for a while, so that many who ask the admin port make few requests. */
+/** Asks the gateways. Responses are kept for a while, so that many who ask the admin port make few requests. */
 export class GatewayClient {
-  readonly #url: URL
-  readonly #urlsOf: (endpointId: WireId) => EndpointUrls
+  readonly #gateways: () => Promise<URL[]>
+  readonly #urlsOf: (gateway: URL, endpointId: WireId) => EndpointUrls
   readonly #reachable = new ExpiringCache<boolean>(RESPONSE_KEPT_MS, 1)
   readonly #tools = new ExpiringCache<Tool[]>(TOOLS_KEPT_MS, MAX_ENDPOINTS_KEPT)
   readonly #waiting: (() => Promise<void>)[] = []
@@ -29,20 +29,23 @@ export class GatewayClient {
     begin => begin()
   )
 
-  /** `urlsOf` may throw, for an id that no URL leads to. */
-  constructor(url: URL, urlsOf: (endpointId: WireId) => EndpointUrls) {
-    this.#url = url
+  /** `gateways`: the first one is asked for tools. `urlsOf` may throw, for an id that no URL leads to. */
+  constructor(gateways: () => Promise<URL[]>, urlsOf: (gateway: URL, endpointId: WireId) => EndpointUrls) {
+    this.#gateways = gateways
     this.#urlsOf = urlsOf
   }
 
-  /** Whether the gateway responds at all, with whatever status. */
+  /** Whether a gateway responds at all, with whatever status. */
   isReachable(): Promise<boolean> {
-    return this.#reachable.get(this.#url.href, async () => {
-      try {
-        const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
-        const response = await fetch(this.#url, { redirect: 'manual', signal })
+    return this.#reachable.get('', async () => {
+      const signal = AbortSignal.timeout(RESPONSE_TIMEOUT_MS)
+      const ask = async (url: URL): Promise<true> => {
+        const response = await fetch(url, { redirect: 'manual', signal })
         await response.body?.cancel()
         return true
+      }
+      try {
+        return await Promise.any((await this.#gateways()).map(ask))
       } catch {
         return false
       }
@@ -56,7 +59,9 @@ export class GatewayClient {
   async tools(endpointId: WireId): Promise<Tool[]> {
     if (!this.#tools.hasRoomFor(endpointId)) throw new BusyError(TOOLS_KEPT_MS)
     return await this.#tools.get(endpointId, async () => {
-      const urls = this.#urlsOf(endpointId)
+      const [gateway] = await this.#gateways()
+      if (gateway === undefined) throw new GatewayError('there is no gateway')
+      const urls = this.#urlsOf(gateway, endpointId)
       const signal = AbortSignal.timeout(TOOLS_TIMEOUT_MS)
       try {
         return await this.#inTurn(() => toolsOf(urls, signal))

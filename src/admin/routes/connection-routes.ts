@@ -51,9 +51,9 @@ export const connectionRoutes: FastifyPluginCallback<
       }
     },
     async (request, reply) => {
-      const { endpoint_id, transport, cursor, limit, ...asked } = request.query
+      const { endpoint_id, transport, upstream, cursor, limit, ...asked } = request.query
       const range = timeRange(asked, now(), DAY_MS)
-      const filter = endpointFilter(endpoint_id)
+      const filter = endpointFilter(endpoint_id, upstream)
       const type = exportAsked(request, reply)
       const columns = Object.keys(ConnectionRow.properties)
       if (filter === 'nothing') return type ? sendExport(reply, type, columns, []) : []
@@ -85,8 +85,8 @@ export const connectionRoutes: FastifyPluginCallback<
       }
     },
     async request => {
-      const { endpoint_id, transport } = request.query
-      const filter = endpointFilter(endpoint_id)
+      const { endpoint_id, transport, upstream } = request.query
+      const filter = endpointFilter(endpoint_id, upstream)
       const counts =
         filter === 'nothing' ? [] : await store.counts({ ...filter, ...(transport && { transport }) })
       return {

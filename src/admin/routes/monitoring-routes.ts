@@ -166,11 +166,12 @@ export const monitoringRoutes: FastifyPluginCallback<
       yield rows.slice(i, i + CHUNK_ROWS).map(row => monitor.info(row))
   }
 
-  type StatsRequest = { endpointId?: string; limit?: number; cursor?: Position }
+  type StatsRequest = { endpointId?: string; upstream?: string; limit?: number; cursor?: Position }
   /** A page of open sessions, of any size, a chunk at a time. */
   async function sendStats(request: FastifyRequest, asked: StatsRequest, reply: FastifyReply) {
-    const { endpointId, limit = DEFAULT_LIMIT, cursor } = asked
-    const { rows, last, totals } = await monitor.openAndTotals(endpointFilter(endpointId), limit, cursor)
+    const { endpointId, upstream, limit = DEFAULT_LIMIT, cursor } = asked
+    const filter = endpointFilter(endpointId, upstream)
+    const { rows, last, totals } = await monitor.openAndTotals(filter, limit, cursor)
     if (last) reply.header('link', `<${nextPage(request, last)}>; rel="next"`)
     const counts = `"activeConnections":${totals.openNum},"totalConnections":${totals.openedNum}`
     return sendJson(reply, infosOf(rows), [

@@ -20,6 +20,9 @@ const info = {
   requestCount: NaturalNumber,
   endpointId: Type.String(),
   transport: TransportName,
+  upstream: Type.Union([Type.String(), Type.Null()], {
+    description: 'the name of its gateway; null where that is not known, and for session-less clients'
+  }),
   clientName: NullableText,
   clientVersion: NullableText,
   protocolVersion: NullableText
@@ -110,7 +113,7 @@ export type ProxyInfo = Static<typeof ProxyInfo>
 export const TokenAccess = Type.Object({ scope: Type.Union([Type.Literal('read'), Type.Literal('write')]) })
 export type TokenAccess = Static<typeof TokenAccess>
 
-/** The one error that has a form of its own. */
+/** An error that has a form of its own. */
 export const ConnectionNotFound = Type.Object({
   error: Type.Literal('Connection not found'),
   sessionId: Type.String()
@@ -123,6 +126,37 @@ export const EndpointInfo = Type.Object({
   draining: Type.Boolean({ description: 'this proxy lets no new sessions in' })
 })
 export type EndpointInfo = Static<typeof EndpointInfo>
+
+/** A gateway, as all proxies of the store together see it. */
+export const UpstreamInfo = Type.Object({
+  name: Type.String(),
+  url: Type.String(),
+  state: Type.Union([Type.Literal('up'), Type.Literal('down'), Type.Literal('removed')], {
+    description: 'down: it takes no connections of a proxy; removed: no setting names it any more'
+  }),
+  draining: Type.Boolean({ description: 'it gets no new sessions' }),
+  activeConnections: NaturalNumber,
+  requestsInFlight: NaturalNumber,
+  streams: NaturalNumber,
+  safeToStop: Type.Boolean({
+    description: 'it is draining, and no proxy has a session, request or stream there'
+  }),
+  failingSince: Type.Union([Instant, Type.Null()])
+})
+export type UpstreamInfo = Static<typeof UpstreamInfo>
+
+/** No proxy has a gateway of this name. */
+export const UpstreamNotFound = Type.Object({
+  error: Type.Literal('Upstream not found'),
+  name: Type.String()
+})
+
+/** A gateway is drained, or no longer. */
+export const UpstreamDrainState = Type.Object({
+  status: Type.Union([Type.Literal('draining'), Type.Literal('accepting')]),
+  name: Type.String(),
+  timestamp: Instant
+})
 
 /** A session was ended. */
 export const SessionEnded = Type.Object({

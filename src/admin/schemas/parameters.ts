@@ -30,6 +30,11 @@ const transport = parsed(
   text => transports.get(text),
   { enum: [...transports.keys()] }
 )
+const upstream = Type.String({
+  minLength: 1,
+  maxLength: 128,
+  description: 'the name of a gateway, or leave it out for all'
+})
 const time = parsed(TIME_EXPECTED, parseTime)
 
 /** All parameters are optional, and there are no others. */
@@ -42,12 +47,13 @@ export const ConnectionsParameters = query({
   start_time: time,
   end_time: time,
   transport,
+  upstream,
   limit,
   cursor
 })
 
 /** Of `/api/connections/endpoint/count`. */
-export const CountParameters = query({ endpoint_id: endpointId, transport })
+export const CountParameters = query({ endpoint_id: endpointId, transport, upstream })
 
 /** Of `/api/connections/time-series`. */
 export const SeriesParameters = query({ endpoint_id: endpointId, start_time: time, end_time: time })
@@ -55,11 +61,15 @@ export const SeriesParameters = query({ endpoint_id: endpointId, start_time: tim
 /** Of the monitoring interface: one endpoint, or all. */
 export const EndpointParameters = query({ endpointId })
 /** Of the pages of open sessions, `/api/mcp/connections`. */
-export const StatsParameters = query({ endpointId, limit, cursor })
+export const StatsParameters = query({ endpointId, upstream, limit, cursor })
 
 /** Of a path that names a session. */
 export const SessionPath = Type.Object({
   sessionId: Type.String({ ...id, description: 'a session id of 1 to 8192 characters' })
+})
+/** Of a path that names a gateway. */
+export const UpstreamPath = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 128, description: 'the name of a gateway' })
 })
 /** An endpoint id that can be stored, in words. */
 export const ENDPOINT_ID_EXPECTED = 'an endpoint id of 1 to 8192 characters, none of them a control character'

@@ -17,7 +17,10 @@ export const ConnectionRow = Type.Object({
   user_agent: NullableText,
   client_name: NullableText,
   client_version: NullableText,
-  protocol_version: NullableText
+  protocol_version: NullableText,
+  upstream: Type.Union([Type.String(), Type.Null()], {
+    description: 'the name of its gateway; null where that is not known, and for session-less clients'
+  })
 })
 export type ConnectionRow = Static<typeof ConnectionRow>
 

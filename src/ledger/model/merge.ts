@@ -65,6 +65,8 @@ export function mergeProof(
     // Whatever messages were told: the session lives and dies with its stream.
     after.goneAt = []
   }
+  if (proof.type === 'open' && proof.upstream !== undefined && isLater(proof, before))
+    after.upstream = proof.upstream
   if (contradicts(after, proof.at, origin)) after.reason = null
   else if (after.reason === 'lost') after.disconnectAt = Math.max(after.disconnectAt, proof.at)
   after.connectAt = Math.min(after.connectAt, proof.at)
@@ -76,6 +78,10 @@ export function mergeProof(
   after.requestCount += proof.requests
   return isPresumed(after) ? after : settled(after, rules)
 }
+
+/** A gateway that was given another name since is known by its last one. */
+const isLater = (proof: OpenEvent, before: SessionRecord | undefined): boolean =>
+  before?.upstream == null || proof.at > before.lastSeenAt
 
 const provedBy = (proof: OpenEvent | UseEvent): EpochMs =>
   (proof.type === 'use' ? proof.provedAt : undefined) ?? proof.at
@@ -214,6 +220,7 @@ function newRecord({ endpointId, sessionId }: SessionIds, transport: Transport, 
     lastSeenAt: at,
     requestCount: 0,
     seenBy: null,
+    upstream: null,
     clientAddress: '',
     userAgent: null,
     clientName: null,

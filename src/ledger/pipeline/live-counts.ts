@@ -1,12 +1,10 @@
-// Owns the counts behind the session limit (`--max-sessions-per-endpoint`): open sessions by endpoint, in memory, so that
-// a request can be let in or refused at once.
+// Owns live counts of open sessions in memory, so that a request can be let in, refused or routed at once: by endpoint for the
+// session limit (`--max-sessions-per-endpoint`), by gateway for balancing (`--upstream` given several times).
 //
 // A count is what the store counts, and the changes that this process has seen since. What the store has already is known
 // by the offset of the outbox: the store commits it together with the entries, and reports it together with its counts.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { storedEndpointId, type StoredId, type WireId } from '../../mcp/stored-ids.js'
 import type { Closable } from '../../util/startup.js'
-import type { StoreReader } from '../store-port.js'
 import type { Outbox } from './outbox.js'
 
 /** How often the store is read. Chosen: sessions that idle make room within a second, as they are closed once a second. */
@@ -14,14 +12,24 @@ const READ_INTERVAL_MS = 1_000
 
 /** What `startLiveCounts` needs. */
 export interface LiveCountsOptions {
-  store: Pick<StoreReader, 'liveCounts'>
+  /** Reads the store: its counts by key, and up to which offset of the outbox they include everything. */
+  read: (instanceId: string) => Promise<StoredCounts>
+  /** While this is false the store is not read. Left out: always. */
+  isWanted?: () => boolean
   /** Where this process records its events. */
   outbox: Pick<Outbox, 'instance' | 'lastOffset'>
 }
 
+/** What the store counts. */
+export interface StoredCounts {
+  appliedOffset: number
+  counts: Iterable<readonly [key: string, count: number]>
+}
+
 /** This process saw a session open (1), or one that it knew end (-1); or the sum of several of these. */
 interface Change {
-  readonly endpointId: StoredId
+  /** An endpoint's stored id, or the name of a gateway. */
+  readonly key: string
   readonly by: number
   /** The outbox entry that reports it; undefined until it is written. */
   offset: number | undefined
@@ -36,7 +44,7 @@ export class LiveCounts implements Closable {
   readonly #options: LiveCountsOptions
   readonly #closing = new AbortController()
   /** The store's counts when it was last read, and the changes since. */
-  #counts = new Map<StoredId, number>()
+  #counts = new Map<string, number>()
   /** Changes that the store did not have then, oldest first. */
   #changes: Change[] = []
   #appliedOffset = 0
@@ -48,16 +56,15 @@ export class LiveCounts implements Closable {
     void this.#run()
   }
 
-  /** Open sessions of an endpoint; one whose id is never stored has none. */
-  of(endpointId: WireId): number {
-    const stored = storedEndpointId(endpointId)
-    return stored === undefined ? 0 : Math.max(this.#counts.get(stored) ?? 0, 0)
+  /** Open sessions of an endpoint or a gateway. */
+  of(key: string): number {
+    return Math.max(this.#counts.get(key) ?? 0, 0)
   }
 
   /** Takes `SessionTracker`'s `onChange`. `recorded` is to be called once the event of the change is recorded. */
-  change(endpointId: StoredId, by: 1 | -1): void {
-    this.#changes.push({ endpointId, by, offset: undefined })
-    add(this.#counts, endpointId, by)
+  change(key: string, by: 1 | -1): void {
+    this.#changes.push({ key, by, offset: undefined })
+    add(this.#counts, key, by)
   }
 
   /**
@@ -78,10 +85,10 @@ export class LiveCounts implements Closable {
 
   /** Reads the store. This happens once a second by itself; two reads must not overlap. */
   async read(): Promise<void> {
-    const { store, outbox } = this.#options
+    const { read, isWanted, outbox } = this.#options
     const before = this.#appliedOffset
     try {
-      this.#merge(await store.liveCounts({ instanceId: outbox.instance.id }))
+      if (isWanted?.() !== false) this.#merge(await read(outbox.instance.id))
     } catch {
       // The shipper reports a store that fails.
     }
@@ -97,28 +104,28 @@ export class LiveCounts implements Closable {
     }
   }
 
-  #merge({ appliedOffset, counts }: Awaited<ReturnType<StoreReader['liveCounts']>>): void {
+  #merge({ appliedOffset, counts }: StoredCounts): void {
     this.#appliedOffset = appliedOffset
     if (appliedOffset < this.#summedOffset) return
     this.#changes = this.#changes.filter(({ offset }) => offset === undefined || offset > appliedOffset)
-    this.#counts = new Map(counts.map(({ endpointId, connectNum }) => [endpointId, connectNum]))
-    for (const { endpointId, by } of this.#changes) add(this.#counts, endpointId, by)
+    this.#counts = new Map(counts)
+    for (const { key, by } of this.#changes) add(this.#counts, key, by)
   }
 
   #sumUp(): void {
     if (this.#changes.length === 0) return
-    const sums = new Map<StoredId, number>()
-    for (const { endpointId, by } of this.#changes) add(sums, endpointId, by)
+    const sums = new Map<string, number>()
+    for (const { key, by } of this.#changes) add(sums, key, by)
     const offset = (this.#summedOffset = this.#options.outbox.lastOffset)
-    this.#changes = Array.from(sums, ([endpointId, by]) => ({ endpointId, by, offset }))
+    this.#changes = Array.from(sums, ([key, by]) => ({ key, by, offset }))
   }
 }
 
 /** Starts with no counts; the store is read at once, and then once a second. */
 export const startLiveCounts = (options: LiveCountsOptions): LiveCounts => new LiveCounts(options)
 
-function add(counts: Map<StoredId, number>, endpointId: StoredId, by: number): void {
-  const count = (counts.get(endpointId) ?? 0) + by
-  if (count === 0) counts.delete(endpointId)
-  else counts.set(endpointId, count)
+function add(counts: Map<string, number>, key: string, by: number): void {
+  const count = (counts.get(key) ?? 0) + by
+  if (count === 0) counts.delete(key)
+  else counts.set(key, count)
 }

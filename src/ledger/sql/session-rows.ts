@@ -23,6 +23,7 @@ const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, ('ti
   ['last_seen_at', 'lastSeenAt', 'time'],
   ['request_count', 'requestCount'],
   ['seen_by', 'seenBy'],
+  ['upstream', 'upstream'],
   ['client_address', 'clientAddress'],
   ['user_agent', 'userAgent'],
   ['client_name', 'clientName'],

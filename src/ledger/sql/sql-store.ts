@@ -1,9 +1,10 @@
 // Owns the store over a SQL database: ties the port's methods to their statements.
 import { SessionTally } from '../../metrics/session-tally.js'
 import type { LedgerRules, Store } from '../store-port.js'
-import { busiest, census, liveCounts } from './read/census.js'
+import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
+import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
 import { settleEarlyCloses } from './write/early-closes.js'
@@ -13,6 +14,7 @@ import { heartbeat, instances, register, times } from './write/instances.js'
 import { closeIdle, loseStreams } from './write/presumed-ends.js'
 import { deleteEnded, deleteRollups } from './write/retention.js'
 import type { Ledger } from './write/session-change.js'
+import { drainUpstream, reportUpstreams } from './write/upstream-rows.js'
 
 /** The store in a database. It counts what it commits; `close` closes the database. */
 export function sqlStore(database: Database, rules: LedgerRules): Store {
@@ -38,6 +40,11 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     legacySessions: sessionIds => legacySessions(database, sessionIds),
     counts: query => counts(database, query),
     liveCounts: query => liveCounts(database, query),
+    reportUpstreams: (instance, reports, now) => reportUpstreams(database, instance, reports, now),
+    drainUpstream: (name, on, now) => drainUpstream(database, name, on, now),
+    upstreams: () => upstreams(database),
+    upstreamOrders: query => upstreamOrders(database, query),
+    upstreamCounts: query => upstreamCounts(database, query),
     totals: query => totals(database, query),
     snapshot: query => snapshot(database, query),
     busiest: query => busiest(database, query),

@@ -1,9 +1,8 @@
 // Owns whether a request is let in: for which names, how many at once, and the session limit of each endpoint.
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { isSessionless } from '../../mcp/revisions.js'
 import type { WireId } from '../../mcp/stored-ids.js'
-import { asksForStream, sessionIdIn, text } from '../http/headers.js'
+import { asksForStream } from '../http/headers.js'
 import { endConnectionAfter } from '../http/node-internals.js'
 import {
   type FailureLog,
@@ -140,7 +139,7 @@ export class Admission {
     const { limits, liveSessions, drainedEndpoints } = this.#options
     const limit = limits.maxSessionsPerEndpoint
     if (limit === 0 && drainedEndpoints.endpoints.size === 0) return
-    const endpointId = opensSessionOn(request)
+    const endpointId = request.opensSessionOn
     if (endpointId === undefined) return
     drainedEndpoints.check(endpointId)
     if (limit === 0) return
@@ -161,18 +160,3 @@ export class Admission {
 }
 
 const isReached = (limit: number, count: number): boolean => limit > 0 && count >= limit
-
-/**
- * The endpoint on which the request would open a session: with a legacy stream, or with `initialize`, which the head shows by
- * what it lacks, a session id. Session-less clients name their revision and method in the head. Older clients of an upstream
- * without sessions look as if they sent `initialize`, but there the limit is never reached.
- */
-function opensSessionOn({ req, target: { route } }: RoutedRequest): WireId | undefined {
-  const { method, headers } = req
-  if (route?.kind === 'legacy-stream') return route.endpointId
-  if (route?.kind !== 'streamable' || method !== 'POST' || sessionIdIn(req) !== undefined) return undefined
-  return isSessionless(text(headers['mcp-protocol-version'])) ||
-    (headers['mcp-method'] ?? 'initialize') !== 'initialize'
-    ? undefined
-    : route.endpointId
-}

@@ -31,19 +31,19 @@ export function refuseStranger(request: RoutedRequest, { allowedHost, allowedOri
 
 /** Logs once, when the upstream seems to refuse the `Host` of clients, what can be done about it. */
 export class HostRefusals {
-  readonly #upstreamHost: string
+  readonly #isUpstreamHost: (host: string | undefined) => boolean
   readonly #logger: FastifyBaseLogger
   #isLogged = false
 
-  /** `upstreamHost`: the `Host` that the upstream surely accepts. */
-  constructor(upstreamHost: string, logger: FastifyBaseLogger) {
-    this.#upstreamHost = upstreamHost
+  /** `isUpstreamHost`: whether the upstream surely accepts this `Host`. */
+  constructor(isUpstreamHost: (host: string | undefined) => boolean, logger: FastifyBaseLogger) {
+    this.#isUpstreamHost = isUpstreamHost
     this.#logger = logger
   }
 
   /** A request whose `Host` was passed on as it came got a response with `status`. */
   responded({ headers: { host } }: IncomingMessage, status: number): void {
-    if ((status !== 403 && status !== 421) || this.#isLogged || host === this.#upstreamHost) return
+    if ((status !== 403 && status !== 421) || this.#isLogged || this.#isUpstreamHost(host)) return
     this.#isLogged = true
     this.#logger.warn(
       { status, host },

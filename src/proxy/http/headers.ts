@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import type { ResponseHeaders } from './header-section.js'
 import { RefusedRequest } from './proxy-errors.js'
-import type { RoutedRequest } from './routed-request.js'
+import type { Target } from './request-target.js'
 
 /** Fields that concern one connection only (RFC 9110 §7.6.1). */
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'te', 'transfer-encoding', 'upgrade']
@@ -36,6 +36,14 @@ const essential = new Set([
 /** `Host` (RFC 9110 §7.2): a name or an address, and a port; empty for a request whose target has no authority. */
 const authorityForm = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\w.:%~-]+\])(?::\d*)?$/
 
+/** What of a request decides on its header fields. */
+export interface ReadRequest {
+  readonly req: IncomingMessage
+  readonly target: Target
+  /** The IP address at the other end of the connection. */
+  readonly peerAddress: string
+}
+
 /**
  * The header fields of `request` to send upstream: name, value, name, value. Throws `RefusedRequest` if its `Host` is not
  * valid.
@@ -43,7 +51,7 @@ const authorityForm = /^(?:[\w.~!$&'()*+,;=%-]*|\[[\w.:%~-]+\])(?::\d*)?$/
  * @param bodyBytes Length of a body that is all there, which the client may have sent in chunks; undefined while it comes.
  */
 export function requestHeaders(
-  { req, target, peerAddress }: RoutedRequest,
+  { req, target, peerAddress }: ReadRequest,
   rewrittenHost: string | undefined,
   bodyBytes: number | undefined
 ): string[] {

@@ -39,6 +39,11 @@ export class UpstreamTimeout extends TurnstileError {
   readonly code = 'UPSTREAM_TIMEOUT'
 }
 
+/** The gateway of a session is not known, as one that may have it does not answer. */
+export class UnknownUpstream extends TurnstileError {
+  readonly code = 'UNKNOWN_UPSTREAM'
+}
+
 /** The response of the proxy to a request that failed. */
 export interface FailureResponse {
   status: number
@@ -68,23 +73,30 @@ export interface FailureLog {
 /**
  * The response for `error`. The failure is counted, and logged with the request id that the response names; of many at once, samples. What
  * is neither a refusal nor an error of ours counts as an upstream that cannot be reached.
+ * @param upstream The name of the gateway that failed, where there are several.
  */
 export function failureOf(
   error: unknown,
   { req, shownPath: path }: FailedRequest,
-  { refusals, failures, traffic, cors }: FailureLog
+  { refusals, failures, traffic, cors }: FailureLog,
+  upstream?: string
 ): FailureResponse {
   const requestId = randomUUID()
-  const { status, message } = describe(error)
+  const { status, message } = describe(error, upstream)
   const isRefusal = error instanceof RefusedRequest
   if (isRefusal) traffic.refused(error.reason)
-  else traffic.failed(req.method ?? '', upstreamFailureOf(error), status)
+  else traffic.failed(req.method ?? '', upstreamFailureOf(error), status, upstream)
+  const named = upstream === undefined ? {} : { upstream }
   const log = isRefusal ? refusals : failures
-  log.warn({ requestId, status, method: req.method, path, reason: reasonOf(error) }, message)
+  log.warn({ requestId, status, method: req.method, path, ...named, reason: reasonOf(error) }, message)
   const body = JSON.stringify({
     jsonrpc: '2.0',
     id: null,
-    error: { code: SERVER_ERROR, message: `${message} (request id ${requestId})`, data: { requestId } }
+    error: {
+      code: SERVER_ERROR,
+      message: `${message} (request id ${requestId})`,
+      data: { requestId, ...named }
+    }
   })
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))]
   headers.push(...cors.fieldsFor(req))
@@ -109,15 +121,17 @@ export function sendRawFailure(socket: Socket, { status, headers, body }: Failur
   socket.destroySoon()
 }
 
-function describe(error: unknown): { status: number; message: string } {
+function describe(error: unknown, upstream: string | undefined): { status: number; message: string } {
   if (error instanceof RefusedRequest) return { status: error.status, message: error.message }
+  if (error instanceof UnknownUpstream) return { status: 502, message: error.message }
+  const named = upstream === undefined ? 'The upstream' : `The upstream ${upstream}`
   switch (upstreamFailureOf(error)) {
     case 'timeout':
-      return { status: 504, message: 'The upstream did not respond in time' }
+      return { status: 504, message: `${named} did not respond in time` }
     case 'invalid_answer':
-      return { status: 502, message: 'The upstream gave no valid response' }
+      return { status: 502, message: `${named} gave no valid response` }
     case 'unreachable':
-      return { status: 502, message: 'The upstream cannot be reached' }
+      return { status: 502, message: `${named} cannot be reached` }
   }
 }
 

@@ -2,9 +2,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { BlockList } from 'node:net'
 import type { AnnouncedSession, MessageUris } from '../../mcp/message-uris.js'
+import { isSessionless } from '../../mcp/revisions.js'
 import type { Route, Routes } from '../../mcp/routes.js'
+import type { WireId } from '../../mcp/stored-ids.js'
 import type { Client } from '../../sessions/observations.js'
 import { clientAddress, peerAddressOf } from './client-address.js'
+import { sessionIdIn, text } from './headers.js'
 import { readTarget, type Target, upstreamPathOf } from './request-target.js'
 
 /** The settings by which requests are understood; the same for all requests of a proxy. */
@@ -13,8 +16,6 @@ export interface Routing {
   routes: Routes
   /** What the open legacy streams announced. */
   messageUris: MessageUris
-  /** The path of the upstream's URL, as `basePathOf` gives it. */
-  basePath: string
   /** Proxies in front of this one whose `X-Forwarded-For` is believed; undefined: none. */
   trustedProxy: BlockList | undefined
 }
@@ -46,9 +47,26 @@ export class RoutedRequest {
     return (this.#target ??= this.#route())
   }
 
-  /** The target to send upstream. Throws `RefusedRequest` where the request has none. */
-  get upstreamPath(): string {
-    return upstreamPathOf(this.target.path, this.#routing.basePath)
+  /** The target to send to an upstream with this base path. Throws `RefusedRequest` where the request has none. */
+  upstreamPath(basePath: string): string {
+    return upstreamPathOf(this.target.path, basePath)
+  }
+
+  /**
+   * The endpoint on which the request would open a session: with a legacy stream, or with `initialize`, which the head shows
+   * by what it lacks, a session id. Session-less clients name their revision and method in the head. Older clients of an
+   * upstream without sessions look as if they sent `initialize`.
+   */
+  get opensSessionOn(): WireId | undefined {
+    const { method, headers } = this.req
+    const { route } = this.target
+    if (route?.kind === 'legacy-stream') return route.endpointId
+    if (route?.kind !== 'streamable' || method !== 'POST' || sessionIdIn(this.req) !== undefined)
+      return undefined
+    return isSessionless(text(headers['mcp-protocol-version'])) ||
+      (headers['mcp-method'] ?? 'initialize') !== 'initialize'
+      ? undefined
+      : route.endpointId
   }
 
   /** The path as logs show it: without query and session ids. */

@@ -15,7 +15,7 @@ import { DecodedStart } from './decoded-start.js'
 import { endpointEvent, initializeResult } from './first-event.js'
 import { callOf, RequestBody } from './request-body.js'
 import { SessionErrorReader } from './session-error-reader.js'
-import type { Accounting, StreamSession, Tap } from './tap.js'
+import type { Accounting, StreamSession, Tap, TappedUpstream } from './tap.js'
 
 /** Reads a message that a client posts for its legacy stream. */
 export class MessageTap implements Tap {
@@ -23,15 +23,22 @@ export class MessageTap implements Tap {
   readonly #route: Route & { kind: 'message' }
   readonly #request: RoutedRequest
   readonly #observe: Observe
+  readonly #upstream: string
   readonly #body = new RequestBody()
   /** Set while only the body can show whether the response means that the session is gone. */
   #undecided: SessionErrorReader | undefined
   operation: Operation | undefined
 
-  constructor(route: Route & { kind: 'message' }, request: RoutedRequest, { observe }: Accounting) {
+  constructor(
+    route: Route & { kind: 'message' },
+    request: RoutedRequest,
+    { observe }: Accounting,
+    { name }: Pick<TappedUpstream, 'name'>
+  ) {
     this.#route = route
     this.#request = request
     this.#observe = observe
+    this.#upstream = name
   }
 
   requestBody(chunk: Buffer): void {
@@ -47,7 +54,7 @@ export class MessageTap implements Tap {
     const emit = (error?: SessionError): void => {
       const sessionNotFound = error === 'session-not-found'
       const methodNotFound = error === 'method-not-found'
-      const says = { status, sessionNotFound, methodNotFound }
+      const says = { upstream: this.#upstream, status, sessionNotFound, methodNotFound }
       this.#observe({ kind: 'message', endpointId, sessionId, ...says, client, rpcMethod, rpcName, at })
     }
     if (isSuccessful(status) || !mayBeSessionError(status, headers)) emit()
@@ -78,6 +85,7 @@ export class LegacyStreamTap implements Tap {
   readonly #endpointId: WireId
   readonly #request: RoutedRequest
   readonly #accounting: Accounting
+  readonly #upstream: TappedUpstream
   /** Set for a compressed stream. */
   #decoder: DecodedStart | undefined
   /** Set until the session is known. */
@@ -86,10 +94,11 @@ export class LegacyStreamTap implements Tap {
   #result: ReturnType<typeof initializeResult> | undefined
   #session: AnnouncedSession | undefined
 
-  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting) {
+  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting, upstream: TappedUpstream) {
     this.#endpointId = endpointId
     this.#request = request
     this.#accounting = accounting
+    this.#upstream = upstream
   }
 
   requestBody(): void {
@@ -135,7 +144,8 @@ export class LegacyStreamTap implements Tap {
     if (!opening.done) return
     if (opening.value === undefined) return this.#giveUp('it begins without an endpoint event')
     const { client, target } = this.#request
-    const stream = { endpointId: this.#endpointId, target: target.path, client }
+    const { basePath } = this.#upstream
+    const stream = { endpointId: this.#endpointId, target: target.path, basePath, client }
     this.#session = this.#accounting.messageUris.announce(opening.value, stream)
     this.#opening = undefined
     this.#result = initializeResult()
@@ -160,6 +170,7 @@ export class LegacyStreamTap implements Tap {
 
   #emit(kind: 'legacy-opened' | 'legacy-ended', { endpointId, sessionId }: AnnouncedSession): void {
     const { client } = this.#request
-    this.#accounting.observe({ kind, endpointId, sessionId, client, at: epochNow() })
+    const { name: upstream } = this.#upstream
+    this.#accounting.observe({ kind, endpointId, sessionId, upstream, client, at: epochNow() })
   }
 }

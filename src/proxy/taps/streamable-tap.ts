@@ -17,7 +17,7 @@ import { InitializeResponse } from './initialize-response.js'
 import { MessageLines } from './message-lines.js'
 import { callOf, RequestBody } from './request-body.js'
 import { errorInFirstMessage, SessionErrorReader } from './session-error-reader.js'
-import type { StreamSession, Tap, Accounting } from './tap.js'
+import type { Accounting, StreamSession, Tap, TappedUpstream } from './tap.js'
 
 /** `{`: every JSON-RPC message begins so, or has it near its start. */
 const BRACE = 0x7b
@@ -34,6 +34,7 @@ export class StreamableTap implements Tap {
   readonly #request: RoutedRequest
   readonly #req: IncomingMessage
   readonly #accounting: Accounting
+  readonly #upstream: string
   /** That the request names; from the head of the response on, that it issued in place of it. */
   #sessionId: WireId | undefined
   /** The one that the exchange keeps present: the response may have issued it. */
@@ -64,12 +65,18 @@ export class StreamableTap implements Tap {
   /** Set from the head of a response that opened a session until the negotiated revision is read. */
   #opening: { sessionId: WireId; clientInfo: ClientInfo; response: InitializeResponse } | undefined
 
-  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting) {
+  constructor(
+    endpointId: WireId,
+    request: RoutedRequest,
+    accounting: Accounting,
+    { name }: Pick<TappedUpstream, 'name'>
+  ) {
     const { req } = request
     this.#endpointId = endpointId
     this.#request = request
     this.#req = req
     this.#accounting = accounting
+    this.#upstream = name
     this.#sessionId = sessionIdIn(req)
     this.#presentSessionId = this.#sessionId
     if (req.method === 'POST') this.#body = new RequestBody()
@@ -106,6 +113,7 @@ export class StreamableTap implements Tap {
       this.#accounting.observe({
         kind: 'streamable',
         endpointId: this.#endpointId,
+        upstream: this.#upstream,
         method,
         acceptsStream,
         status,

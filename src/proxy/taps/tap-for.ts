@@ -2,19 +2,23 @@
 import type { RoutedRequest } from '../http/routed-request.js'
 import { LegacyStreamTap, MessageTap } from './legacy-taps.js'
 import { StreamableTap } from './streamable-tap.js'
-import type { Accounting, Tap } from './tap.js'
+import type { Accounting, Tap, TappedUpstream } from './tap.js'
 
 /** The tap for a request; undefined where nothing is accounted. */
-export function tapFor(request: RoutedRequest, accounting: Accounting): Tap | undefined {
+export function tapFor(
+  request: RoutedRequest,
+  accounting: Accounting,
+  upstream: TappedUpstream
+): Tap | undefined {
   const { route } = request.target
   switch (route?.kind) {
     case undefined:
       return undefined
     case 'streamable':
-      return new StreamableTap(route.endpointId, request, accounting)
+      return new StreamableTap(route.endpointId, request, accounting, upstream)
     case 'legacy-stream':
-      return new LegacyStreamTap(route.endpointId, request, accounting)
+      return new LegacyStreamTap(route.endpointId, request, accounting, upstream)
     case 'message':
-      return new MessageTap(route, request, accounting)
+      return new MessageTap(route, request, accounting, upstream)
   }
 }

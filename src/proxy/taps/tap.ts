@@ -15,6 +15,13 @@ export interface StreamSession {
   sessionId: WireId
 }
 
+/** The gateway that an exchange goes to. */
+export interface TappedUpstream {
+  readonly name: string
+  /** Goes before the path of each request. */
+  readonly basePath: string
+}
+
 /** Each method is called before the client can see what it is about: so an observation precedes what follows from it. */
 export interface Tap {
   /** The session whose messages the response carries; undefined while that is not known, and for other responses. */

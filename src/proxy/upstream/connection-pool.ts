@@ -5,6 +5,7 @@
 import { type MonotonicMs, monotonicNow } from '../../util/time.js'
 import { Connection, type ConnectionOptions } from './connection.js'
 import { restMs } from './delayed-acks.js'
+import type { SerialUpstreamDetector } from './serial-upstream.js'
 
 /**
  * Below the 5 s after which uvicorn and Node close an idle connection: a request must not meet that close. Shorter where the
@@ -29,11 +30,17 @@ export class ConnectionPool {
   readonly census = { open: 0, opened: 0 }
   /** The one used last is at the end. */
   #idle: Connection[] = []
+  #closed = false
   readonly #sweep = setInterval(() => this.#closeOld(), SWEEP_INTERVAL_MS).unref()
 
   constructor({ upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, serialUpstream }: PoolOptions) {
     const census = this.census
     this.#options = { upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, serialUpstream, census }
+  }
+
+  /** Learns of the connections that are made from now on. */
+  set serialUpstream(detector: SerialUpstreamDetector) {
+    this.#options.serialUpstream = detector
   }
 
   /** How many are idle. */
@@ -65,7 +72,7 @@ export class ConnectionPool {
 
   /** Gives back a connection whose response is complete. It is closed if it cannot be used again. */
   release(connection: Connection): void {
-    if (!connection.reusable) return connection.destroy()
+    if (!connection.reusable || this.#closed) return connection.destroy()
     connection.idleSince = monotonicNow()
     connection.idleUntil = connection.idleSince + Math.min(idleTimeoutMs, connection.keepAliveMs)
     this.#idle.push(connection)
@@ -73,6 +80,7 @@ export class ConnectionPool {
 
   /** Closes the idle connections. */
   close(): void {
+    this.#closed = true
     clearInterval(this.#sweep)
     for (const connection of this.#idle.splice(0)) connection.destroy()
   }

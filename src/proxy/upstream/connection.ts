@@ -64,6 +64,9 @@ export class Connection {
   readonly #headTimer: NodeJS.Timeout | undefined
   readonly #onClose: (connection: Connection) => void
   #handler: ExchangeHandler | undefined
+  #onConnected: (() => void) | undefined
+  /** It was made: what is sent may reach the upstream. */
+  connected = false
   #sent = true
   #headMayWait = false
   /** Set until the first bytes come. */
@@ -102,7 +105,11 @@ export class Connection {
       this.#headTimer = setTimeout(() => this.#onHeadTimeout(upstreamTimeoutMs), upstreamTimeoutMs).unref()
     }
     // `once` would keep three more objects per listener for as long as a stream lasts.
-    socket.on(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', endConnecting)
+    socket.on(upstream.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+      endConnecting()
+      this.connected = true
+      this.#onConnected?.()
+    })
     socket.on('end', () => this.#onEnd())
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ECONNREFUSED') serialUpstream?.refused()
@@ -153,6 +160,12 @@ export class Connection {
     }
   }
 
+  /** Calls back once the connection is made, at once if it is. */
+  whenConnected(callback: () => void): void {
+    if (this.connected) callback()
+    else this.#onConnected = callback
+  }
+
   /** Sends a part of the body. Returns false if the next part should wait for `onDrain`. */
   write(part: Buffer | string): boolean {
     this.#headTimer?.refresh()
@@ -178,6 +191,7 @@ export class Connection {
   /** Closes the connection. The handler of its exchange, if any, is not called any more. */
   destroy(): void {
     this.#handler = undefined
+    this.#onConnected = undefined
     this.#onClose(this)
     this.#socket.destroy()
   }

@@ -48,10 +48,13 @@ async function startGateway(t: Test, delayMs: number) {
 
 void t.test('600 who ask at once are eight sessions at a time, and one an endpoint', async t => {
   const { url, asked, most } = await startGateway(t, 10)
-  const client = new GatewayClient(url, endpointId => ({
-    streamable: new URL(`/${endpointId}`, url),
-    sse: undefined
-  }))
+  const client = new GatewayClient(
+    () => Promise.resolve([url]),
+    (_, endpointId) => ({
+      streamable: new URL(`/${endpointId}`, url),
+      sse: undefined
+    })
+  )
   const tools = await Promise.all(Array.from({ length: 600 }, (_, i) => client.tools(`e${i % 30}`)))
   t.same(tools[31], [{ name: 'e1', inputSchema: { type: 'object' } }])
   t.equal(asked.length, 30)
@@ -65,10 +68,13 @@ void t.test(
   'of more than 100 endpoints within 10 s the others are refused, and asked about later',
   async t => {
     const { url, asked } = await startGateway(t, 0)
-    const client = new GatewayClient(url, endpointId => ({
-      streamable: new URL(`/${endpointId}`, url),
-      sse: undefined
-    }))
+    const client = new GatewayClient(
+      () => Promise.resolve([url]),
+      (_, endpointId) => ({
+        streamable: new URL(`/${endpointId}`, url),
+        sse: undefined
+      })
+    )
     const outcomes = await Promise.allSettled(Array.from({ length: 300 }, (_, i) => client.tools(`e${i}`)))
     t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 100)
     t.match(outcomes[299], {

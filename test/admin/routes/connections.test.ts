@@ -49,7 +49,8 @@ void t.test('a session is answered with these names and types', async t => {
     user_agent: 'node',
     client_name: 'inspector',
     client_version: '1.2',
-    protocol_version: '2025-11-25'
+    protocol_version: '2025-11-25',
+    upstream: null
   })
   t.ok(Check(ConnectionRow, answer), 'as the schema says')
 })

@@ -38,6 +38,7 @@ const fullInfo: Info = {
   requestCount: 12,
   endpointId: 'files',
   transport: 'streamable',
+  upstream: null,
   clientName: 'inspector',
   clientVersion: '1.2',
   protocolVersion: '2025-11-25'

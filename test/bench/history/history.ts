@@ -107,6 +107,7 @@ export class History {
       lastSeenAt: isOpen ? random.int(connectAt, this.options.endAt) : random.int(connectAt, disconnectAt),
       requestCount: random.int(1, 60),
       seenBy: null,
+      upstream: null,
       clientAddress: `10.${random.int(0, 255)}.${random.int(0, 255)}.${random.int(1, 254)}`,
       userAgent,
       clientName,

@@ -95,8 +95,8 @@ export function metricsContract(name: string, openStore: (rules: LedgerRules) =>
       t.same(
         rows.sort((a, b) => a.openNum - b.openNum),
         [
-          { endpointId: 'e0', transport: 1, openNum: 3 },
-          { endpointId: null, transport: 2, openNum: 9 }
+          { endpointId: 'e0', transport: 1, upstream: null, openNum: 3 },
+          { endpointId: null, transport: 2, upstream: null, openNum: 9 }
         ]
       )
       t.equal(drift, 0)

@@ -3,7 +3,7 @@
 import type { StoredId } from '../../../mcp/stored-ids.js'
 import { Transport } from '../../../mcp/transports.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
-import type { Census, EndpointCount } from '../../store-port.js'
+import type { Census, EndpointCount, UpstreamCount } from '../../store-port.js'
 import type { Database } from '../sql-database.js'
 import { limitTo, marks } from '../statements.js'
 
@@ -35,6 +35,24 @@ export async function liveCounts(
   }
 }
 
+/** `StoreReader.upstreamCounts`. It reads nothing but an index. */
+export async function upstreamCounts(
+  db: Database,
+  { instanceId }: { instanceId: string }
+): Promise<{ appliedOffset: number; counts: UpstreamCount[] }> {
+  const [open, [instance]] = await db.read(async sql => [
+    await sql.all(
+      'SELECT upstream, COUNT(*) AS connect_num FROM endpoint_logs_v2 WHERE duration_class = ? AND upstream IS NOT NULL GROUP BY upstream',
+      [OPEN_CLASS]
+    ),
+    await sql.all('SELECT applied_seq FROM turnstile_instances WHERE id = ?', [instanceId])
+  ])
+  return {
+    appliedOffset: Number(instance?.applied_seq ?? 0),
+    counts: open.map(row => ({ upstream: row.upstream as string, connectNum: Number(row.connect_num) }))
+  }
+}
+
 /** `StoreReader.census`. It reads nothing but the index of open sessions and the counts. */
 export async function census(db: Database, { named }: { named: readonly StoredId[] }): Promise<Census> {
   // A list in SQL has one item at least; no id equals NULL.
@@ -42,7 +60,7 @@ export async function census(db: Database, { named }: { named: readonly StoredId
   const label = `CASE WHEN endpoint_id IN (${marks(params.length)}) THEN endpoint_id END AS label`
   const [rows, counted] = await db.read(async sql => [
     await sql.all(
-      `SELECT ${label}, transport_type, COUNT(*) AS open_num FROM endpoint_logs_v2 WHERE duration_class = ? GROUP BY label, transport_type`,
+      `SELECT ${label}, transport_type, upstream, COUNT(*) AS open_num FROM endpoint_logs_v2 WHERE duration_class = ? GROUP BY label, transport_type, upstream`,
       [...params, OPEN_CLASS]
     ),
     await sql.all(
@@ -56,6 +74,7 @@ export async function census(db: Database, { named }: { named: readonly StoredId
   const open = rows.map(row => ({
     endpointId: row.label as StoredId | null,
     transport: Number(row.transport_type) as Transport,
+    upstream: row.upstream as string | null,
     openNum: Number(row.open_num)
   }))
   open.forEach(({ endpointId, openNum }) => add(endpointId, openNum))

@@ -15,7 +15,10 @@ export async function connections(db: Database, query: SessionsQuery): Promise<S
 }
 
 /** `StoreReader.totals`. */
-export async function totals(db: Database, query: { endpointId?: StoredId }): Promise<Totals> {
+export async function totals(
+  db: Database,
+  query: { endpointId?: StoredId; upstream?: string }
+): Promise<Totals> {
   return await db.read(sql => readTotals(sql, query))
 }
 
@@ -53,7 +56,7 @@ async function readPage(sql: Sql, query: SessionsQuery): Promise<SessionRow[]> {
 
 /** Conditions for the sessions of one duration class that the query asks for. */
 function connectedIn(dialect: Dialect, query: SessionsQuery, c: number): Fragment[] {
-  const { endpointId, transport, start, after } = query
+  const { endpointId, transport, upstream, start, after } = query
   const newest = after ? Math.min(query.end, after.connectAt) : query.end
   const conditions: Fragment[] = [
     { text: 'duration_class = ?', params: [c] },
@@ -67,6 +70,7 @@ function connectedIn(dialect: Dialect, query: SessionsQuery, c: number): Fragmen
     )
   }
   if (transport !== undefined) conditions.push({ text: 'transport_type = ?', params: [transport] })
+  if (upstream !== undefined) conditions.push({ text: 'upstream = ?', params: [upstream] })
   if (after) {
     const at = dialect.time(after.connectAt)
     conditions.push({ text: '(connect_at < ? OR (connect_at = ? AND id < ?))', params: [at, at, after.id] })
@@ -85,7 +89,7 @@ export async function legacySessions(db: Database, sessionIds: readonly StoredId
   const found = await db.read(async sql => {
     const rows: Row[] = []
     for (const ids of runs(sessionIds)) {
-      const statement = `SELECT endpoint_id, session_id, duration_class FROM endpoint_logs_v2 WHERE session_id IN (${marks(ids.length)}) AND transport_type = ? ORDER BY connect_at DESC, id DESC`
+      const statement = `SELECT endpoint_id, session_id, duration_class, upstream FROM endpoint_logs_v2 WHERE session_id IN (${marks(ids.length)}) AND transport_type = ? ORDER BY connect_at DESC, id DESC`
       rows.push(...(await sql.all(statement, [...ids, Transport.sse])))
     }
     return rows
@@ -93,15 +97,21 @@ export async function legacySessions(db: Database, sessionIds: readonly StoredId
   return found.map(row => ({
     endpointId: row.endpoint_id as StoredId,
     sessionId: row.session_id as StoredId,
-    isOpen: row.duration_class === OPEN_CLASS
+    isOpen: row.duration_class === OPEN_CLASS,
+    upstream: row.upstream as string | null
   }))
 }
 
 /** `StoreReader.counts`. */
 export async function counts(
   db: Database,
-  { endpointId, transport }: { endpointId?: StoredId; transport?: Transport }
+  query: { endpointId?: StoredId; transport?: Transport; upstream?: string }
 ): Promise<EndpointCount[]> {
+  const { endpointId, transport, upstream } = query
+  const narrowed = [
+    ...(transport === undefined ? [] : [{ text: 'transport_type = ?', params: [transport] }]),
+    ...(upstream === undefined ? [] : [{ text: 'upstream = ?', params: [upstream] }])
+  ]
   const ofEndpoint = endpointId === undefined ? [] : [{ text: 'endpoint_id = ?', params: [endpointId] }]
   const countRows = async (sql: Sql, select: string, conditions: readonly Fragment[], end: string) => {
     const where = joined([...ofEndpoint, ...conditions], ' AND ')
@@ -114,15 +124,12 @@ export async function counts(
       [{ text: '1 = 1', params: [] }],
       'ORDER BY endpoint_id'
     ),
-    transport === undefined
+    narrowed.length === 0
       ? undefined
       : await countRows(
           sql,
           'SELECT endpoint_id, COUNT(*) AS connect_num FROM endpoint_logs_v2',
-          [
-            { text: 'duration_class = ?', params: [OPEN_CLASS] },
-            { text: 'transport_type = ?', params: [transport] }
-          ],
+          [{ text: 'duration_class = ?', params: [OPEN_CLASS] }, ...narrowed],
           'GROUP BY endpoint_id'
         )
   ])
@@ -131,11 +138,27 @@ export async function counts(
   return ids.map(id => ({ endpointId: id, connectNum: openOf.get(id) ?? 0 }))
 }
 
-async function readTotals(sql: Sql, { endpointId }: { endpointId?: StoredId }): Promise<Totals> {
+async function readTotals(
+  sql: Sql,
+  { endpointId, upstream }: { endpointId?: StoredId; upstream?: string }
+): Promise<Totals> {
+  if (upstream !== undefined) return await readTotalsOf(sql, upstream, endpointId)
   const where = endpointId === undefined ? '' : ' WHERE endpoint_id = ?'
   const [row] = await sql.all(
     `SELECT SUM(connect_num) AS connect_num, SUM(opened_num) AS opened_num FROM endpoint_connections_v2${where}`,
     endpointId === undefined ? [] : [endpointId]
   )
   return { openNum: Number(row!.connect_num), openedNum: Number(row!.opened_num) }
+}
+
+/** The totals of a gateway, from its rows: nothing but an index is read. */
+async function readTotalsOf(sql: Sql, upstream: string, endpointId: StoredId | undefined): Promise<Totals> {
+  const classes = [OPEN_CLASS, ...closedClasses].join()
+  const where = `duration_class IN (${classes}) AND upstream = ?${endpointId === undefined ? '' : ' AND endpoint_id = ?'}`
+  const rows = await sql.all(
+    `SELECT duration_class, COUNT(*) AS session_num FROM endpoint_logs_v2 WHERE ${where} GROUP BY duration_class`,
+    endpointId === undefined ? [upstream] : [upstream, endpointId]
+  )
+  const sum = (of: Row[]): number => of.reduce((total, row) => total + Number(row.session_num), 0)
+  return { openNum: sum(rows.filter(row => row.duration_class === OPEN_CLASS)), openedNum: sum(rows) }
 }

@@ -5,6 +5,7 @@ import { Transport } from '../../../mcp/transports.js'
 import type { EpochMs } from '../../../util/time.js'
 import type { EndpointDeletion } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
+import { limitTo } from '../statements.js'
 import { deleteBucketsOf } from './rollup-rows.js'
 import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
 import { forgetVisits } from './visit-rows.js'
@@ -44,8 +45,8 @@ async function openNumOf(sql: Sql, endpointId: StoredId): Promise<number | undef
 /** Deletes sessions that ended, at most a batch; whether there were any. */
 async function deleteSessions(sql: Sql, change: SessionChange, endpointId: StoredId): Promise<boolean> {
   const rows = await sql.all(
-    'SELECT session_id, transport_type FROM endpoint_logs_v2 WHERE endpoint_id = ? LIMIT ?',
-    [endpointId, String(BATCH_SESSIONS)]
+    `SELECT session_id, transport_type FROM endpoint_logs_v2 WHERE endpoint_id = ? ${limitTo(BATCH_SESSIONS)}`,
+    [endpointId]
   )
   await change.load(rows.map(row => ({ endpointId, sessionId: row.session_id as StoredId })))
   for (const record of [...change.records()]) change.remove(record)
@@ -70,8 +71,8 @@ export async function deleteOldEndpoints(ledger: Ledger, before: EpochMs, now: E
       ? []
       : await sql.all(
           'SELECT endpoint_id FROM endpoint_connections_v2 AS c WHERE connect_num = 0 AND updated_at < ? AND ' +
-            'NOT EXISTS (SELECT 1 FROM endpoint_logs_v2 AS l WHERE l.endpoint_id = c.endpoint_id) ORDER BY updated_at LIMIT ?',
-          [sql.dialect.time(before), String(BATCH_ENDPOINTS)]
+            `NOT EXISTS (SELECT 1 FROM endpoint_logs_v2 AS l WHERE l.endpoint_id = c.endpoint_id) ORDER BY updated_at ${limitTo(BATCH_ENDPOINTS)}`,
+          [sql.dialect.time(before)]
         )
   )
   for (const row of old) {

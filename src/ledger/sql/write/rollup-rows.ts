@@ -3,7 +3,7 @@ import { compareIds, type StoredId } from '../../../mcp/stored-ids.js'
 import type { EpochMs } from '../../../util/time.js'
 import type { Bucket, EndpointDelta, RollupDelta } from '../../model/rollup.js'
 import type { Dialect, Param, Sql } from '../sql-database.js'
-import { insertMany } from '../statements.js'
+import { insertMany, limitTo } from '../statements.js'
 
 /** The tables of roll-ups, and which buckets of a delta belong into each. */
 export const rollupTables: readonly {
@@ -55,8 +55,8 @@ export async function deleteBucketsOf(sql: Sql, endpointId: StoredId): Promise<b
   let mayBeMore = false
   for (const { table } of rollupTables) {
     const first = await sql.all(
-      `SELECT start_at FROM ${table} WHERE endpoint_id = ? ORDER BY start_at LIMIT ?`,
-      [endpointId, String(BATCH_BUCKETS)]
+      `SELECT start_at FROM ${table} WHERE endpoint_id = ? ORDER BY start_at ${limitTo(BATCH_BUCKETS)}`,
+      [endpointId]
     )
     const last = first.at(-1)
     if (!last) continue

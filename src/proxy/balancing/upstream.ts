@@ -1,0 +1,94 @@
+// Owns one gateway as the proxy uses it: its URL, its connection pool, its state, and what is under way there.
+import { type EpochMs, epochNow } from '../../util/time.js'
+import { basePathOf } from '../http/request-target.js'
+import { UpstreamUrls } from '../http/upstream-urls.js'
+import { ConnectionPool } from '../upstream/connection-pool.js'
+import { DelayedAckDetector } from '../upstream/delayed-acks.js'
+import type { SerialUpstreamDetector } from '../upstream/serial-upstream.js'
+import type { UpstreamFacts } from './choose-upstream.js'
+
+/** What a gateway is called, and where it is. */
+export interface NamedUrl {
+  name: string
+  url: URL
+}
+
+/** How gateways are connected to; the same for all. */
+export interface UpstreamSettings {
+  /** Send the upstream's authority as `Host` instead of the client's. */
+  rewriteHost: boolean
+  connectTimeoutMs: number
+  /** For the head of a response, in milliseconds; 0 is for ever. There is no limit on bodies and streams. */
+  upstreamTimeoutMs: number
+}
+
+/** Counts and states are kept up to date by whoever uses it. */
+export class Upstream implements UpstreamFacts {
+  readonly name: string
+  readonly url: URL
+  readonly pool: ConnectionPool
+  /** It holds the second part of its responses back (Nagle). */
+  readonly delayedAcks: DelayedAckDetector
+  /** Goes before the path of each request. */
+  readonly basePath: string
+  /** Sent as `Host` in place of the client's; undefined: the client's. */
+  readonly rewrittenHost: string | undefined
+  /** Undefined where the upstream's URLs are the client's. */
+  readonly urls: UpstreamUrls | undefined
+  readonly #openSessions: (name: string) => number
+  isListed = true
+  /** When it was first seen to take no connections; undefined: it takes them, as far as is known. */
+  failingSince: EpochMs | undefined
+  /** Called when it is seen to take no connections, once until it takes them again. */
+  onFailing: (() => void) | undefined
+  isDraining = false
+  opening = 0
+  underWay = 0
+  lastChoice = 0
+  /** Of those, the ones that asked for a stream, and WebSockets. */
+  streams = 0
+
+  /** `openSessions`: as in `UpstreamFacts`; `onDelayedAcks` is called when that fault is found. */
+  constructor(
+    { name, url }: NamedUrl,
+    settings: UpstreamSettings,
+    openSessions: (name: string) => number,
+    onDelayedAcks: (name: string) => void
+  ) {
+    const { rewriteHost, connectTimeoutMs, upstreamTimeoutMs } = settings
+    this.name = name
+    this.url = url
+    this.basePath = basePathOf(url)
+    this.rewrittenHost = rewriteHost ? url.host : undefined
+    this.urls = rewriteHost || this.basePath !== '' ? new UpstreamUrls(url, this.basePath) : undefined
+    this.delayedAcks = new DelayedAckDetector(() => onDelayedAcks(name))
+    const { delayedAcks } = this
+    this.pool = new ConnectionPool({ upstream: url, connectTimeoutMs, upstreamTimeoutMs, delayedAcks })
+    this.#openSessions = openSessions
+  }
+
+  get openSessions(): number {
+    return this.#openSessions(this.name)
+  }
+
+  get isUp(): boolean {
+    return this.failingSince === undefined
+  }
+
+  /** A connection was refused, or did not come in time. */
+  failed(): void {
+    if (!this.isUp) return
+    this.failingSince = epochNow()
+    this.onFailing?.()
+  }
+
+  /** It took a connection. */
+  recovered(): void {
+    this.failingSince = undefined
+  }
+
+  /** Learns of the connections for requests from now on. */
+  set serialUpstream(detector: SerialUpstreamDetector) {
+    this.pool.serialUpstream = detector
+  }
+}
