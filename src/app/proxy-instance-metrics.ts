@@ -85,6 +85,11 @@ function ledgerMetrics({ upstreams, traffic, tracker, ledger, upkeep }: Instance
       'Requests of session-less clients that were counted as those of one client, `other`, as their address has too many new ones.',
       tracker.othersRequests
     ),
+    counter(
+      'turnstile_principal_mismatches_total',
+      'Sessions that were found to be used on behalf of two principals; each keeps the first one.',
+      shipper.principalMismatches
+    ),
     gauge('turnstile_outbox_events', 'Events on disk that the store does not have yet.', outbox.depth),
     gauge('turnstile_outbox_oldest_seconds', 'Age of the oldest of them; 0: there is none.', age, 'max'),
     gauge(

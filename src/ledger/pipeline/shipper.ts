@@ -5,7 +5,7 @@ import { reasonOf } from '../../util/errors.js'
 import { type Log, ThrottledLog } from '../../util/log.js'
 import type { Closable } from '../../util/startup.js'
 import { type EpochMs, epochNow, monotonicNow } from '../../util/time.js'
-import type { OutboxEntry, Store } from '../store-port.js'
+import type { OutboxEntry, SharedSession, Store } from '../store-port.js'
 import type { LedgerClock } from './ledger-clock.js'
 import type { Outbox } from './outbox.js'
 
@@ -52,6 +52,8 @@ export class Shipper implements Closable {
   /** Since the process started: events that the store has, and failed attempts to write it. */
   shippedEvents = 0
   errors = 0
+  /** Sessions that turned out to be used on behalf of two principals. */
+  principalMismatches = 0
   /** Seconds from an open or close until the store had it; of each batch the oldest. */
   readonly lag = new Histogram(LAG_BOUNDS)
 
@@ -127,11 +129,21 @@ export class Shipper implements Closable {
     const last = entries.at(-1)
     if (last) {
       const told = entries.map(entry => ({ ...entry, event: this.#clock.event(entry.event) }))
-      await this.#store.apply(instance, told, this.#clock.now())
+      const shared = await this.#store.apply(instance, told, this.#clock.now())
       this.#outbox.discard(last.offset)
+      this.#noteShared(shared)
       this.#observe(entries)
     }
     return this.#outbox.depth > 0
+  }
+
+  #noteShared(shared: readonly SharedSession[]): void {
+    this.principalMismatches += shared.length
+    for (const { endpointId, connectAt } of shared)
+      this.#throttledLog.warn(
+        { endpointId, connectedAt: new Date(connectAt).toISOString() },
+        'a session is used on behalf of two principals; it keeps the first one'
+      )
   }
 
   #observe(entries: readonly OutboxEntry[]): void {

@@ -4,11 +4,12 @@ import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-
 import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
 import { mergeClose, mergeProof, presumeClosed } from '../../model/merge.js'
-import type { InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
+import type { InstanceIdentity, LedgerRules, OutboxEntry, SharedSession } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
 import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
 import { appliedOffset, moveAppliedOffset } from './instances.js'
 import { openStreams } from './presumed-ends.js'
+import { withNames } from './principal-names.js'
 import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
 import { Visits } from './visit-rows.js'
 
@@ -18,14 +19,15 @@ export async function apply(
   instance: InstanceIdentity,
   entries: readonly OutboxEntry[],
   now: EpochMs
-): Promise<void> {
-  await changeSessions(ledger, now, async (sql, change) => {
+): Promise<readonly SharedSession[]> {
+  return await changeSessions(ledger, now, async (sql, change) => {
     const applied = await appliedOffset(sql, instance.id)
     const fresh = entries.filter(entry => entry.offset > applied)
     const last = fresh.at(-1)
-    if (!last) return
-    await applyFresh(sql, change, ledger.rules, instance.id, fresh, now)
+    if (!last) return []
+    await applyFresh(sql, change, ledger.rules, instance.id, await withNames(sql, fresh), now)
     await moveAppliedOffset(sql, instance.id, applied, last.offset, now)
+    return change.newlyShared()
   })
 }
 
