@@ -19,6 +19,8 @@ export interface Control {
   draining(): ReadonlySet<StoredId> | Promise<ReadonlySet<StoredId>>
   /** Sends no new sessions to a gateway, through any proxy of the store, or does so again. */
   drainUpstream(name: string, on: boolean): Promise<void>
+  /** Resolves once the store knows what there is to each gateway now, or when it takes too long. */
+  reportUpstreams(): Promise<void>
 }
 
 /** Writes to the log that an operator did something; a session id in `details` is masked. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoreReader } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
 import { Exposition, type Snapshot } from '../metrics/exposition.js'
-import { MAX_ENDPOINTS, OTHER } from '../metrics/labels.js'
+import { BoundedLabels, MAX_ENDPOINTS, MAX_UPSTREAMS, OTHER } from '../metrics/labels.js'
 import { gauge, type Labels, type Metric, sample, type Value } from '../metrics/metric.js'
 import { ExpiringCache } from '../util/expiring-cache.js'
 
@@ -23,6 +23,8 @@ export class Scrape {
   readonly #hostMetrics: () => Metric[]
   readonly #exposition = new Exposition()
   readonly #census = new ExpiringCache<Metric[]>(CENSUS_KEPT_MS, 1)
+  /** Gateways by DNS come and go, each with another name. */
+  readonly #upstreams = new BoundedLabels(MAX_UPSTREAMS)
   #isLabelled = false
   /** Labels under which sessions were open before: exposed as 0 when there are none any more. */
   readonly #seen = new Map<string, Labels>()
@@ -57,9 +59,9 @@ export class Scrape {
   }
 
   /** From when on there were several gateways, sessions are counted by gateway. */
-  #label(upstreams: Set<string | null>): void {
-    upstreams.delete(null)
-    if (this.#isLabelled || upstreams.size < 2) return
+  #label(upstreams: readonly (string | null)[]): void {
+    for (const upstream of upstreams) if (upstream !== null) this.#upstreams.add(upstream)
+    if (this.#isLabelled || this.#upstreams.names.length < 2) return
     this.#isLabelled = true
     this.#seen.clear()
   }
@@ -70,10 +72,10 @@ export class Scrape {
       for (const name of await this.#store.busiest({ limit: MAX_ENDPOINTS })) endpoints.add(name)
     const { open, drift } = await this.#store.census({ named: endpoints.names })
     const values = new Map<string, Value>()
-    this.#label(new Set(open.map(({ upstream }) => upstream)))
+    this.#label(open.map(({ upstream }) => upstream))
     for (const { endpointId, transport: type, upstream, openNum } of open) {
       const labels: Labels = { endpoint: endpointId ?? OTHER, transport: transportNames[type] }
-      if (this.#isLabelled && upstream !== null) labels.upstream = upstream
+      if (this.#isLabelled && upstream !== null) labels.upstream = this.#upstreams.of(upstream)
       const key = Object.values(labels).join('\n')
       values.set(key, sample(openNum + (values.get(key)?.value ?? 0), labels))
       this.#seen.set(key, labels)

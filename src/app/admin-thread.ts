@@ -91,7 +91,8 @@ function monitoringOptions(
       settled: () => proxies.settled(),
       drain: (endpointId, on) => proxies.drain(endpointId, on),
       draining: () => proxies.draining(),
-      drainUpstream: (name, on) => proxies.drainUpstream(name, on)
+      drainUpstream: (name, on) => proxies.drainUpstream(name, on),
+      reportUpstreams: () => proxies.reportUpstreams()
     },
     gateway: new GatewayClient(
       () => (upstream === undefined ? gatewaysIn(store) : Promise.resolve([new URL(upstream)])),

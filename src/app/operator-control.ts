@@ -1,4 +1,5 @@
 // Owns what operators can do to sessions and endpoints of a proxy instance: upstream, streams and ledger together.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ActionError } from '../admin/schemas/admin-errors.js'
 import { Transport } from '../mcp/transports.js'
 import type { Proxy } from '../proxy/proxy-server.js'
@@ -57,6 +58,10 @@ export function operatorControl({ proxy, ledger, requests, reports }: ControlPar
     async drainUpstream(name, on) {
       await ledger.store.drainUpstream(name, on, Date.now())
       await reports.report()
+    },
+    async reportUpstreams() {
+      const reported = reports.report().catch(() => undefined)
+      await Promise.race([reported, sleep(SETTLE_TIMEOUT_MS, undefined, { ref: false })])
     }
   }
 }

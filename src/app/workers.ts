@@ -54,6 +54,9 @@ function together(slots: readonly WorkerSlot[], draining: Set<string>): Instance
     },
     draining: () => draining,
     // The store tells the other workers.
-    drainUpstream: (name, on) => slots[0]!.worker.drainUpstream(name, on)
+    drainUpstream: (name, on) => slots[0]!.worker.drainUpstream(name, on),
+    async reportUpstreams() {
+      await Promise.allSettled(slots.map(({ worker }) => worker.reportUpstreams()))
+    }
   }
 }

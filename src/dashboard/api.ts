@@ -38,9 +38,9 @@ export class Api implements PageReader {
     return { body: (await response.json()) as Body, next }
   }
 
-  /** Sends a DELETE for `path`. */
-  async delete(path: string, parameters: QueryParameters = {}): Promise<void> {
-    await this.#ask('DELETE', path, parameters)
+  /** Sends an action to `path`. */
+  async send(method: 'PUT' | 'DELETE', path: string, parameters: QueryParameters = {}): Promise<void> {
+    await this.#ask(method, path, parameters)
   }
 
   /** The result of `/readyz`, with status 200 or 503. */

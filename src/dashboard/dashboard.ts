@@ -12,6 +12,7 @@ import { byId, html, setFlag, setText } from './dom.js'
 import { Drawer } from './drawer.js'
 import { Endpoints } from './endpoints.js'
 import { clockText } from './format.js'
+import { Gateways } from './gateways.js'
 import { HealthStrip } from './health.js'
 import { Live } from './live.js'
 import { Overview } from './overview.js'
@@ -20,9 +21,10 @@ import { SessionList } from './session-list.js'
 import { startTheme } from './theme.js'
 import { askForToken, keepToken, keptToken } from './token.js'
 
-// How often the page counts seconds, reads the endpoints, and checks store and outbox. Chosen: each costs the proxy little.
+// How often the page counts seconds, reads the endpoints and the gateways, and checks store and outbox. Chosen: each costs the proxy little.
 const TICK_MS = 1_000
 const ENDPOINTS_MS = 1_000
+const GATEWAYS_MS = 2_000
 const HEALTH_MS = 5_000
 /** Chosen: rarer than the other checks, because each one makes the proxy send a request to the gateway. */
 const GATEWAY_MS = 15_000
@@ -49,6 +51,11 @@ class Dashboard {
   readonly #health = new HealthStrip(html('health'), this.#api)
   readonly #overview = new Overview(this.#api, () => this.#sessions.readRange())
   readonly #endpoints = new Endpoints(html('endpoints'), html('endpoints-more'), id => void this.#choose(id))
+  readonly #gateways = new Gateways({
+    api: this.#api,
+    mayDrain: () => this.#mayWrite,
+    onDone: text => this.#toast(text)
+  })
   readonly #activity = new Activity(html('activity'), html('activity-empty'), html('spoken'), key =>
     this.#openDrawer(key)
   )
@@ -81,6 +88,10 @@ class Dashboard {
     })
     this.#api.token = keptToken()
     setInterval(() => this.#tick(), TICK_MS)
+    this.#every(GATEWAYS_MS, async () => {
+      if (this.#gateways.isShown) await this.#gateways.ask()
+    })
+    this.#every(GATEWAY_MS, () => this.#gateways.ask())
     this.#every(HEALTH_MS, () => this.#health.ask())
     this.#every(GATEWAY_MS, () => this.#health.askGateway())
     document.addEventListener('visibilitychange', () => {
@@ -129,6 +140,7 @@ class Dashboard {
     this.#health.live(true)
     this.#readAll()
     void this.#health.ask().catch(() => undefined)
+    void this.#gateways.ask().catch(() => undefined)
     this.#health.askGateway().then(
       () => this.#sessions.changed(),
       () => undefined

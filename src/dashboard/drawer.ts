@@ -85,6 +85,7 @@ export class Drawer {
       ['Address', session.address],
       ['Protocol', session.protocolVersion ?? 'not told'],
       ['Requests', countText(session.requestCount)],
+      ...(session.upstream === null ? [] : [['Gateway', session.upstream] as const]),
       ['Session id', session.sessionId]
     ] as const
     const shown = JSON.stringify(facts)
@@ -119,7 +120,8 @@ export class Drawer {
     this.#end.setAttribute('aria-busy', 'true')
     try {
       const { sessionId, endpointId } = session
-      await this.#options.api.delete(`/api/mcp/connections/${encodeURIComponent(sessionId)}`, { endpointId })
+      const path = `/api/mcp/connections/${encodeURIComponent(sessionId)}`
+      await this.#options.api.send('DELETE', path, { endpointId })
       this.#options.onEnded(`The session of ${clientLabel(session)} on ${endpointId} was ended.`)
       if (this.key === session.key) this.#dialog.close()
     } catch (error) {

@@ -19,6 +19,8 @@ export interface ListedSession {
   clientName: string | null
   clientVersion: string | null
   protocolVersion: string | null
+  /** The name of its gateway, where that is known. */
+  upstream: string | null
 }
 
 /** The key of a session in the lists; stored ids hold no line ends. */
@@ -40,7 +42,8 @@ export const fromInfo = (info: ConnectionInfo): ListedSession => ({
   userAgent: info.userAgent,
   clientName: info.clientName,
   clientVersion: info.clientVersion,
-  protocolVersion: info.protocolVersion
+  protocolVersion: info.protocolVersion,
+  upstream: info.upstream
 })
 
 /** From the queries: a session of the history, open or ended. */
@@ -57,7 +60,8 @@ export const fromRow = (row: ConnectionRow): ListedSession => ({
   userAgent: row.user_agent ?? '',
   clientName: row.client_name,
   clientVersion: row.client_version,
-  protocolVersion: row.protocol_version
+  protocolVersion: row.protocol_version,
+  upstream: row.upstream
 })
 
 /** What a client is called: its name, or its user agent if it gave no name. */

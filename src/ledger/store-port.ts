@@ -95,6 +95,14 @@ export interface UpstreamReport {
   failingSince: EpochMs | null
 }
 
+/** What an instance must know to report its gateways; all by name. */
+export interface UpstreamOrders {
+  /** Those that operators drained. */
+  drained: string[]
+  /** Those that the store has reports of from this instance. */
+  reported: string[]
+}
+
 /** A gateway as all instances together see it. */
 export interface UpstreamState extends Omit<UpstreamReport, 'sessions'> {
   /** Open sessions. */
@@ -233,8 +241,9 @@ export interface StoreReader {
   liveCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: EndpointCount[] }>
   /** The open sessions by gateway, those of a known one, and the outbox offset as in `liveCounts`. */
   upstreamCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: UpstreamCount[] }>
-  /** The gateways that an instance has, by name. */
+  /** The gateways that the instances have, by name. */
   upstreams(): Promise<UpstreamState[]>
+  upstreamOrders(query: { instanceId: string }): Promise<UpstreamOrders>
   /** What `connections` returns, and the totals of its endpoint at the same moment. */
   snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
   /** The endpoints with the most open sessions, the busiest first. */
@@ -297,12 +306,8 @@ export interface StoreWriter {
   deleteFeed(before: EpochMs): Promise<number>
   /** Deletes roll-ups of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
   deleteRollups(before: EpochMs): Promise<number>
-  /** Replaces what an instance told of its gateways; returns the names of those that are drained. */
-  reportUpstreams(
-    instance: InstanceIdentity,
-    reports: readonly UpstreamReport[],
-    now: EpochMs
-  ): Promise<string[]>
+  /** Replaces what an instance told of its gateways. */
+  reportUpstreams(instance: InstanceIdentity, reports: readonly UpstreamReport[], now: EpochMs): Promise<void>
   /** Drains a gateway, or takes that back. */
   drainUpstream(name: string, on: boolean, now: EpochMs): Promise<void>
   /** Metrics of the opens and closes that these methods committed since the process started, each counted once. */
@@ -327,6 +332,7 @@ export const readerMethods = methodsOf<StoreReader>({
   liveCounts: true,
   upstreamCounts: true,
   upstreams: true,
+  upstreamOrders: true,
   totals: true,
   snapshot: true,
   busiest: true,

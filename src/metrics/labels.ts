@@ -7,6 +7,9 @@ export const OTHER = 'other'
 /** How many endpoints get labels of their own. Chosen: each label is several time series in Prometheus. */
 export const MAX_ENDPOINTS = 100
 
+/** Gateways with counts of their own. Chosen: as many as the settings may name; those of a DNS name come and go. */
+export const MAX_UPSTREAMS = 256
+
 /** A longer text gets no label. As long as a stored id (`schema.sql`). */
 const MAX_LENGTH = 255
 

@@ -2,7 +2,7 @@
 // while a client waits.
 import { STATUS_CODES } from 'node:http'
 import { Histogram } from './histogram.js'
-import { OTHER } from './labels.js'
+import { MAX_UPSTREAMS, OTHER } from './labels.js'
 import { counter, gauge, type Labels, type PortableMetric, sample } from './metric.js'
 
 /** Why a request, or what should have been one, was not forwarded or was cut; a value of the label `reason`. */
@@ -61,8 +61,6 @@ const CLASSES = STATUSES / 100
 
 /** In place of the name of a gateway, where there is one gateway: its counts have no label for it. */
 export const BY_ALL = ''
-/** Gateways with counts of their own. Chosen: as many as the settings may name; those of a DNS name come and go. */
-const MAX_UPSTREAMS = 256
 
 /** Upper bounds of the histogram, in seconds. Chosen: from a local upstream's milliseconds to tools that take minutes. */
 const HEADERS_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]

@@ -74,6 +74,8 @@ export function forwardUpgrade(
   const startedAt = monotonicNow()
   let responded = false
   let switched = false
+  /** The gateway, where there are several. */
+  let named: string | undefined
 
   function onRequest(outgoing: ClientRequest, path: string, headers: Record<string, string[]>): void {
     const error = new UpstreamTimeout(`No response to the upgrade within ${upstreamTimeoutMs} ms`)
@@ -82,7 +84,7 @@ export function forwardUpgrade(
     const onResponse = ({ statusCode = 0 }: IncomingMessage): void => {
       responded = true
       clearTimeout(timer)
-      traffic.responded('GET', statusCode, (monotonicNow() - startedAt) / SECOND_MS)
+      traffic.responded('GET', statusCode, (monotonicNow() - startedAt) / SECOND_MS, named)
     }
     socket.once('close', () => {
       clearTimeout(timer)
@@ -124,7 +126,7 @@ export function forwardUpgrade(
 
   function onError(error: unknown): void {
     if (responded || socket.destroyed) socket.destroy()
-    else sendRawFailure(socket, failureOf(error, request, failures))
+    else sendRawFailure(socket, failureOf(error, request, failures, named))
   }
 
   clients.upgrade(socket)
@@ -142,6 +144,7 @@ export function forwardUpgrade(
         503,
         'draining'
       )
+    if (upstreams.only === undefined) named = upstream.name
     upstream.underWay++
     upstream.streams++
     socket.once('close', () => {

@@ -16,7 +16,8 @@ const session: ListedSession = {
   userAgent: 'node',
   clientName: 'Claude Desktop',
   clientVersion: '1.2.3',
-  protocolVersion: null
+  protocolVersion: null,
+  upstream: null
 }
 
 function form(values: Record<'state' | 'client' | 'transport', string>): FormData {

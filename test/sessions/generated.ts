@@ -12,10 +12,10 @@ const LONGEST = 40
 export const ids = ['a', 'b'] as const
 export type Id = (typeof ids)[number]
 
-/** Something that happens to a session, or to one of the two proxies. */
+/** Something that happens to a session, or to one of the proxies. */
 export interface Step<Happening> {
   happening: Happening
-  proxy: 0 | 1
+  proxy: number
   id: Id
   /** By how much the clock goes on before it; sometimes it goes back. */
   ms: number
@@ -45,7 +45,7 @@ export function prove(facts: Facts, at: number, requests: number, accepted = tru
   facts.requests += requests
 }
 
-/** Two proxies and the store that they tell. */
+/** Several proxies and the store that they tell. */
 export interface World<Happening> {
   readonly store: MergingStore
   do(step: Step<Happening>): void
@@ -54,6 +54,9 @@ export interface World<Happening> {
   /** Throws where a session did not end as it should. */
   check(): void
 }
+
+/** How many proxies tell the store: each number has its own histories. */
+const PROXIES = [2, 3]
 
 /**
  * `HISTORIES` of steps of these happenings, each beginning with the first of them, and gaps between: the simple ones come
@@ -64,15 +67,30 @@ export function checkHistories<Happening extends string>(
   happenings: readonly Happening[],
   gapsMs: readonly number[],
   reasons: readonly SessionRecord['reason'][],
+  newWorld: (proxies: number) => World<Happening>
+): void {
+  for (const proxies of PROXIES)
+    void t.test(`over ${proxies} proxies`, t => {
+      check(t, happenings, gapsMs, reasons, proxies, () => newWorld(proxies))
+      t.end()
+    })
+}
+
+function check<Happening extends string>(
+  t: Test,
+  happenings: readonly Happening[],
+  gapsMs: readonly number[],
+  reasons: readonly SessionRecord['reason'][],
+  proxies: number,
   newWorld: () => World<Happening>
 ): void {
   const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
   t.comment(`seed ${seed}`)
-  const step = fc.nat({ max: happenings.length * 2 * 2 * gapsMs.length - 1 }).map(n => ({
+  const step = fc.nat({ max: happenings.length * proxies * 2 * gapsMs.length - 1 }).map(n => ({
     happening: happenings[n % happenings.length]!,
-    proxy: (Math.floor(n / happenings.length) % 2) as 0 | 1,
-    id: ids[Math.floor(n / happenings.length / 2) % 2]!,
-    ms: gapsMs[Math.floor(n / happenings.length / 4)]!
+    proxy: Math.floor(n / happenings.length) % proxies,
+    id: ids[Math.floor(n / happenings.length / proxies) % 2]!,
+    ms: gapsMs[Math.floor(n / happenings.length / proxies / 2)]!
   }))
   const ended = new Map<string | null, number>()
   const holds = fc.property(fc.array(step, { maxLength: LONGEST, size: 'max' }), steps => {

@@ -1,4 +1,4 @@
-// Owns the life cycle against an oracle: generated histories through two real trackers, the real merge and real suspicion,
+// Owns the life cycle against an oracle: generated histories through two or three real trackers, the real merge and real suspicion,
 // told to the store in any order, must end as a few plain sentences about what happened say.
 import { deepStrictEqual, ok } from 'node:assert'
 import t from 'tap'
@@ -54,11 +54,11 @@ interface Truth extends Facts {
   ends: { at: number; reason: 'delete' | 'gone' }[]
   living: boolean
   /** The last use that each proxy saw since it started, or since it found the session gone. */
-  provedTo: [number, number]
+  provedTo: number[]
   /** The last acceptance among those, while the proxy knows the session; 0: none. */
-  acceptedTo: [number | undefined, number | undefined]
+  acceptedTo: (number | undefined)[]
   /** Whether the session idled in the proxy, which may have forgotten it then. */
-  mayBeForgotten: [boolean, boolean]
+  mayBeForgotten: boolean[]
   /** Who should have asked since the gateway forgot it. */
   suspectedBy: number | undefined
   /** Whether it was found gone, or deleted, since then. */
@@ -66,12 +66,13 @@ interface Truth extends Facts {
 }
 
 class StreamableWorld implements World<Happening> {
-  readonly truth: Record<Id, Truth> = { a: newTruth(), b: newTruth() }
-  readonly #trackers = [0, 1].map(() => new SessionTracker({ idleTimeoutMs: IDLE_TIMEOUT_MS }))
-  readonly #outboxes: SessionEvent[][] = [[], []]
+  readonly truth: Record<Id, Truth>
+  readonly #proxies: readonly number[]
+  readonly #trackers: SessionTracker[]
+  readonly #outboxes: SessionEvent[][]
   readonly store = new MergingStore(IDLE_TIMEOUT_MS)
   /** Which proxy a session's standalone stream runs through. */
-  readonly #streams = new Map<Id, 0 | 1>()
+  readonly #streams = new Map<Id, number>()
   #answers = 0
   pings = 0
   suspicions = 0
@@ -80,6 +81,13 @@ class StreamableWorld implements World<Happening> {
   clockWentBack = false
   /** With a clock that went back, sessions of which the oracle cannot tell whether a proxy remembers them. */
   readonly #unclear = new Set<Truth>()
+
+  constructor(proxies: number) {
+    this.#proxies = Array.from({ length: proxies }, (_, i) => i)
+    this.#trackers = this.#proxies.map(() => new SessionTracker({ idleTimeoutMs: IDLE_TIMEOUT_MS }))
+    this.#outboxes = this.#proxies.map(() => [])
+    this.truth = { a: newTruth(proxies), b: newTruth(proxies) }
+  }
 
   do({ happening, proxy, id, ms }: Step<Happening>): void {
     this.#advance(ms)
@@ -103,7 +111,7 @@ class StreamableWorld implements World<Happening> {
       case 'its client leaves before the answer':
       case 'a call of it is under way':
         // Only where this proxy knows it to be open for sure.
-        if (!truth.living || truth.provedTo[proxy] + IDLE_TIMEOUT_MS <= this.latest) return
+        if (!truth.living || truth.provedTo[proxy]! + IDLE_TIMEOUT_MS <= this.latest) return
         this.#used(truth, proxy)
         return this.#news(happening === 'a call of it is under way' ? 'present' : 'unanswered', id, proxy)
       case 'client leaves its stream':
@@ -119,7 +127,7 @@ class StreamableWorld implements World<Happening> {
           this.truth[each].living = false
           this.#endStream(each)
         }
-        return proxies.forEach(each => this.#suspectUnseen(each))
+        return this.#proxies.forEach(each => this.#suspectUnseen(each))
       case 'delete':
         truth.ends.push({ at: this.now, reason: 'delete' })
         Object.assign(truth, { living: false, isFound: true })
@@ -164,8 +172,8 @@ class StreamableWorld implements World<Happening> {
   }
 
   settle(): void {
-    for (const proxy of proxies) for (let i = 0; i < 3; i++) this.#tick(proxy)
-    for (const proxy of proxies) {
+    for (const proxy of this.#proxies) for (let i = 0; i < 3; i++) this.#tick(proxy)
+    for (const proxy of this.#proxies) {
       this.#flush(proxy)
       this.#ship(proxy, Infinity)
     }
@@ -192,32 +200,32 @@ class StreamableWorld implements World<Happening> {
     this.clockWentBack ||= ms < 0
   }
 
-  #proved(truth: Truth, requests: number, proxy: 0 | 1): void {
+  #proved(truth: Truth, requests: number, proxy: number): void {
     prove(truth, this.now, requests)
-    truth.provedTo[proxy] = Math.max(truth.provedTo[proxy], this.now)
+    truth.provedTo[proxy] = Math.max(truth.provedTo[proxy]!, this.now)
     truth.acceptedTo[proxy] = Math.max(truth.acceptedTo[proxy] ?? 0, this.now)
   }
 
   /** Used, but not accepted. */
-  #used(truth: Truth, proxy: 0 | 1): void {
+  #used(truth: Truth, proxy: number): void {
     prove(truth, this.now, 0, false)
-    truth.provedTo[proxy] = Math.max(truth.provedTo[proxy], this.now)
+    truth.provedTo[proxy] = Math.max(truth.provedTo[proxy]!, this.now)
     truth.acceptedTo[proxy] ??= 0
   }
 
-  #suspected(truth: Truth, proxy: 0 | 1): void {
+  #suspected(truth: Truth, proxy: number): void {
     truth.suspectedBy = proxy
     truth.isFound = false
   }
 
-  #forgotten(truth: Truth, proxy: 0 | 1): void {
+  #forgotten(truth: Truth, proxy: number): void {
     truth.provedTo[proxy] = -Infinity
     truth.acceptedTo[proxy] = undefined
     truth.mayBeForgotten[proxy] = false
   }
 
   /** What a proxy finds after an acceptance that it remembers is also later by its time. */
-  #foundGone(truth: Truth, proxy: 0 | 1): void {
+  #foundGone(truth: Truth, proxy: number): void {
     const acceptedTo = truth.acceptedTo[proxy] ?? -Infinity
     if (this.now <= acceptedTo && truth.mayBeForgotten[proxy]) this.#unclear.add(truth)
     truth.ends.push({ at: Math.max(this.now, acceptedTo + 1), reason: 'gone' })
@@ -225,7 +233,7 @@ class StreamableWorld implements World<Happening> {
     this.#forgotten(truth, proxy)
   }
 
-  #request(proxy: 0 | 1, id: Id, method: string): void {
+  #request(proxy: number, id: Id, method: string): void {
     const truth = this.truth[id]
     if (truth.living) {
       this.#proved(truth, 1, proxy)
@@ -249,7 +257,7 @@ class StreamableWorld implements World<Happening> {
   }
 
   /** As `SuspectChecker` does it, once a sample is gone. */
-  #suspectUnseen(proxy: 0 | 1): void {
+  #suspectUnseen(proxy: number): void {
     this.#flush(proxy)
     this.#ship(proxy, Infinity)
     for (const [id, record] of this.store.records) {
@@ -260,7 +268,7 @@ class StreamableWorld implements World<Happening> {
     }
   }
 
-  #tick(proxy: 0 | 1): void {
+  #tick(proxy: number): void {
     const tracker = this.#trackers[proxy]!
     tracker.suspects.tick()
     for (let suspect = tracker.suspects.next(); suspect; suspect = tracker.suspects.next()) {
@@ -272,16 +280,16 @@ class StreamableWorld implements World<Happening> {
         const provedTo = truth.provedTo[proxy]
         this.#proved(truth, 0, proxy)
         // A proxy that forgot a session remembers nothing because of a ping.
-        if (truth.mayBeForgotten[proxy]) truth.provedTo[proxy] = provedTo
+        if (truth.mayBeForgotten[proxy]) truth.provedTo[proxy] = provedTo!
       }
       const answer = truth.living ? { status: 200, sessionNotFound: false } : this.#gone()
       this.#observe(proxy, { kind: 'ping-response', ...suspect, ...answer, at: this.now })
     }
   }
 
-  #flush(proxy: 0 | 1): void {
+  #flush(proxy: number): void {
     for (const { provedTo, mayBeForgotten } of Object.values(this.truth))
-      mayBeForgotten[proxy] ||= provedTo[proxy] + IDLE_TIMEOUT_MS <= this.now
+      mayBeForgotten[proxy] ||= provedTo[proxy]! + IDLE_TIMEOUT_MS <= this.now
     this.#outboxes[proxy]!.push(...this.#trackers[proxy]!.flush(this.now))
   }
 
@@ -311,7 +319,7 @@ class StreamableWorld implements World<Happening> {
     })
   }
 
-  #news(kind: SessionNews['kind'], id: Id, proxy: 0 | 1): void {
+  #news(kind: SessionNews['kind'], id: Id, proxy: number): void {
     const client = { address: '192.0.2.1', userAgent: 'agent' }
     this.#observe(proxy, { kind, endpointId: 'e', sessionId: id, client, at: this.now })
   }
@@ -330,8 +338,6 @@ class StreamableWorld implements World<Happening> {
   }
 }
 
-const proxies = [0, 1] as const
-
 const answersThatProveNothing = [
   { status: 401 },
   { status: 400 },
@@ -339,13 +345,13 @@ const answersThatProveNothing = [
   { status: 404, methodNotFound: true }
 ]
 
-const newTruth = (): Truth => ({
+const newTruth = (proxies: number): Truth => ({
   ...noFacts(),
   ends: [],
   living: false,
-  provedTo: [-Infinity, -Infinity],
-  acceptedTo: [undefined, undefined],
-  mayBeForgotten: [false, false],
+  provedTo: Array<number>(proxies).fill(-Infinity),
+  acceptedTo: Array<undefined>(proxies).fill(undefined),
+  mayBeForgotten: Array<boolean>(proxies).fill(false),
   suspectedBy: undefined,
   isFound: false
 })
@@ -364,6 +370,12 @@ function ending(
 }
 
 void t.test('histories end as the oracle says', { timeout: 240_000 }, t => {
-  checkHistories(t, happenings, gapsMs, ['delete', 'gone', 'idle', null], () => new StreamableWorld())
+  checkHistories(
+    t,
+    happenings,
+    gapsMs,
+    ['delete', 'gone', 'idle', null],
+    proxies => new StreamableWorld(proxies)
+  )
   t.end()
 })

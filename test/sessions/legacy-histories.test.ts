@@ -1,4 +1,4 @@
-// Owns the life cycle of legacy HTTP+SSE sessions against an oracle: generated histories of streams through two proxies
+// Owns the life cycle of legacy HTTP+SSE sessions against an oracle: generated histories of streams through two or three proxies
 // that restart and fall silent, and of messages through either; told to the store in any order.
 import { deepStrictEqual, ok } from 'node:assert'
 import t from 'tap'
@@ -20,7 +20,7 @@ import { MergingStore } from './merging-store.js'
 
 const START_AT = 10_000
 
-type ProxyIndex = 0 | 1
+type ProxyIndex = number
 
 const happenings = [
   'the stream opens',
@@ -65,10 +65,14 @@ interface Proxy {
 
 class LegacyWorld implements World<Happening> {
   readonly truth: Record<Id, Truth> = { a: newTruth(), b: newTruth() }
-  readonly #proxies: readonly Proxy[] = [newProxy(), newProxy()]
+  readonly #proxies: readonly Proxy[]
   readonly store = new MergingStore(0)
   now = START_AT
   clockWentBack = false
+
+  constructor(proxies: number) {
+    this.#proxies = Array.from({ length: proxies }, newProxy)
+  }
 
   do({ happening, proxy, id, ms }: Step<Happening>): void {
     this.now += ms
@@ -116,11 +120,11 @@ class LegacyWorld implements World<Happening> {
   }
 
   settle(): void {
-    for (const proxy of [0, 1] as const) {
+    for (const proxy of this.#proxies.keys()) {
       this.#heartbeat(proxy)
       this.#ship(proxy, Infinity)
     }
-    for (const proxy of [0, 1] as const) {
+    for (const proxy of this.#proxies.keys()) {
       this.#place(proxy)
       this.#tell(proxy, this.#proxies[proxy]!.tracker.flush(this.now))
       this.#ship(proxy, Infinity)
@@ -152,7 +156,7 @@ class LegacyWorld implements World<Happening> {
   #restart(index: ProxyIndex): void {
     const proxy = this.#proxies[index]!
     // It waits until the store knows the sessions of its messages.
-    if (proxy.tracker.unplaced.size > 0) for (const each of [0, 1] as const) this.#ship(each, Infinity)
+    if (proxy.tracker.unplaced.size > 0) for (const each of this.#proxies.keys()) this.#ship(each, Infinity)
     this.#place(index)
     this.#tell(index, proxy.tracker.flush(this.now))
     proxy.tracker = new SessionTracker({ idleTimeoutMs: 0 })
@@ -220,6 +224,6 @@ const newTruth = (): Truth => ({
 const newProxy = (): Proxy => ({ tracker: new SessionTracker({ idleTimeoutMs: 0 }), boot: 1, outbox: [] })
 
 void t.test('histories end as the oracle says', { timeout: 240_000 }, t => {
-  checkHistories(t, happenings, gapsMs, ['stream_end', 'lost', null], () => new LegacyWorld())
+  checkHistories(t, happenings, gapsMs, ['stream_end', 'lost', null], proxies => new LegacyWorld(proxies))
   t.end()
 })

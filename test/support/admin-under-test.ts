@@ -147,6 +147,10 @@ export class FakeControl implements Control {
     this.done.push(`${on ? 'drain' : 'undrain'} upstream ${name}`)
     return Promise.resolve()
   }
+
+  reportUpstreams(): Promise<void> {
+    return Promise.resolve()
+  }
 }
 
 /** With live monitoring, in front of a gateway that does not answer unless one is given. */

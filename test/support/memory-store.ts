@@ -66,6 +66,10 @@ export class MemoryStore implements StoreReader {
 
   upstreams: StoreReader['upstreams'] = () => Promise.resolve([])
 
+  upstreamOrders() {
+    return Promise.resolve({ drained: [], reported: [] })
+  }
+
   upstreamCounts() {
     const open = this.rows.filter(row => row.reason === null && row.upstream !== null)
     const names = [...new Set(open.map(row => row.upstream!))]

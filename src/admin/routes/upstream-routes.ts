@@ -31,7 +31,10 @@ export const upstreamRoutes: FastifyPluginCallback<
         response: responses({ 200: Type.Array(UpstreamInfo) })
       }
     },
-    async () => (await store.upstreams()).map(toUpstream)
+    async () => {
+      await control.reportUpstreams()
+      return (await store.upstreams()).map(toUpstream)
+    }
   )
 
   for (const method of ['PUT', 'DELETE'] as const) {

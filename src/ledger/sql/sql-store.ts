@@ -4,7 +4,7 @@ import type { LedgerRules, Store } from '../store-port.js'
 import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
-import { upstreams } from './read/upstream-states.js'
+import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
 import { settleEarlyCloses } from './write/early-closes.js'
@@ -40,6 +40,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     reportUpstreams: (instance, reports, now) => reportUpstreams(database, instance, reports, now),
     drainUpstream: (name, on, now) => drainUpstream(database, name, on, now),
     upstreams: () => upstreams(database),
+    upstreamOrders: query => upstreamOrders(database, query),
     upstreamCounts: query => upstreamCounts(database, query),
     totals: query => totals(database, query),
     snapshot: query => snapshot(database, query),

@@ -13,6 +13,8 @@ export interface UpstreamFacts {
   readonly opening: number
   /** All requests of this process that are under way there. */
   readonly underWay: number
+  /** Which choice of this process it was when it was chosen last; 0: it never was. */
+  readonly lastChoice: number
 }
 
 /** `session`: a request that opens one. `request`: one without a session. */
@@ -21,7 +23,7 @@ export type Work = 'session' | 'request'
 /**
  * The name of the gateway that gets new work: of those that may have it, a session goes to the one with the fewest sessions,
  * any other request to the one with the fewest under way. Where no gateway is up, one that is down may have it: to try is the
- * only way to know. Undefined where no gateway may have it. Of equals the first one is taken.
+ * only way to know. Undefined where no gateway may have it. Equals take turns.
  * @param refusedBy Gateways that took no connection for it.
  */
 export function chooseUpstream(
@@ -45,5 +47,6 @@ function isBetter(work: Work, a: UpstreamFacts, b: UpstreamFacts): boolean {
     const [sessionsOfA, sessionsOfB] = [a.openSessions + a.opening, b.openSessions + b.opening]
     if (sessionsOfA !== sessionsOfB) return sessionsOfA < sessionsOfB
   }
-  return a.underWay < b.underWay
+  if (a.underWay !== b.underWay) return a.underWay < b.underWay
+  return a.lastChoice < b.lastChoice
 }

@@ -44,6 +44,7 @@ export class Upstream implements UpstreamFacts {
   isDraining = false
   opening = 0
   underWay = 0
+  lastChoice = 0
   /** Of those, the ones that asked for a stream, and WebSockets. */
   streams = 0
 

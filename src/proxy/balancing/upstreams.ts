@@ -28,6 +28,7 @@ export class Upstreams implements Closable {
   readonly #all = new Map<string, Upstream>()
   readonly #attaches = new Map<Attach, Map<Upstream, Closable>>()
   #draining: ReadonlySet<string> = new Set()
+  #choices = 0
   readonly #sweep = setInterval(() => this.#removeUnused(), SWEEP_INTERVAL_MS).unref()
   /** Open sessions of a gateway, over all proxies of the store; asked only where there are several gateways. */
   openSessions: (name: string) => number = () => 0
@@ -52,7 +53,9 @@ export class Upstreams implements Closable {
   /** The gateway for new work (`chooseUpstream`). */
   choose(work: Work, refusedBy?: ReadonlySet<string>): Upstream | undefined {
     const name = chooseUpstream(work, this.#all.values(), refusedBy)
-    return name === undefined ? undefined : this.#all.get(name)
+    const chosen = name === undefined ? undefined : this.#all.get(name)
+    if (chosen !== undefined) chosen.lastChoice = ++this.#choices
+    return chosen
   }
 
   /** For each gateway there is, and each that comes, until it is removed or what is returned is closed. */

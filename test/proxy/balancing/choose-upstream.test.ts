@@ -13,7 +13,8 @@ const fresh = (name: string): UpstreamFacts => ({
   isDraining: false,
   openSessions: 0,
   opening: 0,
-  underWay: 0
+  underWay: 0,
+  lastChoice: 0
 })
 
 interface Case {
@@ -27,6 +28,14 @@ interface Case {
 
 const cases: Case[] = [
   { title: 'equals: the first', session: 'a', request: 'a' },
+  { title: 'equals take turns', a: { lastChoice: 2 }, b: { lastChoice: 1 }, session: 'b', request: 'b' },
+  {
+    title: 'a turn counts less than what is there',
+    a: { lastChoice: 2 },
+    b: { openSessions: 1, underWay: 1 },
+    session: 'a',
+    request: 'a'
+  },
   { title: 'fewer sessions', a: { openSessions: 2 }, b: { openSessions: 1 }, session: 'b', request: 'a' },
   {
     title: 'sessions about to open count',

@@ -1,6 +1,6 @@
 // Owns the state of gateways as all proxies of a store together see it.
 import { OPEN_CLASS } from '../../model/rollup.js'
-import type { UpstreamState } from '../../store-port.js'
+import type { UpstreamOrders, UpstreamState } from '../../store-port.js'
 import type { Database, Row } from '../sql-database.js'
 
 /** `StoreReader.upstreams`. */
@@ -31,7 +31,26 @@ export async function upstreams(db: Database): Promise<UpstreamState[]> {
       const isIdle = connectNum + state.requests + state.streams + sum(told, 'session_num') === 0
       return { ...state, isDraining, connectNum, isSafeToStop: isDraining && allKnow && isIdle }
     })
-    .filter(({ isListed, connectNum, requests, streams }) => isListed || connectNum + requests + streams > 0)
+    .filter(
+      ({ isListed, isDraining, connectNum, requests, streams }) =>
+        isListed || isDraining || connectNum + requests + streams > 0
+    )
+}
+
+/** `StoreReader.upstreamOrders`: one small statement, as every instance asks this once a second. */
+export async function upstreamOrders(
+  db: Database,
+  { instanceId }: { instanceId: string }
+): Promise<UpstreamOrders> {
+  const rows = await db.read(sql =>
+    sql.all(
+      'SELECT name, 1 AS is_order FROM turnstile_upstream_drains UNION ALL SELECT name, 0 FROM turnstile_upstreams WHERE instance_id = ?',
+      [instanceId]
+    )
+  )
+  const named = (isOrder: number): string[] =>
+    rows.filter(row => Number(row.is_order) === isOrder).map(row => row.name as string)
+  return { drained: named(1), reported: named(0) }
 }
 
 function stateOf(name: string, url: string, told: readonly Row[]) {

@@ -15,8 +15,8 @@ export async function reportUpstreams(
   { id }: { id: string },
   reports: readonly UpstreamReport[],
   now: EpochMs
-): Promise<string[]> {
-  return await db.write(async sql => {
+): Promise<void> {
+  await db.write(async sql => {
     const { time, onConflict } = sql.dialect
     const known = await sql.all('SELECT name, instance_id, reported_at FROM turnstile_upstreams')
     const names = new Set(reports.map(({ name }) => name))
@@ -41,8 +41,6 @@ export async function reportUpstreams(
     ])
     const changing = [...STATE, 'reported_at']
     await insertMany(sql, 'turnstile_upstreams', [...KEY, ...changing], rows, onConflict(KEY, changing, []))
-    const drained = await sql.all('SELECT name FROM turnstile_upstream_drains')
-    return drained.map(row => row.name as string)
   })
 }
 

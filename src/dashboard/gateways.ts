@@ -1,0 +1,115 @@
+// Owns the list of gateways, where there are several: what each has now, and the button that drains it.
+import type { UpstreamInfo } from '../admin/schemas/monitoring-responses.js'
+import { type Api, ApiError } from './api.js'
+import { el, html, setFlag, setText } from './dom.js'
+import { clockText, countText } from './format.js'
+
+/** What the list acts on. */
+export interface GatewaysOptions {
+  api: Api
+  mayDrain: () => boolean
+  /** Something was done, or could not be done; `text` says what. */
+  onDone: (text: string) => void
+}
+
+interface View {
+  item: HTMLElement
+  number: HTMLElement
+  state: HTMLElement
+  underWay: HTMLElement
+  safe: HTMLElement
+  button: HTMLButtonElement
+}
+
+/** The gateways, in the order of their names; with one gateway that is not drained the page does not show it. */
+export class Gateways {
+  readonly #options: GatewaysOptions
+  readonly #list = html('gateways')
+  readonly #views = new Map<string, View>()
+  #shown: readonly UpstreamInfo[] = []
+
+  constructor(options: GatewaysOptions) {
+    this.#options = options
+  }
+
+  /** Whether the page shows it. */
+  get isShown(): boolean {
+    return !html('gateways-panel').hidden
+  }
+
+  /** Asks for their state, and shows it. */
+  async ask(): Promise<void> {
+    this.#show(await this.#options.api.get<UpstreamInfo[]>('/api/mcp/upstreams'))
+  }
+
+  #show(gateways: readonly UpstreamInfo[]): void {
+    this.#shown = gateways
+    html('gateways-panel').hidden = gateways.length < 2 && !gateways.some(({ draining }) => draining)
+    const names = new Set(gateways.map(({ name }) => name))
+    for (const [name, { item }] of this.#views) {
+      if (names.has(name)) continue
+      item.remove()
+      this.#views.delete(name)
+    }
+    for (const [index, gateway] of gateways.entries()) {
+      const view = this.#view(gateway)
+      update(view, gateway, this.#options.mayDrain())
+      if (this.#list.children[index] !== view.item)
+        this.#list.insertBefore(view.item, this.#list.children[index] ?? null)
+    }
+  }
+
+  #view({ name, url }: UpstreamInfo): View {
+    const known = this.#views.get(name)
+    if (known) return known
+    const number = el('span', { class: 'number' })
+    const state = el('span', { class: 'tag' })
+    const underWay = el('span', { class: 'under-way' })
+    const safe = el('span', { class: 'tag good' }, 'safe to stop')
+    const button = el('button', { type: 'button' })
+    button.addEventListener('click', () => void this.#drain(name))
+    const item = el(
+      'li',
+      {},
+      el('span', { class: 'gateway-name', title: url }, name),
+      number,
+      el('span', { class: 'tags' }, state, safe),
+      underWay,
+      button
+    )
+    const view = { item, number, state, underWay, safe, button }
+    this.#views.set(name, view)
+    this.#list.append(item)
+    return view
+  }
+
+  /** Drains a gateway, or takes that back. */
+  async #drain(name: string): Promise<void> {
+    const { api, onDone } = this.#options
+    const on = this.#shown.find(gateway => gateway.name === name)?.draining !== true
+    const view = this.#views.get(name)
+    if (view) view.button.disabled = true
+    try {
+      await api.send(on ? 'PUT' : 'DELETE', `/api/mcp/upstreams/${encodeURIComponent(name)}/drain`)
+      onDone(on ? `${name} gets no new sessions.` : `${name} gets new sessions again.`)
+    } catch (error) {
+      const reason = error instanceof ApiError ? error.message : 'the admin port cannot be reached'
+      onDone(`${name} was not changed: ${reason}.`)
+    }
+    await this.ask().catch(() => undefined)
+  }
+}
+
+function update({ number, state, underWay, safe, button }: View, gateway: UpstreamInfo, may: boolean): void {
+  const { name, draining, activeConnections, requestsInFlight, streams, safeToStop, failingSince } = gateway
+  setText(number, countText(activeConnections))
+  setText(state, draining && gateway.state === 'up' ? 'draining' : gateway.state)
+  setFlag(state, 'warn', draining || gateway.state !== 'up')
+  state.title =
+    failingSince === null ? '' : `takes no connections since ${clockText(Date.parse(failingSince))}`
+  setText(underWay, `${countText(requestsInFlight)} requests, ${countText(streams)} streams under way`)
+  safe.hidden = !safeToStop
+  setText(button, draining ? 'Take back' : 'Drain')
+  button.setAttribute('aria-label', draining ? `Give ${name} new sessions again` : `Drain ${name}`)
+  button.disabled = !may
+}
