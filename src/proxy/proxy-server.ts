@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { type AddressInfo, type BlockList, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
+import type { ConversationKey } from '../mcp/conversation.js'
 import { MessageUris } from '../mcp/message-uris.js'
 import type { Routes } from '../mcp/routes.js'
 import type { StoredId } from '../mcp/stored-ids.js'
@@ -27,8 +28,10 @@ import { onBodyTimeout, onClientError, onConnect } from './http/client-errors.js
 import { maxHeaderBytes } from './http/header-section.js'
 import { neverCloseIdleConnections, upgradeOnlyIf } from './http/node-internals.js'
 import { inTurn, responseInFlight } from './http/pipelining.js'
+import { Principals, type PrincipalSettings } from './http/principals.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
 import { UpstreamCors } from './http/upstream-cors.js'
+import { ConversationKeys } from './taps/conversation-keys.js'
 import { Notices } from './taps/notices.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 
@@ -43,7 +46,7 @@ export interface Timeouts {
 }
 
 /** Each of them goes only to the parts that use it: see `startProxy`. */
-export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOptions {
+export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOptions, PrincipalSettings {
   host: string
   /** 0: any free one. */
   port: number
@@ -59,6 +62,8 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOp
   observe: Observe
   /** An open GET stream is use of its session. */
   streamIsUse: boolean
+  /** Where requests say to which conversation they belong. */
+  conversationKey: readonly ConversationKey[]
   operations: Operations
   /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
   trustedProxy?: BlockList | undefined
@@ -103,6 +108,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
+  const { principals, principalHeader, principalClaim, apiKeyHeader } = options
 
   const refusals = new ThrottledLog(logger)
   const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_SECOND)
@@ -127,6 +133,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const accounting = {
     credentials,
     visitors: new Visitors(),
+    conversations: new ConversationKeys(options.conversationKey),
     observe,
     notices,
     messageUris,
@@ -134,7 +141,12 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     streamIsUse
   }
   const parts: ServerParts = {
-    routing: { routes, messageUris, trustedProxy },
+    routing: {
+      routes,
+      messageUris,
+      trustedProxy,
+      principals: new Principals({ principals, principalHeader, principalClaim, apiKeyHeader })
+    },
     admission,
     clients,
     traffic,
