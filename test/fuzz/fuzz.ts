@@ -37,8 +37,8 @@ export interface Fuzzed {
   problems: string[]
 }
 
-const flags = ['--head-timeout', '2s', '--stall-timeout', '2s', '--upstream-timeout', '3s']
-const bounds = ['--max-endpoints', '50', '--drain-timeout', '1s']
+const flags = ['--head-timeout', '2s', '--stall-timeout', '2s', '--upstream-timeout', '10s']
+const bounds = ['--max-endpoints', '50', '--drain-timeout', '1s', '--session-idle-timeout', '12h']
 
 /** An answer that is as it should be, for requests that are not. */
 function plainAnswer(random: Random): OddAnswer {
