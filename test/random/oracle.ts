@@ -50,7 +50,7 @@ interface World {
   reason: string
   present: number
   /** Ends after the one that counts: they may count if that one is taken back. */
-  laterEnds: readonly { reason: 'gone' | 'delete'; at: Span }[]
+  laterEnds: readonly { reason: 'gone' | 'delete' | 'killed'; at: Span }[]
   /** The proxy must have asked by then. */
   askedBy: number
 }
@@ -160,7 +160,7 @@ function step(before: World, fact: Fact, rules: Rules): World[] {
     const used: World = { ...heard, lastUse: later(world.lastUse, at) }
     const end = (reason: 'gone' | 'delete' | 'stream_end' | 'killed'): World[] => {
       if (world.state === 'open') return [{ ...heard, state: 'closed', reason, end: at }]
-      if (world.state === 'none' || final || (reason !== 'gone' && reason !== 'delete')) return [heard]
+      if (world.state === 'none' || final || reason === 'stream_end') return [heard]
       const sameEnds = world.laterEnds.filter(later => later.reason === reason)
       return [
         sameEnds.length < LATER_ENDS ? { ...heard, laterEnds: [...world.laterEnds, { reason, at }] } : heard
@@ -223,7 +223,7 @@ function step(before: World, fact: Fact, rules: Rules): World[] {
 /** Open again as if it had never been closed, or closed by what ended it after that. Only a proof takes a `gone` back. */
 function reopened(world: World, isProof: boolean): World[] {
   const open: World = { ...world, state: 'open', reason: '', end: never, laterEnds: [] }
-  const ends = world.laterEnds.filter(({ reason }) => reason === 'delete' || !isProof)
+  const ends = world.laterEnds.filter(({ reason }) => reason !== 'gone' || !isProof)
   return [open, ...ends.map(({ reason, at }): World => ({ ...open, state: 'closed', reason, end: at }))]
 }
 
