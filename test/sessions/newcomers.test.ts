@@ -1,28 +1,16 @@
 // Owns that nobody makes more session-less clients a minute than an address may have new ones.
 import t from 'tap'
 import type { VisitEvent } from '../../src/sessions/events.js'
-import type { Observation } from '../../src/sessions/observations.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
 import { networkOf } from '../../src/util/ipv6.js'
+import { visitorRequest } from '../support/visitor-request.js'
 
 const LIMIT = 3
 const tracker = (): SessionTracker =>
   new SessionTracker({ idleTimeoutMs: 60_000, maxNewSessionsPerAddress: LIMIT })
 
-const post = (visitor: string, at: number, address = '192.0.2.1', endpointId = 'e'): Observation => ({
-  kind: 'streamable',
-  endpointId,
-  method: 'POST',
-  status: 200,
-  sessionId: undefined,
-  issuedSessionId: undefined,
-  protocolVersion: '2026-07-28',
-  sessionNotFound: false,
-  client: { address, userAgent: visitor },
-  visitor,
-  body: { clientInfo: () => ({ clientName: visitor, clientVersion: '1', protocolVersion: null }) },
-  at
-})
+const post = (visitor: string, at: number, address = '192.0.2.1', endpointId = 'e') =>
+  visitorRequest(visitor, at, { endpointId, client: { address, userAgent: visitor } })
 
 const brief = (events: readonly object[]): unknown[] =>
   (events as VisitEvent[]).map(({ endpointId, who, userAgent, requests }) => [
@@ -68,7 +56,7 @@ void t.test('each address has a limit of its own, and each network of IPv6', t =
 
 void t.test('they make no endpoints, but an endpoint with sessions is known', t => {
   const clients = tracker()
-  clients.observe({ ...post('s', 1, '192.0.2.9', 'sessions'), issuedSessionId: 'S' } as Observation)
+  clients.observe({ ...post('s', 1, '192.0.2.9', 'sessions'), issuedSessionId: 'S' })
   for (let i = 0; i < LIMIT; i++) clients.observe(post(`v${i}`, 1, undefined, `e${i}`))
   t.match(brief(clients.observe(post('w', 1, undefined, 'made-up'))), [['other', 'other']])
   t.same(clients.observe(post('x', 1, undefined, 'made-up-too')), [])

@@ -5,30 +5,10 @@ import { LISTEN_METHOD } from '../../src/mcp/methods.js'
 import type { VisitEvent } from '../../src/sessions/events.js'
 import type { Observation } from '../../src/sessions/observations.js'
 import { SessionTracker } from '../../src/sessions/tracker.js'
+import { visitorRequest as post } from '../support/visitor-request.js'
 
 const TIMEOUT = 60_000
 
-function post(
-  visitor: string,
-  at: number,
-  rest: Partial<Observation & { kind: 'streamable' }> = {}
-): Observation {
-  return {
-    kind: 'streamable',
-    endpointId: 'e',
-    method: 'POST',
-    status: 200,
-    sessionId: undefined,
-    issuedSessionId: undefined,
-    protocolVersion: '2026-07-28',
-    sessionNotFound: false,
-    client: { address: '192.0.2.1', userAgent: 'agent' },
-    visitor,
-    body: { clientInfo: () => ({ clientName: visitor, clientVersion: '1', protocolVersion: null }) },
-    at,
-    ...rest
-  }
-}
 const listen = (visitor: string, at: number): Observation => post(visitor, at, { rpcMethod: LISTEN_METHOD })
 const listenEnded = (visitor: string, at: number): Observation => ({ kind: 'listen-ended', visitor, at })
 const message = (visitor: string, at: number): Observation => ({ kind: 'visit-message', visitor, at })

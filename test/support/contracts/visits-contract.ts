@@ -9,6 +9,7 @@ import { SessionTracker } from '../../../src/sessions/tracker.js'
 import { bruteSeries } from '../brute-force.js'
 import { Random } from '../random.js'
 import { type Presence, visitsOf } from '../visit-oracle.js'
+import { visitorRequest } from '../visitor-request.js'
 
 const MINUTE = 60_000
 const TIMEOUT = 5 * MINUTE
@@ -38,21 +39,12 @@ class Proxy {
   }
 }
 
-const request = (client: string, at: number, rpcMethod = 'tools/call'): Observation => ({
-  kind: 'streamable',
-  endpointId: `e${client.length % 3}`,
-  method: 'POST',
-  status: 200,
-  sessionId: undefined,
-  issuedSessionId: undefined,
-  protocolVersion: '2026-07-28',
-  sessionNotFound: false,
-  client: { address: '192.0.2.1', userAgent: client },
-  visitor: client,
-  body: { clientInfo: () => ({ clientName: client, clientVersion: '1', protocolVersion: null }) },
-  rpcMethod,
-  at
-})
+const request = (client: string, at: number, rpcMethod = 'tools/call'): Observation =>
+  visitorRequest(client, at, {
+    endpointId: `e${client.length % 3}`,
+    client: { address: '192.0.2.1', userAgent: client },
+    rpcMethod
+  })
 
 const visit = (at: number, rest: Partial<VisitEvent> = {}): VisitEvent => ({
   type: 'visit',
