@@ -68,10 +68,15 @@ export class SessionRequests implements Closable {
   }
 
   /** Whether a gateway has a session, asked as its client would. */
-  async ask(upstream: Upstream, session: NamedSession, as: SessionCredentials | undefined): Promise<Says> {
+  async ask(
+    upstream: Upstream,
+    session: NamedSession,
+    as: SessionCredentials | undefined,
+    isBeginning: boolean
+  ): Promise<Says> {
     const requests = this.#requests.get(upstream)
     if (requests === undefined) throw new UnreachableSession('its gateway was removed')
-    return await requests.ask(session, as)
+    return await requests.ask(session, as, isBeginning)
   }
 
   /** Whether a gateway has a task, asked as its client would. */
