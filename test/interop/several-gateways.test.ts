@@ -80,10 +80,10 @@ async function forEach<T>(
   atOnce: number,
   job: (item: T) => Promise<void>
 ): Promise<void> {
-  const left = [...items]
+  const left = items.values()
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
-      for (let item = left.pop(); item !== undefined; item = left.pop()) await job(item)
+      for (const item of left) await job(item)
     })
   )
 }
