@@ -31,7 +31,11 @@ export const toConnection = (row: SessionRow, mask: Mask): ConnectionRow => ({
   client_name: row.clientName,
   client_version: row.clientVersion,
   protocol_version: row.protocolVersion,
-  upstream: row.upstream
+  upstream: row.upstream,
+  principal: mask.name(row.principal),
+  principal_kind: row.principalKind,
+  oauth_client: mask.name(row.oauthClient),
+  conversation: mask.name(row.conversation)
 })
 
 /** A minute of a time series. */
@@ -70,7 +74,11 @@ export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   upstream: row.upstream,
   clientName: row.clientName,
   clientVersion: row.clientVersion,
-  protocolVersion: row.protocolVersion
+  protocolVersion: row.protocolVersion,
+  principal: mask.name(row.principal),
+  principalKind: row.principalKind,
+  oauthClient: mask.name(row.oauthClient),
+  conversation: mask.name(row.conversation)
 })
 
 /** A session that ended, in the monitoring interface. */

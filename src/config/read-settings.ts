@@ -52,6 +52,11 @@ export function parseConfig(argv: readonly string[], env: Record<string, string 
     )
   }
   refuseHiddenPaths(config)
+  if (config.principalHeader !== undefined && config.trustedProxy === undefined)
+    throw new ConfigError(
+      'REQUIRED',
+      '--principal-header is believed of trusted proxies only: give --trusted-proxy too'
+    )
   const complete = withStoreOfFile(config)
   refuseFewConnections(complete)
   return complete

@@ -1,6 +1,7 @@
 // Owns how the text of a setting becomes its value.
 import { readFileSync } from 'node:fs'
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import type { ConversationKey } from '../mcp/conversation.js'
 import { faultOf } from '../mcp/path-patterns.js'
 import { reasonOf } from '../util/errors.js'
 import { parseMysqlUrl } from '../util/mysql-url.js'
@@ -175,7 +176,9 @@ export const origins: Kind<string[]> = {
 }
 
 /** Words with commas between them, all of them usable. */
-function list(parse: (word: string) => string | undefined): (text: string) => string[] | undefined {
+function list<T extends string | object>(
+  parse: (word: string) => T | undefined
+): (text: string) => T[] | undefined {
   return text => {
     const words = text.split(',').map(word => parse(word.trim()))
     return words.every(word => word !== undefined) ? words : undefined
@@ -306,8 +309,38 @@ export const wholeNumber = (maximum: number): Kind<number> => ({
 })
 
 /** One of some words, in upper or lower case. */
-export const oneOf = <T extends string>(...words: readonly T[]): Kind<T> => ({
-  placeholder: 'LEVEL',
+export const oneOf = <T extends string>(placeholder: string, ...words: readonly T[]): Kind<T> => ({
+  placeholder,
   expected: `one of ${words.join(', ')}`,
   parse: text => words.find(word => word === text.toLowerCase())
 })
+
+/** The name of a header field (RFC 9110 §5.6.2), in lower case. */
+export const headerName: Kind<string> = {
+  placeholder: 'NAME',
+  expected: 'the name of a header field, such as X-Forwarded-User',
+  parse: text => (/^[\w!#$%&'*+.^`|~-]+$/.test(text) ? text.toLowerCase() : undefined)
+}
+
+/** The name of a claim of a JWT (RFC 7519 §4). */
+export const claimName: Kind<string> = {
+  placeholder: 'CLAIM',
+  expected: 'the name of a claim, such as email',
+  parse: text => text
+}
+
+/** Where requests say to which conversation they belong; none: `off`. */
+export const conversationKeys: Kind<ConversationKey[]> = {
+  placeholder: 'KEYS',
+  expected: 'header:NAME, meta:PATH or baggage:KEY, several with commas between them, or off',
+  parse: text => (text === 'off' ? [] : list(conversationKeyIn)(text))
+}
+
+function conversationKeyIn(word: string): ConversationKey | undefined {
+  const [, from, name = ''] = /^(header|meta|baggage):(\S+)$/.exec(word) ?? []
+  if (from === 'header') {
+    const field = headerName.parse(name)
+    return field === undefined ? undefined : { from, name: field }
+  }
+  return from === 'meta' || from === 'baggage' ? { from, name } : undefined
+}

@@ -7,9 +7,12 @@ import {
   addressRanges,
   age,
   boolean,
+  claimName,
+  conversationKeys,
   count,
   directory,
   duration,
+  headerName,
   hosts,
   lease,
   type Kind,
@@ -162,6 +165,26 @@ export const settings = {
     kind: addressRanges,
     help: 'proxies before this one whose X-Forwarded-For tells the client address, comma separated (default: none)'
   },
+  principals: {
+    kind: oneOf('plain|hashed|off', 'plain', 'hashed', 'off'),
+    default: 'plain',
+    help: 'store on whose behalf sessions are used: by name, by keyed fingerprint, or not at all'
+  },
+  principalHeader: {
+    kind: headerName,
+    help: 'the header field in which a trusted proxy names the principal (default: none)'
+  },
+  principalClaim: {
+    kind: claimName,
+    help: 'the claim of a JWT that names the principal (default: iss and sub)'
+  },
+  apiKeyHeader: { kind: headerName, default: 'X-Api-Key', help: 'the header field of API keys' },
+  conversationKey: {
+    kind: conversationKeys,
+    default:
+      'meta:openai/session,meta:threadId,meta:sessionID,header:x-openhands-conversation-id,header:mcp-client-session-id',
+    help: 'where requests say to which conversation they belong, tried in this order: header:NAME, meta:PATH, baggage:KEY; off: nowhere'
+  },
   adminToken: {
     kind: tokens,
     secret: true,
@@ -190,7 +213,7 @@ export const settings = {
     help: 'how many ended sessions a status response lists'
   },
   logLevel: {
-    kind: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+    kind: oneOf('LEVEL', 'fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
     default: 'info',
     alias: 'MCP_CONNECTION_LOG_LEVEL',
     help: 'the least severe log lines to write'

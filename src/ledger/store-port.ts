@@ -1,4 +1,5 @@
 // Owns the store port: what a ledger's database must do, whichever it is. All times are epoch milliseconds, UTC.
+import type { PrincipalKind } from '../mcp/principal.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { PortableMetric } from '../metrics/metric.js'
@@ -37,6 +38,24 @@ export interface SessionRow {
   clientName: string | null
   clientVersion: string | null
   protocolVersion: string | null
+  /** On whose behalf it was first used, and how that is known; null where it is not. */
+  principal: string | null
+  principalKind: PrincipalKind | null
+  /** The OAuth client that the token was issued to. */
+  oauthClient: StoredId | null
+  /** What its client says that it belongs to, together with others of its endpoint; null where it says nothing. */
+  conversation: StoredId | null
+}
+
+/** A session that was found to be used on behalf of two principals. */
+export type SharedSession = Pick<SessionRow, 'endpointId' | 'connectAt'>
+
+/** What came of a batch of entries. */
+export interface Applied {
+  /** How many sessions are counted at `OTHER_ENDPOINT` because of `LedgerRules.maxEndpoints`. */
+  othersSessions: number
+  /** Those that turned out to be used on behalf of two principals, each once. */
+  shared: readonly SharedSession[]
 }
 
 /** Sessions connected at any moment of `[start, end]`: `connectAt <= end` and still open or `disconnectAt > start`. */
@@ -274,11 +293,10 @@ export interface StoreWriter {
   /** Registers the process; returns the offset up to which its outbox was applied (0: nothing yet). */
   register(instance: InstanceIdentity, now: EpochMs): Promise<{ appliedOffset: number }>
   /**
-   * Applies the entries after the instance's applied offset, and commits the new offset in the same transaction. Returns how
-   * many sessions are counted at `OTHER_ENDPOINT` because of `LedgerRules.maxEndpoints`. Throws `NotRegisteredError` where the
-   * store does not know the instance (any more).
+   * Applies the entries after the instance's applied offset, and commits the new offset in the same transaction. Throws
+   * `NotRegisteredError` where the store does not know the instance (any more).
    */
-  apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: EpochMs): Promise<number>
+  apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: EpochMs): Promise<Applied>
   /** Throws `NotRegisteredError` where the store does not know the instance (any more). */
   heartbeat(instance: InstanceIdentity, now: EpochMs): Promise<Heartbeat>
   /** Throws where the store could not take a statement that it does not know yet. */

@@ -1,5 +1,6 @@
 // Owns who a client says it is: names and versions from MCP messages, in the form in which they are stored.
 import { memberOf } from '../util/json.js'
+import { utf8IfValid } from '../util/utf8.js'
 
 /** What is known of a client's program; null: not known. */
 export interface ClientInfo {
@@ -56,24 +57,9 @@ export const isSameClientInfo = (a: ClientInfo, b: ClientInfo): boolean =>
   a.clientVersion === b.clientVersion &&
   a.protocolVersion === b.protocolVersion
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
-/**
- * A `User-Agent` as it is stored. Node reads header fields as Latin-1; many clients write UTF-8 (RFC 9110 §5.5 leaves both to
- * them), so what is valid UTF-8 is read as that.
- */
-export function storedUserAgent(userAgent: string | undefined): string | null {
-  if (userAgent === undefined) return null
-  return truncated(/[\x80-\xff]/.test(userAgent) ? utf8IfValid(userAgent) : userAgent)
-}
-
-function utf8IfValid(latin1: string): string {
-  try {
-    return utf8.decode(Buffer.from(latin1, 'latin1'))
-  } catch {
-    return latin1
-  }
-}
+/** A `User-Agent` as it is stored. */
+export const storedUserAgent = (userAgent: string | undefined): string | null =>
+  userAgent === undefined ? null : truncated(utf8IfValid(userAgent))
 
 const nameOf = ({ clientName, clientVersion }: ClientInfo): string | null =>
   clientName === null ? null : `${clientName}\n${clientVersion ?? ''}`

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { type AddressInfo, type BlockList, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import Fastify, { type FastifyBaseLogger } from 'fastify'
+import type { ConversationKey } from '../mcp/conversation.js'
 import { MessageUris } from '../mcp/message-uris.js'
 import type { Routes } from '../mcp/routes.js'
 import type { StoredId } from '../mcp/stored-ids.js'
@@ -27,8 +28,10 @@ import { onBodyTimeout, onClientError, onConnect } from './http/client-errors.js
 import { maxHeaderBytes } from './http/header-section.js'
 import { neverCloseIdleConnections, upgradeOnlyIf } from './http/node-internals.js'
 import { inTurn, responseInFlight } from './http/pipelining.js'
+import { Principals, type PrincipalSettings } from './http/principals.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
 import { UpstreamCors } from './http/upstream-cors.js'
+import { ConversationKeys } from './taps/conversation-keys.js'
 import { Notices } from './taps/notices.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 
@@ -43,7 +46,7 @@ export interface Timeouts {
 }
 
 /** Each of them goes only to the parts that use it: see `startProxy`. */
-export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOptions {
+export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOptions, PrincipalSettings {
   host: string
   /** 0: any free one. */
   port: number
@@ -59,6 +62,8 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOp
   observe: Observe
   /** An open GET stream is use of its session. */
   streamIsUse: boolean
+  /** Where requests say to which conversation they belong. */
+  conversationKey: readonly ConversationKey[]
   operations: Operations
   /** Proxies in front of this one whose `X-Forwarded-For` is believed. */
   trustedProxy?: BlockList | undefined
@@ -91,6 +96,12 @@ export interface Proxy {
  */
 const KEEP_ALIVE_PROBE_MS = 60_000
 
+/**
+ * So many connections the system holds until the process takes them; a client that finds no room tries again only after seconds.
+ * Chosen: the most that Linux allows by default (`net.core.somaxconn`).
+ */
+const BACKLOG = 4_096
+
 /** How many failures of a kind are logged in a second, so that their request ids are found. Chosen: more than people cause. */
 const FAILURES_PER_SECOND = 10
 
@@ -103,6 +114,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
+  const { principals, principalHeader, principalClaim, apiKeyHeader } = options
 
   const refusals = new ThrottledLog(logger)
   const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_SECOND)
@@ -127,6 +139,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const accounting = {
     credentials,
     visitors: new Visitors(),
+    conversations: new ConversationKeys(options.conversationKey),
     observe,
     notices,
     messageUris,
@@ -134,7 +147,12 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     streamIsUse
   }
   const parts: ServerParts = {
-    routing: { routes, messageUris, trustedProxy },
+    routing: {
+      routes,
+      messageUris,
+      trustedProxy,
+      principals: new Principals({ principals, principalHeader, principalClaim, apiKeyHeader })
+    },
     admission,
     clients,
     traffic,
@@ -149,6 +167,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   await app.listen({
     host: options.host,
     port: options.port,
+    backlog: BACKLOG,
     listenTextResolver: at => `Proxy listening at ${at}`
   })
   const stopCutting = cutStalled({

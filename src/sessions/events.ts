@@ -2,6 +2,7 @@
 //
 // Events wait as JSON in the outbox, also across an upgrade of the program: fields may be added, never renamed.
 import type { ClientInfo } from '../mcp/client-info.js'
+import type { Principal } from '../mcp/principal.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
@@ -20,8 +21,16 @@ export type PresumedReason = 'idle' | 'lost'
 /** Why a session ended; the column `reason`. */
 export type CloseReason = FinalReason | PresumedReason
 
+/** Whose the session or visit is, where that was just learned. */
+export interface Attributed {
+  /** On whose behalf its client sends requests. */
+  principal?: Principal
+  /** The conversation that they belong to. */
+  conversation?: StoredId
+}
+
 /** The session was open at `at`: the first proof of it that this process saw. */
-export interface OpenEvent {
+export interface OpenEvent extends Attributed {
   type: 'open'
   endpointId: StoredId
   sessionId: StoredId
@@ -40,7 +49,7 @@ export interface OpenEvent {
 }
 
 /** The session was used: last at `at`, by `requests` requests since its last event. */
-export interface UseEvent {
+export interface UseEvent extends Attributed {
   type: 'use'
   endpointId: StoredId
   sessionId: StoredId
@@ -59,7 +68,7 @@ export interface UseEvent {
 }
 
 /** A session-less client was there from `from` to `at`. */
-export interface VisitEvent {
+export interface VisitEvent extends Attributed {
   type: 'visit'
   endpointId: StoredId
   /** The id that the visit gets if this event is the first one of it that the store sees. */

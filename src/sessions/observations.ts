@@ -1,5 +1,6 @@
 // Owns what the proxy reports of one exchange: small plain data, taken before the client can know of it.
 import type { ClientInfo } from '../mcp/client-info.js'
+import type { Principal } from '../mcp/principal.js'
 import type { StoredId, WireId } from '../mcp/stored-ids.js'
 import type { EpochMs } from '../util/time.js'
 
@@ -24,8 +25,16 @@ export interface IdentifiableBody {
   clientInfo(): ClientInfo
 }
 
+/** Whose an accepted request is. */
+export interface Attribution {
+  /** On whose behalf it was sent. */
+  principal?: Principal | undefined
+  /** To which conversation it belongs, if it says so; to be asked where that is not known yet, for it may parse the body. */
+  conversation?: (() => StoredId | undefined) | undefined
+}
+
 /** The response to a request of the Streamable HTTP transport: `/stream/{endpoint_id}`. */
-export interface StreamableResponse extends RpcCall {
+export interface StreamableResponse extends RpcCall, Attribution {
   kind: 'streamable'
   endpointId: WireId
   /** The name of the gateway that gave the response. */
@@ -52,7 +61,7 @@ export interface StreamableResponse extends RpcCall {
 }
 
 /** The response to a `POST /message?sessionId=S&endpointId=E` of the legacy HTTP+SSE transport. */
-export interface MessageResponse extends RpcCall {
+export interface MessageResponse extends RpcCall, Attribution {
   kind: 'message'
   /** What the URL says of it, if anything; it need not be true. The session is found by its id. */
   endpointId: WireId | undefined
@@ -67,7 +76,7 @@ export interface MessageResponse extends RpcCall {
 }
 
 /** A legacy stream's `endpoint` event is about to reach the client (`opened`), or such a stream ended (`ended`). */
-export interface LegacyStream {
+export interface LegacyStream extends Attribution {
   kind: 'legacy-opened' | 'legacy-ended'
   endpointId: WireId
   sessionId: WireId

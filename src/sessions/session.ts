@@ -3,8 +3,8 @@ import { storedUserAgent, type ClientInfo, unknownClient } from '../mcp/client-i
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
-import type { CloseEvent, FinalReason, OpenEvent, UseEvent } from './events.js'
-import type { Client } from './observations.js'
+import type { Attributed, CloseEvent, FinalReason, OpenEvent, UseEvent } from './events.js'
+import type { Attribution, Client } from './observations.js'
 
 /** A session that this process has seen open. */
 export interface TrackedSession {
@@ -27,10 +27,14 @@ export interface TrackedSession {
   pendingRequests: number
   /** What was reported of its client by this process. */
   clientInfo: ClientInfo
+  /** Whose it is, as far as this process saw: what was said first counts. */
+  attributed: Attributed
+  /** It was used on behalf of another one too, and that was reported. */
+  isShared: boolean
 }
 
 /** What one observation says of its session, by its stored ids. */
-export interface Sighting {
+export interface Sighting extends Attribution {
   endpointId: StoredId
   sessionId: StoredId
   transport: Transport
@@ -41,7 +45,14 @@ export interface Sighting {
 }
 
 /** A session seen for the first time; the event that comes with it reports that. */
-export const newSession = ({ endpointId, sessionId, transport, upstream, at }: Sighting): TrackedSession => ({
+export const newSession = ({
+  endpointId,
+  sessionId,
+  transport,
+  upstream,
+  at,
+  ...request
+}: Sighting): TrackedSession => ({
   endpointId,
   sessionId,
   transport,
@@ -52,14 +63,49 @@ export const newSession = ({ endpointId, sessionId, transport, upstream, at }: S
   orderedAt: at,
   reportedAt: at,
   pendingRequests: 0,
-  clientInfo: unknownClient
+  clientInfo: unknownClient,
+  attributed: attributed(request),
+  isShared: false
 })
+
+/** What a request says of whose its session or visit is. */
+export function attributed({ principal, conversation }: Attribution): Attributed {
+  const found = conversation?.()
+  return {
+    ...(principal !== undefined && { principal }),
+    ...(found !== undefined && { conversation: found })
+  }
+}
+
+/** Takes note of what a request says of whose its session is; what of that is news comes out, if anything. */
+export function learn(
+  session: TrackedSession,
+  { principal, conversation }: Attribution
+): Attributed | undefined {
+  const known = session.attributed
+  const isOther = principal !== undefined && known.principal?.name !== principal.name
+  const isNews = isOther && !session.isShared
+  const found = known.conversation === undefined ? conversation?.() : undefined
+  if (!isNews && found === undefined) return undefined
+  const news = {
+    ...(isNews && { principal }),
+    ...(found !== undefined && { conversation: found })
+  }
+  session.isShared ||= isNews && known.principal !== undefined
+  session.attributed = { ...news, ...known }
+  return news
+}
 
 /**
  * Reports that the session was seen open, by one request; `held`: its legacy stream runs through this process; `replaces`:
- * the session that it takes the place of.
+ * the session that it takes the place of; `whose`: what is known of that.
  */
-export const openEvent = (sighting: Sighting, held: boolean, replaces?: StoredId): OpenEvent => ({
+export const openEvent = (
+  sighting: Sighting,
+  held: boolean,
+  replaces?: StoredId,
+  whose: Attributed = {}
+): OpenEvent => ({
   type: 'open',
   endpointId: sighting.endpointId,
   sessionId: sighting.sessionId,
@@ -70,6 +116,7 @@ export const openEvent = (sighting: Sighting, held: boolean, replaces?: StoredId
   requests: 1,
   held,
   ...(sighting.upstream !== undefined && { upstream: sighting.upstream }),
+  ...whose,
   ...(replaces !== undefined && { replaces })
 })
 

@@ -12,11 +12,19 @@ import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { SessionEvent, UseEvent, VisitEvent } from './events.js'
 import { Newcomers } from './newcomers.js'
-import type { Client, Identity, MessageResponse, Observation, StreamableResponse } from './observations.js'
+import type {
+  Attribution,
+  Client,
+  Identity,
+  MessageResponse,
+  Observation,
+  StreamableResponse
+} from './observations.js'
 import { RememberedSessions } from './remembered-sessions.js'
 import { actions, finalReasons, type Input, isSilent, proofs, stateOf } from './session-actions.js'
 import {
   closeEvent,
+  learn,
   newSession,
   openEvent,
   presenceEvent,
@@ -244,10 +252,13 @@ export class SessionTracker {
       this.unstorableIds++
       return []
     }
-    const { upstream, client, at } = message
+    const { upstream, client, principal, conversation, at } = message
     const endpointId = this.#sessions.findLegacy(message.endpointId, sessionId)?.endpointId
     if (endpointId !== undefined)
-      return this.#act(input, { endpointId, sessionId, transport: Transport.sse, upstream, client, at })
+      return this.#act(input, {
+        ...{ endpointId, sessionId, transport: Transport.sse, upstream },
+        ...{ client, principal, conversation, at }
+      })
     const named = message.endpointId === undefined ? undefined : storedEndpointId(message.endpointId)
     this.unplaced.add(sessionId, named, { at, requests: input === 'use' ? 1 : 0 })
     return []
@@ -287,11 +298,14 @@ export class SessionTracker {
     {
       upstream,
       client,
+      principal,
+      conversation,
       at,
       replaces
-    }: Pick<Sighting, 'upstream' | 'client' | 'at'> & {
-      replaces?: StoredId | undefined
-    }
+    }: Pick<Sighting, 'upstream' | 'client' | 'at'> &
+      Attribution & {
+        replaces?: StoredId | undefined
+      }
   ): SessionEvent[] {
     if (input === 'none' || rawEndpointId === undefined || rawSessionId === undefined) return []
     const endpointId = storedEndpointId(rawEndpointId)
@@ -300,7 +314,8 @@ export class SessionTracker {
       this.unstorableIds++
       return []
     }
-    return this.#act(input, { endpointId, sessionId, transport, upstream, client, at }, replaces)
+    const says = { upstream, client, principal, conversation, at }
+    return this.#act(input, { endpointId, sessionId, transport, ...says }, replaces)
   }
 
   #act(input: Input, sighting: Sighting, replaces?: StoredId): SessionEvent[] {
@@ -317,19 +332,23 @@ export class SessionTracker {
     if (session && action === 'close') this.#onChange(sighting.endpointId, -1, session.upstream)
     if (action !== 'ignore' && !isSilent(input)) this.suspects.clear(key)
     switch (action) {
-      case 'open':
-        return [...this.#remember(key, newSession(sighting)), openEvent(sighting, false, replaces)]
+      case 'open': {
+        const opened = newSession(sighting)
+        return [...this.#remember(key, opened), openEvent(sighting, false, replaces, opened.attributed)]
+      }
       case 'resume': {
         const resumed = { ...newSession(sighting), provedAt: 0 }
         return [...this.#remember(key, resumed), useEvent(resumed)]
       }
-      case 'hold':
-        this.#sessions.hold(key, session ?? newSession(sighting))
-        return [openEvent(sighting, true)]
+      case 'hold': {
+        const held = session ?? newSession(sighting)
+        this.#sessions.hold(key, held)
+        return [openEvent(sighting, true, undefined, held.attributed)]
+      }
       case 'count':
         session!.pendingRequests++
         this.#touch(key, session!, sighting.at, proofs.has(input))
-        return []
+        return this.#attribute(session!, sighting)
       case 'touch':
         this.#touch(key, session!, sighting.at, proofs.has(input))
         return []
@@ -348,6 +367,14 @@ export class SessionTracker {
       case 'ignore':
         return []
     }
+  }
+
+  /** Reports whose the session is at once, where the request says something new of that. */
+  #attribute(session: TrackedSession, request: Attribution): SessionEvent[] {
+    const news = learn(session, request)
+    if (news === undefined) return []
+    this.#unreported.delete(session)
+    return [{ ...useEvent(session), ...news }]
   }
 
   #touch(key: string, session: TrackedSession, at: EpochMs, isProof: boolean): void {

@@ -1,6 +1,7 @@
 // Owns who is the same session-less client, as MCP 2026-07-28 has no sessions to tell that by.
 import { createHash } from 'node:crypto'
 import type { ClientInfo } from '../mcp/client-info.js'
+import type { Principal } from '../mcp/principal.js'
 import type { WireId } from '../mcp/stored-ids.js'
 import type { Client } from './observations.js'
 
@@ -8,8 +9,8 @@ import type { Client } from './observations.js'
 const MAX_NAMED = 10_000
 
 /**
- * Tells session-less clients apart by endpoint, address, user agent and Authorization, and by the name and version that
- * requests of MCP 2026-07-28 have in `_meta`. A request without a name (a notification) is taken for one of the client that
+ * Tells session-less clients apart by endpoint, address, user agent and principal (where that is not known, Authorization), and
+ * by the name and version that requests of MCP 2026-07-28 have in `_meta`. A request without a name (a notification) is taken for one of the client that
  * named itself last with the same four; where there was none, the four alone say who it is.
  */
 export class Visitors {
@@ -17,15 +18,19 @@ export class Visitors {
   #recent = new Map<string, string>()
   #older = new Map<string, string>()
 
-  /** The client that sent a request, as a text that holds no secret: the same on each proxy that is told the name. */
+  /**
+   * The client that sent a request, as a text that holds no secret: the same on each proxy that is told the name. `credential`:
+   * its principal, else its Authorization.
+   */
   of(
     endpointId: WireId,
     client: Client,
-    authorization: string | undefined,
+    credential: Principal | string | undefined,
     { clientName, clientVersion }: ClientInfo
   ): string {
     // None of the four can hold a line end.
-    const identity = `${endpointId}\n${client.address}\n${client.userAgent ?? ''}\n${authorization ?? ''}`
+    const by = typeof credential === 'object' ? `${credential.kind} ${credential.name}` : (credential ?? '')
+    const identity = `${endpointId}\n${client.address}\n${client.userAgent ?? ''}\n${by}`
     const digest = createHash('sha256').update(identity).digest('base64url')
     const known = this.#recent.get(digest) ?? this.#older.get(digest)
     const name = clientName === null ? known : `\n${clientName}\n${clientVersion ?? ''}`

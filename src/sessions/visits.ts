@@ -11,9 +11,10 @@ import { LISTEN_METHOD } from '../mcp/methods.js'
 import { OTHER_ENDPOINT, type StoredId } from '../mcp/stored-ids.js'
 import { networkOf } from '../util/ipv6.js'
 import type { EpochMs } from '../util/time.js'
-import type { VisitEvent } from './events.js'
+import type { Attributed, VisitEvent } from './events.js'
 import type { Newcomers } from './newcomers.js'
 import type { StreamableResponse } from './observations.js'
+import { attributed } from './session.js'
 import { UseBatching } from './use-batching.js'
 
 /** A client that this process has seen, from its first request until it was idle. */
@@ -22,6 +23,8 @@ interface Visit {
   readonly visitor: string
   readonly clientAddress: string
   readonly userAgent: string | null
+  /** Whose it is. */
+  attributed: Attributed
   clientInfo: ClientInfo
   /** Where presence begins that was not yet reported; undefined: all of it was. */
   from: EpochMs | undefined
@@ -82,6 +85,8 @@ export class VisitTracker {
       ...response,
       client: { ...client, userAgent: undefined },
       body: { clientInfo: () => ({ ...unknownClient, clientName: OTHER }) },
+      principal: undefined,
+      conversation: undefined,
       rpcMethod: undefined
     })
   }
@@ -97,12 +102,15 @@ export class VisitTracker {
         visit.clientInfo = mergeClientInfo(visit.clientInfo, response.body.clientInfo())
       if (visit.clientInfo.protocolVersion === null && protocolVersion !== null)
         visit.clientInfo = { ...visit.clientInfo, protocolVersion }
+      if (visit.attributed.conversation === undefined)
+        visit.attributed = { ...attributed(response), ...visit.attributed }
     } else {
       visit = {
         endpointId,
         visitor,
         clientAddress: response.client.address,
         userAgent: storedUserAgent(response.client.userAgent),
+        attributed: attributed(response),
         // Asked until the name is known: it parses the body.
         clientInfo: { ...(response.body?.clientInfo() ?? unknownClient), protocolVersion },
         from: at,
@@ -202,7 +210,8 @@ export class VisitTracker {
       clientAddress,
       userAgent,
       requests: pendingRequests,
-      who: clientInfo
+      who: clientInfo,
+      ...visit.attributed
     }
   }
 }

@@ -63,6 +63,17 @@ void t.test('defaults', t => {
     allowedHost: undefined,
     allowedOrigin: undefined,
     trustedProxy: undefined,
+    principals: 'plain',
+    principalHeader: undefined,
+    principalClaim: undefined,
+    apiKeyHeader: 'x-api-key',
+    conversationKey: [
+      { from: 'meta', name: 'openai/session' },
+      { from: 'meta', name: 'threadId' },
+      { from: 'meta', name: 'sessionID' },
+      { from: 'header', name: 'x-openhands-conversation-id' },
+      { from: 'header', name: 'mcp-client-session-id' }
+    ],
     adminToken: undefined,
     adminTokenFile: undefined,
     adminAllowOrigin: undefined,

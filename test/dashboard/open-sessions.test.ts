@@ -18,6 +18,10 @@ const info = (sessionId: string, given: Partial<ConnectionInfo> = {}): Connectio
   clientName: null,
   clientVersion: null,
   protocolVersion: null,
+  principal: null,
+  principalKind: null,
+  oauthClient: null,
+  conversation: null,
   ...given
 })
 

@@ -22,7 +22,11 @@ const row = (id: number): ConnectionRow => ({
   user_agent: null,
   client_name: null,
   client_version: null,
-  protocol_version: null
+  protocol_version: null,
+  principal: null,
+  principal_kind: null,
+  oauth_client: null,
+  conversation: null
 })
 
 /** A history of so many rows; `asked` has the questions. */

@@ -16,7 +16,11 @@ const info: ConnectionInfo = {
   upstream: null,
   clientName: null,
   clientVersion: null,
-  protocolVersion: null
+  protocolVersion: null,
+  principal: null,
+  principalKind: null,
+  oauthClient: null,
+  conversation: null
 }
 const row: ConnectionRow = {
   id: 7,
@@ -33,7 +37,11 @@ const row: ConnectionRow = {
   user_agent: null,
   client_name: null,
   client_version: null,
-  protocol_version: null
+  protocol_version: null,
+  principal: null,
+  principal_kind: null,
+  oauth_client: null,
+  conversation: null
 }
 
 void t.test('a session is the same, live or from the history', t => {

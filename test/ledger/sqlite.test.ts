@@ -5,6 +5,7 @@ import { embeddedStore } from '../../src/ledger/sqlite/sqlite-store.js'
 import type { LedgerRules } from '../../src/ledger/store-port.js'
 import { endpointsContract } from '../support/contracts/endpoints-contract.js'
 import { metricsContract } from '../support/contracts/metrics-contract.js'
+import { principalsContract } from '../support/contracts/principals-contract.js'
 import { storeContract } from '../support/contracts/store-contract.js'
 import { visitsContract } from '../support/contracts/visits-contract.js'
 
@@ -17,4 +18,5 @@ const openStore = async (rules: LedgerRules) => {
 storeContract('sqlite', openStore)(t)
 visitsContract('sqlite', openStore)(t)
 endpointsContract('sqlite', openStore)(t)
+principalsContract('sqlite', openStore)(t)
 metricsContract('sqlite', openStore)(t)

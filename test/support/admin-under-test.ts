@@ -45,6 +45,10 @@ export function session(given: Partial<SessionRow> = {}): SessionRow {
     clientName: null,
     clientVersion: null,
     protocolVersion: null,
+    principal: null,
+    principalKind: null,
+    oauthClient: null,
+    conversation: null,
     ...given
   }
 }

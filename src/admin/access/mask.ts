@@ -1,4 +1,4 @@
-// Owns where and how session ids and client addresses are masked: ids in logs always, both everywhere with --mask.
+// Owns where and how session ids, principals and client addresses are masked: ids in logs always, all everywhere with --mask.
 import { createHmac } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { ipv6Groups } from '../../util/ipv6.js'
@@ -22,10 +22,19 @@ export class Mask {
   /** For a log line: the first characters, of a short id at most half, and a keyed hash. */
   loggedId(sessionId: string): string {
     const shown = sessionId.slice(0, Math.min(SHOWN_CHARACTERS, sessionId.length >> 1))
-    return `${shown}-${createHmac('sha256', this.#key)
-      .update(sessionId)
+    return `${shown}-${this.#hash(sessionId)}`
+  }
+
+  /** For a response or event: of the name of a person, or of a conversation, only a keyed hash. */
+  name<Name extends string | null>(name: Name): Name | string {
+    return this.isOn && name !== null ? `masked-${this.#hash(name)}` : name
+  }
+
+  #hash(text: string): string {
+    return createHmac('sha256', this.#key)
+      .update(text)
       .digest('hex')
-      .slice(0, 2 * HASH_BYTES)}`
+      .slice(0, 2 * HASH_BYTES)
   }
 
   /** For a response or event. */

@@ -7,6 +7,27 @@ export const Instant = Type.String({ format: 'date-time', description: 'ISO 8601
 /** A text that the client or the gateway may not have given. */
 export const NullableText = Type.Union([Type.String(), Type.Null()])
 
+/** On whose behalf a session is used. */
+export const PrincipalName = Type.Union([Type.String(), Type.Null()], {
+  description: 'on whose behalf it was first used; null where that is not known'
+})
+
+/** How the principal is known. */
+export const PrincipalKindName = Type.Union(
+  [Type.Literal('header'), Type.Literal('oauth'), Type.Literal('key'), Type.Null()],
+  { description: 'from a header field of a trusted proxy, a JWT, or another credential' }
+)
+
+/** The client of an OAuth token. */
+export const OAuthClient = Type.Union([Type.String(), Type.Null()], {
+  description: 'the OAuth client that the token was issued to'
+})
+
+/** What a session belongs to. */
+export const ConversationName = Type.Union([Type.String(), Type.Null()], {
+  description: 'what its client says that it belongs to; null where it says nothing'
+})
+
 /** How many there are of something. */
 export const NaturalNumber = Type.Integer({ minimum: 0 })
 

@@ -1,7 +1,15 @@
 // Owns the responses and events of the monitoring interface: the one source for server, dashboard and tests. The names of
 // the fields are those that existing front ends read.
 import Type, { type Static, type TProperties } from 'typebox'
-import { Instant, NaturalNumber, NullableText } from './fields.js'
+import {
+  ConversationName,
+  Instant,
+  NaturalNumber,
+  NullableText,
+  OAuthClient,
+  PrincipalKindName,
+  PrincipalName
+} from './fields.js'
 
 /** A transport by its name; the numbers are in `Transport`. */
 export const TransportName = Type.Union([
@@ -25,7 +33,11 @@ const info = {
   }),
   clientName: NullableText,
   clientVersion: NullableText,
-  protocolVersion: NullableText
+  protocolVersion: NullableText,
+  principal: PrincipalName,
+  principalKind: PrincipalKindName,
+  oauthClient: OAuthClient,
+  conversation: ConversationName
 }
 /** An open session. */
 export const ConnectionInfo = Type.Object(info)

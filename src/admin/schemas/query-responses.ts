@@ -1,6 +1,13 @@
 // Owns the responses to the three queries over sessions, `/api/connections/…`: the one source for server, dashboard and tests.
 import Type, { type Static } from 'typebox'
-import { Instant, NullableText } from './fields.js'
+import {
+  ConversationName,
+  Instant,
+  NullableText,
+  OAuthClient,
+  PrincipalKindName,
+  PrincipalName
+} from './fields.js'
 
 /** A session as `/api/connections/endpoint` lists it. The names of the first six are those of the table `endpoint_logs_v2`. */
 export const ConnectionRow = Type.Object({
@@ -20,7 +27,11 @@ export const ConnectionRow = Type.Object({
   protocol_version: NullableText,
   upstream: Type.Union([Type.String(), Type.Null()], {
     description: 'the name of its gateway; null where that is not known, and for session-less clients'
-  })
+  }),
+  principal: PrincipalName,
+  principal_kind: PrincipalKindName,
+  oauth_client: OAuthClient,
+  conversation: ConversationName
 })
 export type ConnectionRow = Static<typeof ConnectionRow>
 

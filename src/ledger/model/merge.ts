@@ -3,6 +3,7 @@ import { type ClientInfo, mergeClientInfo } from '../../mcp/client-info.js'
 import type { SessionIds } from '../../mcp/stored-ids.js'
 import { Transport } from '../../mcp/transports.js'
 import type {
+  Attributed,
   CloseEvent,
   FinalReason,
   OpenEvent,
@@ -27,6 +28,12 @@ export interface SessionRecord extends Omit<SessionRow, 'id'> {
   holder: string | null
   /** Which start of that instance it was. */
   holderBoot: number | null
+  /** When it was first used on behalf of its principal. */
+  principalAt: EpochMs | null
+  /** It was used on behalf of another principal too. */
+  isShared: boolean
+  /** When it was first used in its conversation. */
+  conversationAt: EpochMs | null
 }
 
 /**
@@ -43,7 +50,8 @@ const finalOrder: readonly FinalReason[] = ['killed', 'delete', 'stream_end', 'g
 
 /**
  * Merges a proof that the session is open: its opening or a use. `before` is undefined for a session without a row;
- * `origin` is the process that saw the proof, `replaced` the session of the same client that it ended. Returns a new record.
+ * `origin` is the process that saw the proof, `replaced` the session of the same client that it ended. Returns a new
+ * record, or `before` where the proof adds nothing.
  */
 export function mergeProof(
   before: SessionRecord | undefined,
@@ -52,6 +60,8 @@ export function mergeProof(
   rules: LedgerRules,
   replaced?: ClientInfo
 ): SessionRecord {
+  // What begins no session begins none earlier either, whichever is told first.
+  if (before && proof.type === 'use' && proof.ofKnown && proof.at < before.connectAt) return before
   const after = before ? { ...before } : newRecord(proof, proof.transport, proof.at)
   const who = proof.type === 'use' ? proof.who : replaced
   if (who) Object.assign(after, mergeClientInfo(after, who))
@@ -67,6 +77,7 @@ export function mergeProof(
   }
   if (proof.type === 'open' && proof.upstream !== undefined && isLater(proof, before))
     after.upstream = proof.upstream
+  attribute(after, proof)
   if (contradicts(after, proof.at, origin)) after.reason = null
   else if (after.reason === 'lost') after.disconnectAt = Math.max(after.disconnectAt, proof.at)
   after.connectAt = Math.min(after.connectAt, proof.at)
@@ -82,6 +93,29 @@ export function mergeProof(
 /** A gateway that was given another name since is known by its last one. */
 const isLater = (proof: OpenEvent, before: SessionRecord | undefined): boolean =>
   before?.upstream == null || proof.at > before.lastSeenAt
+
+/**
+ * Takes note of whose a session is: of several principals or conversations the first one counts, in whichever order they are
+ * told.
+ */
+function attribute(
+  record: SessionRecord,
+  { principal, conversation, at }: Attributed & { at: EpochMs }
+): void {
+  if (principal !== undefined) {
+    const { kind, name, oauthClient = null } = principal
+    record.isShared ||= record.principal !== null && record.principal !== name
+    const known = `${record.principal}\n${record.oauthClient ?? ''}`
+    if (comesFirst(at, `${name}\n${oauthClient ?? ''}`, record.principalAt, known))
+      Object.assign(record, { principal: name, principalKind: kind, oauthClient, principalAt: at })
+  }
+  if (conversation !== undefined && comesFirst(at, conversation, record.conversationAt, record.conversation))
+    Object.assign(record, { conversation, conversationAt: at })
+}
+
+/** Whether what was told comes before what is known; of the same time, what sorts first. */
+const comesFirst = (at: EpochMs, told: string, knownAt: EpochMs | null, known: string | null): boolean =>
+  knownAt === null || known === null || at < knownAt || (at === knownAt && told < known)
 
 const provedBy = (proof: OpenEvent | UseEvent): EpochMs =>
   (proof.type === 'use' ? proof.provedAt : undefined) ?? proof.at
@@ -126,6 +160,7 @@ export function mergeVisits(
     seenBy: event.at >= last.lastSeenAt ? origin.id : last.seenBy,
     requestCount: visits.reduce((sum, { requestCount }) => sum + requestCount, event.requests)
   }
+  attribute(merged, { ...event, at: event.from })
   if (last.reason === 'idle' && event.at > last.lastSeenAt) merged.reason = null
   if (merged.reason === null) merged.disconnectAt = merged.connectAt
   return merged
@@ -231,6 +266,13 @@ function newRecord({ endpointId, sessionId }: SessionIds, transport: Transport, 
     provedAt: null,
     goneAt: [],
     holder: null,
-    holderBoot: null
+    holderBoot: null,
+    principal: null,
+    principalKind: null,
+    oauthClient: null,
+    principalAt: null,
+    isShared: false,
+    conversation: null,
+    conversationAt: null
   }
 }

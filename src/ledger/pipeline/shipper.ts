@@ -6,7 +6,7 @@ import { reasonOf } from '../../util/errors.js'
 import { type Log, ThrottledLog } from '../../util/log.js'
 import type { Closable } from '../../util/startup.js'
 import { type EpochMs, epochNow, monotonicNow } from '../../util/time.js'
-import type { OutboxEntry, Store } from '../store-port.js'
+import type { OutboxEntry, SharedSession, Store } from '../store-port.js'
 import type { LedgerClock } from './ledger-clock.js'
 import type { Outbox } from './outbox.js'
 
@@ -55,6 +55,8 @@ export class Shipper implements Closable {
   errors = 0
   /** Sessions that the store counts at `OTHER_ENDPOINT`, as it has too many endpoints. */
   othersSessions = 0
+  /** Sessions that turned out to be used on behalf of two principals. */
+  principalMismatches = 0
   /** Seconds from an open or close until the store had it; of each batch the oldest. */
   readonly lag = new Histogram(LAG_BOUNDS)
 
@@ -130,11 +132,22 @@ export class Shipper implements Closable {
     const last = entries.at(-1)
     if (last) {
       const told = entries.map(entry => ({ ...entry, event: this.#clock.event(entry.event) }))
-      this.#noteOthers(await this.#store.apply(instance, told, this.#clock.now()))
+      const applied = await this.#store.apply(instance, told, this.#clock.now())
       this.#outbox.discard(last.offset)
+      this.#noteOthers(applied.othersSessions)
+      this.#noteShared(applied.shared)
       this.#observe(entries)
     }
     return this.#outbox.depth > 0
+  }
+
+  #noteShared(shared: readonly SharedSession[]): void {
+    this.principalMismatches += shared.length
+    for (const { endpointId, connectAt } of shared)
+      this.#throttledLog.warn(
+        { endpointId, connectedAt: new Date(connectAt).toISOString() },
+        'a session is used on behalf of two principals; it keeps the first one'
+      )
   }
 
   #observe(entries: readonly OutboxEntry[]): void {

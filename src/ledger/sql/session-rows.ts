@@ -10,32 +10,40 @@ import { insertMany, marks, runs } from './statements.js'
 const KEY = ['session_id', 'endpoint_id']
 
 /**
- * Column, property, and whether it is an instant, or several as text. To add a column: name it here, in `SessionRecord` and
+ * Column, property, and whether it is an instant, several as text, or a yes or no. To add a column: name it here, in `SessionRecord` and
  * in schema.sql.
  */
-const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, ('time' | 'times')?])[] = [
-  ['session_id', 'sessionId'],
-  ['endpoint_id', 'endpointId'],
-  ['transport_type', 'transport'],
-  ['connect_at', 'connectAt', 'time'],
-  ['disconnect_at', 'disconnectAt', 'time'],
-  ['reason', 'reason'],
-  ['last_seen_at', 'lastSeenAt', 'time'],
-  ['request_count', 'requestCount'],
-  ['seen_by', 'seenBy'],
-  ['upstream', 'upstream'],
-  ['client_address', 'clientAddress'],
-  ['user_agent', 'userAgent'],
-  ['client_name', 'clientName'],
-  ['client_version', 'clientVersion'],
-  ['protocol_version', 'protocolVersion'],
-  ['closed_at', 'closedAt', 'time'],
-  ['closed_by', 'closedBy'],
-  ['proved_at', 'provedAt', 'time'],
-  ['gone_times', 'goneAt', 'times'],
-  ['holder', 'holder'],
-  ['holder_boot', 'holderBoot']
-]
+const columns: readonly (readonly [string, keyof Omit<SessionRecord, 'id'>, ('time' | 'times' | 'flag')?])[] =
+  [
+    ['session_id', 'sessionId'],
+    ['endpoint_id', 'endpointId'],
+    ['transport_type', 'transport'],
+    ['connect_at', 'connectAt', 'time'],
+    ['disconnect_at', 'disconnectAt', 'time'],
+    ['reason', 'reason'],
+    ['last_seen_at', 'lastSeenAt', 'time'],
+    ['request_count', 'requestCount'],
+    ['seen_by', 'seenBy'],
+    ['upstream', 'upstream'],
+    ['client_address', 'clientAddress'],
+    ['user_agent', 'userAgent'],
+    ['client_name', 'clientName'],
+    ['client_version', 'clientVersion'],
+    ['protocol_version', 'protocolVersion'],
+    ['closed_at', 'closedAt', 'time'],
+    ['closed_by', 'closedBy'],
+    ['proved_at', 'provedAt', 'time'],
+    ['gone_times', 'goneAt', 'times'],
+    ['holder', 'holder'],
+    ['holder_boot', 'holderBoot'],
+    ['principal', 'principal'],
+    ['principal_kind', 'principalKind'],
+    ['oauth_client', 'oauthClient'],
+    ['principal_at', 'principalAt', 'time'],
+    ['is_shared', 'isShared', 'flag'],
+    ['conversation', 'conversation'],
+    ['conversation_at', 'conversationAt', 'time']
+  ]
 
 const names = columns.map(([name]) => name)
 const written = [...names, 'duration_class']
@@ -48,7 +56,7 @@ export const ROW_COLUMNS = ['id', ...names].join(', ')
 export function readRow(row: Row): SessionRecord & SessionRow {
   const entries = columns.map(([name, property, kind]) => [
     property,
-    kind === 'times' ? readTimes(row[name]) : row[name]
+    kind === 'times' ? readTimes(row[name]) : kind === 'flag' ? row[name] === 1 : row[name]
   ])
   const record = { id: row.id, ...Object.fromEntries(entries) } as SessionRecord & SessionRow
   // Rows from before there was `gone_times`. Where a legacy stream was seen, such an end stays final: nobody tells it again.
@@ -98,6 +106,7 @@ export async function deleteRecords(sql: Sql, records: readonly SessionIds[]): P
 
 function bound(dialect: Dialect, record: SessionRecord, [, property, kind]: (typeof columns)[number]): Param {
   const value = record[property]
+  if (typeof value === 'boolean') return Number(value)
   if (typeof value === 'object' && value !== null) return value.length === 0 ? null : value.join()
   return kind === 'time' && typeof value === 'number' ? dialect.time(value) : (value ?? null)
 }

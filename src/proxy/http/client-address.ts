@@ -32,7 +32,8 @@ export function clientAddress(
   return address
 }
 
-const isTrusted = (trusted: BlockList, address: string): boolean =>
+/** Whether an address is one of a trusted proxy. */
+export const isTrusted = (trusted: BlockList, address: string): boolean =>
   trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4')
 
 /** An entry of `X-Forwarded-For`, with or without a port; undefined if it is no address, or one with a zone. */

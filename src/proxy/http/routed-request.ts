@@ -2,12 +2,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { BlockList } from 'node:net'
 import type { AnnouncedSession, MessageUris } from '../../mcp/message-uris.js'
+import type { Principal } from '../../mcp/principal.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import type { Route, Routes } from '../../mcp/routes.js'
 import type { WireId } from '../../mcp/stored-ids.js'
 import type { Client } from '../../sessions/observations.js'
-import { clientAddress, peerAddressOf } from './client-address.js'
+import { clientAddress, isTrusted, peerAddressOf } from './client-address.js'
 import { sessionIdIn, text } from './headers.js'
+import type { Principals } from './principals.js'
 import { readTarget, type Target, upstreamPathOf } from './request-target.js'
 
 /** The settings by which requests are understood; the same for all requests of a proxy. */
@@ -18,6 +20,7 @@ export interface Routing {
   messageUris: MessageUris
   /** Proxies in front of this one whose `X-Forwarded-For` is believed; undefined: none. */
   trustedProxy: BlockList | undefined
+  principals: Principals
 }
 
 /** What a request asks for, and what that is accounted as. */
@@ -87,6 +90,15 @@ export class RoutedRequest {
       address: clientAddress(this.peerAddress, headers['x-forwarded-for'], this.#routing.trustedProxy),
       userAgent: headers['user-agent']
     })
+  }
+
+  /** On whose behalf it was sent, as its header fields say; true only where the upstream accepts the request. */
+  get principal(): Principal | undefined {
+    const { principals, trustedProxy } = this.#routing
+    return principals.of(
+      this.req,
+      () => trustedProxy !== undefined && isTrusted(trustedProxy, this.peerAddress)
+    )
   }
 
   #route(): RoutedTarget {

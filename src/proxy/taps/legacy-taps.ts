@@ -3,9 +3,8 @@ import { unknownClient } from '../../mcp/client-info.js'
 import type { AnnouncedSession } from '../../mcp/message-uris.js'
 import type { Route } from '../../mcp/routes.js'
 import { mayBeSessionError, type SessionError } from '../../mcp/session-not-found.js'
-import type { WireId } from '../../mcp/stored-ids.js'
+import type { StoredId, WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
-import type { Observe } from '../../sessions/observations.js'
 import { isSuccessful } from '../../util/http-status.js'
 import { epochNow } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
@@ -22,7 +21,7 @@ export class MessageTap implements Tap {
   readonly streamOf = undefined
   readonly #route: Route & { kind: 'message' }
   readonly #request: RoutedRequest
-  readonly #observe: Observe
+  readonly #accounting: Accounting
   readonly #upstream: string
   readonly #body = new RequestBody()
   /** Set while only the body can show whether the response means that the session is gone. */
@@ -32,12 +31,12 @@ export class MessageTap implements Tap {
   constructor(
     route: Route & { kind: 'message' },
     request: RoutedRequest,
-    { observe }: Accounting,
+    accounting: Accounting,
     { name }: Pick<TappedUpstream, 'name'>
   ) {
     this.#route = route
     this.#request = request
-    this.#observe = observe
+    this.#accounting = accounting
     this.#upstream = name
   }
 
@@ -48,6 +47,9 @@ export class MessageTap implements Tap {
   head(status: number, headers: ResponseHeaders): void {
     const { endpointId, sessionId } = this.#route
     const { req, client } = this.#request
+    const { observe, conversations } = this.#accounting
+    const principal = isSuccessful(status) ? this.#request.principal : undefined
+    const conversation = (): StoredId | undefined => conversations.of(req, this.#body)
     const { rpcMethod, rpcName } = callOf(req, this.#body)
     const protocolVersion = text(req.headers['mcp-protocol-version'])
     const at = epochNow()
@@ -55,14 +57,15 @@ export class MessageTap implements Tap {
       const sessionNotFound = error === 'session-not-found'
       const methodNotFound = error === 'method-not-found'
       const says = { upstream: this.#upstream, status, sessionNotFound, methodNotFound }
-      this.#observe({ kind: 'message', endpointId, sessionId, ...says, client, rpcMethod, rpcName, at })
+      const asks = { client, principal, conversation, rpcMethod, rpcName }
+      observe({ kind: 'message', endpointId, sessionId, ...says, ...asks, at })
     }
     if (isSuccessful(status) || !mayBeSessionError(status, headers)) emit()
     else this.#undecided = new SessionErrorReader(status, headers, emit)
     if (rpcMethod !== undefined)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isSuccessful(status) && this.#body.mayNameClient)
-      this.#observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
+      observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
   }
 
   notePresence(): boolean {
@@ -169,8 +172,9 @@ export class LegacyStreamTap implements Tap {
   }
 
   #emit(kind: 'legacy-opened' | 'legacy-ended', { endpointId, sessionId }: AnnouncedSession): void {
-    const { client } = this.#request
-    const { name: upstream } = this.#upstream
-    this.#accounting.observe({ kind, endpointId, sessionId, upstream, client, at: epochNow() })
+    const { req, client, principal } = this.#request
+    const conversation = (): StoredId | undefined => this.#accounting.conversations.of(req, undefined)
+    const says = { upstream: this.#upstream.name, client, principal, conversation }
+    this.#accounting.observe({ kind, endpointId, sessionId, ...says, at: epochNow() })
   }
 }

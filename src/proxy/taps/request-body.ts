@@ -21,6 +21,7 @@ const START =
 
 /** A body that names its client has this, also where it escapes the slash before it, as PHP does. */
 const CLIENT_INFO = Buffer.from('clientInfo"')
+const META_NAME = Buffer.from('"_meta"')
 const INITIALIZE = Buffer.from('"initialize"')
 /** What each request of MCP 2026-07-28 has in `_meta`. */
 const META_CLIENT_INFO = 'io.modelcontextprotocol/clientInfo'
@@ -34,6 +35,10 @@ const META_BYTES = 512
 export class RequestBody {
   #parts: Buffer[] = []
   #bytes = 0
+  /** Whether there may be any `_meta` that can be read, once that was asked for. */
+  #hasMeta: boolean | undefined
+  /** Those of all messages, once they were asked for. */
+  #meta: unknown[] | undefined
 
   /** The next bytes of the body. */
   add(chunk: Buffer): void {
@@ -54,6 +59,15 @@ export class RequestBody {
   /** Whether the body may name its client; if not, `clientInfo` need not be asked. */
   get mayNameClient(): boolean {
     return this.#joined().includes(CLIENT_INFO)
+  }
+
+  /** The first `_meta` of a body that has these bytes; undefined for others, and for bodies that are not kept whole. */
+  metaWith(needle: Buffer): unknown {
+    this.#hasMeta ??= this.#bytes <= MAX_COPY_BYTES && this.#joined().includes(META_NAME)
+    if (!this.#hasMeta || !this.#joined().includes(needle)) return undefined
+    return (this.#meta ??= this.#messages()
+      .map(message => memberOf(memberOf(message, 'params'), '_meta'))
+      .filter(meta => meta !== undefined))[0]
   }
 
   /** `clientInfo` of an `initialize` request, or what the `_meta` of MCP 2026-07-28 says. */

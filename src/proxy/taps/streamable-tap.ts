@@ -5,7 +5,7 @@ import { unknownClient, type ClientInfo } from '../../mcp/client-info.js'
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import { mayBeSessionError, type SessionError } from '../../mcp/session-not-found.js'
-import type { WireId } from '../../mcp/stored-ids.js'
+import type { StoredId, WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import { isSessionRequest } from '../../sessions/signals.js'
 import { isSuccessful } from '../../util/http-status.js'
@@ -101,6 +101,8 @@ export class StreamableTap implements Tap {
     this.#presentSessionId = issuedSessionId ?? sessionId
     this.#isRefused = !isSuccessful(status)
     const visitor = isSuccessful(status) && this.#mayVisit() ? this.#readVisitor() : undefined
+    const principal = isSuccessful(status) ? this.#request.principal : undefined
+    const conversation = (): StoredId | undefined => this.#accounting.conversations.of(this.#req, body)
     const at = epochNow()
     this.#seenAt = at
     const method = this.#req.method ?? ''
@@ -123,6 +125,8 @@ export class StreamableTap implements Tap {
         sessionNotFound: error === 'session-not-found',
         methodNotFound: error === 'method-not-found',
         client,
+        principal,
+        conversation,
         visitor,
         body,
         rpcMethod,
@@ -229,9 +233,10 @@ export class StreamableTap implements Tap {
   }
 
   #readVisitor(): string {
-    const { authorization } = this.#req.headers
+    const { client, principal } = this.#request
+    const credential = principal ?? this.#req.headers.authorization
     const clientInfo = this.#body!.metaClientInfo()
-    return this.#accounting.visitors.of(this.#endpointId, this.#request.client, authorization, clientInfo)
+    return this.#accounting.visitors.of(this.#endpointId, client, credential, clientInfo)
   }
 
   /** The client left before the response to a whole request. */

@@ -7,6 +7,7 @@ import type { Observe } from '../../sessions/observations.js'
 import type { Visitors } from '../../sessions/visitors.js'
 import type { EpochMs } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
+import type { ConversationKeys } from './conversation-keys.js'
 import type { Notices } from './notices.js'
 
 /** The session whose messages a stream carries. */
@@ -53,6 +54,8 @@ export interface Accounting {
   credentials: ClientCredentials
   /** Who session-less clients are. */
   visitors: Visitors
+  /** To which conversation requests belong. */
+  conversations: ConversationKeys
   observe: Observe
   /** What the open legacy streams announced. */
   messageUris: MessageUris

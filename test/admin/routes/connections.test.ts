@@ -32,7 +32,10 @@ void t.test('a session is answered with these names and types', async t => {
     userAgent: 'node',
     clientName: 'inspector',
     clientVersion: '1.2',
-    protocolVersion: '2025-11-25'
+    protocolVersion: '2025-11-25',
+    principal: 'ann',
+    principalKind: 'header',
+    conversation: 'c-1'
   })
   const [answer] = await startAdmin(t, { store: new MemoryStore([row]) }).ask<Row[]>(CONNECTIONS)
   t.strictSame(answer, {
@@ -50,7 +53,11 @@ void t.test('a session is answered with these names and types', async t => {
     client_name: 'inspector',
     client_version: '1.2',
     protocol_version: '2025-11-25',
-    upstream: null
+    upstream: null,
+    principal: 'ann',
+    principal_kind: 'header',
+    oauth_client: null,
+    conversation: 'c-1'
   })
   t.ok(Check(ConnectionRow, answer), 'as the schema says')
 })

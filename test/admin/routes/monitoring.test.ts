@@ -27,7 +27,11 @@ const full = session({
   userAgent: 'node',
   clientName: 'inspector',
   clientVersion: '1.2',
-  protocolVersion: '2025-11-25'
+  protocolVersion: '2025-11-25',
+  principal: 'https://id.example#ann',
+  principalKind: 'oauth',
+  oauthClient: 'agent',
+  conversation: 'c-1'
 })
 const fullInfo: Info = {
   sessionId: 'b617f591-4c07-4852-a3db-11f6621f0626',
@@ -41,7 +45,11 @@ const fullInfo: Info = {
   upstream: null,
   clientName: 'inspector',
   clientVersion: '1.2',
-  protocolVersion: '2025-11-25'
+  protocolVersion: '2025-11-25',
+  principal: 'https://id.example#ann',
+  principalKind: 'oauth',
+  oauthClient: 'agent',
+  conversation: 'c-1'
 }
 
 void t.test('stats: open sessions newest first, and how many there ever were', async t => {

@@ -118,7 +118,14 @@ export class History {
       provedAt: null,
       goneAt: [],
       holder: isHeld ? this.#proxyId : null,
-      holderBoot: isHeld ? 1 : null
+      holderBoot: isHeld ? 1 : null,
+      principal: null,
+      principalKind: null,
+      oauthClient: null,
+      principalAt: null,
+      isShared: false,
+      conversation: null,
+      conversationAt: null
     }
   }
 

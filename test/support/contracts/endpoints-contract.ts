@@ -55,12 +55,10 @@ async function proxyOf(store: Store): Promise<Send> {
   const instance = { id: randomUUID(), boot: 1 }
   let offset = 0
   await store.register(instance, EPOCH)
-  return (...events) =>
-    store.apply(
-      instance,
-      events.map(event => ({ offset: ++offset, boot: 1, event })),
-      EPOCH
-    )
+  return async (...events) => {
+    const entries = events.map(event => ({ offset: ++offset, boot: 1, event }))
+    return (await store.apply(instance, entries, EPOCH)).othersSessions
+  }
 }
 
 /** Counts, totals and series equal the rows. */

@@ -4,12 +4,13 @@ import { OTHER_ENDPOINT, type SessionIds, sessionKey, type StoredId } from '../.
 import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
 import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../model/merge.js'
-import type { InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
+import type { Applied, InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
 import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
 import { withinLimit } from './endpoint-limit.js'
 import { appliedOffset, moveAppliedOffset } from './instances.js'
 import { openStreams } from './presumed-ends.js'
+import { withNames } from './principal-names.js'
 import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
 import { Visits } from './visit-rows.js'
 
@@ -19,18 +20,22 @@ export async function apply(
   instance: InstanceIdentity,
   entries: readonly OutboxEntry[],
   now: EpochMs
-): Promise<number> {
+): Promise<Applied> {
   return await changeSessions(ledger, now, async (sql, change) => {
     const applied = await appliedOffset(sql, instance.id)
     const fresh = entries.filter(entry => entry.offset > applied)
     const last = fresh.at(-1)
-    if (!last) return 0
-    const placed = await withinLimit(sql, fresh, ledger.rules.maxEndpoints ?? 0, now)
+    if (!last) return { othersSessions: 0, shared: [] }
+    const named = await withNames(sql, fresh)
+    const placed = await withinLimit(sql, named, ledger.rules.maxEndpoints ?? 0, now)
     await applyFresh(sql, change, ledger.rules, instance.id, placed, now)
     await moveAppliedOffset(sql, instance.id, applied, last.offset, now)
     const isNewOther = ({ id, endpointId }: SessionRecord): boolean =>
       id === undefined && endpointId === OTHER_ENDPOINT
-    return placed === fresh ? 0 : Array.from(change.records()).filter(isNewOther).length
+    return {
+      othersSessions: placed === named ? 0 : Array.from(change.records()).filter(isNewOther).length,
+      shared: change.newlyShared()
+    }
   })
 }
 

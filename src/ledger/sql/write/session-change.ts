@@ -3,7 +3,7 @@ import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-
 import type { EpochMs } from '../../../util/time.js'
 import { presumeClosed, type SessionRecord } from '../../model/merge.js'
 import { RollupDelta } from '../../model/rollup.js'
-import type { LedgerRules } from '../../store-port.js'
+import type { LedgerRules, SharedSession } from '../../store-port.js'
 import { deleteRecords, loadRows, saveRecords } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
 import { lockEndpoints } from './endpoint-locks.js'
@@ -87,6 +87,13 @@ export class SessionChange {
   /** All records as they stand now. */
   records(): Iterable<SessionRecord> {
     return this.#after.values()
+  }
+
+  /** The sessions of which it was not known before that two principals use them. */
+  newlyShared(): SharedSession[] {
+    return [...this.#after]
+      .filter(([key, { isShared }]) => isShared && this.#before.get(key)?.isShared !== true)
+      .map(([, { endpointId, connectAt }]) => ({ endpointId, connectAt }))
   }
 
   /**

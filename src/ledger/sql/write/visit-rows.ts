@@ -1,5 +1,5 @@
 // Owns which rows are visits of the same session-less client: found by a keyed hash, so that all instances agree.
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac } from 'node:crypto'
 import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { VisitEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
@@ -7,6 +7,7 @@ import { belongsTo, idleAfterMs, mergeVisits } from '../../model/merge.js'
 import type { InstanceIdentity, LedgerRules } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
 import { insertMany, marks, runs } from '../statements.js'
+import { fingerprintKey } from './fingerprint-key.js'
 import type { SessionChange } from './session-change.js'
 
 /** The visits to which the visit events of one transaction may belong. */
@@ -29,7 +30,7 @@ export class Visits {
   /** Reads the visits; their endpoints must be locked. */
   static async load(sql: Sql, events: readonly VisitEvent[], rules: LedgerRules): Promise<Visits> {
     if (events.length === 0) return new Visits(sql, new Map(), rules)
-    const key = await visitorKey(sql)
+    const key = await fingerprintKey(sql)
     const hashOf = (visitor: string): string => createHmac('sha256', key).update(visitor).digest('base64url')
     const hashes = new Map(events.map(({ visitor }) => [visitor, hashOf(visitor)]))
     const visits = new Visits(sql, hashes, rules)
@@ -94,17 +95,4 @@ export class Visits {
 export async function forgetVisits(sql: Sql, sessionIds: readonly StoredId[]): Promise<void> {
   for (const ids of runs(sessionIds))
     await sql.run(`DELETE FROM turnstile_visits WHERE session_id IN (${marks(ids.length)})`, ids)
-}
-
-/** The key of the hash (HMAC-SHA-256, 32 random bytes): made by the first instance that needs it. */
-async function visitorKey(sql: Sql): Promise<string> {
-  const read = async (): Promise<string | undefined> => {
-    const [row] = await sql.all("SELECT secret FROM turnstile_keys WHERE name = 'visitor'")
-    return row?.secret as string | undefined
-  }
-  const known = await read()
-  if (known !== undefined) return known
-  const row = ['visitor', randomBytes(32).toString('base64url')]
-  await insertMany(sql, 'turnstile_keys', ['name', 'secret'], [row], sql.dialect.onConflict(['name'], [], []))
-  return (await read())!
 }

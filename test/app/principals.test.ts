@@ -1,0 +1,128 @@
+// Owns principals and conversations end to end: real JWTs and keys through the process, as an operator sees them.
+import t, { type Test } from 'tap'
+import { startFakeGateway } from '../support/fake-gateway.js'
+import { jwt } from '../support/jwt.js'
+import { call } from '../support/session-less.js'
+import { type ConnectionJson, Turnstile } from '../support/turnstile.js'
+
+const gateway = await startFakeGateway((request, response) => {
+  if (request.headers.authorization !== 'Bearer refused') return false
+  response.writeHead(401, { 'www-authenticate': 'Bearer' }).end()
+  return true
+})
+t.teardown(() => gateway.stop())
+
+const ISSUER = 'https://id.example'
+const bearer = (sub: string, rest: object = {}): string => `Bearer ${jwt({ iss: ISSUER, sub, ...rest })}`
+
+async function start(t: Test, flags: string[] = []): Promise<Turnstile> {
+  const turnstile = await Turnstile.start(gateway.url, t.testdir(), flags)
+  t.teardown(() => turnstile.stop())
+  return turnstile
+}
+
+/** Sends a request of Streamable HTTP; returns its session, the one that the response opened or the one given. */
+async function send(
+  turnstile: Turnstile,
+  headers: Record<string, string>,
+  { endpoint = 'e', meta = {} }: { endpoint?: string; meta?: object } = {}
+): Promise<string> {
+  const response = await fetch(`${turnstile.proxyUrl}/stream/${endpoint}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'x', _meta: meta } })
+  })
+  await response.arrayBuffer()
+  return response.headers.get('mcp-session-id') ?? headers['mcp-session-id'] ?? ''
+}
+
+async function rowOf(turnstile: Turnstile, sessionId: string): Promise<ConnectionJson | undefined> {
+  await turnstile.shipped()
+  return (await turnstile.connections()).find(row => row.session_id === sessionId)
+}
+
+void t.test('sessions show on whose behalf they are used, and in which conversation', async t => {
+  const turnstile = await start(t)
+  const ann = await send(turnstile, { authorization: bearer('ann', { client_id: 'agent' }) })
+  const keyed = await send(turnstile, { 'x-api-key': 'a key' })
+  const nobody = await send(turnstile, {})
+  t.match(await rowOf(turnstile, ann), {
+    principal: `${ISSUER}#ann`,
+    principal_kind: 'oauth',
+    oauth_client: 'agent',
+    conversation: null
+  })
+  t.match(await rowOf(turnstile, keyed), { principal: /^key-[\w-]{22}$/, principal_kind: 'key' })
+  t.match(await rowOf(turnstile, nobody), { principal: null, principal_kind: null, oauth_client: null })
+
+  await send(turnstile, { 'mcp-session-id': nobody, authorization: bearer('late') })
+  await send(turnstile, { 'mcp-session-id': nobody }, { meta: { 'openai/session': 'v1/c' } })
+  t.match(
+    await rowOf(turnstile, nobody),
+    { principal: `${ISSUER}#late`, conversation: 'v1/c' },
+    'as soon as known'
+  )
+  const info = await turnstile.query(`/api/mcp/connections/${nobody}`)
+  t.match(info, { principal: `${ISSUER}#late`, principalKind: 'oauth', conversation: 'v1/c' })
+  await send(turnstile, { 'mcp-session-id': keyed, authorization: 'Bearer refused' })
+  t.match(await rowOf(turnstile, keyed), { principal_kind: 'key' }, 'what is refused says nothing')
+  t.notMatch(JSON.stringify(turnstile.log), 'two principals')
+})
+
+void t.test('a session of two principals keeps the first one, and that is told once', async t => {
+  const turnstile = await start(t)
+  const id = await send(turnstile, { authorization: bearer('ann') })
+  for (const sub of ['ann', 'bob', 'bob', 'carl', 'ann'])
+    await send(turnstile, { 'mcp-session-id': id, authorization: bearer(sub) })
+  t.match(await rowOf(turnstile, id), { principal: `${ISSUER}#ann` })
+  const told = turnstile.log.filter(({ msg }) => /two principals/.test(String(msg)))
+  t.match(told, [{ endpointId: 'e' }])
+  t.notMatch(JSON.stringify(told), 'ann')
+  const metrics = await (await fetch(`${turnstile.adminUrl}/metrics`)).text()
+  t.match(metrics, /^turnstile_principal_mismatches_total 1$/m)
+})
+
+void t.test(
+  'a session-less client whose token is refreshed is the same; another person is another',
+  async t => {
+    const turnstile = await start(t)
+    const ask = async (authorization: string): Promise<void> => {
+      const client = { userAgent: 'agent', authorization, name: 'agent' }
+      await (await call(`${turnstile.proxyUrl}/stream/e`, client, 'tools/list')).arrayBuffer()
+    }
+    for (let i = 0; i < 5; i++) await ask(bearer('ann', { exp: i }))
+    await ask(bearer('bob'))
+    await turnstile.shipped()
+    const rows = await turnstile.connections()
+    t.same(rows.map(row => [row.principal, row.transport_type]).sort(), [
+      [`${ISSUER}#ann`, 3],
+      [`${ISSUER}#bob`, 3]
+    ])
+  }
+)
+
+void t.test('a header field of a trusted proxy, hashed names, none, and masks', async t => {
+  const trusted = ['--principal-header', 'X-User', '--trusted-proxy', '127.0.0.1']
+  const byHeader = await start(t, trusted)
+  const id = await send(byHeader, { 'x-user': 'ann', authorization: bearer('x') })
+  t.match(await rowOf(byHeader, id), { principal: 'ann', principal_kind: 'header', oauth_client: null })
+
+  const hashed = await start(t, ['--principals', 'hashed'])
+  const ofAnn = await send(hashed, { authorization: bearer('ann') })
+  t.match(await rowOf(hashed, ofAnn), { principal: /^oauth-[\w-]{22}$/, principal_kind: 'oauth' })
+
+  const off = await start(t, ['--principals', 'off'])
+  const unknown = await send(off, { authorization: bearer('ann') })
+  t.match(await rowOf(off, unknown), { principal: null, principal_kind: null })
+
+  const masked = await start(t, ['--mask'])
+  await send(masked, { authorization: bearer('ann', { azp: 'agent' }) }, { meta: { threadId: 'secret' } })
+  await masked.shipped()
+  const shown = JSON.stringify([
+    await masked.connections(),
+    await masked.query('/api/mcp/connections'),
+    await masked.query('/api/mcp/status')
+  ])
+  t.notMatch(shown, /#ann|"agent"|"secret"/)
+  t.match(shown, /masked-[0-9a-f]{16}/)
+})
