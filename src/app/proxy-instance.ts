@@ -69,8 +69,12 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         liveSessions: endpointId => ledger.liveCounts?.of(storedEndpointId(endpointId) ?? '') ?? 0,
         upstreams,
         upstreamOf: upkeep.upstreamOf,
-        locate: (session, request) =>
-          upkeep.locator.locate(session, { ...credentialsIn(request), sessionId: session.sessionId }),
+        locate: (session, request, isBeginning) =>
+          upkeep.locator.locate(
+            session,
+            { ...credentialsIn(request), sessionId: session.sessionId },
+            isBeginning
+          ),
         locateTask: (task, request) => upkeep.locator.locateTask(task, credentialsIn(request)),
         operations,
         traffic,

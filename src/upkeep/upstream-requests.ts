@@ -80,13 +80,17 @@ export class UpstreamRequests {
     return { kind: 'ping-response', endpointId, sessionId, ...read }
   }
 
-  /** Whether the upstream has a session, asked with the credentials of a request of it where there is one. */
-  async ask(session: NamedSession, as: SessionCredentials | undefined): Promise<Says> {
+  /**
+   * Whether the upstream has a session, asked with the credentials of a request of it where there is one. Rejects for a legacy
+   * session that is only beginning: any message would be its first one, which must be its client's.
+   */
+  async ask(session: NamedSession, as: SessionCredentials | undefined, isBeginning: boolean): Promise<Says> {
     const { endpointId, sessionId, transport } = session
     if (transport === Transport.streamable) {
       const way = as ?? this.#way({ endpointId: endpointId ?? '', sessionId })
-      return pingSignal(await this.#ping(way))
+      return pingSignal(await (isBeginning ? this.#resume(way) : this.#ping(way)))
     }
+    if (isBeginning) throw new UnreachableSession('the session is only beginning')
     if (as === undefined) throw new UnreachableSession('no URL leads to the messages of the session')
     // The response to a ping would come on the client's stream. Servers ignore this one (MCP 2025-11-25, "Cancellation").
     const params = { requestId: ownRequestId(), reason: 'no such request: the proxy looks for the session' }
@@ -121,6 +125,15 @@ export class UpstreamRequests {
     const body = JSON.stringify({ jsonrpc: '2.0', id: ownRequestId(), method: 'ping' })
     return await readError(await this.#send('POST', way, body))
   }
+
+  /** Asks for a stream to go on after an event that there never was: that is no message, so it can come before the first one. */
+  async #resume(way: SessionCredentials): Promise<ReadResponse> {
+    const response = await this.#send('GET', way, undefined, { 'last-event-id': ownRequestId() })
+    if (!isSuccessful(response.statusCode)) return await readError(response)
+    response.body.on('error', () => undefined).destroy()
+    return { status: response.statusCode, sessionNotFound: false, at: epochNow() }
+  }
+
   /** Sends the DELETE of a session; the status of the response. */
   async end(session: SessionOnWire): Promise<number> {
     const { statusCode, body } = await this.#send('DELETE', this.#way(session))
@@ -151,7 +164,7 @@ export class UpstreamRequests {
   }
 
   async #send(
-    method: 'POST' | 'DELETE',
+    method: 'GET' | 'POST' | 'DELETE',
     { target, host, protocolVersion, authorization, ...of }: RequestCredentials & { sessionId?: string },
     body?: string,
     fields: Record<string, string> = {}

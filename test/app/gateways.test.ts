@@ -20,6 +20,8 @@ interface Gateway extends FakeGateway {
   /** Ids of tasks that it created, and the methods of all requests about tasks. */
   tasks: Set<string>
   asked: string[]
+  /** Of the proxy's own requests. */
+  ownMethods: string[]
 }
 
 async function startGateway(name: string, port = 0): Promise<Gateway> {
@@ -27,7 +29,9 @@ async function startGateway(name: string, port = 0): Promise<Gateway> {
   const clients: string[] = []
   const tasks = new Set<string>()
   const asked: string[] = []
-  const gateway = await startFakeGateway(({ headers, url }, response) => {
+  const ownMethods: string[] = []
+  const gateway = await startFakeGateway(({ method: httpMethod = '', headers, url }, response) => {
+    if (headers['user-agent'] === 'mcp-turnstile') ownMethods.push(httpMethod)
     const method = String(headers['mcp-method'])
     if (method === 'tools/call' || method.startsWith('tasks/')) {
       const id = String(headers['mcp-name'])
@@ -46,7 +50,7 @@ async function startGateway(name: string, port = 0): Promise<Gateway> {
     if (session !== null) of.push(String(session))
     return false
   }, port)
-  return { ...gateway, name, own, clients, tasks, asked }
+  return { ...gateway, name, own, clients, tasks, asked, ownMethods }
 }
 
 interface Rig {
@@ -168,6 +172,21 @@ void t.test('without the ledger the gateways are asked, once for each session', 
   for (const { clients, sessions } of gateways) t.ok(clients.every(session => sessions.has(`e ${session}`)))
   t.equal(await statusOf(fresh, 'nobodys'), 404, 'a session that no gateway has')
 })
+
+void t.test(
+  'a session whose handshake goes through a proxy that does not know it is not ended by that',
+  async t => {
+    const rig = await start(t, 1)
+    const { gateways, proxies } = rig
+    const fresh = await rig.start('fresh', [])
+    const session = await open(proxies[0]!)
+    const initialized = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    const response = await post(fresh, initialized, { 'mcp-session-id': session })
+    t.equal(response.status, 202)
+    const holder = holderOf(gateways, session)
+    t.same(holder.ownMethods, ['GET'], 'no message came before the first one of the client')
+  }
+)
 
 void t.test('a gateway fails, and comes back without its sessions', async t => {
   const { gateways, proxies } = await start(t, 1)

@@ -3,6 +3,7 @@ import { decodedValue } from '../../mcp/header-values.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import type { StoredId, WireId } from '../../mcp/stored-ids.js'
 import { Transport } from '../../mcp/transports.js'
+import { startOfBody } from '../http/body-start.js'
 import { sessionIdIn, text } from '../http/headers.js'
 import { RefusedRequest } from '../http/proxy-errors.js'
 import type { RoutedRequest } from '../http/routed-request.js'
@@ -18,13 +19,22 @@ export interface NamedSession {
   transport: typeof Transport.sse | typeof Transport.streamable
 }
 
+/**
+ * What a client sends first in a session, of either transport: servers of rmcp 0.x end a session whose first message is
+ * another one.
+ */
+const HANDSHAKE = /"method"\s*:\s*"(?:initialize|notifications\\?\/initialized)"/
+
 /** What `Balancer` needs. */
 export interface BalancerOptions {
   upstreams: Upstreams
   /** The gateway of a session, if this process knows it. */
   upstreamOf: (session: NamedSession) => string | undefined
-  /** Finds the gateway of a session that this process does not know; undefined: none has it. */
-  locate: (session: NamedSession, request: RoutedRequest) => Promise<string | undefined>
+  /**
+   * Finds the gateway of a session that this process does not know; undefined: none has it. `isBeginning`: the client may not
+   * have sent anything in it yet.
+   */
+  locate: (session: NamedSession, request: RoutedRequest, isBeginning: boolean) => Promise<string | undefined>
   /** The same of a task. */
   locateTask: (task: NamedTask, request: RoutedRequest) => Promise<string | undefined>
 }
@@ -101,7 +111,7 @@ export class Balancer {
   }
 
   async #located(session: NamedSession, request: RoutedRequest): Promise<Upstream> {
-    const name = await this.#options.locate(session, request)
+    const name = await this.#options.locate(session, request, await mayBegin(request))
     const found = name === undefined ? undefined : this.#upstreams.get(name)
     // A session that no gateway has: whichever gets its request says so to the client.
     return found ?? this.#upstreams.choose('request') ?? this.#anyOrRefuse()
@@ -125,6 +135,10 @@ export class Balancer {
     return any
   }
 }
+
+/** Whether the client may not have sent a message in its session yet; some ask for its stream before the first one. */
+const mayBegin = async ({ req }: RoutedRequest): Promise<boolean> =>
+  req.method === 'GET' || (req.method === 'POST' && HANDSHAKE.test(await startOfBody(req)))
 
 const workOf = (request: RoutedRequest): 'session' | 'request' =>
   request.opensSessionOn === undefined ? 'request' : 'session'
