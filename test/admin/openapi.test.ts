@@ -24,6 +24,7 @@ const routes = [
   'get /api/mcp/proxies',
   'get /api/mcp/access',
   'get /api/mcp/endpoints',
+  'get /api/mcp/principals',
   'get /api/mcp/upstreams',
   'put /api/mcp/upstreams/{name}/drain',
   'delete /api/mcp/upstreams/{name}/drain',

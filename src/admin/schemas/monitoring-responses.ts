@@ -55,6 +55,14 @@ export type EndedConnection = Static<typeof EndedConnection>
 /** The state of an endpoint or of all, at `/api/mcp/connections` and in the event `mcp_connections_data`. */
 export const ConnectionStats = Type.Object({
   activeConnections: NaturalNumber,
+  activePrincipals: Type.Integer({
+    minimum: 0,
+    description: 'the different principals of those; a session without one counts as itself'
+  }),
+  activeConversations: Type.Integer({
+    minimum: 0,
+    description: 'the different conversations of those; a session without one counts as itself'
+  }),
   totalConnections: Type.Integer({ minimum: 0, description: 'ever opened' }),
   connections: Type.Array(ConnectionInfo, { description: 'open ones, newest first' }),
   lastUpdated: Instant
@@ -138,6 +146,20 @@ export const EndpointInfo = Type.Object({
   draining: Type.Boolean({ description: 'this proxy lets no new sessions in' })
 })
 export type EndpointInfo = Static<typeof EndpointInfo>
+
+/** On whose behalf sessions are used, at `/api/mcp/principals`. */
+export const PrincipalInfo = Type.Object({
+  principal: Type.String(),
+  kind: PrincipalKindName,
+  activeConnections: NaturalNumber,
+  totalConnections: Type.Integer({ minimum: 0, description: 'open or ended; those whose rows are kept' }),
+  requestCount: Type.Integer({ minimum: 0, description: 'of those' }),
+  lastActivity: Instant,
+  endpoints: Type.Array(Type.String(), {
+    description: 'their ids, at most 100; the endpoint asked for, where one was'
+  })
+})
+export type PrincipalInfo = Static<typeof PrincipalInfo>
 
 /** A gateway, as all proxies of the store together see it. */
 export const UpstreamInfo = Type.Object({

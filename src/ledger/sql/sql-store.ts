@@ -4,6 +4,7 @@ import type { LedgerRules, Store } from '../store-port.js'
 import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
+import { openCounts, principals } from './read/people.js'
 import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
@@ -36,6 +37,8 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     session: sessionId => session(database, sessionId),
     legacySessions: sessionIds => legacySessions(database, sessionIds),
     counts: query => counts(database, query),
+    openCounts: query => openCounts(database, query),
+    principals: query => principals(database, query),
     liveCounts: query => liveCounts(database, query),
     reportUpstreams: (instance, reports, now) => reportUpstreams(database, instance, reports, now),
     drainUpstream: (name, on, now) => drainUpstream(database, name, on, now),

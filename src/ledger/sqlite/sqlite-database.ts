@@ -24,10 +24,11 @@ const sqliteDialect: Dialect = {
   netByEndpoint: table =>
     `SELECT endpoint_id, (SELECT SUM(opened - closed) FROM ${table} AS r WHERE r.endpoint_id = c.endpoint_id AND start_at >= ? AND start_at < ?) AS net FROM endpoint_connections_v2 AS c`,
   forUpdate: '',
-  onConflict(key, set, add) {
+  onConflict(key, set, add, raise = []) {
     const changes = [
       ...set.map(column => `${column} = excluded.${column}`),
-      ...add.map(column => `${column} = ${column} + excluded.${column}`)
+      ...add.map(column => `${column} = ${column} + excluded.${column}`),
+      ...raise.map(column => `${column} = MAX(${column}, excluded.${column})`)
     ]
     const action = changes.length > 0 ? `UPDATE SET ${changes.join(', ')}` : 'NOTHING'
     return `ON CONFLICT (${key.join(', ')}) DO ${action}`
