@@ -73,6 +73,14 @@ CREATE TABLE IF NOT EXISTS turnstile_principals (
   KEY endpoints_of_principal (principal, endpoint_id)
 ) ENGINE = InnoDB;
 
+-- Principals whose names were erased: a keyed hash of each, and what stands in its place. What is told of them later still has the name.
+CREATE TABLE IF NOT EXISTS turnstile_erasures (
+  name_hash VARCHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  token VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  erased_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (name_hash)
+) ENGINE = InnoDB;
+
 -- Opens and closes by minute [start_at, start_at + 60 s). net_at_start: opens less closes at start_at itself.
 CREATE TABLE IF NOT EXISTS endpoint_minutes_v2 (
   start_at DATETIME(3) NOT NULL,

@@ -109,6 +109,14 @@ export interface PrincipalsQuery {
   after?: Pick<PrincipalRow, 'activeNum' | 'sessionNum' | 'id'>
 }
 
+/** The name of a principal was erased. */
+export interface Erasure {
+  /** What stands in its place. */
+  token: string
+  /** In so many sessions. */
+  sessions: number
+}
+
 /** How many sessions a gateway has open. */
 export interface UpstreamCount {
   upstream: string
@@ -243,6 +251,8 @@ export interface Heartbeat {
   storeAt: EpochMs
   /** The heartbeat after which another instance last took it for lost and closed its streams; null: never. */
   lostAt: EpochMs | null
+  /** When the name of a principal was last erased; null: never. */
+  erasedAt: EpochMs | null
   /** The other instances of this store that are not taken for lost, with their last heartbeats. */
   others: { id: string; heartbeatAt: EpochMs }[]
 }
@@ -341,6 +351,8 @@ export interface StoreWriter {
   settleEarlyCloses(notedBefore: EpochMs, now: EpochMs): Promise<number>
   /** Deletes sessions that ended before `before`, at most a batch; returns how many. Counts and roll-ups keep them. */
   deleteEnded(before: EpochMs): Promise<number>
+  /** Puts a token in the place of a principal's name, in all sessions, and in those that are told of later up to `now`. */
+  erasePrincipal(principal: string, now: EpochMs): Promise<Erasure>
   /** Deletes the changes that entered the feed before `before`, at most a batch; returns how many. */
   deleteFeed(before: EpochMs): Promise<number>
   /** Deletes roll-ups of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
@@ -395,6 +407,7 @@ export const writerMethods = methodsOf<StoreWriter>({
   closeIdle: true,
   settleEarlyCloses: true,
   deleteEnded: true,
+  erasePrincipal: true,
   deleteFeed: true,
   deleteRollups: true,
   reportUpstreams: true,

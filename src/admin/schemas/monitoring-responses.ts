@@ -199,16 +199,26 @@ export const SessionEnded = Type.Object({
   timestamp: Instant
 })
 
-/** The sessions of an endpoint were ended. */
-export const EndpointEnded = Type.Object({
+/** The sessions of an endpoint, or of a principal, were ended. */
+export const SessionsEnded = Type.Object({
   status: Type.Literal('ended'),
-  endpointId: Type.String(),
+  endpointId: Type.Optional(Type.String({ description: 'as it was asked for' })),
+  principal: Type.Optional(Type.String({ description: 'as it was asked for' })),
   ended: NaturalNumber,
   failed: Type.Array(Type.Object({ sessionId: Type.String(), message: Type.String() }), {
     description: 'those still open, at most 100'
   }),
   timestamp: Instant
 })
+
+/** The name of a principal was erased. */
+export const PrincipalErased = Type.Object({
+  status: Type.Literal('erased'),
+  token: Type.String({ description: 'what stands in its place' }),
+  sessions: Type.Integer({ minimum: 0, description: 'in so many sessions' }),
+  timestamp: Instant
+})
+export type PrincipalErased = Static<typeof PrincipalErased>
 
 /** Whether an endpoint takes new sessions from now on. */
 export const DrainState = Type.Object({

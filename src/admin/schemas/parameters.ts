@@ -98,3 +98,9 @@ export const OneEndpoint = Type.Object({
     description: ENDPOINT_ID_EXPECTED
   })
 })
+/** Of a query that must name an endpoint, a principal, or both. */
+export const EndpointOrPrincipal = query({ endpointId: OneEndpoint.properties.endpointId, principal })
+/** Of a path or query that must name one principal. */
+export const OnePrincipal = Type.Object({
+  principal: Type.String({ ...id, description: 'the name of a principal, of 1 to 8192 characters' })
+})

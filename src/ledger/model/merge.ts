@@ -38,7 +38,7 @@ export interface SessionRecord extends Omit<SessionRow, 'id'> {
 }
 
 /** A principal as an event or a record tells it. */
-type OwnerOfRecord = Pick<Principal, 'kind' | 'name'> & { oauthClient?: StoredId | null }
+type OwnerOfRecord = Pick<Principal, 'kind' | 'name' | 'erased'> & { oauthClient?: StoredId | null }
 
 /**
  * So many instants of `goneAt` are kept, the first ones and the last one: proofs that come late take away the first ones.
@@ -107,12 +107,14 @@ function attribute(
   if (conversation !== undefined) takeConversation(record, conversation, at)
 }
 
-function takePrincipal(
-  record: SessionRecord,
-  { kind, name, oauthClient = null }: OwnerOfRecord,
-  at: EpochMs
-): void {
-  record.isShared ||= record.principal !== null && record.principal !== name
+function takePrincipal(record: SessionRecord, told: OwnerOfRecord, at: EpochMs): void {
+  const { kind, erased } = told
+  // Who is on a session when its name is erased stays nameless there.
+  const isErased = erased !== undefined && (at <= erased.at || record.principal === erased.token)
+  const name = isErased ? erased.token : told.name
+  const oauthClient = isErased ? null : (told.oauthClient ?? null)
+  const isSame = record.principal === null || [told.name, erased?.token].includes(record.principal)
+  record.isShared ||= !isSame
   const known = `${record.principal}\n${record.oauthClient ?? ''}`
   if (comesFirst(at, `${name}\n${oauthClient ?? ''}`, record.principalAt, known))
     Object.assign(record, { principal: name, principalKind: kind, oauthClient, principalAt: at })

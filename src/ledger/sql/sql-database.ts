@@ -52,5 +52,7 @@ export interface Database {
   probe(): Promise<void>
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
+  /** Overwrites on disk what is in no row any more, as far as the database leaves that to its clients. */
+  scrub(): Promise<void>
   close(): Promise<void>
 }

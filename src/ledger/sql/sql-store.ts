@@ -9,6 +9,7 @@ import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
 import { settleEarlyCloses } from './write/early-closes.js'
+import { erasePrincipal } from './write/erasures.js'
 import { deleteFeed, feed } from './write/feed.js'
 import { heartbeat, instances, register, times } from './write/instances.js'
 import { closeIdle, loseStreams } from './write/presumed-ends.js'
@@ -31,6 +32,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     closeIdle: now => closeIdle(ledger, now),
     settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(ledger, notedBefore, now),
     deleteEnded: before => deleteEnded(database, before),
+    erasePrincipal: (principal, now) => erasePrincipal(ledger, principal, now),
     deleteFeed: before => deleteFeed(database, before),
     deleteRollups: before => deleteRollups(database, before),
     connections: query => connections(database, query),

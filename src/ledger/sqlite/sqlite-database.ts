@@ -2,7 +2,7 @@
 import type Libsql from 'libsql'
 import { upgradeSchema } from '../sql/schema/schema-upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
-import { giveBackSpace, letShrink, SHRINKABLE } from './sqlite-file.js'
+import { giveBackSpace, letShrink, overwriteLog, SECURE, SHRINKABLE } from './sqlite-file.js'
 import { schemaEditor } from './sqlite-schema.js'
 import { WatchedFile } from './watched-file.js'
 
@@ -45,6 +45,7 @@ export function openSqlite(path: string, mayMake = true): Database {
   const setUp = [
     `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`,
     ...SHRINKABLE,
+    SECURE,
     'PRAGMA journal_mode = WAL',
     'PRAGMA synchronous = NORMAL'
   ]
@@ -105,6 +106,10 @@ export function openSqlite(path: string, mayMake = true): Database {
     read: work => transaction('BEGIN', work),
     // Each transaction looks whether the file is still there.
     probe: () => Promise.resolve(),
+    async scrub() {
+      await last
+      overwriteLog(connect())
+    },
     async migrate() {
       await last
       letShrink(connect())

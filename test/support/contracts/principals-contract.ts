@@ -223,6 +223,57 @@ export function principalsContract(
       t.same(await store.principals({ endpointId: 'nowhere', limit: 99 }), [])
     })
 
+    withStore('an erased name is in no row, whatever is told of it later', async (t, store) => {
+      const [one, two] = [await new Proxy(store).start(), await new Proxy(store).start()]
+      const ann = named('ann', 'ann')
+      const many = Array.from({ length: 300 }, (_, i) => open(`s${i}`, EPOCH + i, { principal: ann }))
+      await one.tell(
+        ...many,
+        open('other', EPOCH, { principal: named('bob') }),
+        visit('v', EPOCH, { principal: ann })
+      )
+      const { token, sessions } = await store.erasePrincipal('ann', EPOCH + 1_000)
+      t.match(token, /^erased-[\w-]{16}$/)
+      t.equal(sessions, 301)
+      const names = async (): Promise<Set<string | null>> =>
+        new Set((await store.connections(EVER)).flatMap(row => [row.principal, row.oauthClient]))
+      t.same(await names(), new Set([token, 'bob', null]))
+      t.same(
+        await store.openCounts({}),
+        { openNum: 302, principalNum: 2, conversationNum: 302 },
+        'counts stay'
+      )
+      t.match(await store.principals({ limit: 9 }), [
+        { principal: token, activeNum: 301, sessionNum: 301, requestNum: 301, kind: 'oauth' },
+        { principal: 'bob' }
+      ])
+
+      // From an outbox that was not shipped.
+      const shared = await two.tell(
+        open('late', EPOCH + 500, { principal: ann }),
+        use('s1', EPOCH, { principal: ann }),
+        use('s2', EPOCH + 2_000, { principal: ann }),
+        visit('v', EPOCH + 2_000, { principal: ann }),
+        open('s3', EPOCH + 2_000, { principal: ann })
+      )
+      t.same(
+        await names(),
+        new Set([token, 'bob', null]),
+        'nor does it come back to a session that it was on'
+      )
+      t.same(shared, [], 'it is the same principal')
+      t.match(await store.openCounts({ principal: token }), { openNum: 302 })
+      await two.tell(open('new', EPOCH + 2_000, { principal: ann }))
+      t.match(await store.openCounts({ principal: 'ann' }), { openNum: 1 }, 'who comes back is stored again')
+      t.same(await store.erasePrincipal('ann', EPOCH + 3_000), { token, sessions: 1 })
+      t.same(await names(), new Set([token, 'bob', null]))
+      t.match(await store.erasePrincipal('nobody', EPOCH), { sessions: 0 })
+      await one.tell(open('nobody', EPOCH - 1, { principal: named('nobody') }))
+      t.notOk((await names()).has('nobody'), 'also where only an outbox knew it')
+      t.match(await store.heartbeat(one.instance, EPOCH), { erasedAt: EPOCH + 3_000 })
+      await equalsRows(t, store, ['e'])
+    })
+
     withStore(
       'no name outlives the rows of its sessions',
       async (t, store) => {
@@ -292,7 +343,7 @@ async function equalsRows(t: Test, store: Store, endpoints: readonly string[]): 
   }
   for (const endpointId of [undefined, ...endpoints]) {
     const listed = await store.principals({ ...(endpointId !== undefined && { endpointId }), limit: 99 })
-    const facts = ({ id: _, lastSeenAt: __, ...rest }: Partial<PrincipalRow>) => rest
+    const facts = (row: Partial<PrincipalRow>) => ({ ...row, id: undefined, lastSeenAt: undefined })
     const byName = (a: { principal: string }, b: { principal: string }): number =>
       byBytes(a.principal, b.principal)
     const expected = brutePrincipals(rows, endpointId).sort(byName)

@@ -20,9 +20,7 @@ export const openCounts = (db: Database, filter: SessionsFilter): Promise<OpenCo
 /** `StoreReader.openCounts`, within a transaction. */
 export async function readOpenCounts(sql: Sql, filter: SessionsFilter): Promise<OpenCounts> {
   const { endpointId, ...narrow } = filter
-  return Object.values(narrow).some(value => value !== undefined)
-    ? await countRows(sql, filter)
-    : await readCounts(sql, endpointId)
+  return narrowing(narrow).length > 0 ? await countRows(sql, filter) : await readCounts(sql, endpointId)
 }
 
 /** From what each transaction that changes sessions adds up. */
