@@ -125,7 +125,8 @@ CREATE TABLE IF NOT EXISTS turnstile_visits (
   KEY visitor_time (visitor, last_seen_at)
 ) ENGINE = InnoDB;
 
--- Secrets that the proxies of this store share: `visitor` is the key of the hash in turnstile_visits.
+-- Secrets that the proxies of this store share: `visitor` is the key of the hash in turnstile_visits. `endpoints` holds none:
+-- whoever adds an endpoint keeps its row locked.
 CREATE TABLE IF NOT EXISTS turnstile_keys (
   name VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   secret VARCHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

@@ -1,6 +1,6 @@
 // Owns the interface through which operators act on sessions and endpoints, and the audit log of their actions.
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { Erasure, SessionRow } from '../ledger/store-port.js'
+import type { EndpointDeletion, Erasure, SessionRow } from '../ledger/store-port.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Mask } from './access/mask.js'
 
@@ -13,6 +13,8 @@ export interface Control {
   end(session: Pick<SessionRow, 'endpointId' | 'sessionId' | 'transport' | 'upstream'>): Promise<void>
   /** Resolves once queries show what was ended, or when the store takes too long. */
   settled(): Promise<void>
+  /** Deletes a part of what the store has of an endpoint (`StoreWriter.deleteEndpoint`). */
+  deleteEndpoint(endpointId: StoredId): Promise<EndpointDeletion>
   /** Refuses new sessions of an endpoint, or lets them in again. */
   drain(endpointId: StoredId, on: boolean): void | Promise<void>
   /** The endpoints whose new sessions are refused. */

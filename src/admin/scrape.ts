@@ -70,7 +70,7 @@ export class Scrape {
     const { endpoints } = this.#exposition
     if (!endpoints.isFull)
       for (const name of await this.#store.busiest({ limit: MAX_ENDPOINTS })) endpoints.add(name)
-    const { open, drift } = await this.#store.census({ named: endpoints.names })
+    const { open, endpointNum, drift } = await this.#store.census({ named: endpoints.names })
     const values = new Map<string, Value>()
     this.#label(open.map(({ upstream }) => upstream))
     for (const { endpointId, transport: type, upstream, openNum } of open) {
@@ -85,6 +85,7 @@ export class Scrape {
       gauge('turnstile_sessions_active', 'Open sessions in the store, those of all proxies.', [
         ...values.values()
       ]),
+      gauge('turnstile_endpoints', 'Endpoints in the store, which --max-endpoints bounds.', endpointNum),
       gauge(
         'turnstile_sessions_drift',
         'By how much connect_num and the open sessions in the store differ; other than 0 is a fault: run mcp-turnstile check.',

@@ -55,7 +55,11 @@ const proxies = connect<InstanceMethods & StartReport>(portChannel(parentPort!),
   timeoutMs: CALL_TIMEOUT_MS
 })
 const started = startInOrder(async onClose => {
-  const store = openStore(data.store, data.sessionIdleTimeoutMs, { pools: data.stores, log: logger })
+  const store = openStore(
+    data.store,
+    { idleTimeoutMs: data.sessionIdleTimeoutMs },
+    { pools: data.stores, log: logger }
+  )
   onClose(() => store.close())
   const admin = buildAdmin({
     store,
@@ -89,6 +93,7 @@ function monitoringOptions(
     control: {
       end: session => proxies.end(session).catch(rethrowAsActionError),
       settled: () => proxies.settled(),
+      deleteEndpoint: endpointId => proxies.deleteEndpoint(endpointId),
       drain: (endpointId, on) => proxies.drain(endpointId, on),
       draining: () => proxies.draining(),
       drainUpstream: (name, on) => proxies.drainUpstream(name, on),

@@ -12,6 +12,7 @@ export const ledgerSettings = (config: Config): LedgerSettings => ({
   stores: storesOf(config),
   dataDir: config.dataDir,
   sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+  maxEndpoints: config.maxEndpoints,
   maxSessionsPerEndpoint: config.maxSessionsPerEndpoint
 })
 
@@ -56,6 +57,7 @@ export type ProxyParts = Pick<
   | 'upstreams'
   | 'upstreamOf'
   | 'locate'
+  | 'locateTask'
   | 'operations'
   | 'traffic'
   | 'logger'
@@ -90,6 +92,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   upstreams: parts.upstreams,
   upstreamOf: parts.upstreamOf,
   locate: parts.locate,
+  locateTask: parts.locateTask,
   operations: parts.operations,
   traffic: parts.traffic,
   logger: parts.logger

@@ -53,6 +53,7 @@ export function operatorControl({ proxy, ledger, requests, reports }: ControlPar
       for (const stream of proxy.streamsOf(endpointId, sessionId)) stream.cut()
     },
     settled: () => ledger.shipper.whenEmpty(SETTLE_TIMEOUT_MS),
+    deleteEndpoint: endpointId => ledger.store.deleteEndpoint(endpointId, ledger.clock.now()),
     drain(endpointId, on) {
       if (on) proxy.drainedEndpoints.add(endpointId)
       else proxy.drainedEndpoints.delete(endpointId)

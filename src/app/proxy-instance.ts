@@ -5,11 +5,10 @@ import { Routes } from '../mcp/routes.js'
 import { storedEndpointId } from '../mcp/stored-ids.js'
 import { Operations } from '../metrics/operations.js'
 import { Traffic } from '../metrics/traffic.js'
-import type { NamedSession } from '../proxy/balancing/balancer.js'
 import { text } from '../proxy/http/headers.js'
 import type { RoutedRequest } from '../proxy/http/routed-request.js'
 import { startProxy } from '../proxy/proxy-server.js'
-import type { SessionCredentials } from '../sessions/client-credentials.js'
+import type { RequestCredentials } from '../sessions/client-credentials.js'
 import { type Closable, startInOrder } from '../util/startup.js'
 import type { WorkerMethods } from './instance-methods.js'
 import {
@@ -70,7 +69,13 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         liveSessions: endpointId => ledger.liveCounts?.of(storedEndpointId(endpointId) ?? '') ?? 0,
         upstreams,
         upstreamOf: upkeep.upstreamOf,
-        locate: (session, request) => upkeep.locator.locate(session, credentialsIn(request, session)),
+        locate: (session, request, isBeginning) =>
+          upkeep.locator.locate(
+            session,
+            { ...credentialsIn(request), sessionId: session.sessionId },
+            isBeginning
+          ),
+        locateTask: (task, request) => upkeep.locator.locateTask(task, credentialsIn(request)),
         operations,
         traffic,
         logger
@@ -94,11 +99,10 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     }
   })
 
-/** A request's credentials, for asking a gateway for its session as its client would. */
-const credentialsIn = ({ req, target }: RoutedRequest, { sessionId }: NamedSession): SessionCredentials => ({
+/** A request's credentials, for asking a gateway as its client would. */
+const credentialsIn = ({ req, target }: RoutedRequest): RequestCredentials => ({
   target: target.path,
   host: req.headers.host,
-  sessionId,
   protocolVersion: text(req.headers['mcp-protocol-version']),
   authorization: req.headers.authorization
 })

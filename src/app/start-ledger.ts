@@ -29,6 +29,8 @@ export interface LedgerSettings {
   stores: number
   dataDir: string
   sessionIdleTimeoutMs: number
+  /** 0: no limit. */
+  maxEndpoints: number
   /** 0: no limit, so that no live counts are kept. */
   maxSessionsPerEndpoint: number
 }
@@ -57,7 +59,8 @@ export const startLedger = (
 ): Promise<InstanceLedger> =>
   startInOrder(async onClose => {
     const options = { pools: settings.stores, log: logger }
-    const store = openStore(settings.store, settings.sessionIdleTimeoutMs, options)
+    const { sessionIdleTimeoutMs: idleTimeoutMs, maxEndpoints } = settings
+    const store = openStore(settings.store, { idleTimeoutMs, maxEndpoints }, options)
     onClose(() => store.close())
     await prepare(store, settings.store)
     const outbox = openOutbox({ directory: settings.dataDir, now: epochNow() })

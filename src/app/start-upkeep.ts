@@ -65,7 +65,8 @@ export const startUpkeep = (settings: UpkeepSettings, parts: UpkeepParts): Promi
     const locator: SessionLocator = new SessionLocator({
       upstreams,
       lookUp: session => upstreamInStore(ledger.store, session),
-      ask: (...question) => requests.ask(...question)
+      ask: (...question) => requests.ask(...question),
+      askTask: (...question) => requests.askTask(...question)
     })
     const requests = new SessionRequests({
       ...{ upstreams, routes, credentials: sessions.credentials, rewriteHost, connectTimeoutMs, upstreamOf },

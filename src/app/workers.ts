@@ -47,6 +47,8 @@ function together(slots: readonly WorkerSlot[], draining: Set<string>): Instance
     async settled() {
       await Promise.allSettled(slots.map(({ worker }) => worker.settled()))
     },
+    // The store is the same for all.
+    deleteEndpoint: endpointId => slots[0]!.worker.deleteEndpoint(endpointId),
     async drain(endpointId, on) {
       if (on) draining.add(endpointId)
       else draining.delete(endpointId)

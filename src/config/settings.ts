@@ -145,6 +145,11 @@ export const settings = {
     default: '0',
     help: 'open sessions of one endpoint, counted in the store; 0: no limit'
   },
+  maxEndpoints: {
+    kind: count,
+    default: '10000',
+    help: 'endpoints that the store keeps; sessions of new ones beyond that are counted at one, `other`; 0: no limit'
+  },
   maxNewSessionsPerAddress: {
     kind: count,
     default: '600',

@@ -50,6 +50,14 @@ export interface SessionRow {
 /** A session that was found to be used on behalf of two principals. */
 export type SharedSession = Pick<SessionRow, 'endpointId' | 'connectAt'>
 
+/** What came of the entries that were applied. */
+export interface Applied {
+  /** How many sessions are counted at `OTHER_ENDPOINT` because of `LedgerRules.maxEndpoints`. */
+  othersSessions: number
+  /** The sessions that turned out to be used on behalf of two principals, each once. */
+  shared: readonly SharedSession[]
+}
+
 /** Which sessions are asked for: those that are all that is said here. */
 export interface SessionsFilter {
   endpointId?: StoredId
@@ -199,6 +207,8 @@ export interface Totals {
 export interface Census {
   /** Open sessions now. All endpoints that the query did not name are counted together, with null as their id. */
   open: { endpointId: StoredId | null; transport: Transport; upstream: string | null; openNum: number }[]
+  /** Endpoints that the store has. */
+  endpointNum: number
   /** By how much the counts of the endpoints and the open rows differ; 0 if all is right. */
   drift: number
 }
@@ -257,14 +267,22 @@ export interface Heartbeat {
   others: { id: string; heartbeatAt: EpochMs }[]
 }
 
-/** The rules by which sessions end, given once, when the store is made. All instances of a store must have the same. */
+/** The rules by which sessions end and endpoints are kept, given once, when the store is made. All instances of a store must have the same. */
 export interface LedgerRules {
   /**
    * A session that was not used for so long (in milliseconds) before its end was idle first; 0: no session is ever idle.
    * The setting `--session-idle-timeout`.
    */
   idleTimeoutMs: number
+  /**
+   * So many endpoints are kept apart, about; sessions of more are counted at `OTHER_ENDPOINT`. 0 or left out: all are. The
+   * setting `--max-endpoints`.
+   */
+  maxEndpoints?: number
 }
+
+/** What became of an endpoint that was to be deleted. `more`: call again; `open`: it has open sessions; `unknown`: there is none. */
+export type EndpointDeletion = 'deleted' | 'more' | 'open' | 'unknown'
 
 /** What the admin port asks. Every method throws what the database throws when it cannot be read. */
 export interface StoreReader {
@@ -325,14 +343,9 @@ export interface StoreWriter {
   register(instance: InstanceIdentity, now: EpochMs): Promise<{ appliedOffset: number }>
   /**
    * Applies the entries after the instance's applied offset, and commits the new offset in the same transaction. Throws
-   * `NotRegisteredError` where the store does not know the instance (any more). Returns the sessions that turned out to be
-   * used on behalf of two principals, each once.
+   * `NotRegisteredError` where the store does not know the instance (any more).
    */
-  apply(
-    instance: InstanceIdentity,
-    entries: readonly OutboxEntry[],
-    now: EpochMs
-  ): Promise<readonly SharedSession[]>
+  apply(instance: InstanceIdentity, entries: readonly OutboxEntry[], now: EpochMs): Promise<Applied>
   /** Throws `NotRegisteredError` where the store does not know the instance (any more). */
   heartbeat(instance: InstanceIdentity, now: EpochMs): Promise<Heartbeat>
   /** Throws where the store could not take a statement that it does not know yet. */
@@ -357,6 +370,16 @@ export interface StoreWriter {
   deleteFeed(before: EpochMs): Promise<number>
   /** Deletes roll-ups of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
   deleteRollups(before: EpochMs): Promise<number>
+  /**
+   * Deletes an endpoint that has no open session, with all its sessions, counts and roll-ups, a batch of them at a time. A
+   * session of it that is seen later makes it anew.
+   */
+  deleteEndpoint(endpointId: StoredId, now: EpochMs): Promise<EndpointDeletion>
+  /**
+   * Where there are nearly as many endpoints as `LedgerRules.maxEndpoints`, deletes those without any session left that had
+   * none since `before`, at most a batch; returns how many.
+   */
+  deleteOldEndpoints(before: EpochMs, now: EpochMs): Promise<number>
   /** Replaces what an instance told of its gateways. */
   reportUpstreams(instance: InstanceIdentity, reports: readonly UpstreamReport[], now: EpochMs): Promise<void>
   /** Drains a gateway, or takes that back. */
@@ -410,6 +433,8 @@ export const writerMethods = methodsOf<StoreWriter>({
   erasePrincipal: true,
   deleteFeed: true,
   deleteRollups: true,
+  deleteEndpoint: true,
+  deleteOldEndpoints: true,
   reportUpstreams: true,
   drainUpstream: true,
   metrics: true

@@ -61,6 +61,9 @@ const rankOf = (unit: number): number => (unit >= 0xd800 && unit <= 0xdfff ? uni
 /** Whether a stored id is a digest, from which the id on the wire cannot be found. */
 export const isDigest = (id: WireId | StoredId): boolean => /^sha256-[0-9a-f]{64}$/.test(id)
 
+/** The endpoint at which those are counted whose own one finds no room; clients may have one of this name too. */
+export const OTHER_ENDPOINT: StoredId = 'other'
+
 /** A session by its stored ids: the pair that the ledger, the tracker and the admin port know it by. */
 export interface SessionIds {
   endpointId: StoredId

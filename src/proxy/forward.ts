@@ -77,6 +77,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #unsent = false
   #paused = false
   #over = false
+  /** Of a response that may create a task. */
+  #readTask: ((part: Buffer) => void) | undefined
   /** Of a legacy stream that may name another URL than the client's. */
   #endpointEvent: EndpointEvent | undefined
 
@@ -205,7 +207,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const { traffic, operations, clients, accounting, failures } = this.#options
+    const { traffic, operations, clients, accounting, failures, balancer } = this.#options
     traffic.responded(this.#req.method ?? '', status, this.#seconds(), this.#namedUpstream)
     failures.cors.note(this.#req, headers)
     if (this.#tap) this.#tap.head(status, headers)
@@ -218,6 +220,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     urls?.replaceIn(returned, this.#request)
     if (this.#replacesEndpoint && isEventStream(headers) && headers['content-length'] === undefined)
       this.#endpointEvent = new EndpointEvent(url => urls!.replace(url, this.#request))
+    if (status === 200) this.#readTask = balancer.taskReader(this.#request, this.#upstream!)
     res.writeHead(status, reason, returned)
     this.#chunked = chunked
     takeOverFraming(res)
@@ -233,6 +236,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #pass(part: Buffer): void {
     if (part.length === 0) return
     this.#tap?.chunk(part)
+    this.#readTask?.(part)
     if (this.#isOpening) this.#noteOpened()
     if (part.length > maxCopiedBytes) return this.#writeLarge(Buffer.from(part))
     const text = part.toString('latin1')

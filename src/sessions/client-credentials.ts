@@ -8,14 +8,18 @@ import {
   type WireId
 } from '../mcp/stored-ids.js'
 
-/** What the last accepted request of a client to its session looked like: whoever repeats it speaks as that client. */
-export interface SessionCredentials {
+/** What a request of a client looked like: whoever repeats it speaks as that client. */
+export interface RequestCredentials {
   /** Path and query. */
   target: string
   host: string | undefined
-  sessionId: WireId | StoredId
   protocolVersion: string | undefined
   authorization: string | undefined
+}
+
+/** The same of the last accepted request of a client to its session. */
+export interface SessionCredentials extends RequestCredentials {
+  sessionId: WireId | StoredId
 }
 
 /** Chosen: room for some 50,000 sessions with a token of 300 characters each; V8 takes one byte a character. */

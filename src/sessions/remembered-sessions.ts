@@ -8,7 +8,6 @@ import {
 } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
-import type { State } from './session-actions.js'
 import type { TrackedSession } from './session.js'
 
 /**
@@ -38,12 +37,7 @@ export class RememberedSessions {
 
   /** The session with this key. */
   get(key: string): TrackedSession | undefined {
-    return this.#held.get(key) ?? this.#open.get(key)
-  }
-
-  /** What is known of the session with this key. */
-  stateOf(key: string): State {
-    return this.#held.has(key) ? 'held' : this.#open.has(key) ? 'open' : 'unknown'
+    return this.#open.get(key) ?? this.#held.get(key)
   }
 
   /** The session with this id on the endpoint, if it is known. */
@@ -66,6 +60,7 @@ export class RememberedSessions {
   /** Remembers a session, for as long as its legacy stream lasts. */
   hold(key: string, session: TrackedSession): void {
     this.#open.delete(key)
+    session.isHeld = true
     this.#held.set(key, session)
     this.#legacyEndpoints.set(session.sessionId, session.endpointId)
   }

@@ -1,10 +1,15 @@
 // Owns what an observation does to its session: one table, by what was seen and by what this process knows of the session.
 import type { FinalReason } from './events.js'
 import type { SessionNews } from './observations.js'
+import type { TrackedSession } from './session.js'
 import type { Signal } from './signals.js'
 
 /** `held`: its legacy stream runs through this process, so only that stream's end ends it. */
-export type State = 'unknown' | 'open' | 'held'
+type State = 'unknown' | 'open' | 'held'
+/** What is known of a session, by what this process remembers of it. */
+export const stateOf = (session: TrackedSession | undefined): State =>
+  session === undefined ? 'unknown' : session.isHeld ? 'held' : 'open'
+
 /** What is seen of a session. */
 export type Input = Exclude<Signal, 'visit'> | SessionNews['kind'] | 'stream-opened' | 'stream-ended'
 /**

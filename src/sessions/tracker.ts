@@ -21,7 +21,7 @@ import type {
   StreamableResponse
 } from './observations.js'
 import { RememberedSessions } from './remembered-sessions.js'
-import { actions, finalReasons, type Input, isSilent, proofs } from './session-actions.js'
+import { actions, finalReasons, type Input, isSilent, proofs, stateOf } from './session-actions.js'
 import {
   closeEvent,
   learn,
@@ -321,7 +321,7 @@ export class SessionTracker {
   #act(input: Input, sighting: Sighting, replaces?: StoredId): SessionEvent[] {
     const key = sessionKey(sighting)
     const session = this.#sessions.get(key)
-    const state = this.#sessions.stateOf(key)
+    const state = stateOf(session)
     const action = actions[input][state]
     // The upstream looks for a session only among those of the transport on which it is asked.
     if (action === 'close' && session && session.transport !== sighting.transport) return []

@@ -3,9 +3,14 @@ import type { SessionIds, StoredId, WireId } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { NamedSession } from '../proxy/balancing/balancer.js'
 import type { Says, SessionLocator } from '../proxy/balancing/session-locator.js'
+import type { NamedTask } from '../proxy/balancing/tasks.js'
 import type { Upstream } from '../proxy/balancing/upstream.js'
 import type { Upstreams } from '../proxy/balancing/upstreams.js'
-import type { ClientCredentials, SessionCredentials } from '../sessions/client-credentials.js'
+import type {
+  ClientCredentials,
+  RequestCredentials,
+  SessionCredentials
+} from '../sessions/client-credentials.js'
 import type { PingResponse } from '../sessions/observations.js'
 import type { Closable } from '../util/startup.js'
 import { UnreachableSession, UpstreamRequests, type UpstreamRequestsOptions } from './upstream-requests.js'
@@ -63,10 +68,22 @@ export class SessionRequests implements Closable {
   }
 
   /** Whether a gateway has a session, asked as its client would. */
-  async ask(upstream: Upstream, session: NamedSession, as: SessionCredentials | undefined): Promise<Says> {
+  async ask(
+    upstream: Upstream,
+    session: NamedSession,
+    as: SessionCredentials | undefined,
+    isBeginning: boolean
+  ): Promise<Says> {
     const requests = this.#requests.get(upstream)
     if (requests === undefined) throw new UnreachableSession('its gateway was removed')
-    return await requests.ask(session, as)
+    return await requests.ask(session, as, isBeginning)
+  }
+
+  /** Whether a gateway has a task, asked as its client would. */
+  async askTask(upstream: Upstream, task: NamedTask, as: RequestCredentials): Promise<Says> {
+    const requests = this.#requests.get(upstream)
+    if (requests === undefined) throw new UnreachableSession('the gateway was removed')
+    return await requests.askTask(task, as)
   }
 
   /** Requests under way reject. */

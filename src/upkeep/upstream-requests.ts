@@ -2,17 +2,25 @@
 // for idle sessions and for those that an operator ends.
 import { randomUUID } from 'node:crypto'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { encodedValue } from '../mcp/header-values.js'
 import type { Routes } from '../mcp/routes.js'
 import { firstMessageIn, mayBeSessionError, sessionErrorIn } from '../mcp/session-not-found.js'
-import { isDigest, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
+import { isDigest, OTHER_ENDPOINT, type SessionIds, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { NamedSession } from '../proxy/balancing/balancer.js'
 import type { Says } from '../proxy/balancing/session-locator.js'
+import type { NamedTask } from '../proxy/balancing/tasks.js'
 import { tlsServerName } from '../proxy/upstream/upstream-socket.js'
-import type { ClientCredentials, SessionCredentials } from '../sessions/client-credentials.js'
+import type {
+  ClientCredentials,
+  RequestCredentials,
+  SessionCredentials
+} from '../sessions/client-credentials.js'
 import type { PingResponse } from '../sessions/observations.js'
 import { messageSignal, pingSignal } from '../sessions/signals.js'
 import { TurnstileError } from '../util/errors.js'
+import { isSuccessful } from '../util/http-status.js'
+import { memberOf, parseJson } from '../util/json.js'
 import { epochNow } from '../util/time.js'
 
 /** Chosen: requests of the proxy are few, and a slow upstream must not be filled with them. */
@@ -72,13 +80,17 @@ export class UpstreamRequests {
     return { kind: 'ping-response', endpointId, sessionId, ...read }
   }
 
-  /** Whether the upstream has a session, asked with the credentials of a request of it where there is one. */
-  async ask(session: NamedSession, as: SessionCredentials | undefined): Promise<Says> {
+  /**
+   * Whether the upstream has a session, asked with the credentials of a request of it where there is one. Rejects for a legacy
+   * session that is only beginning: any message would be its first one, which must be its client's.
+   */
+  async ask(session: NamedSession, as: SessionCredentials | undefined, isBeginning: boolean): Promise<Says> {
     const { endpointId, sessionId, transport } = session
     if (transport === Transport.streamable) {
       const way = as ?? this.#way({ endpointId: endpointId ?? '', sessionId })
-      return pingSignal(await this.#ping(way))
+      return pingSignal(await (isBeginning ? this.#resume(way) : this.#ping(way)))
     }
+    if (isBeginning) throw new UnreachableSession('the session is only beginning')
     if (as === undefined) throw new UnreachableSession('no URL leads to the messages of the session')
     // The response to a ping would come on the client's stream. Servers ignore this one (MCP 2025-11-25, "Cancellation").
     const params = { requestId: ownRequestId(), reason: 'no such request: the proxy looks for the session' }
@@ -88,10 +100,40 @@ export class UpstreamRequests {
     return says === 'use' ? 'living' : says
   }
 
+  /**
+   * Whether the upstream has a task: it is asked for the task's state as its client would (SEP-2663, `tasks/get`). A server
+   * that does not know the task, or no tasks at all, gives a JSON-RPC error.
+   */
+  async askTask({ taskId }: NamedTask, as: RequestCredentials): Promise<Says> {
+    const _meta = {
+      'io.modelcontextprotocol/protocolVersion': as.protocolVersion,
+      'io.modelcontextprotocol/clientInfo': { name: 'mcp-turnstile', version: '1' },
+      'io.modelcontextprotocol/clientCapabilities': { extensions: { 'io.modelcontextprotocol/tasks': {} } }
+    }
+    const method = 'tasks/get'
+    const body = JSON.stringify({ jsonrpc: '2.0', id: ownRequestId(), method, params: { taskId, _meta } })
+    const headers = { 'mcp-method': method, 'mcp-name': encodedValue(taskId) }
+    const { statusCode, body: response } = await this.#send('POST', as, body, headers)
+    // Only the state of a task that is there can be long.
+    const text = await response.text().catch(() => '{"result":{}}')
+    const message = parseJson(text.startsWith('{') ? text : firstMessageIn(text))
+    if (isSuccessful(statusCode) && memberOf(message, 'result') !== undefined) return 'living'
+    return statusCode === 404 || memberOf(message, 'error') !== undefined ? 'gone' : 'none'
+  }
+
   async #ping(way: SessionCredentials): Promise<ReadResponse> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: ownRequestId(), method: 'ping' })
     return await readError(await this.#send('POST', way, body))
   }
+
+  /** Asks for a stream to go on after an event that there never was: that is no message, so it can come before the first one. */
+  async #resume(way: SessionCredentials): Promise<ReadResponse> {
+    const response = await this.#send('GET', way, undefined, { 'last-event-id': ownRequestId() })
+    if (!isSuccessful(response.statusCode)) return await readError(response)
+    response.body.on('error', () => undefined).destroy()
+    return { status: response.statusCode, sessionNotFound: false, at: epochNow() }
+  }
+
   /** Sends the DELETE of a session; the status of the response. */
   async end(session: SessionOnWire): Promise<number> {
     const { statusCode, body } = await this.#send('DELETE', this.#way(session))
@@ -111,6 +153,10 @@ export class UpstreamRequests {
     if (client) return client
     if (isDigest(endpointId) || isDigest(sessionId))
       throw new UnreachableSession('the session is known by the digest of its id only')
+    if (endpointId === OTHER_ENDPOINT)
+      throw new UnreachableSession(
+        'its own endpoint may be one that found no room in the store (--max-endpoints)'
+      )
     const target = routes.streamPath(endpointId)
     if (target === undefined)
       throw new UnreachableSession(`no URL leads to an endpoint with the id "${endpointId}"`)
@@ -118,9 +164,10 @@ export class UpstreamRequests {
   }
 
   async #send(
-    method: 'POST' | 'DELETE',
-    { target, host, sessionId, protocolVersion, authorization }: SessionCredentials,
-    body?: string
+    method: 'GET' | 'POST' | 'DELETE',
+    { target, host, protocolVersion, authorization, ...of }: RequestCredentials & { sessionId?: string },
+    body?: string,
+    fields: Record<string, string> = {}
   ): Promise<Dispatcher.ResponseData> {
     const { upstream, rewriteHost } = this.#options
     const base = upstream.pathname === '/' ? '' : upstream.pathname.replace(/\/$/, '')
@@ -131,7 +178,8 @@ export class UpstreamRequests {
         host: (rewriteHost ? undefined : host) ?? upstream.host,
         'user-agent': 'mcp-turnstile',
         accept: 'application/json, text/event-stream',
-        'mcp-session-id': sessionId,
+        ...fields,
+        ...(of.sessionId !== undefined && { 'mcp-session-id': of.sessionId }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...(protocolVersion !== undefined && { 'mcp-protocol-version': protocolVersion }),
         ...(authorization !== undefined && { authorization })

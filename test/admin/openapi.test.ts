@@ -27,6 +27,8 @@ const routes = [
   'get /api/mcp/principals',
   'delete /api/mcp/principals',
   'delete /api/mcp/principals/{principal}',
+  'delete /api/mcp/endpoints',
+  'delete /api/mcp/endpoints/{endpointId}',
   'get /api/mcp/upstreams',
   'put /api/mcp/upstreams/{name}/drain',
   'delete /api/mcp/upstreams/{name}/drain',

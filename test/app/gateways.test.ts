@@ -17,18 +17,40 @@ interface Gateway extends FakeGateway {
   name: string
   own: string[]
   clients: string[]
+  /** Ids of tasks that it created, and the methods of all requests about tasks. */
+  tasks: Set<string>
+  asked: string[]
+  /** Of the proxy's own requests. */
+  ownMethods: string[]
 }
 
 async function startGateway(name: string, port = 0): Promise<Gateway> {
   const own: string[] = []
   const clients: string[] = []
-  const gateway = await startFakeGateway(({ headers, url }) => {
+  const tasks = new Set<string>()
+  const asked: string[] = []
+  const ownMethods: string[] = []
+  const gateway = await startFakeGateway(({ method: httpMethod = '', headers, url }, response) => {
+    if (headers['user-agent'] === 'mcp-turnstile') ownMethods.push(httpMethod)
+    const method = String(headers['mcp-method'])
+    if (method === 'tools/call' || method.startsWith('tasks/')) {
+      const id = String(headers['mcp-name'])
+      if (method === 'tools/call') tasks.add(`${id}-of-${name}`)
+      else asked.push(`${headers['user-agent'] === 'mcp-turnstile' ? 'own ' : ''}${method} ${id}`)
+      const created = { resultType: 'task', taskId: `${id}-of-${name}`, status: 'working' }
+      const result = method === 'tools/call' ? created : { status: 'working' }
+      const isKnown = method === 'tools/call' || tasks.has(id)
+      const outcome = isKnown ? { result } : { error: { code: -32602, message: 'no such task' } }
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ jsonrpc: '2.0', id: 1, ...outcome }))
+      return true
+    }
     const session = headers['mcp-session-id'] ?? new URL(url!, 'http://g').searchParams.get('sessionId')
     const of = headers['user-agent'] === 'mcp-turnstile' ? own : clients
     if (session !== null) of.push(String(session))
     return false
   }, port)
-  return { ...gateway, name, own, clients }
+  return { ...gateway, name, own, clients, tasks, asked, ownMethods }
 }
 
 interface Rig {
@@ -151,6 +173,21 @@ void t.test('without the ledger the gateways are asked, once for each session', 
   t.equal(await statusOf(fresh, 'nobodys'), 404, 'a session that no gateway has')
 })
 
+void t.test(
+  'a session whose handshake goes through a proxy that does not know it is not ended by that',
+  async t => {
+    const rig = await start(t, 1)
+    const { gateways, proxies } = rig
+    const fresh = await rig.start('fresh', [])
+    const session = await open(proxies[0]!)
+    const initialized = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
+    const response = await post(fresh, initialized, { 'mcp-session-id': session })
+    t.equal(response.status, 202)
+    const holder = holderOf(gateways, session)
+    t.same(holder.ownMethods, ['GET'], 'no message came before the first one of the client')
+  }
+)
+
 void t.test('a gateway fails, and comes back without its sessions', async t => {
   const { gateways, proxies } = await start(t, 1)
   const [proxy] = proxies as [Turnstile]
@@ -191,6 +228,40 @@ void t.test('a gateway fails, and comes back without its sessions', async t => {
   )
   const again = await Promise.all(Array.from({ length: 10 }, () => open(proxy)))
   t.same(new Set(again.map(session => holderOf([returned, ...others], session).name)), new Set(['a']))
+})
+
+void t.test('requests about a task reach the gateway that created it', async t => {
+  const rig = await start(t, 1)
+  const { gateways, proxies } = rig
+  const [proxy] = proxies as [Turnstile]
+  const about = async (via: Turnstile, method: string, name: string): Promise<string> => {
+    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': method, 'mcp-name': name }
+    return await (await post(via, '{"jsonrpc":"2.0","id":1}', headers)).text()
+  }
+  const ids: string[] = []
+  for (const tool of ['x', 'y', 'z']) {
+    const { result } = JSON.parse(await about(proxy, 'tools/call', tool)) as { result: { taskId: string } }
+    ids.push(result.taskId)
+  }
+  t.strictSame(
+    gateways.map(({ tasks }) => tasks.size),
+    [1, 1, 1],
+    'tasks are spread'
+  )
+  for (const id of ids) t.match(await about(proxy, 'tasks/get', id), 'working')
+  for (const { asked, tasks } of gateways) t.same(asked, [`tasks/get ${[...tasks][0]}`])
+
+  const fresh = await rig.start('fresh')
+  for (const id of ids)
+    for (const method of ['tasks/get', 'tasks/cancel']) t.match(await about(fresh, method, id), 'working')
+  for (const { asked, tasks } of gateways) {
+    const own = asked.filter(what => what.startsWith('own '))
+    t.same(own.toSorted(), ids.map(id => `own tasks/get ${id}`).toSorted(), 'each gateway is asked once')
+    const [id] = tasks
+    const clients = asked.filter(what => !what.startsWith('own ')).slice(1)
+    t.same(clients, [`tasks/get ${id}`, `tasks/cancel ${id}`])
+  }
+  t.match(await about(fresh, 'tasks/get', 'nobodys'), 'no such task')
 })
 
 interface UpstreamJson {

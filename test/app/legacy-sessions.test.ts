@@ -84,6 +84,7 @@ void t.test('messages through another proxy of the store, which restarts', async
   const open = (): Promise<LegacyClient> => openLegacyStream(`${holder.proxyUrl}/e1/sse`, other.proxyUrl)
   const clients = await Promise.all(Array.from({ length: STREAMS }, open))
   await Promise.all(clients.map((client, i) => client.post(undefined, initializeOf(`client ${i}`))))
+  await holder.shipped()
   t.equal(await other.stop(), 0, 'it tells all before it ends')
   t.ok((await holder.connections()).every(row => row.request_count === 2))
   other = await startOther()

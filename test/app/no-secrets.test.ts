@@ -66,6 +66,7 @@ void t.test('the proxy, session tracking and upkeep hold neither tokens nor the 
     upstreams,
     upstreamOf: () => undefined,
     locate: () => Promise.resolve(undefined),
+    locateTask: () => Promise.resolve(undefined),
     operations: new Operations(),
     traffic: new Traffic(),
     logger: { child: () => undefined } as never

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../support/mariadb.js'
 import type { Random } from '../support/random.js'
 import { type Member, LEASE_MS } from './fleet.js'
+import type { ChaosGateway, Gateways } from './gateways.js'
 
 const SHORT_MS = [0, 1_500] as const
 /** Others conclude that a lease is over only after as long without a fault of their own. */
@@ -49,6 +50,14 @@ const decks = {
       ['database killed', [0, 3_000]],
       ['database silent', [LEASE_MS - 1_000, LEASE_MS + 3_000]]
     ]
+  },
+  gateway: {
+    gapMs: [8_000, 20_000] as Range,
+    faults: [
+      ['gateway restarted', [0, 500]],
+      ['gateway restarted', [1_000, 5_000]],
+      ['gateway frozen', [500, 8_000]]
+    ]
   }
 } as const
 
@@ -80,12 +89,14 @@ export function schedule(thing: Thing, runMs: number, random: Random): Fault[] {
 export class Faults {
   readonly #fleet: readonly Member[]
   readonly #database: Database
+  readonly #gateways: Gateways
   readonly #startedAt = Date.now()
   readonly #happened = new Map<FaultName, number>()
 
-  constructor(fleet: readonly Member[], database: Database) {
+  constructor(fleet: readonly Member[], database: Database, gateways: Gateways) {
     this.#fleet = fleet
     this.#database = database
+    this.#gateways = gateways
   }
 
   /** Runs all schedules, and the finale; at the end everything lives, is thawed and connected. */
@@ -93,6 +104,11 @@ export class Faults {
     const mixedMs = runMs - FINALE_MS
     await Promise.all([
       this.#follow('database', schedule('database', mixedMs, random), fault => this.#disturbDatabase(fault)),
+      ...this.#gateways.all.map(gateway =>
+        this.#follow(gateway.name, schedule('gateway', mixedMs, random), fault =>
+          this.#disturbGateway(gateway, fault)
+        )
+      ),
       ...this.#fleet.flatMap(member => [
         this.#follow(member.name, schedule('proxy', mixedMs, random), fault => this.#disturb(member, fault)),
         this.#follow(member.name, schedule('wire', mixedMs, random), fault =>
@@ -177,6 +193,11 @@ export class Faults {
     }
     await sleep(lastsMs)
     wire.open()
+    return true
+  }
+
+  async #disturbGateway(gateway: ChaosGateway, { name, lastsMs }: Fault): Promise<boolean> {
+    await (name === 'gateway frozen' ? gateway.freeze(lastsMs) : gateway.restart(lastsMs))
     return true
   }
 

@@ -33,7 +33,7 @@ export class Member {
   /** Deaths that nobody ordered. */
   readonly crashes: string[] = []
 
-  constructor(name: string, wire: CuttingProxy, ports: [number, number], gatewayUrl: string, data: string) {
+  constructor(name: string, wire: CuttingProxy, ports: [number, number], upstream: string, data: string) {
     const [listen, admin] = ports.map(port => `127.0.0.1:${port}`) as [string, string]
     this.name = name
     this.wire = wire
@@ -41,7 +41,7 @@ export class Member {
     this.#adminUrl = `http://${admin}`
     const flags = ['--listen', listen, '--admin', admin, '--store', wire.url, '--lease', `${LEASE_MS}ms`]
     flags.push('--session-idle-timeout', '0', '--drain-timeout', '100ms')
-    this.#start = () => Turnstile.start(gatewayUrl, data, flags)
+    this.#start = () => Turnstile.start(upstream, data, flags)
   }
 
   async start(): Promise<void> {
@@ -108,13 +108,13 @@ export class Member {
 /** Proxies not yet started in front of the gateway, each on its own wire to the database and in its own data directory. */
 export async function createFleet(
   names: readonly string[],
-  { gatewayUrl, databaseUrl, directory }: { gatewayUrl: string; databaseUrl: string; directory: string }
+  { upstream, databaseUrl, directory }: { upstream: string; databaseUrl: string; directory: string }
 ): Promise<Member[]> {
   const fleet: Member[] = []
   for (const name of names) {
     const wire = await CuttingProxy.start(databaseUrl)
     const ports: [number, number] = [await freePort(), await freePort()]
-    fleet.push(new Member(name, wire, ports, gatewayUrl, join(directory, name)))
+    fleet.push(new Member(name, wire, ports, upstream, join(directory, name)))
   }
   return fleet
 }

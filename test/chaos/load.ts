@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Random } from '../support/random.js'
 import { type ExpectedSessions, ExpectedSession, SSE, STREAMABLE } from './expected-sessions.js'
 import type { Member } from './fleet.js'
+import type { Gateways } from './gateways.js'
 
 const ENDPOINTS = ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6', 'e7']
 const IMPATIENT_MS = 500
@@ -35,12 +36,20 @@ export interface Manner {
 /** One client, one session after the other, until the load ends. */
 export class Client {
   readonly #fleet: readonly Member[]
+  readonly #gateways: Gateways
   readonly #random: Random
   readonly #expected: ExpectedSessions
   readonly #end: AbortSignal
 
-  constructor(fleet: readonly Member[], random: Random, expected: ExpectedSessions, end: AbortSignal) {
+  constructor(
+    fleet: readonly Member[],
+    gateways: Gateways,
+    random: Random,
+    expected: ExpectedSessions,
+    end: AbortSignal
+  ) {
     this.#fleet = fleet
+    this.#gateways = gateways
     this.#random = random
     this.#expected = expected
     this.#end = end
@@ -150,7 +159,8 @@ export class Client {
     }
     if (answer.status === 410 || (session.transport === SSE && answer.status === 404)) return 'gone'
     if (answer.status !== 401) return 'failed'
-    if (session.deleteSentAt === undefined) this.#unexpected(`401 without a DELETE: ${session.key}`)
+    if (session.deleteSentAt === undefined && !this.#gateways.restartedSince(session.openSentAt))
+      this.#unexpected(`401 without a DELETE: ${session.key}`)
     return 'gone'
   }
 
@@ -183,6 +193,7 @@ export class Client {
     const impatience = new AbortController()
     const timer = setTimeout(() => impatience.abort(), this.#patience())
     this.#expected.requests++
+    const sentAt = Date.now()
     try {
       const signal = leave ? AbortSignal.any([leave.signal, impatience.signal]) : impatience.signal
       const response = await fetch(by.url + path, { method, headers, body: body ?? null, signal })
@@ -190,8 +201,9 @@ export class Client {
       if (!leave) await response.arrayBuffer().catch(() => undefined)
       else if (method === 'GET' && path.startsWith('/stream/'))
         void response.arrayBuffer().catch(() => undefined)
-      // The proxy itself answers that it cannot reach the gateway, which always runs.
-      if (response.status >= 500) this.#unexpected(`${method} ${path}: ${response.status} by ${by.name}`)
+      // The proxy itself answers that it cannot reach the gateway.
+      if (response.status >= 500 && !this.#gateways.disturbedSince(sentAt))
+        this.#unexpected(`${method} ${path}: ${response.status} by ${by.name}`)
       return { status: response.status, headers: response.headers, body: response.body, by, at }
     } catch {
       this.#expected.failures++

@@ -60,6 +60,7 @@ export interface SessionRow {
   disconnectAt: number
   reason: string | null
   requestCount: number
+  upstream: string | null
 }
 
 export class Reader {
@@ -97,7 +98,7 @@ export class Reader {
 
   async rows(): Promise<SessionRow[]> {
     const rows = await this.#query(
-      `SELECT endpoint_id, session_id, transport_type, connect_at, disconnect_at, reason, request_count
+      `SELECT endpoint_id, session_id, transport_type, connect_at, disconnect_at, reason, request_count, upstream
        FROM endpoint_logs_v2 ORDER BY id`
     )
     return rows.map(row => ({
@@ -107,7 +108,8 @@ export class Reader {
       connectAt: epochMs(row['connect_at']),
       disconnectAt: epochMs(row['disconnect_at']),
       reason: row['reason'] as string | null,
-      requestCount: Number(row['request_count'])
+      requestCount: Number(row['request_count']),
+      upstream: row['upstream'] as string | null
     }))
   }
 

@@ -57,6 +57,7 @@ void t.test('defaults', t => {
     maxStreams: 15_000,
     maxRequests: 5_000,
     maxSessionsPerEndpoint: 0,
+    maxEndpoints: 10_000,
     maxNewSessionsPerAddress: 600,
     rewriteHost: false,
     allowedHost: undefined,

@@ -255,7 +255,7 @@ void t.test('SQLite: three processes upgrade the first tables at once', async t 
   const sessions = oldSessions(random, 4_000)
   const path = join(t.testdir(), 'ledger.db')
   makeOldSqlite(path, sessions)
-  const stores = Array.from({ length: PROXIES }, () => embeddedStore(path, NEVER_IDLE.idleTimeoutMs))
+  const stores = Array.from({ length: PROXIES }, () => embeddedStore(path, NEVER_IDLE))
   t.teardown(() => Promise.all(stores.map(store => store.close())))
   await Promise.all(stores.map(store => store.migrate()))
   const db = openSqlite(path)

@@ -133,6 +133,11 @@ export class FakeControl implements Control {
     return Promise.resolve()
   }
 
+  deleteEndpoint(endpointId: string): Promise<'deleted'> {
+    this.done.push(`delete ${endpointId}`)
+    return Promise.resolve('deleted')
+  }
+
   drain(endpointId: string, on: boolean): void {
     this.done.push(`${on ? 'drain' : 'undrain'} ${endpointId}`)
     if (on) this.#draining.add(endpointId)

@@ -103,7 +103,7 @@ export class MemoryStore implements StoreReader {
 
   census(): Promise<Census> {
     const open = this.rows.filter(row => row.reason === null)
-    return Promise.resolve({ open: open.map(row => ({ ...row, openNum: 1 })), drift: 0 })
+    return Promise.resolve({ open: open.map(row => ({ ...row, openNum: 1 })), endpointNum: 1, drift: 0 })
   }
 
   feed(): Promise<FeedPart> {

@@ -46,6 +46,7 @@ export async function startProxyTo(
     credentials: new ClientCredentials(),
     upstreams,
     upstreamOf: () => undefined,
+    locateTask: () => Promise.resolve(undefined),
     locate: () => Promise.resolve(undefined),
     host: '127.0.0.1',
     port: 0,

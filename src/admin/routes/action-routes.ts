@@ -1,8 +1,8 @@
-// Owns what operators can do: end a session, end all sessions of an endpoint or principal, erase a principal's name, and drain an
-// endpoint (let no new sessions in).
+// Owns what operators can do: end a session, end all sessions of an endpoint or principal, erase a principal's name, delete an
+// endpoint, and drain one (let no new sessions in).
 import type { FastifyPluginCallback, FastifyRequest, RawServerDefault } from 'fastify'
 import Type from 'typebox'
-import type { SessionRow, StoreReader } from '../../ledger/store-port.js'
+import type { EndpointDeletion, SessionRow, StoreReader } from '../../ledger/store-port.js'
 import { storedName } from '../../mcp/principal.js'
 import { storedEndpointId } from '../../mcp/stored-ids.js'
 import { runAll } from '../../util/job-pool.js'
@@ -10,11 +10,12 @@ import { bearerToken, type TokenGate } from '../access/tokens.js'
 import { endpointFilter } from '../endpoint-filter.js'
 import type { Monitor } from '../monitor.js'
 import type { Audit, Control } from '../operator-port.js'
-import { ActionError, BadQueryError } from '../schemas/admin-errors.js'
+import { ActionError, BadQueryError, UnknownEndpointError } from '../schemas/admin-errors.js'
 import { responses } from '../schemas/fields.js'
 import {
   ConnectionNotFound,
   DrainState,
+  EndpointDeleted,
   EndpointInfo,
   PrincipalErased,
   SessionEnded,
@@ -164,6 +165,35 @@ export const actionRoutes: FastifyPluginCallback<
         draining: draining.has(endpointId)
       }))
     }
+  )
+
+  const deleteEndpoint = async (request: FastifyRequest, endpointId: string): Promise<EndpointDeleted> => {
+    const stored = storedEndpointId(endpointId)!
+    let outcome: EndpointDeletion
+    do outcome = await control.deleteEndpoint(stored)
+    while (outcome === 'more')
+    if (outcome === 'unknown') throw new UnknownEndpointError()
+    if (outcome === 'open')
+      throw new ActionError(
+        'NOT_POSSIBLE',
+        'the endpoint has open sessions: end them first (DELETE /api/mcp/connections?endpointId=), or wait until they idle'
+      )
+    audit(request, 'delete endpoint', { endpointId: stored })
+    return { status: 'deleted', endpointId, timestamp: timestamp() }
+  }
+  const deletion = {
+    tags,
+    summary: 'Deletes an endpoint without open sessions: its ended sessions, counts and series',
+    response: responses({ 200: EndpointDeleted })
+  }
+  app.delete(
+    '/api/mcp/endpoints/:endpointId',
+    { config, schema: { ...deletion, params: OneEndpoint } },
+    request => deleteEndpoint(request, request.params.endpointId)
+  )
+  // For any id, as for drains.
+  app.delete('/api/mcp/endpoints', { config, schema: { ...deletion, querystring: OneEndpoint } }, request =>
+    deleteEndpoint(request, request.query.endpointId)
   )
 
   for (const method of ['PUT', 'DELETE'] as const) {

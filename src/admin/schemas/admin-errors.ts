@@ -48,6 +48,16 @@ export class NotServedError extends AdminError {
   readonly statusCode = 404
 }
 
+/** The store has no such endpoint. */
+export class UnknownEndpointError extends AdminError {
+  readonly code = 'UNKNOWN_ENDPOINT'
+  readonly statusCode = 404
+
+  constructor() {
+    super('the store has no endpoint with this id')
+  }
+}
+
 /** Too many wrong tokens from one peer: the response says when to try again. */
 export class TooManyTriesError extends AdminError {
   readonly code = 'TOO_MANY_TRIES'

@@ -220,6 +220,14 @@ export const PrincipalErased = Type.Object({
 })
 export type PrincipalErased = Static<typeof PrincipalErased>
 
+/** What the store had of an endpoint was deleted. */
+export const EndpointDeleted = Type.Object({
+  status: Type.Literal('deleted'),
+  endpointId: Type.String(),
+  timestamp: Instant
+})
+export type EndpointDeleted = Type.Static<typeof EndpointDeleted>
+
 /** Whether an endpoint takes new sessions from now on. */
 export const DrainState = Type.Object({
   status: Type.Union([Type.Literal('draining'), Type.Literal('accepting')]),

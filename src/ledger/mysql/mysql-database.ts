@@ -105,9 +105,9 @@ export function openMysql(url: string, options: MysqlOptions = {}): Database {
 
   return {
     write: work => retried(() => transaction(BEGIN_WRITE, work)),
-    // The first statement takes the snapshot. Not all databases of MySQL's family know WITH CONSISTENT SNAPSHOT.
-    read: work =>
-      transaction(['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION READ ONLY'], work),
+    // The first statement takes the snapshot. Not all databases of MySQL's family know WITH CONSISTENT SNAPSHOT, and TiDB
+    // refuses READ ONLY.
+    read: work => transaction(['SET TRANSACTION ISOLATION LEVEL REPEATABLE READ', 'START TRANSACTION'], work),
     // The server limits how many statements all its clients together have prepared (`max_prepared_stmt_count`).
     async probe() {
       const connection = await pool.take()

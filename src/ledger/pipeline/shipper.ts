@@ -1,5 +1,6 @@
 // Owns the way from outbox to store: in order, in batches, with retries and backoff without end, exactly once.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { OTHER_ENDPOINT } from '../../mcp/stored-ids.js'
 import { Histogram } from '../../metrics/histogram.js'
 import { reasonOf } from '../../util/errors.js'
 import { type Log, ThrottledLog } from '../../util/log.js'
@@ -54,6 +55,8 @@ export class Shipper implements Closable {
   errors = 0
   /** Sessions that turned out to be used on behalf of two principals. */
   principalMismatches = 0
+  /** Sessions that the store counts at `OTHER_ENDPOINT`, as it has too many endpoints. */
+  othersSessions = 0
   /** Seconds from an open or close until the store had it; of each batch the oldest. */
   readonly lag = new Histogram(LAG_BOUNDS)
 
@@ -129,7 +132,8 @@ export class Shipper implements Closable {
     const last = entries.at(-1)
     if (last) {
       const told = entries.map(entry => ({ ...entry, event: this.#clock.event(entry.event) }))
-      const shared = await this.#store.apply(instance, told, this.#clock.now())
+      const { othersSessions, shared } = await this.#store.apply(instance, told, this.#clock.now())
+      this.#noteOthers(othersSessions)
       this.#outbox.discard(last.offset)
       this.#noteShared(shared)
       this.#observe(entries)
@@ -151,6 +155,15 @@ export class Shipper implements Closable {
     // Uses are reported in batches, some time later; opens and closes at once.
     const oldest = entries.find(({ event }) => event.type === 'open' || event.type === 'close')
     if (oldest) this.lag.observe(Math.max(0, epochNow() - oldest.event.at) / 1_000)
+  }
+
+  #noteOthers(sessions: number): void {
+    if (sessions > 0 && this.othersSessions === 0)
+      this.#log.warn(
+        { endpoint: OTHER_ENDPOINT },
+        'there are too many endpoints: sessions of new ones are counted at one endpoint, `other`; see --max-endpoints, and delete endpoints that are not needed'
+      )
+    this.othersSessions += sessions
   }
 
   async #idle(): Promise<void> {

@@ -94,7 +94,12 @@ export class StoreMaintenance implements Closable {
     const jobs = [
       () => store.settleEarlyCloses(clock.now() - EARLY_CLOSE_MS, clock.now()),
       () => store.deleteFeed(clock.now() - FEED_KEPT_MS),
-      ...(retentionMs > 0 ? [() => store.deleteEnded(clock.now() - retentionMs)] : []),
+      ...(retentionMs > 0
+        ? [
+            () => store.deleteEnded(clock.now() - retentionMs),
+            () => store.deleteOldEndpoints(clock.now() - retentionMs, clock.now())
+          ]
+        : []),
       ...(rollupRetentionMs > 0 ? [() => store.deleteRollups(clock.now() - rollupRetentionMs)] : [])
     ]
     this.#tidyJobs = jobs.map(batch => ({ batch, dueAtMs: 0 }))

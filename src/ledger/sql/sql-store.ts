@@ -9,13 +9,14 @@ import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
 import { settleEarlyCloses } from './write/early-closes.js'
+import { deleteEndpoint, deleteOldEndpoints } from './write/endpoint-deletion.js'
 import { erasePrincipal } from './write/erasures.js'
 import { deleteFeed, feed } from './write/feed.js'
 import { heartbeat, instances, register, times } from './write/instances.js'
 import { closeIdle, loseStreams } from './write/presumed-ends.js'
 import { deleteEnded, deleteRollups } from './write/retention.js'
 import type { Ledger } from './write/session-change.js'
-import { drainUpstream, reportUpstreams } from './write/upstream-reports.js'
+import { drainUpstream, reportUpstreams } from './write/upstream-rows.js'
 
 /** The store in a database. It counts what it commits; `close` closes the database. */
 export function sqlStore(database: Database, rules: LedgerRules): Store {
@@ -35,6 +36,8 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     erasePrincipal: (principal, now) => erasePrincipal(ledger, principal, now),
     deleteFeed: before => deleteFeed(database, before),
     deleteRollups: before => deleteRollups(database, before),
+    deleteEndpoint: (endpointId, now) => deleteEndpoint(ledger, endpointId, now),
+    deleteOldEndpoints: (before, now) => deleteOldEndpoints(ledger, before, now),
     connections: query => connections(database, query),
     session: sessionId => session(database, sessionId),
     legacySessions: sessionIds => legacySessions(database, sessionIds),

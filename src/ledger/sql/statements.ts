@@ -16,6 +16,15 @@ export function* runs<T>(items: readonly T[]): Generator<T[]> {
 /** `?,?,?`: the placeholders of an IN list. */
 export const marks = (count: number): string => Array<string>(count).fill('?').join(',')
 
+/**
+ * `LIMIT 100`. The number stands in the text: TiDB takes only integers for a `?` here, and mysql2 binds none. Throws
+ * `RangeError`.
+ */
+export function limitTo(rows: number): string {
+  if (!Number.isSafeInteger(rows) || rows < 0) throw new RangeError(`LIMIT ${rows}`)
+  return `LIMIT ${rows}`
+}
+
 /** Inserts rows; `onConflict` (from the dialect) ends each statement: it says what happens to rows that exist already. */
 export async function insertMany(
   sql: Sql,

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { connect, portChannel, type Remote, RemoteError } from '../../util/rpc.js'
 import { threadFile } from '../../util/threads.js'
 import {
+  type LedgerRules,
   readerMethods,
   type SeriesPoint,
   type SeriesQuery,
@@ -15,11 +16,11 @@ import type { SqliteThread, SqliteThreadData } from './sqlite-thread-protocol.js
 
 /**
  * The database file at `path`, opened by the first call, made by the first that writes; nothing blocks the caller's event loop.
- * Only `migrate` makes the tables. `idleTimeoutMs`: as for `sqlStore`.
+ * Only `migrate` makes the tables. `rules`: as for `sqlStore`.
  */
-export function embeddedStore(path: string, idleTimeoutMs: number): Store {
-  const writer = new Thread({ path, mayMake: true, idleTimeoutMs })
-  const reader = new Thread({ path, mayMake: false, idleTimeoutMs })
+export function embeddedStore(path: string, rules: LedgerRules): Store {
+  const writer = new Thread({ path, mayMake: true, rules })
+  const reader = new Thread({ path, mayMake: false, rules })
   return {
     ...callsTo(writer, writerMethods),
     ...callsTo(reader, readerMethods as readonly Exclude<keyof StoreReader, 'series'>[]),

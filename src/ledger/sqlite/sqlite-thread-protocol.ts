@@ -1,5 +1,5 @@
 // Owns the types of the calls from the embedded store to its threads.
-import type { SeriesQuery, Store } from '../store-port.js'
+import type { LedgerRules, SeriesQuery, Store } from '../store-port.js'
 import type { PackedPoints } from './sqlite-packed-series.js'
 
 /** What a thread is started with. */
@@ -9,7 +9,7 @@ export interface SqliteThreadData {
   /** As for `openSqlite`. */
   mayMake: boolean
   /** As for `sqlStore`. */
-  idleTimeoutMs: number
+  rules: LedgerRules
 }
 
 /** The store's methods that give one result: all but `series`, which the methods of `SqliteThread` stand for. */

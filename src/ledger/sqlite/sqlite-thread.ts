@@ -8,12 +8,12 @@ import { openSqlite } from './sqlite-database.js'
 import { pack } from './sqlite-packed-series.js'
 import type { SqliteThread, SqliteThreadData } from './sqlite-thread-protocol.js'
 
-const { path, mayMake, idleTimeoutMs } = workerData as SqliteThreadData
+const { path, mayMake, rules } = workerData as SqliteThreadData
 const opened = new Map<number, AsyncIterator<SeriesPoint[]>>()
 let lastSeries = 0
 
 function methods(): SqliteThread {
-  const store = sqlStore(openSqlite(path, mayMake), { idleTimeoutMs })
+  const store = sqlStore(openSqlite(path, mayMake), rules)
   return {
     ...store,
     openSeries(query) {

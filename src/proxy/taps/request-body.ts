@@ -37,6 +37,7 @@ export class RequestBody {
   #bytes = 0
   /** Those of all messages, once they were asked for. */
   #meta: unknown[] | undefined
+  #mayHaveMeta: boolean | undefined
 
   /** The next bytes of the body. */
   add(chunk: Buffer): void {
@@ -62,7 +63,8 @@ export class RequestBody {
   /** The first `_meta` of a body that has these bytes; undefined for others, and for bodies that are not kept whole. */
   metaWith(needle: Buffer): unknown {
     const body = this.#joined()
-    if (this.#bytes > MAX_COPY_BYTES || !body.includes(META_NAME) || !body.includes(needle)) return undefined
+    this.#mayHaveMeta ??= this.#bytes <= MAX_COPY_BYTES && body.includes(META_NAME)
+    if (!this.#mayHaveMeta || !body.includes(needle)) return undefined
     return (this.#meta ??= this.#messages()
       .map(message => memberOf(memberOf(message, 'params'), '_meta'))
       .filter(meta => meta !== undefined))[0]

@@ -80,7 +80,9 @@ void t.test('a token that may only read changes nothing', async t => {
     ['DELETE', '/api/mcp/connections/session-1'],
     ['DELETE', '/api/mcp/connections?endpointId=files'],
     ['PUT', '/api/mcp/endpoints/files/drain'],
-    ['DELETE', '/api/mcp/endpoints/files/drain']
+    ['DELETE', '/api/mcp/endpoints/files/drain'],
+    ['DELETE', '/api/mcp/endpoints/files'],
+    ['DELETE', '/api/mcp/endpoints?endpointId=files']
   ] as const
   for (const [method, url] of actions) {
     const response = await app.inject({ method, url, headers: bearer('reader') })

@@ -22,7 +22,7 @@ const sqlitePath = (store: string): string => store.slice('sqlite:'.length)
 /** As the product opens it: the embedded store in its worker threads. */
 export const storeAt = (store: string): Store =>
   isSqlite(store)
-    ? embeddedStore(sqlitePath(store), IDLE_TIMEOUT_MS)
+    ? embeddedStore(sqlitePath(store), { idleTimeoutMs: IDLE_TIMEOUT_MS })
     : sqlStore(openMysql(store), { idleTimeoutMs: IDLE_TIMEOUT_MS })
 
 export const openDatabase = (store: string): Database =>

@@ -13,7 +13,7 @@ const endpoints = ['files', 'search']
 
 /** Sessions of the last two hours, in an embedded store. */
 async function fill(path: string, random: Random): Promise<void> {
-  const store = embeddedStore(path, 0)
+  const store = embeddedStore(path, { idleTimeoutMs: 0 })
   await store.migrate()
   const instance = { id: randomUUID(), boot: 1 }
   const now = Date.now()

@@ -79,7 +79,7 @@ export function metricsContract(name: string, openStore: (rules: LedgerRules) =>
     void t.test(`${name}: the census counts open sessions by name, and tells a drift`, async t => {
       const store = await openStore({ idleTimeoutMs: 0 })
       t.teardown(() => store.close())
-      t.same(await store.census({ named: [] }), { open: [], drift: 0 })
+      t.same(await store.census({ named: [] }), { open: [], endpointNum: 0, drift: 0 })
       t.same(await store.busiest({ limit: 5 }), [])
       const instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
       await store.register(instance, EPOCH)

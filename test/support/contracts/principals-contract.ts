@@ -37,7 +37,7 @@ class Proxy {
 
   async tell(...events: LedgerEvent[]): Promise<readonly SharedSession[]> {
     const entries = events.map(event => ({ offset: ++this.#offset, boot: 1, event }))
-    return await this.#store.apply(this.instance, entries, EPOCH)
+    return (await this.#store.apply(this.instance, entries, EPOCH)).shared
   }
 }
 

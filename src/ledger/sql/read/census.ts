@@ -5,12 +5,12 @@ import { Transport } from '../../../mcp/transports.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
 import type { Census, EndpointCount, UpstreamCount } from '../../store-port.js'
 import type { Database } from '../sql-database.js'
-import { marks } from '../statements.js'
+import { limitTo, marks } from '../statements.js'
 
 /** `StoreReader.busiest`. */
 export async function busiest(db: Database, { limit }: { limit: number }): Promise<StoredId[]> {
-  const statement = 'SELECT endpoint_id FROM endpoint_connections_v2 ORDER BY connect_num DESC, id LIMIT ?'
-  const rows = await db.read(sql => sql.all(statement, [String(limit)]))
+  const statement = `SELECT endpoint_id FROM endpoint_connections_v2 ORDER BY connect_num DESC, id ${limitTo(limit)}`
+  const rows = await db.read(sql => sql.all(statement))
   return rows.map(row => row.endpoint_id as StoredId)
 }
 
@@ -64,7 +64,7 @@ export async function census(db: Database, { named }: { named: readonly StoredId
       [...params, OPEN_CLASS]
     ),
     await sql.all(
-      `SELECT ${label}, SUM(connect_num) AS open_num FROM endpoint_connections_v2 GROUP BY label`,
+      `SELECT ${label}, SUM(connect_num) AS open_num, COUNT(*) AS endpoint_num FROM endpoint_connections_v2 GROUP BY label`,
       params
     )
   ])
@@ -79,5 +79,6 @@ export async function census(db: Database, { named }: { named: readonly StoredId
   }))
   open.forEach(({ endpointId, openNum }) => add(endpointId, openNum))
   counted.forEach(row => add(row.label as StoredId | null, -Number(row.open_num)))
-  return { open, drift: [...off.values()].reduce((sum, by) => sum + Math.abs(by), 0) }
+  const endpointNum = counted.reduce((sum, row) => sum + Number(row.endpoint_num), 0)
+  return { open, endpointNum, drift: [...off.values()].reduce((sum, by) => sum + Math.abs(by), 0) }
 }

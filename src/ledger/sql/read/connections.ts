@@ -14,7 +14,7 @@ import type {
 import { type Fragment, joined } from '../fragments.js'
 import { readRow, ROW_COLUMNS } from '../session-rows.js'
 import type { Database, Dialect, Row, Sql } from '../sql-database.js'
-import { marks, runs } from '../statements.js'
+import { limitTo, marks, runs } from '../statements.js'
 import { readOpenCounts, readTotalsOfPrincipal } from './people.js'
 import { narrowing } from './sessions-filter.js'
 
@@ -50,16 +50,16 @@ async function readPage(sql: Sql, query: SessionsQuery): Promise<SessionRow[]> {
     ...(query.open === false ? [] : [OPEN_CLASS]),
     ...(query.open === true ? [] : closedClasses)
   ]
-  const limit = String(query.limit)
+  const limit = limitTo(query.limit)
   const newestOf = classes.map((c, i): Fragment => {
     const where = joined(connectedIn(sql.dialect, query, c), ' AND ')
-    const select = `SELECT id, connect_at FROM endpoint_logs_v2 WHERE ${where.text} ORDER BY connect_at DESC, id DESC LIMIT ?`
-    return { text: `SELECT * FROM (${select}) AS class${i}`, params: [...where.params, limit] }
+    const select = `SELECT id, connect_at FROM endpoint_logs_v2 WHERE ${where.text} ORDER BY connect_at DESC, id DESC ${limit}`
+    return { text: `SELECT * FROM (${select}) AS class${i}`, params: where.params }
   })
   const { text, params } = joined(newestOf, ' UNION ALL ')
-  const page = `SELECT id AS page_id, connect_at AS page_at FROM (${text}) AS classes ORDER BY page_at DESC, page_id DESC LIMIT ?`
+  const page = `SELECT id AS page_id, connect_at AS page_at FROM (${text}) AS classes ORDER BY page_at DESC, page_id DESC ${limit}`
   const statement = `SELECT ${ROW_COLUMNS} FROM (${page}) AS page JOIN endpoint_logs_v2 ON id = page_id ORDER BY page_at DESC, page_id DESC`
-  return (await sql.all(statement, [...params, limit])).map(readRow)
+  return (await sql.all(statement, params)).map(readRow)
 }
 
 /** Conditions for the sessions of one duration class that the query asks for. */

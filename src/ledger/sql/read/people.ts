@@ -7,7 +7,7 @@ import { OPEN_CLASS } from '../../model/rollup.js'
 import type { OpenCounts, PrincipalRow, PrincipalsQuery, SessionsFilter, Totals } from '../../store-port.js'
 import { joined } from '../fragments.js'
 import type { Database, Sql } from '../sql-database.js'
-import { marks, runs } from '../statements.js'
+import { limitTo, marks, runs } from '../statements.js'
 import { narrowing } from './sessions-filter.js'
 
 /** So many endpoints of a principal are listed. Chosen: the first ones show where it is. */
@@ -86,11 +86,10 @@ export async function principals(
       'AND active_num <= ? AND (active_num < ? OR session_num < ? OR (session_num = ? AND id < ?))'
     const place = endpointId ?? ALL_ENDPOINTS
     const rows = await sql.all(
-      `SELECT id, principal, principal_kind, active_num, session_num, request_num, last_seen_at FROM turnstile_principals WHERE endpoint_id = ? ${after ? behind : ''} ORDER BY active_num DESC, session_num DESC, id DESC LIMIT ?`,
+      `SELECT id, principal, principal_kind, active_num, session_num, request_num, last_seen_at FROM turnstile_principals WHERE endpoint_id = ? ${after ? behind : ''} ORDER BY active_num DESC, session_num DESC, id DESC ${limitTo(limit)}`,
       [
         place,
-        ...(after ? [after.activeNum, after.activeNum, after.sessionNum, after.sessionNum, after.id] : []),
-        String(limit)
+        ...(after ? [after.activeNum, after.activeNum, after.sessionNum, after.sessionNum, after.id] : [])
       ]
     )
     const names = rows.map(row => row.principal as string)

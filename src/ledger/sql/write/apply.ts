@@ -1,12 +1,13 @@
 // Owns the application of outbox batches, each entry exactly once: a batch is applied and its outbox offset committed in one
 // transaction, so a batch that is sent again is recognised.
-import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
+import { OTHER_ENDPOINT, type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
-import { mergeClose, mergeProof, presumeClosed } from '../../model/merge.js'
-import type { InstanceIdentity, LedgerRules, OutboxEntry, SharedSession } from '../../store-port.js'
+import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../model/merge.js'
+import type { Applied, InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
 import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
+import { withinLimit } from './endpoint-limit.js'
 import { appliedOffset, moveAppliedOffset } from './instances.js'
 import { openStreams } from './presumed-ends.js'
 import { withNames } from './principal-names.js'
@@ -19,15 +20,19 @@ export async function apply(
   instance: InstanceIdentity,
   entries: readonly OutboxEntry[],
   now: EpochMs
-): Promise<readonly SharedSession[]> {
+): Promise<Applied> {
   return await changeSessions(ledger, now, async (sql, change) => {
     const applied = await appliedOffset(sql, instance.id)
     const fresh = entries.filter(entry => entry.offset > applied)
     const last = fresh.at(-1)
-    if (!last) return []
-    await applyFresh(sql, change, ledger.rules, instance.id, await withNames(sql, fresh), now)
+    if (!last) return { othersSessions: 0, shared: [] }
+    const placed = await withinLimit(sql, fresh, ledger.rules.maxEndpoints ?? 0, now)
+    await applyFresh(sql, change, ledger.rules, instance.id, await withNames(sql, placed), now)
     await moveAppliedOffset(sql, instance.id, applied, last.offset, now)
-    return change.newlyShared()
+    const isNewOther = ({ id, endpointId }: SessionRecord): boolean =>
+      id === undefined && endpointId === OTHER_ENDPOINT
+    const othersSessions = placed === fresh ? 0 : Array.from(change.records()).filter(isNewOther).length
+    return { othersSessions, shared: change.newlyShared() }
   })
 }
 
@@ -46,7 +51,10 @@ async function applyFresh(
   const restarted = entries.some(entry => entry.event.type === 'restart')
   const streams = restarted ? await openStreams(sql, instanceId) : []
 
-  await change.lock([...events, ...streams].map(endpointOf), [...proofs, ...present].map(endpointOf))
+  // A visit may have begun at the endpoint of those that found no room.
+  const mayBeOther = present.length > 0 ? [OTHER_ENDPOINT] : []
+  const opening = [...proofs, ...present].map(endpointOf)
+  await change.lock([...[...events, ...streams].map(endpointOf), ...mayBeOther], opening)
   const visits = await Visits.load(sql, present, rules)
   await change.load([...sessions, ...proofs.flatMap(replacedBy), ...streams, ...visits.known()])
   const unseen = proofs.filter(event => !change.get(sessionKey(event)))

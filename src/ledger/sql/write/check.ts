@@ -3,6 +3,7 @@ import type { StoredId } from '../../../mcp/stored-ids.js'
 import type { EpochMs } from '../../../util/time.js'
 import { bucketAt, closedClasses, type EndpointDelta, OPEN_CLASS, RollupDelta } from '../../model/rollup.js'
 import type { Database, Row, Sql } from '../sql-database.js'
+import { limitTo } from '../statements.js'
 import { lockEndpoints } from './endpoint-locks.js'
 import { horizonOf } from './retention.js'
 import { rollupTables, saveDeltas } from './rollup-rows.js'
@@ -108,8 +109,8 @@ async function* rowsOfClass(sql: Sql, endpointId: StoredId, c: number): AsyncGen
   for (;;) {
     const page = await sql.all(
       'SELECT id, connect_at, disconnect_at FROM endpoint_logs_v2 WHERE endpoint_id = ? AND duration_class = ? ' +
-        'AND connect_at >= ? AND (connect_at > ? OR id > ?) ORDER BY connect_at, id LIMIT ?',
-      [endpointId, c, time(connectAt), time(connectAt), id, String(PAGE_ROWS)]
+        `AND connect_at >= ? AND (connect_at > ? OR id > ?) ORDER BY connect_at, id ${limitTo(PAGE_ROWS)}`,
+      [endpointId, c, time(connectAt), time(connectAt), id]
     )
     yield* page
     const last = page.at(-1)

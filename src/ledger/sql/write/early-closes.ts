@@ -1,13 +1,13 @@
 // Owns early closes: ends that came before any proof that their session was open, which may still wait in the outbox of
 // another instance. write/apply.ts takes them into account when that proof comes. After an hour, or when there are too many,
 // they are settled: applied once more, and forgotten.
-import { sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
+import { OTHER_ENDPOINT, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { Transport } from '../../../mcp/transports.js'
 import type { CloseEvent, FinalReason } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
 import { mergeClose } from '../../model/merge.js'
 import type { Row, Sql } from '../sql-database.js'
-import { insertMany, marks, runs } from '../statements.js'
+import { insertMany, limitTo, marks, runs } from '../statements.js'
 import { changeSessions, type Ledger } from './session-change.js'
 
 /** Closes settled in one transaction; chosen as for the other batches, small enough to lock endpoints for moments only. */
@@ -66,22 +66,41 @@ export async function settleEarlyCloses(ledger: Ledger, notedBefore: EpochMs, no
     )
     const before = Math.max(notedBefore, tooMany ? (tooMany.noted_at as EpochMs) + 1 : 0)
     const due = await sql.all(
-      `SELECT ${COLUMNS.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at LIMIT ?`,
-      [sql.dialect.time(before), String(BATCH_CLOSES)]
+      `SELECT ${COLUMNS.join(', ')} FROM turnstile_early_closes WHERE noted_at < ? ORDER BY noted_at ${limitTo(BATCH_CLOSES)}`,
+      [sql.dialect.time(before)]
     )
     const closes = due.map(readClose)
-    await change.lock(closes.map(close => close.endpointId))
-    await change.load(closes)
+    await change.lock([...closes.map(close => close.endpointId), OTHER_ENDPOINT])
+    await change.load([...closes, ...closes.map(atOther)])
     for (const close of closes) {
-      const record = change.get(sessionKey(close))
+      const record = change.get(sessionKey(close)) ?? change.get(sessionKey(atOther(close)))
       if (record) change.put(mergeClose(record, close, ledger.rules))
-      await sql.run(
-        `DELETE FROM turnstile_early_closes WHERE ${KEY.map(column => `${column} = ?`).join(' AND ')}`,
-        [close.sessionId, close.endpointId, sql.dialect.time(close.at), close.reason]
-      )
+      await forget(sql, close)
     }
     return due.length
   })
+}
+
+/** The opening of these sessions is counted at `OTHER_ENDPOINT`: so are the ends of them that wait at their own, `homeless` ones. */
+export async function moveEarlyCloses(
+  sql: Sql,
+  sessionIds: readonly StoredId[],
+  homeless: ReadonlySet<StoredId>,
+  now: EpochMs
+): Promise<void> {
+  const waiting = [...(await loadEarlyCloses(sql, sessionIds)).values()].flat()
+  const moving = waiting.filter(close => homeless.has(close.endpointId))
+  for (const close of moving) await forget(sql, close)
+  await noteEarlyCloses(sql, moving.map(atOther), now)
+}
+
+const atOther = (close: CloseEvent): CloseEvent => ({ ...close, endpointId: OTHER_ENDPOINT })
+
+async function forget(sql: Sql, close: CloseEvent): Promise<void> {
+  await sql.run(
+    `DELETE FROM turnstile_early_closes WHERE ${KEY.map(column => `${column} = ?`).join(' AND ')}`,
+    [close.sessionId, close.endpointId, sql.dialect.time(close.at), close.reason]
+  )
 }
 
 const readClose = (row: Row): CloseEvent => ({

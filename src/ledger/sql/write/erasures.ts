@@ -6,7 +6,7 @@ import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-
 import type { EpochMs } from '../../../util/time.js'
 import type { Erasure } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
-import { insertMany, marks, runs } from '../statements.js'
+import { insertMany, limitTo, marks, runs } from '../statements.js'
 import { fingerprintKey } from './fingerprint-key.js'
 import { changeSessions, type Ledger } from './session-change.js'
 
@@ -71,8 +71,8 @@ async function noteErasure(sql: Sql, principal: string, now: EpochMs): Promise<s
 async function eraseBatch(ledger: Ledger, principal: string, token: string, now: EpochMs): Promise<number> {
   return await changeSessions(ledger, now, async (sql, change) => {
     const rows = await sql.all(
-      'SELECT endpoint_id, session_id FROM endpoint_logs_v2 WHERE principal = ? LIMIT ?',
-      [principal, String(BATCH_SESSIONS)]
+      `SELECT endpoint_id, session_id FROM endpoint_logs_v2 WHERE principal = ? ${limitTo(BATCH_SESSIONS)}`,
+      [principal]
     )
     const sessions = rows.map((row): SessionIds => ({
       endpointId: row.endpoint_id as StoredId,

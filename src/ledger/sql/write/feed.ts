@@ -5,7 +5,7 @@ import type { SessionRecord } from '../../model/merge.js'
 import type { FeedChange, FeedPart } from '../../store-port.js'
 import { loadRows } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
-import { insertMany, marks, runs } from '../statements.js'
+import { insertMany, limitTo, marks, runs } from '../statements.js'
 
 /** Rows deleted in one transaction. Chosen: more than of sessions, because these are small and no writer waits for them. */
 const BATCH_ROWS = 5_000
@@ -65,8 +65,8 @@ export async function feed(
   return await db.read(async sql => {
     if (after === undefined) return { position: await lastSeq(sql), changes: [] }
     const rows = await sql.all(
-      'SELECT seq, endpoint_id, session_id, connect_at, disconnect_at, reason FROM turnstile_feed WHERE seq > ? ORDER BY seq LIMIT ?',
-      [after, String(limit)]
+      `SELECT seq, endpoint_id, session_id, connect_at, disconnect_at, reason FROM turnstile_feed WHERE seq > ? ORDER BY seq ${limitTo(limit)}`,
+      [after]
     )
     const opened = rows.filter(row => row.reason === null).map(row => row.session_id as StoredId)
     const sessions = await loadRows(sql, [...new Set(opened)])
@@ -87,8 +87,8 @@ export async function feed(
 export async function deleteFeed(db: Database, before: EpochMs): Promise<number> {
   return await db.write(async sql => {
     const rows = await sql.all(
-      'SELECT seq FROM turnstile_feed WHERE noted_at < ? ORDER BY noted_at LIMIT ?',
-      [sql.dialect.time(before), String(BATCH_ROWS)]
+      `SELECT seq FROM turnstile_feed WHERE noted_at < ? ORDER BY noted_at ${limitTo(BATCH_ROWS)}`,
+      [sql.dialect.time(before)]
     )
     for (const run of runs(rows.map(row => Number(row.seq))))
       await sql.run(`DELETE FROM turnstile_feed WHERE seq IN (${marks(run.length)})`, run)

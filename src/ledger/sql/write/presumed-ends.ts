@@ -7,6 +7,7 @@ import { idleAfterMs, mayIdle, presumeClosed, type SessionRecord } from '../../m
 import { OPEN_CLASS } from '../../model/rollup.js'
 import type { IdleSession } from '../../store-port.js'
 import type { Param, Sql } from '../sql-database.js'
+import { limitTo } from '../statements.js'
 import { markLost } from './instances.js'
 import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
 
@@ -42,8 +43,8 @@ export async function closeIdle(ledger: Ledger, now: EpochMs): Promise<IdleSessi
   return await changeSessions(ledger, now, async (sql, change) => {
     const idle = await selectOpen(
       sql,
-      '(transport_type <> ? OR holder IS NULL) AND last_seen_at <= ? ORDER BY last_seen_at DESC LIMIT ?',
-      [Transport.sse, sql.dialect.time(now - timeoutMs), String(BATCH_SESSIONS)]
+      `(transport_type <> ? OR holder IS NULL) AND last_seen_at <= ? ORDER BY last_seen_at DESC ${limitTo(BATCH_SESSIONS)}`,
+      [Transport.sse, sql.dialect.time(now - timeoutMs)]
     )
     const closed = await presume(change, idle, record =>
       mayIdle(record) && record.lastSeenAt + timeoutMs <= now

@@ -6,15 +6,13 @@ import { PeopleDelta } from '../../model/people.js'
 import { closedClasses, floorTo } from '../../model/rollup.js'
 import { readRow, ROW_COLUMNS } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
-import { insertMany, marks, runs } from '../statements.js'
+import { insertMany, limitTo, marks, runs } from '../statements.js'
 import { savePrincipals } from './people-rows.js'
-import { rollupTables } from './rollup-rows.js'
+import { BATCH_BUCKETS, rollupTables } from './rollup-rows.js'
 import { forgetVisits } from './visit-rows.js'
 
 /** Rows deleted in one transaction. Chosen: the longest run of `runs`, for a delete locks what it deletes. */
 const BATCH_ROWS = 256
-/** Buckets of a roll-up table deleted in one transaction. Chosen larger, because a range of a key is deleted at once. */
-const BATCH_BUCKETS = 2_000
 
 /**
  * `StoreWriter.deleteEnded`. It notes `before` as the horizon (`horizonOf`): from there on, and only from there, roll-ups
@@ -28,9 +26,10 @@ export async function deleteEnded(db: Database, before: EpochMs): Promise<number
     const people = new PeopleDelta()
     for (const c of closedClasses) {
       const rows = await sql.all(
-        `SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at LIMIT ?${sql.dialect.forUpdate}`,
-        [c, time(before), time(before), String(BATCH_ROWS - ids.length)]
+        `SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at ${limitTo(BATCH_ROWS)}${sql.dialect.forUpdate}`,
+        [c, time(before), time(before)]
       )
+      rows.splice(BATCH_ROWS - ids.length)
       ids.push(...rows.map(row => row.id as number))
       for (const row of rows) people.change(readRow(row), undefined)
       const ofVisits = rows.filter(row => row.transport_type === Transport.sessionless)
@@ -79,8 +78,8 @@ async function deleteBuckets(db: Database, table: string, before: EpochMs): Prom
   return await db.write(async sql => {
     const { time } = sql.dialect
     const first = await sql.all(
-      `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at, endpoint_id LIMIT ?`,
-      [time(before), String(BATCH_BUCKETS)]
+      `SELECT start_at, endpoint_id FROM ${table} WHERE start_at < ? ORDER BY start_at, endpoint_id ${limitTo(BATCH_BUCKETS)}`,
+      [time(before)]
     )
     const last = first.at(-1)
     if (!last) return 0

@@ -3,7 +3,7 @@ import { compareIds, type StoredId } from '../../../mcp/stored-ids.js'
 import type { EpochMs } from '../../../util/time.js'
 import type { Bucket, EndpointDelta, RollupDelta } from '../../model/rollup.js'
 import type { Dialect, Param, Sql } from '../sql-database.js'
-import { insertMany } from '../statements.js'
+import { insertMany, limitTo } from '../statements.js'
 
 /** The tables of roll-ups, and which buckets of a delta belong into each. */
 export const rollupTables: readonly {
@@ -13,6 +13,9 @@ export const rollupTables: readonly {
   { table: 'endpoint_minutes_v2', bucketsOf: delta => delta.minutes },
   { table: 'endpoint_days_v2', bucketsOf: delta => delta.days }
 ]
+
+/** Buckets of a roll-up table deleted in one transaction. Chosen larger than for rows, because a range of a key is deleted at once. */
+export const BATCH_BUCKETS = 2_000
 
 const COUNTS = ['connect_num', 'opened_num', 'grouped_num', 'conversation_num']
 const BUCKET_KEY = ['start_at', 'endpoint_id']
@@ -46,4 +49,21 @@ function bucketRow(dialect: Dialect, endpointId: StoredId, start: EpochMs, bucke
   const { opened, closed, netAtStart } = bucket
   if (opened === 0 && closed === 0 && netAtStart === 0) return []
   return [[dialect.time(start), endpointId, opened, closed, netAtStart]]
+}
+
+/** Deletes what the roll-ups have of an endpoint, at most a batch of each table; whether there may be more. */
+export async function deleteBucketsOf(sql: Sql, endpointId: StoredId): Promise<boolean> {
+  let mayBeMore = false
+  for (const { table } of rollupTables) {
+    const first = await sql.all(
+      `SELECT start_at FROM ${table} WHERE endpoint_id = ? ORDER BY start_at ${limitTo(BATCH_BUCKETS)}`,
+      [endpointId]
+    )
+    const last = first.at(-1)
+    if (!last) continue
+    const startAt = sql.dialect.time(last.start_at as EpochMs)
+    await sql.run(`DELETE FROM ${table} WHERE endpoint_id = ? AND start_at <= ?`, [endpointId, startAt])
+    mayBeMore ||= first.length === BATCH_BUCKETS
+  }
+  return mayBeMore
 }

@@ -81,7 +81,7 @@ export class SessionChange {
     this.#after.set(sessionKey(record), record)
   }
 
-  /** Deletes the row of a visit that turned out to be a part of another visit. */
+  /** Deletes the row of a session. */
   remove(record: SessionRecord): void {
     this.#after.delete(sessionKey(record))
   }
