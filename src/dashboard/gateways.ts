@@ -107,7 +107,7 @@ function update({ number, state, underWay, safe, button }: View, gateway: Upstre
   setFlag(state, 'warn', draining || gateway.state !== 'up')
   state.title =
     failingSince === null ? '' : `takes no connections since ${clockText(Date.parse(failingSince))}`
-  setText(underWay, `${countText(requestsInFlight)} requests, ${countText(streams)} streams under way`)
+  setText(underWay, `${countText(requestsInFlight)} requests, ${countText(streams)} streams`)
   safe.hidden = !safeToStop
   setText(button, draining ? 'Take back' : 'Drain')
   button.setAttribute('aria-label', draining ? `Give ${name} new sessions again` : `Drain ${name}`)

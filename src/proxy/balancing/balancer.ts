@@ -111,8 +111,7 @@ export class Balancer {
   }
 
   async #located(session: NamedSession, request: RoutedRequest): Promise<Upstream> {
-    const isBeginning = request.req.method === 'POST' && HANDSHAKE.test(await startOfBody(request.req))
-    const name = await this.#options.locate(session, request, isBeginning)
+    const name = await this.#options.locate(session, request, await mayBegin(request))
     const found = name === undefined ? undefined : this.#upstreams.get(name)
     // A session that no gateway has: whichever gets its request says so to the client.
     return found ?? this.#upstreams.choose('request') ?? this.#anyOrRefuse()
@@ -136,6 +135,10 @@ export class Balancer {
     return any
   }
 }
+
+/** Whether the client may not have sent a message in its session yet; some ask for its stream before the first one. */
+const mayBegin = async ({ req }: RoutedRequest): Promise<boolean> =>
+  req.method === 'GET' || (req.method === 'POST' && HANDSHAKE.test(await startOfBody(req)))
 
 const workOf = (request: RoutedRequest): 'session' | 'request' =>
   request.opensSessionOn === undefined ? 'request' : 'session'

@@ -109,26 +109,27 @@ export class SessionLocator {
   }
 
   async #inLedger(session: StoredSession, isBeginning: boolean): Promise<string | undefined> {
+    // A legacy session that begins cannot be asked for.
+    const mustWait = isBeginning && session.transport === Transport.sse
     const until = monotonicNow() + (isBeginning ? BEGINNING_MS : 0)
     for (let waitMs = MIN_WAIT_MS; ; waitMs = Math.min(2 * waitMs, MAX_WAIT_MS)) {
-      const found = await this.#lookUp(session)
+      const found = await this.#lookUp(session, mustWait ? until - monotonicNow() : LOOK_UP_TIMEOUT_MS)
       if (found !== undefined && found !== SILENT) return found
-      // A legacy session that begins cannot be asked for.
-      const mayAsk = !isBeginning || (found === SILENT && session.transport === Transport.streamable)
-      if (mayAsk || monotonicNow() + waitMs > until) return undefined
+      const isOver = !isBeginning || monotonicNow() + waitMs > until
+      if (isOver || (found === SILENT && !mustWait)) return undefined
       await sleep(waitMs, undefined, { ref: false })
     }
   }
 
   /** Undefined: the store does not know it. `SILENT`: the store does not say it in time. */
-  async #lookUp(session: StoredSession): Promise<string | typeof SILENT | undefined> {
+  async #lookUp(session: StoredSession, timeoutMs: number): Promise<string | typeof SILENT | undefined> {
     if (this.#lookUps >= MAX_LOOK_UPS) return SILENT
     this.#lookUps++
     const looking = this.#options
       .lookUp(session)
       .catch((): typeof SILENT => SILENT)
       .finally(() => this.#lookUps--)
-    return await Promise.race([looking, sleep<typeof SILENT>(LOOK_UP_TIMEOUT_MS, SILENT, { ref: false })])
+    return await Promise.race([looking, sleep<typeof SILENT>(timeoutMs, SILENT, { ref: false })])
   }
 
   async #ask(question: (upstream: Upstream) => Promise<Says>): Promise<string | undefined> {

@@ -16,7 +16,7 @@ const session = (sessionId: string, transport: 1 | 2 = 2): NamedSession => ({
 /** Gateways a and b; each session is on the one that its id names. */
 function make(lookUp: () => Promise<string | undefined>, say?: (name: string) => Promise<Says>) {
   const asked: string[] = []
-  const upstreams = ['a', 'b'].map(name => ({ name, isUp: true }) as Upstream)
+  const upstreams = ['a', 'b'].map(name => ({ name, isUp: true }) as unknown as Upstream)
   const locator = new SessionLocator({
     upstreams: { all: upstreams, get: name => upstreams.find(upstream => upstream.name === name) },
     lookUp,
