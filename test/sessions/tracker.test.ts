@@ -456,7 +456,7 @@ void t.test('a session of two principals is told once by a process', t => {
     })
   )
   t.same(
-    told.map(event => [event.type, 'principal' in event && event.principal?.name]),
+    told.map(event => [event.type, 'principal' in event && event.principal.name]),
     [
       ['open', 'a'],
       ['use', 'b']
