@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   KEY endpoint_time (endpoint_id, duration_class, connect_at, id, disconnect_at, transport_type),
   KEY all_time (duration_class, connect_at, id, disconnect_at, transport_type, endpoint_id),
   KEY idle_time (duration_class, last_seen_at),
-  KEY upstream_time (duration_class, upstream, endpoint_id, transport_type),
+  KEY upstream_time (duration_class, upstream, endpoint_id, transport_type, principal, conversation),
   KEY principal_time (principal, duration_class, connect_at, id, disconnect_at, endpoint_id, transport_type),
   KEY conversation_time (conversation, duration_class, connect_at, id, disconnect_at, endpoint_id, transport_type)
 ) ENGINE = InnoDB;
