@@ -39,7 +39,9 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   KEY endpoint_time (endpoint_id, duration_class, connect_at, id, disconnect_at, transport_type),
   KEY all_time (duration_class, connect_at, id, disconnect_at, transport_type, endpoint_id),
   KEY idle_time (duration_class, last_seen_at),
-  KEY upstream_time (duration_class, upstream, endpoint_id, transport_type)
+  KEY upstream_time (duration_class, upstream, endpoint_id, transport_type, principal, conversation),
+  KEY principal_time (principal, duration_class, connect_at, id, disconnect_at, endpoint_id, transport_type),
+  KEY conversation_time (conversation, duration_class, connect_at, id, disconnect_at, endpoint_id, transport_type)
 ) ENGINE = InnoDB;
 
 -- How many sessions each endpoint has open, always equal to its open rows in endpoint_logs_v2, and how many it ever had.
@@ -48,9 +50,35 @@ CREATE TABLE IF NOT EXISTS endpoint_connections_v2 (
   endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   connect_num BIGINT NOT NULL DEFAULT 0,
   opened_num BIGINT NOT NULL DEFAULT 0,
+  grouped_num BIGINT NOT NULL DEFAULT 0 COMMENT 'open sessions of which a conversation is known',
+  conversation_num BIGINT NOT NULL DEFAULT 0 COMMENT 'the different conversations of those',
   updated_at DATETIME(3) NOT NULL,
   PRIMARY KEY (id),
   UNIQUE KEY count_of_endpoint (endpoint_id)
+) ENGINE = InnoDB;
+
+-- What each principal has on an endpoint, and on all together (endpoint_id is empty), always equal to its rows in endpoint_logs_v2.
+CREATE TABLE IF NOT EXISTS turnstile_principals (
+  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  principal VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  principal_kind VARCHAR(8) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  active_num BIGINT NOT NULL DEFAULT 0 COMMENT 'open sessions',
+  session_num BIGINT NOT NULL DEFAULT 0 COMMENT 'sessions with rows',
+  request_num BIGINT NOT NULL DEFAULT 0,
+  last_seen_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE KEY principal_of_endpoint (endpoint_id, principal),
+  KEY busiest_principals (endpoint_id, active_num, session_num, id),
+  KEY endpoints_of_principal (principal, endpoint_id)
+) ENGINE = InnoDB;
+
+-- Principals whose names were erased: a keyed hash of each, and what stands in its place. What is told of them later still has the name.
+CREATE TABLE IF NOT EXISTS turnstile_erasures (
+  name_hash VARCHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  token VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  erased_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (name_hash)
 ) ENGINE = InnoDB;
 
 -- Opens and closes by minute [start_at, start_at + 60 s). net_at_start: opens less closes at start_at itself.

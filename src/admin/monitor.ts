@@ -1,20 +1,22 @@
 // Owns the sessions as the monitoring interface shows them: totals, lists, and one session by its id, masked or not.
-import type { SessionRow, SessionsQuery, StoreReader, Totals } from '../ledger/store-port.js'
+import type { OpenCounts, SessionRow, SessionsQuery, StoreReader, Totals } from '../ledger/store-port.js'
 import { storedSessionId, type WireId } from '../mcp/stored-ids.js'
 import { DAY_MS, type EpochMs } from '../util/time.js'
 import type { Mask } from './access/mask.js'
 import type { EndpointFilter } from './endpoint-filter.js'
 import { readAll, readPage } from './paging/pages.js'
-import type { Position } from './schemas/cursor.js'
+import type { Position, PrincipalPosition } from './schemas/cursor.js'
 import type {
   ConnectionInfo,
   ConnectionStats,
   EndedConnection,
+  PrincipalInfo,
   ProxyInfo
 } from './schemas/monitoring-responses.js'
-import { iso, toEnded, toInfo } from './views.js'
+import { iso, toEnded, toInfo, toPrincipal } from './views.js'
 
 const NO_TOTALS: Totals = { openNum: 0, openedNum: 0 }
+const NO_COUNTS: OpenCounts = { openNum: 0, principalNum: 0, conversationNum: 0 }
 
 /** Reads sessions for REST and for live monitoring; both show the same. All methods reject when the store does. */
 export class Monitor {
@@ -51,18 +53,20 @@ export class Monitor {
     filter: EndpointFilter,
     limit: number,
     after?: Position
-  ): Promise<{ rows: SessionRow[]; last?: Position; totals: Totals }> {
-    if (filter === 'nothing') return { rows: [], totals: NO_TOTALS }
-    const { rows, totals } = await this.#store.snapshot(this.#openQuery(filter, limit + 1, after))
+  ): Promise<{ rows: SessionRow[]; last?: Position; totals: Totals; open: OpenCounts }> {
+    if (filter === 'nothing') return { rows: [], totals: NO_TOTALS, open: NO_COUNTS }
+    const { rows, totals, open } = await this.#store.snapshot(this.#openQuery(filter, limit + 1, after))
     const page = rows.slice(0, limit)
-    return { rows: page, totals, ...(page.length < rows.length && { last: page.at(-1)! }) }
+    return { rows: page, totals, open, ...(page.length < rows.length && { last: page.at(-1)! }) }
   }
 
   /** `openAndTotals` as a response. */
   async stats(filter: EndpointFilter, limit: number): Promise<ConnectionStats> {
-    const { rows, totals } = await this.openAndTotals(filter, limit)
+    const { rows, totals, open } = await this.openAndTotals(filter, limit)
     return {
       activeConnections: totals.openNum,
+      activePrincipals: open.principalNum,
+      activeConversations: open.conversationNum,
       totalConnections: totals.openedNum,
       connections: rows.map(row => this.info(row)),
       lastUpdated: this.time()
@@ -75,6 +79,19 @@ export class Monitor {
     const end = this.#now()
     const query = { ...filter, open: false, start: end - DAY_MS, end, limit }
     return (await this.#store.connections(query)).map(row => toEnded(row, this.mask))
+  }
+
+  /** Principals, the busiest first, and the position of the last when more follow. */
+  async principals(
+    filter: EndpointFilter,
+    limit: number,
+    after?: PrincipalPosition
+  ): Promise<{ principals: PrincipalInfo[]; last?: PrincipalPosition }> {
+    if (filter === 'nothing') return { principals: [] }
+    const rows = await this.#store.principals({ ...filter, limit: limit + 1, ...(after && { after }) })
+    const page = rows.slice(0, limit)
+    const principals = page.map(row => toPrincipal(row, this.mask))
+    return { principals, ...(page.length < rows.length && { last: page.at(-1)! }) }
   }
 
   /** Open sessions with this id, given as it is or masked; several where endpoints share an id. */

@@ -1,5 +1,11 @@
 // Owns how rows of the store become responses of the queries and of the monitoring interface, masked with --mask.
-import type { FeedChange, SeriesPoint, SessionRow, UpstreamState } from '../ledger/store-port.js'
+import type {
+  FeedChange,
+  PrincipalRow,
+  SeriesPoint,
+  SessionRow,
+  UpstreamState
+} from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { Mask } from './access/mask.js'
@@ -8,6 +14,7 @@ import type {
   ConnectionInfo,
   EndedConnection,
   OpenedNotice,
+  PrincipalInfo,
   UpstreamInfo
 } from './schemas/monitoring-responses.js'
 import type { ConnectionRow, MinutePoint } from './schemas/query-responses.js'
@@ -79,6 +86,17 @@ export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   principalKind: row.principalKind,
   oauthClient: mask.name(row.oauthClient),
   conversation: mask.name(row.conversation)
+})
+
+/** A principal in the monitoring interface. */
+export const toPrincipal = (row: PrincipalRow, mask: Mask): PrincipalInfo => ({
+  principal: mask.name(row.principal),
+  kind: row.kind,
+  activeConnections: row.activeNum,
+  totalConnections: row.sessionNum,
+  requestCount: row.requestNum,
+  lastActivity: iso(row.lastSeenAt),
+  endpoints: row.endpointIds
 })
 
 /** A session that ended, in the monitoring interface. */

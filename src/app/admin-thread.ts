@@ -97,6 +97,7 @@ function monitoringOptions(
       drain: (endpointId, on) => proxies.drain(endpointId, on),
       draining: () => proxies.draining(),
       drainUpstream: (name, on) => proxies.drainUpstream(name, on),
+      erasePrincipal: principal => proxies.erasePrincipal(principal),
       reportUpstreams: () => proxies.reportUpstreams()
     },
     gateway: new GatewayClient(

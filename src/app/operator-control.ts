@@ -6,13 +6,16 @@ import type { Proxy } from '../proxy/proxy-server.js'
 import type { RequestedSession, SessionRequests } from '../upkeep/session-requests.js'
 import { UnreachableSession } from '../upkeep/upstream-requests.js'
 import { isSuccessful } from '../util/http-status.js'
-import { epochNow } from '../util/time.js'
+import { epochNow, SECOND_MS } from '../util/time.js'
 import type { WorkerControl } from './instance-methods.js'
 import type { InstanceLedger } from './start-ledger.js'
 import type { UpstreamReports } from './upstream-reports.js'
 
 /** How long an operator's action waits until queries show it. Chosen: people wait for it. */
 const SETTLE_TIMEOUT_MS = 2_000
+
+/** When a name is erased again: longer than a transaction takes at most (`STATEMENT_TIMEOUT_MS` in ledger/mysql). */
+const ERASED_AGAIN_MS = [SECOND_MS, 40 * SECOND_MS]
 
 /** What an action works on. */
 export interface ControlParts {
@@ -56,6 +59,13 @@ export function operatorControl({ proxy, ledger, requests, reports }: ControlPar
       else proxy.drainedEndpoints.delete(endpointId)
     },
     draining: () => proxy.drainedEndpoints,
+    async erasePrincipal(principal) {
+      const erase = () => ledger.store.erasePrincipal(principal, ledger.clock.now())
+      const erasure = await erase()
+      // A transaction that began before may have the name still.
+      for (const ms of ERASED_AGAIN_MS) setTimeout(() => void erase().catch(() => undefined), ms).unref()
+      return erasure
+    },
     async drainUpstream(name, on) {
       await ledger.store.drainUpstream(name, on, Date.now())
       await reports.report()

@@ -83,6 +83,12 @@ export const startUpkeep = (settings: UpkeepSettings, parts: UpkeepParts): Promi
     return Promise.resolve({ requests, maintenance, watches, locator, upstreamOf })
   })
 
+/** What waits in the outbox may have the name that was erased; the store does not take it. */
+async function scrubOnceShipped({ shipper, outbox }: InstanceLedger): Promise<void> {
+  await shipper.whenEmpty(Infinity)
+  outbox.scrub()
+}
+
 function startMaintenance(
   settings: UpkeepSettings,
   { ledger, sessions, logger }: UpkeepParts,
@@ -102,6 +108,7 @@ function startMaintenance(
     rollupRetentionMs: settings.rollupRetentionMs,
     isRegistered: () => ledger.shipper.isRegistered,
     onFailure: () => ledger.shipper.registerAgain(),
+    onErased: () => void scrubOnceShipped(ledger),
     onLost: () => ledger.recorder.record(sessions.tracker.held(epochNow())),
     // While the store was away, it did not get the uses that this proxy saw.
     onIdle: ended => ender?.add(ended.filter(session => !sessions.tracker.isInUse(session, epochNow()))),

@@ -57,6 +57,7 @@ function together(slots: readonly WorkerSlot[], draining: Set<string>): Instance
     draining: () => draining,
     // The store tells the other workers.
     drainUpstream: (name, on) => slots[0]!.worker.drainUpstream(name, on),
+    erasePrincipal: principal => slots[0]!.worker.erasePrincipal(principal),
     async reportUpstreams() {
       await Promise.allSettled(slots.map(({ worker }) => worker.reportUpstreams()))
     }

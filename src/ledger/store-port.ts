@@ -50,20 +50,26 @@ export interface SessionRow {
 /** A session that was found to be used on behalf of two principals. */
 export type SharedSession = Pick<SessionRow, 'endpointId' | 'connectAt'>
 
-/** What came of a batch of entries. */
+/** What came of the entries that were applied. */
 export interface Applied {
   /** How many sessions are counted at `OTHER_ENDPOINT` because of `LedgerRules.maxEndpoints`. */
   othersSessions: number
-  /** Those that turned out to be used on behalf of two principals, each once. */
+  /** The sessions that turned out to be used on behalf of two principals, each once. */
   shared: readonly SharedSession[]
 }
 
-/** Sessions connected at any moment of `[start, end]`: `connectAt <= end` and still open or `disconnectAt > start`. */
-export interface SessionsQuery {
+/** Which sessions are asked for: those that are all that is said here. */
+export interface SessionsFilter {
   endpointId?: StoredId
   transport?: Transport
   /** Of this gateway. */
   upstream?: string
+  principal?: string
+  conversation?: StoredId
+}
+
+/** Sessions connected at any moment of `[start, end]`: `connectAt <= end` and still open or `disconnectAt > start`. */
+export interface SessionsQuery extends SessionsFilter {
   /** True: only open sessions; false: only closed ones. */
   open?: boolean
   start: EpochMs
@@ -78,6 +84,45 @@ export interface SessionsQuery {
 export interface EndpointCount {
   endpointId: StoredId
   connectNum: number
+}
+
+/** Open sessions, and the different principals and conversations that they have; a session without one counts as itself. */
+export interface OpenCounts {
+  openNum: number
+  principalNum: number
+  conversationNum: number
+}
+
+/** What a principal has on one endpoint, or on all. */
+export interface PrincipalRow {
+  id: number
+  principal: string
+  kind: PrincipalKind | null
+  /** Open sessions. */
+  activeNum: number
+  /** Sessions whose rows are kept. */
+  sessionNum: number
+  /** Requests of those. */
+  requestNum: number
+  lastSeenAt: EpochMs
+  /** Its endpoints, by their ids, at most 100. */
+  endpointIds: StoredId[]
+}
+
+/** Principals with the most open sessions first; of those with as many, who has the most sessions. */
+export interface PrincipalsQuery {
+  endpointId?: StoredId
+  limit: number
+  /** The last one of the page before. */
+  after?: Pick<PrincipalRow, 'activeNum' | 'sessionNum' | 'id'>
+}
+
+/** The name of a principal was erased. */
+export interface Erasure {
+  /** What stands in its place. */
+  token: string
+  /** In so many sessions. */
+  sessions: number
 }
 
 /** How many sessions a gateway has open. */
@@ -216,6 +261,8 @@ export interface Heartbeat {
   storeAt: EpochMs
   /** The heartbeat after which another instance last took it for lost and closed its streams; null: never. */
   lostAt: EpochMs | null
+  /** When the name of a principal was last erased; null: never. */
+  erasedAt: EpochMs | null
   /** The other instances of this store that are not taken for lost, with their last heartbeats. */
   others: { id: string; heartbeatAt: EpochMs }[]
 }
@@ -249,9 +296,11 @@ export interface StoreReader {
    * never had one. With a transport or a gateway only its sessions are counted, and the rows stay the same (with 0 where it
    * has none).
    */
-  counts(query: { endpointId?: StoredId; transport?: Transport; upstream?: string }): Promise<EndpointCount[]>
-  /** Of one gateway: `openedNum` counts the rows that are kept. */
-  totals(query: { endpointId?: StoredId; upstream?: string }): Promise<Totals>
+  counts(query: SessionsFilter): Promise<EndpointCount[]>
+  openCounts(query: SessionsFilter): Promise<OpenCounts>
+  principals(query: PrincipalsQuery): Promise<PrincipalRow[]>
+  /** Where more than the endpoint is named, `openedNum` counts the rows that are kept. */
+  totals(query: SessionsFilter): Promise<Totals>
   /**
    * The open sessions by endpoint, session-less clients not counted, and the outbox offset of an instance at the same moment
    * (0 if it never registered): the counts include all entries of its outbox up to that offset, and none after it.
@@ -262,8 +311,8 @@ export interface StoreReader {
   /** The gateways that the instances have, by name. */
   upstreams(): Promise<UpstreamState[]>
   upstreamOrders(query: { instanceId: string }): Promise<UpstreamOrders>
-  /** What `connections` returns, and the totals of its endpoint at the same moment. */
-  snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals }>
+  /** What `connections` returns, and the totals and open counts of the same filter at the same moment. */
+  snapshot(query: SessionsQuery): Promise<{ rows: SessionRow[]; totals: Totals; open: OpenCounts }>
   /** The endpoints with the most open sessions, the busiest first. */
   busiest(query: { limit: number }): Promise<StoredId[]>
   census(query: { named: readonly StoredId[] }): Promise<Census>
@@ -315,6 +364,8 @@ export interface StoreWriter {
   settleEarlyCloses(notedBefore: EpochMs, now: EpochMs): Promise<number>
   /** Deletes sessions that ended before `before`, at most a batch; returns how many. Counts and roll-ups keep them. */
   deleteEnded(before: EpochMs): Promise<number>
+  /** Puts a token in the place of a principal's name, in all sessions, and in those that are told of later up to `now`. */
+  erasePrincipal(principal: string, now: EpochMs): Promise<Erasure>
   /** Deletes the changes that entered the feed before `before`, at most a batch; returns how many. */
   deleteFeed(before: EpochMs): Promise<number>
   /** Deletes roll-ups of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
@@ -352,6 +403,8 @@ export const readerMethods = methodsOf<StoreReader>({
   session: true,
   legacySessions: true,
   counts: true,
+  openCounts: true,
+  principals: true,
   liveCounts: true,
   upstreamCounts: true,
   upstreams: true,
@@ -377,6 +430,7 @@ export const writerMethods = methodsOf<StoreWriter>({
   closeIdle: true,
   settleEarlyCloses: true,
   deleteEnded: true,
+  erasePrincipal: true,
   deleteFeed: true,
   deleteRollups: true,
   deleteEndpoint: true,

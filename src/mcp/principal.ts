@@ -13,6 +13,8 @@ export interface Principal {
   isDigest?: true
   /** The OAuth client (`client_id` or `azp`) that the token was issued to. */
   oauthClient?: StoredId
+  /** Its name was erased, for all that was told of it up to `at`, in epoch ms; `token` stands in its place. */
+  erased?: { token: string; at: number }
 }
 
 /**

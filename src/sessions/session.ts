@@ -31,6 +31,8 @@ export interface TrackedSession {
   attributed: Attributed
   /** It was used on behalf of another one too, and that was reported. */
   isShared: boolean
+  /** Requests that said nothing of a conversation. */
+  unsaid: number
 }
 
 /** What one observation says of its session, by its stored ids. */
@@ -65,7 +67,8 @@ export const newSession = ({
   pendingRequests: 0,
   clientInfo: unknownClient,
   attributed: attributed(request),
-  isShared: false
+  isShared: false,
+  unsaid: 0
 })
 
 /** What a request says of whose its session or visit is. */
@@ -77,15 +80,29 @@ export function attributed({ principal, conversation }: Attribution): Attributed
   }
 }
 
+/**
+ * Requests without a conversation after which not each is asked for one any more, and which of them still are. Chosen: clients that
+ * have one say so in each call of a tool, and to look for it takes up to a microsecond.
+ */
+const ASKED_ALWAYS = 16
+const ASKED_EACH = 16
+
+/** The conversation of a request of a session or visit that is in none so far. */
+export function conversationIn(
+  unknowing: { unsaid: number },
+  { conversation }: Attribution
+): StoredId | undefined {
+  const unsaid = unknowing.unsaid++
+  return unsaid < ASKED_ALWAYS || unsaid % ASKED_EACH === 0 ? conversation?.() : undefined
+}
+
 /** Takes note of what a request says of whose its session is; what of that is news comes out, if anything. */
-export function learn(
-  session: TrackedSession,
-  { principal, conversation }: Attribution
-): Attributed | undefined {
+export function learn(session: TrackedSession, request: Attribution): Attributed | undefined {
+  const { principal } = request
   const known = session.attributed
   const isOther = principal !== undefined && known.principal?.name !== principal.name
   const isNews = isOther && !session.isShared
-  const found = known.conversation === undefined ? conversation?.() : undefined
+  const found = known.conversation === undefined ? conversationIn(session, request) : undefined
   if (!isNews && found === undefined) return undefined
   const news = {
     ...(isNews && { principal }),

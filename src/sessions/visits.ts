@@ -14,7 +14,7 @@ import type { EpochMs } from '../util/time.js'
 import type { Attributed, VisitEvent } from './events.js'
 import type { Newcomers } from './newcomers.js'
 import type { StreamableResponse } from './observations.js'
-import { attributed } from './session.js'
+import { attributed, conversationIn } from './session.js'
 import { UseBatching } from './use-batching.js'
 
 /** A client that this process has seen, from its first request until it was idle. */
@@ -25,6 +25,8 @@ interface Visit {
   readonly userAgent: string | null
   /** Whose it is. */
   attributed: Attributed
+  /** Requests that said nothing of a conversation. */
+  unsaid: number
   clientInfo: ClientInfo
   /** Where presence begins that was not yet reported; undefined: all of it was. */
   from: EpochMs | undefined
@@ -102,8 +104,10 @@ export class VisitTracker {
         visit.clientInfo = mergeClientInfo(visit.clientInfo, response.body.clientInfo())
       if (visit.clientInfo.protocolVersion === null && protocolVersion !== null)
         visit.clientInfo = { ...visit.clientInfo, protocolVersion }
-      if (visit.attributed.conversation === undefined)
-        visit.attributed = { ...attributed(response), ...visit.attributed }
+      if (visit.attributed.conversation === undefined) {
+        const conversation = conversationIn(visit, response)
+        if (conversation !== undefined) visit.attributed = { ...visit.attributed, conversation }
+      }
     } else {
       visit = {
         endpointId,
@@ -111,6 +115,7 @@ export class VisitTracker {
         clientAddress: response.client.address,
         userAgent: storedUserAgent(response.client.userAgent),
         attributed: attributed(response),
+        unsaid: 0,
         // Asked until the name is known: it parses the body.
         clientInfo: { ...(response.body?.clientInfo() ?? unknownClient), protocolVersion },
         from: at,

@@ -24,6 +24,9 @@ const routes = [
   'get /api/mcp/proxies',
   'get /api/mcp/access',
   'get /api/mcp/endpoints',
+  'get /api/mcp/principals',
+  'delete /api/mcp/principals',
+  'delete /api/mcp/principals/{principal}',
   'delete /api/mcp/endpoints',
   'delete /api/mcp/endpoints/{endpointId}',
   'get /api/mcp/upstreams',
@@ -65,7 +68,6 @@ void t.test('it says what a parameter must be, where that is more than text', as
   const parameter = (path: string, method: string, wanted: string) =>
     paths[path]![method]!.parameters.find(({ name }) => name === wanted)
   t.match(parameter('/api/mcp/connections', 'delete', 'endpointId'), {
-    required: true,
     schema: { pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$' }
   })
   t.match(parameter('/api/mcp/endpoints/{endpointId}/drain', 'put', 'endpointId'), {

@@ -1,4 +1,7 @@
 // Owns principals and conversations end to end: real JWTs and keys through the process, as an operator sees them.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startFakeGateway } from '../support/fake-gateway.js'
 import { jwt } from '../support/jwt.js'
@@ -126,3 +129,62 @@ void t.test('a header field of a trusted proxy, hashed names, none, and masks', 
   t.notMatch(shown, /#ann|"agent"|"secret"/)
   t.match(shown, /masked-[0-9a-f]{16}/)
 })
+
+void t.test('an operator ends the sessions of a principal', async t => {
+  const turnstile = await start(t)
+  const [ann, , bob] = [
+    await send(turnstile, { authorization: bearer('ann') }),
+    await send(turnstile, { authorization: bearer('ann') }, { endpoint: 'f' }),
+    await send(turnstile, { authorization: bearer('bob') })
+  ]
+  await turnstile.shipped()
+  const principal = `${ISSUER}#ann`
+  const end = (query: string): Promise<Response> =>
+    fetch(`${turnstile.adminUrl}/api/mcp/connections${query}`, { method: 'DELETE' })
+  t.equal((await end('')).status, 400)
+  const response = await end(`?principal=${encodeURIComponent(principal)}`)
+  t.match(await response.json(), { status: 'ended', principal, ended: 2, failed: [] })
+  t.match(await rowOf(turnstile, ann), { reason: 'killed' })
+  t.match(await rowOf(turnstile, bob), { reason: null })
+  t.notOk([...gateway.sessions].some(id => id.endsWith(ann)))
+})
+
+void t.test('an erased name is in no answer, log or file, and stays so after a restart', async t => {
+  const directory = t.testdir()
+  const name = 'ann-whose-name-is-erased'
+  let turnstile = await Turnstile.start(gateway.url, directory)
+  t.teardown(() => turnstile.stop())
+  const ids = [
+    await send(turnstile, { authorization: bearer(name, { client_id: name }) }),
+    await send(turnstile, { authorization: bearer(name) }, { endpoint: 'f' })
+  ]
+  await turnstile.shipped()
+  t.not(filesWith(directory, name).length, 0)
+  const path = `${turnstile.adminUrl}/api/mcp/principals/${encodeURIComponent(`${ISSUER}#${name}`)}`
+  const erased = (await (await fetch(path, { method: 'DELETE' })).json()) as { token: string }
+  t.match(erased, { status: 'erased', sessions: 2 })
+  const logs = [turnstile.log]
+  for (const id of ids) t.match(await rowOf(turnstile, id), { principal: erased.token, oauth_client: null })
+  await send(turnstile, { 'mcp-session-id': ids[0]!, authorization: bearer(name) })
+  t.match(await rowOf(turnstile, ids[0]!), { principal: erased.token }, 'the session goes on')
+  t.match(await turnstile.query('/api/connections/endpoint/count'), { connect_num: 2, principal_num: 1 })
+  // The other files are scrubbed with the next heartbeat, after at most a second.
+  await sleep(2_000)
+  t.same(filesWith(directory, name), [])
+  await turnstile.kill()
+  turnstile = await Turnstile.start(gateway.url, directory)
+  await send(turnstile, { 'mcp-session-id': ids[0]!, authorization: bearer(name) })
+  t.match(await rowOf(turnstile, ids[0]!), { principal: erased.token })
+  t.same(
+    await turnstile.query('/api/mcp/principals').then(list => JSON.stringify(list).includes(name)),
+    false
+  )
+  t.notMatch(JSON.stringify([...logs, turnstile.log]), name)
+})
+
+/** The files below a directory that hold these bytes. */
+const filesWith = (directory: string, bytes: string): string[] =>
+  readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .filter(file => readFileSync(file).includes(bytes))

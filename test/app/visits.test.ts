@@ -122,8 +122,8 @@ void t.test('all revisions at once, and who is the same client', async t => {
   t.equal(await turnstile.count('f'), 1)
   const count = async (transport: string): Promise<unknown> =>
     await turnstile.query(`/api/connections/endpoint/count?endpoint_id=e&transport=${transport}`)
-  t.same(await count('sessionless'), { endpoint_id: 'e', connect_num: 5 })
-  t.same(await count('streamable'), { endpoint_id: 'e', connect_num: 1 })
+  t.match(await count('sessionless'), { endpoint_id: 'e', connect_num: 5 })
+  t.match(await count('streamable'), { endpoint_id: 'e', connect_num: 1 })
   const headers = { 'mcp-session-id': opened.headers.get('mcp-session-id')! }
   t.equal((await fetch(url, { method: 'DELETE', headers })).status, 202)
   await turnstile.shipped()

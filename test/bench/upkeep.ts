@@ -39,6 +39,7 @@ await fill(
   new History(new Random(1), {
     endedSessions: Number(flags.sessions),
     openSessions,
+    principals: 1_000,
     endpoints: 1_000,
     days: 30,
     endAt: Date.now() - 2 * DAY_MS

@@ -27,6 +27,8 @@ const info = (sessionId: string, given: Partial<ConnectionInfo> = {}): Connectio
 
 const stats = (connections: ConnectionInfo[], activeConnections = connections.length): ConnectionStats => ({
   activeConnections,
+  activePrincipals: activeConnections,
+  activeConversations: activeConnections,
   totalConnections: activeConnections,
   connections,
   lastUpdated: '2026-11-21T11:00:00.000Z'

@@ -12,13 +12,13 @@ const right: FoundShape = {
   engine: 'InnoDB',
   rowFormat: 'Dynamic',
   isPartitioned: false,
-  columns: sessions.columns.map(({ name, type, nullable, collation, definition }) => ({
+  columns: sessions.columns.map(({ name, type, nullable, collation, definition, default: byDefault }) => ({
     name,
     type: type.toLowerCase() + (definition.includes(' UNSIGNED') ? ' unsigned' : ''),
     charset: null,
     collation: collation ?? (type.startsWith('VARCHAR') ? 'utf8mb4_0900_ai_ci' : null),
     nullable,
-    hasDefault: false,
+    hasDefault: byDefault !== undefined,
     extra: name === 'id' ? 'auto_increment' : ''
   })),
   keys: [{ name: 'PRIMARY', unique: true, columns: ['id'] }, ...sessions.keys],

@@ -19,7 +19,13 @@ import { History } from '../bench/history/history.js'
 import { freshDatabase } from '../support/mariadb.js'
 import { Random } from '../support/random.js'
 
-const BIG_TABLES = ['endpoint_logs_v2', 'endpoint_minutes_v2', 'endpoint_days_v2', 'turnstile_visits']
+const BIG_TABLES = [
+  'endpoint_logs_v2',
+  'endpoint_minutes_v2',
+  'endpoint_days_v2',
+  'turnstile_visits',
+  'turnstile_principals'
+]
 const DAYS = 10
 const START = Date.UTC(2026, 9, 1)
 const END = START + DAYS * DAY_MS
@@ -30,6 +36,7 @@ const history = (): History =>
   new History(new Random(1), {
     endedSessions: 20_000,
     openSessions: 500,
+    principals: 300,
     endpoints: 50,
     days: DAYS,
     endAt: END
@@ -94,6 +101,24 @@ async function exercise(
       await store.connections({ ...hour, ...endpoint, ...transport, limit: 100, after })
       await store.connections({ start: END, end: END, ...endpoint, ...transport, open: true, limit: 100 })
     }
+  }
+  const { principal, conversation } = (await store.connections({ ...hour, limit: 1_000 })).find(
+    row => row.principal !== null && row.conversation !== null
+  )!
+  for (const endpoint of [{}, { endpointId: busy }]) {
+    for (const whose of [{ principal: principal! }, { conversation: conversation! }]) {
+      as('connections')
+      await store.connections({ ...hour, ...endpoint, ...whose, limit: 100 })
+      as('openCounts')
+      await store.openCounts({ ...endpoint, ...whose })
+      await store.totals({ ...endpoint, ...whose })
+    }
+    as('openCounts')
+    await store.openCounts({ ...endpoint, transport: 2 })
+    await store.openCounts(endpoint)
+    as('principals')
+    const [busiest] = await store.principals({ ...endpoint, limit: 10 })
+    await store.principals({ ...endpoint, limit: 10, after: busiest! })
   }
   as('session')
   await store.session(first!.sessionId)
@@ -209,6 +234,8 @@ const everyMethod = [
   'deleteRollups',
   'legacySessions',
   'liveCounts',
+  'openCounts',
+  'principals',
   'series',
   'session'
 ]
@@ -226,7 +253,9 @@ async function checkPlans(t: Test, { statements }: Recorder, plans: Plans): Prom
     const plan = await plans.explain(statement)
     const scans = plan.filter(plans.isFullScan)
     if (scans.length > 0) t.fail(`a full scan in ${statement.by}`, { ...statement, scans })
-    const rowReads = indexOnly.includes(statement.by) ? plan.filter(plans.isHalfCovered) : []
+    // Of the open sessions of an endpoint the rows may be read.
+    const isOfIndex = indexOnly.includes(statement.by) && !statement.text.includes('COUNT(conversation)')
+    const rowReads = isOfIndex ? plan.filter(plans.isHalfCovered) : []
     if (rowReads.length > 0)
       t.fail(`more than the index is read in ${statement.by}`, { ...statement, rowReads })
   }

@@ -27,7 +27,7 @@ class BusyStore implements Partial<StoreWriter> {
 
   async heartbeat() {
     await this.#batch('heartbeat', 0)
-    return { storeAt: Date.now(), lostAt: null, others: this.others }
+    return { storeAt: Date.now(), lostAt: null, erasedAt: null, others: this.others }
   }
 
   async closeIdle() {
@@ -68,6 +68,7 @@ void t.test(
       isRegistered: () => true,
       onFailure: () => t.fail('no heartbeat fails'),
       onLost: () => t.fail('not lost'),
+      onErased: () => t.fail('nothing was erased'),
       onIdle: () => undefined,
       log
     })

@@ -1,5 +1,6 @@
 // Owns clients of the Streamable HTTP transport: one session after the other, each with a life that is drawn.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { jwt } from '../support/jwt.js'
 import type { Random } from '../support/random.js'
 import { answerThat, type Meaning } from './answers.js'
 import { HeldSession, newSessionId } from './held-session.js'
@@ -12,6 +13,8 @@ const EVENTS = 'text/event-stream'
 const JSON_TYPES = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
 const JSON_ANSWER = { 'content-type': 'application/json' }
 const EVENTS_ANSWER = { 'content-type': EVENTS }
+const PEOPLE = ['ann', 'bob', 'größe']
+const CONVERSATIONS = ['c1', 'c2', 'c3', 'c4']
 const STRANGE_METHODS = ['HEAD', 'OPTIONS', 'PUT', 'PATCH', 'TRACE', 'PROPFIND']
 const call = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{}}}'
 
@@ -20,6 +23,8 @@ export class StreamableClient {
   readonly #random: Random
   #held!: HeldSession
   #endpointId = ''
+  #principal: string
+  #conversation: string
 
   constructor(
     stage: Stage,
@@ -28,6 +33,8 @@ export class StreamableClient {
   ) {
     this.#stage = stage
     this.#random = random
+    this.#principal = random.pick(PEOPLE)
+    this.#conversation = random.pick(CONVERSATIONS)
   }
 
   async live(): Promise<void> {
@@ -87,6 +94,19 @@ export class StreamableClient {
     return new HeldSession(this.#endpointId, newSessionId(random), agent, clientName, random.int(0, 2 ** 31))
   }
 
+  /** What a request says of whose it is: mostly the same, sometimes nothing or something else. */
+  #whose(): Record<string, string> {
+    const random = this.#random
+    if (random.chance(0.05)) this.#principal = random.pick(PEOPLE)
+    if (random.chance(0.05)) this.#conversation = random.pick(CONVERSATIONS)
+    return {
+      ...(random.chance(0.7) && {
+        authorization: `Bearer ${jwt({ sub: this.#principal, nonce: random.next() })}`
+      }),
+      ...(random.chance(0.5) && { 'mcp-client-session-id': this.#conversation })
+    }
+  }
+
   /** From now on it is the client's session, and the gateway knows what to say when the proxy asks for it. */
   #hold(held: HeldSession): void {
     this.#held = held
@@ -141,7 +161,13 @@ export class StreamableClient {
 
   #sendOf(held: HeldSession, method: string, script: Script, headers: Record<string, string> = {}): Told {
     const body = method === 'POST' ? call : undefined
-    const all = { ...JSON_TYPES, 'user-agent': held.agent, 'mcp-session-id': held.id, ...headers }
+    const all = {
+      ...JSON_TYPES,
+      ...this.#whose(),
+      'user-agent': held.agent,
+      'mcp-session-id': held.id,
+      ...headers
+    }
     return this.#stage.send(this.#random, { method, path: this.#path(), headers: all, body }, script)
   }
 

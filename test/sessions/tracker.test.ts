@@ -421,3 +421,46 @@ void t.test('of many sessions in use, each is told of now and then', t => {
   t.equal(requests, SESSIONS * 99, 'every request is told once')
   t.end()
 })
+
+void t.test('a conversation is looked for in each request at first, and in some of the later ones', t => {
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  let asked = 0
+  const request = (conversation?: string): Observation => ({
+    ...{ kind: 'streamable', endpointId: 'e', method: 'POST', status: 200, sessionId: 's' },
+    ...{ issuedSessionId: undefined, protocolVersion: undefined, sessionNotFound: false, at: 1 },
+    client: { address: '192.0.2.1', userAgent: undefined },
+    conversation: () => {
+      asked++
+      return conversation
+    }
+  })
+  for (let i = 0; i < 100; i++) tracker.observe(request())
+  t.equal(asked, 1 + 16 + 6)
+  const told = Array.from({ length: 16 }, () => tracker.observe(request('c'))).flat()
+  t.match(told, [{ type: 'use', conversation: 'c' }], 'it is told once')
+  t.equal(told.length, 1)
+  const before = asked
+  tracker.observe(request('d'))
+  t.equal(asked, before, 'the first one counts')
+  t.end()
+})
+
+void t.test('a session of two principals is told once by a process', t => {
+  const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+  const told = ['a', 'a', undefined, 'b', 'b', 'c', 'a'].flatMap(name =>
+    tracker.observe({
+      ...{ kind: 'streamable', endpointId: 'e', method: 'POST', status: 200, sessionId: 's' },
+      ...{ issuedSessionId: undefined, protocolVersion: undefined, sessionNotFound: false, at: 1 },
+      client: { address: '192.0.2.1', userAgent: undefined },
+      ...(name !== undefined && { principal: { kind: 'oauth', name } })
+    })
+  )
+  t.same(
+    told.map(event => [event.type, 'principal' in event && event.principal.name]),
+    [
+      ['open', 'a'],
+      ['use', 'b']
+    ]
+  )
+  t.end()
+})

@@ -8,7 +8,7 @@ import { type AdminOptions, buildAdmin } from '../../src/admin/admin-server.js'
 import { GatewayClient } from '../../src/admin/gateway/gateway-client.js'
 import type { Control } from '../../src/admin/operator-port.js'
 import type { Readiness } from '../../src/admin/schemas/readiness.js'
-import type { SessionRow } from '../../src/ledger/store-port.js'
+import type { Erasure, SessionRow } from '../../src/ledger/store-port.js'
 import { MemoryStore } from './memory-store.js'
 import type { Random } from './random.js'
 
@@ -151,6 +151,11 @@ export class FakeControl implements Control {
   drainUpstream(name: string, on: boolean): Promise<void> {
     this.done.push(`${on ? 'drain' : 'undrain'} upstream ${name}`)
     return Promise.resolve()
+  }
+
+  erasePrincipal(principal: string): Promise<Erasure> {
+    this.done.push(`erase ${principal}`)
+    return Promise.resolve({ token: 'erased-1', sessions: 2 })
   }
 
   reportUpstreams(): Promise<void> {

@@ -1,9 +1,16 @@
 // Owns the meanings of DESIGN's queries, computed the obvious way from rows: the oracle of the store's tests.
-import type { SessionsQuery, SeriesPoint, SeriesQuery, SessionRow } from '../../src/ledger/store-port.js'
+import type {
+  OpenCounts,
+  PrincipalRow,
+  SeriesPoint,
+  SeriesQuery,
+  SessionRow,
+  SessionsFilter,
+  SessionsQuery
+} from '../../src/ledger/store-port.js'
 
-type Span = Pick<SessionRow, 'id' | 'endpointId' | 'transport' | 'connectAt' | 'disconnectAt' | 'reason'> & {
-  upstream?: string | null
-}
+type Span = Pick<SessionRow, 'id' | 'endpointId' | 'transport' | 'connectAt' | 'disconnectAt' | 'reason'> &
+  Partial<Pick<SessionRow, 'upstream' | 'principal' | 'conversation'>>
 
 export const openAt = (row: Span, at: number): boolean =>
   row.connectAt <= at && (row.reason === null || row.disconnectAt > at)
@@ -11,14 +18,51 @@ export const openAt = (row: Span, at: number): boolean =>
 /** The order of databases, which is not JavaScript's. */
 export const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
+export const isAsked = (row: Span, filter: SessionsFilter): boolean =>
+  (['endpointId', 'transport', 'upstream', 'principal', 'conversation'] as const).every(
+    name => filter[name] === undefined || row[name] === filter[name]
+  )
+
+export function bruteOpenCounts(rows: readonly Span[], filter: SessionsFilter = {}): OpenCounts {
+  const open = rows.filter(row => row.reason === null && isAsked(row, filter))
+  const different = (keyOf: (row: Span) => string | null | undefined): number =>
+    new Set(open.map(row => keyOf(row) ?? row)).size
+  return {
+    openNum: open.length,
+    principalNum: different(row => row.principal),
+    conversationNum: different(row => row.conversation && `${row.endpointId}\n${row.conversation}`)
+  }
+}
+
+/** All principals, the busiest first; those that are as busy by their names. */
+export function brutePrincipals(
+  rows: readonly SessionRow[],
+  endpointId?: string
+): Omit<PrincipalRow, 'id'>[] {
+  const asked = rows.filter(row => endpointId === undefined || row.endpointId === endpointId)
+  const names = [...new Set(asked.flatMap(({ principal }) => principal ?? []))].sort(byBytes)
+  return names
+    .map(principal => {
+      const own = asked.filter(row => row.principal === principal)
+      return {
+        principal,
+        kind: own[0]!.principalKind,
+        activeNum: own.filter(({ reason }) => reason === null).length,
+        sessionNum: own.length,
+        requestNum: own.reduce((sum, { requestCount }) => sum + requestCount, 0),
+        lastSeenAt: Math.max(...own.map(row => row.lastSeenAt)),
+        endpointIds: [...new Set(own.map(row => row.endpointId))].sort(byBytes)
+      }
+    })
+    .sort((a, b) => b.activeNum - a.activeNum || b.sessionNum - a.sessionNum)
+}
+
 export function bruteConnections<Row extends Span>(
   rows: readonly Row[],
   query: Omit<SessionsQuery, 'limit'>
 ): Row[] {
   return rows
-    .filter(row => query.endpointId === undefined || row.endpointId === query.endpointId)
-    .filter(row => query.transport === undefined || row.transport === query.transport)
-    .filter(row => query.upstream === undefined || row.upstream === query.upstream)
+    .filter(row => isAsked(row, query))
     .filter(row => query.open === undefined || query.open === (row.reason === null))
     .filter(row => row.connectAt <= query.end && (row.reason === null || row.disconnectAt > query.start))
     .sort((a, b) => b.connectAt - a.connectAt || b.id - a.id)

@@ -2,13 +2,17 @@
 import type {
   Census,
   FeedPart,
+  OpenCounts,
+  PrincipalRow,
+  PrincipalsQuery,
   SeriesPoint,
   SeriesQuery,
   SessionRow,
+  SessionsFilter,
   StoreReader,
   Totals
 } from '../../src/ledger/store-port.js'
-import { bruteConnections, bruteSeries } from './brute-force.js'
+import { bruteConnections, bruteOpenCounts, brutePrincipals, bruteSeries, isAsked } from './brute-force.js'
 
 const CHUNK_POINTS = 100
 
@@ -38,26 +42,24 @@ export class MemoryStore implements StoreReader {
     return Promise.resolve(found.map(row => ({ ...row, isOpen: row.reason === null })))
   }
 
-  counts({
-    endpointId,
-    transport,
-    upstream
-  }: {
-    endpointId?: string
-    transport?: number
-    upstream?: string
-  }) {
+  counts({ endpointId, ...filter }: SessionsFilter) {
     const ids = endpointId === undefined ? new Set(this.rows.map(row => row.endpointId)) : [endpointId]
-    const isCounted = (row: SessionRow) =>
-      row.reason === null &&
-      (transport === undefined || row.transport === transport) &&
-      (upstream === undefined || row.upstream === upstream)
     return Promise.resolve(
       [...ids].map(id => ({
         endpointId: id,
-        connectNum: this.rows.filter(row => row.endpointId === id && isCounted(row)).length
+        connectNum: bruteOpenCounts(this.rows, { ...filter, endpointId: id }).openNum
       }))
     )
+  }
+
+  openCounts(filter: SessionsFilter): Promise<OpenCounts> {
+    return Promise.resolve(bruteOpenCounts(this.rows, filter))
+  }
+
+  principals({ endpointId, limit, after }: PrincipalsQuery): Promise<PrincipalRow[]> {
+    const all = brutePrincipals(this.rows, endpointId).map((row, i) => ({ ...row, id: 1_000 - i }))
+    const first = after === undefined ? 0 : all.findIndex(({ id }) => id < after.id)
+    return Promise.resolve(first === -1 ? [] : all.slice(first, first + limit))
   }
 
   async liveCounts() {
@@ -82,18 +84,17 @@ export class MemoryStore implements StoreReader {
     })
   }
 
-  totals(query: { endpointId?: string; upstream?: string }): Promise<Totals> {
-    const rows = this.rows.filter(
-      row =>
-        (query.endpointId === undefined || row.endpointId === query.endpointId) &&
-        (query.upstream === undefined || row.upstream === query.upstream)
-    )
-    const openNum = rows.filter(row => row.reason === null).length
-    return Promise.resolve({ openNum, openedNum: rows.length })
+  totals(filter: SessionsFilter): Promise<Totals> {
+    const { openNum } = bruteOpenCounts(this.rows, filter)
+    return Promise.resolve({ openNum, openedNum: this.rows.filter(row => isAsked(row, filter)).length })
   }
 
   async snapshot(query: Parameters<StoreReader['connections']>[0]) {
-    return { rows: await this.connections(query), totals: await this.totals(query) }
+    return {
+      rows: await this.connections(query),
+      totals: await this.totals(query),
+      open: await this.openCounts(query)
+    }
   }
 
   busiest(): Promise<string[]> {

@@ -27,7 +27,12 @@ export class Mask {
 
   /** For a response or event: of the name of a person, or of a conversation, only a keyed hash. */
   name<Name extends string | null>(name: Name): Name | string {
-    return this.isOn && name !== null ? `masked-${this.#hash(name)}` : name
+    return this.isOn && name !== null ? this.loggedName(name) : name
+  }
+
+  /** The same for a log line, whatever the setting. */
+  loggedName(name: string): string {
+    return `masked-${this.#hash(name)}`
   }
 
   #hash(text: string): string {

@@ -1,26 +1,35 @@
-// Owns what operators can do: end a session or all sessions of an endpoint, delete an endpoint, and drain one (let no new
-// sessions in).
+// Owns what operators can do: end a session, end all sessions of an endpoint or principal, erase a principal's name, delete an
+// endpoint, and drain one (let no new sessions in).
 import type { FastifyPluginCallback, FastifyRequest, RawServerDefault } from 'fastify'
 import Type from 'typebox'
 import type { EndpointDeletion, SessionRow, StoreReader } from '../../ledger/store-port.js'
+import { storedName } from '../../mcp/principal.js'
 import { storedEndpointId } from '../../mcp/stored-ids.js'
 import { runAll } from '../../util/job-pool.js'
 import { bearerToken, type TokenGate } from '../access/tokens.js'
 import { endpointFilter } from '../endpoint-filter.js'
 import type { Monitor } from '../monitor.js'
 import type { Audit, Control } from '../operator-port.js'
-import { ActionError, UnknownEndpointError } from '../schemas/admin-errors.js'
+import { ActionError, BadQueryError, UnknownEndpointError } from '../schemas/admin-errors.js'
 import { responses } from '../schemas/fields.js'
 import {
   ConnectionNotFound,
   DrainState,
   EndpointDeleted,
-  EndpointEnded,
   EndpointInfo,
+  PrincipalErased,
   SessionEnded,
+  SessionsEnded,
   TokenAccess
 } from '../schemas/monitoring-responses.js'
-import { EndpointParameters, OneEndpoint, SessionPath } from '../schemas/parameters.js'
+import {
+  ENDPOINT_ID_EXPECTED,
+  EndpointOrPrincipal,
+  EndpointParameters,
+  OneEndpoint,
+  OnePrincipal,
+  SessionPath
+} from '../schemas/parameters.js'
 import type { DecodingTypeProvider } from '../schemas/validation.js'
 
 /** How many failures a response lists. Chosen: the first ones show the cause. */
@@ -79,14 +88,16 @@ export const actionRoutes: FastifyPluginCallback<
       config,
       schema: {
         tags,
-        summary: 'Ends all sessions of an endpoint',
-        querystring: OneEndpoint,
-        response: responses({ 200: EndpointEnded })
+        summary: 'Ends all sessions of an endpoint, of a principal, or of a principal on an endpoint',
+        querystring: EndpointOrPrincipal,
+        response: responses({ 200: SessionsEnded })
       }
     },
     async request => {
-      const { endpointId } = request.query
-      const sessions = await monitor.open(endpointFilter(endpointId), Infinity)
+      const { endpointId, principal } = request.query
+      if (endpointId === undefined && principal === undefined)
+        throw new BadQueryError(`endpointId is missing: give ${ENDPOINT_ID_EXPECTED}, or a principal`)
+      const sessions = await monitor.open(endpointFilter(endpointId, request.query), Infinity)
       const failed: { sessionId: string; message: string }[] = []
       let ended = 0
       await runAll(sessions, MAX_CONCURRENT_ENDS, async row => {
@@ -96,9 +107,34 @@ export const actionRoutes: FastifyPluginCallback<
           failed.push({ sessionId: monitor.mask.sessionId(row.sessionId), message })
       })
       await control.settled()
-      audit(request, 'end sessions of endpoint', { endpointId, ended, failed: failed.length })
-      return { status: 'ended' as const, endpointId, ended, failed, timestamp: timestamp() }
+      const asked = {
+        ...(endpointId !== undefined && { endpointId }),
+        ...(principal !== undefined && { principal })
+      }
+      const of = principal === undefined ? 'endpoint' : 'principal'
+      audit(request, `end sessions of ${of}`, { ...asked, ended, failed: failed.length })
+      return { status: 'ended' as const, ...asked, ended, failed, timestamp: timestamp() }
     }
+  )
+
+  const erasing = {
+    tags,
+    summary: 'Erases the name of a principal: a token takes its place in all sessions, and counts stay',
+    response: responses({ 200: PrincipalErased })
+  }
+  const erase = async (request: FastifyRequest, principal: string): Promise<PrincipalErased> => {
+    const { token, sessions } = await control.erasePrincipal(storedName(principal))
+    audit(request, 'erase principal', { token, sessions })
+    return { status: 'erased', token, sessions, timestamp: timestamp() }
+  }
+  app.delete(
+    '/api/mcp/principals/:principal',
+    { config, schema: { ...erasing, params: OnePrincipal } },
+    request => erase(request, request.params.principal)
+  )
+  // For any name, as for endpoints below.
+  app.delete('/api/mcp/principals', { config, schema: { ...erasing, querystring: OnePrincipal } }, request =>
+    erase(request, request.query.principal)
   )
 
   app.get(

@@ -9,6 +9,7 @@ import { nextPage } from '../paging/next-page.js'
 import { readAll, readPage } from '../paging/pages.js'
 import { type ExportType, exportTypes, sendExport, sendJson } from '../paging/streamed-response.js'
 import { BadQueryError } from '../schemas/admin-errors.js'
+import { encodeCursor } from '../schemas/cursor.js'
 import { exported, responses } from '../schemas/fields.js'
 import { ConnectionsParameters, CountParameters, SeriesParameters } from '../schemas/parameters.js'
 import { ConnectionCount, ConnectionRow, MinutePoint } from '../schemas/query-responses.js'
@@ -51,9 +52,9 @@ export const connectionRoutes: FastifyPluginCallback<
       }
     },
     async (request, reply) => {
-      const { endpoint_id, transport, upstream, cursor, limit, ...asked } = request.query
+      const { endpoint_id, transport, cursor, limit, ...asked } = request.query
       const range = timeRange(asked, now(), DAY_MS)
-      const filter = endpointFilter(endpoint_id, upstream)
+      const filter = endpointFilter(endpoint_id, asked)
       const type = exportAsked(request, reply)
       const columns = Object.keys(ConnectionRow.properties)
       if (filter === 'nothing') return type ? sendExport(reply, type, columns, []) : []
@@ -69,7 +70,8 @@ export const connectionRoutes: FastifyPluginCallback<
         return sendExport(reply, type, columns, mapped(rows, view))
       }
       const page = await readPage(store, { ...query, limit: limit ?? DEFAULT_LIMIT })
-      if (page.last) reply.header('link', `<${nextPage(request, page.last, range)}>; rel="next"`)
+      if (page.last)
+        reply.header('link', `<${nextPage(request, encodeCursor(page.last), range)}>; rel="next"`)
       return sendJson(reply, mapped(page.chunks, view))
     }
   )
@@ -79,19 +81,23 @@ export const connectionRoutes: FastifyPluginCallback<
     {
       schema: {
         tags,
-        summary: 'How many sessions are open now',
+        summary: 'How many sessions are open now, of how many principals, in how many conversations',
         querystring: CountParameters,
         response: responses({ 200: ConnectionCount })
       }
     },
     async request => {
-      const { endpoint_id, transport, upstream } = request.query
-      const filter = endpointFilter(endpoint_id, upstream)
+      const { endpoint_id, transport, ...asked } = request.query
+      const filter = endpointFilter(endpoint_id, asked)
       const counts =
-        filter === 'nothing' ? [] : await store.counts({ ...filter, ...(transport && { transport }) })
+        filter === 'nothing'
+          ? { openNum: 0, principalNum: 0, conversationNum: 0 }
+          : await store.openCounts({ ...filter, ...(transport && { transport }) })
       return {
         endpoint_id: endpoint_id ?? 'all',
-        connect_num: counts.reduce((sum, { connectNum }) => sum + connectNum, 0)
+        connect_num: counts.openNum,
+        principal_num: counts.principalNum,
+        conversation_num: counts.conversationNum
       }
     }
   )

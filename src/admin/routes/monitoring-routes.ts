@@ -4,13 +4,13 @@ import type { FastifyPluginCallback, FastifyReply, FastifyRequest, RawServerDefa
 import Type, { type TSchema } from 'typebox'
 import type { SessionRow } from '../../ledger/store-port.js'
 import type { Log } from '../../util/log.js'
-import { endpointFilter } from '../endpoint-filter.js'
+import { endpointFilter, type Narrowing } from '../endpoint-filter.js'
 import type { GatewayClient } from '../gateway/gateway-client.js'
 import type { Monitor } from '../monitor.js'
 import { nextPage } from '../paging/next-page.js'
 import { CHUNK_ROWS, sendJson } from '../paging/streamed-response.js'
 import { BadQueryError } from '../schemas/admin-errors.js'
-import type { Position } from '../schemas/cursor.js'
+import { encodeCursor, encodePrincipalCursor, type Position } from '../schemas/cursor.js'
 import { responses } from '../schemas/fields.js'
 import {
   ActiveCount,
@@ -19,10 +19,16 @@ import {
   ConnectionStats,
   GatewayHealth,
   GatewayStatus,
+  PrincipalInfo,
   ProxyInfo,
   Tool
 } from '../schemas/monitoring-responses.js'
-import { EndpointParameters, SessionPath, StatsParameters } from '../schemas/parameters.js'
+import {
+  EndpointParameters,
+  PrincipalsParameters,
+  SessionPath,
+  StatsParameters
+} from '../schemas/parameters.js'
 import type { DecodingTypeProvider } from '../schemas/validation.js'
 
 /** How many sessions a response lists if the request names no limit. Chosen. */
@@ -161,19 +167,39 @@ export const monitoringRoutes: FastifyPluginCallback<
     }
   )
 
+  app.get(
+    '/api/mcp/principals',
+    {
+      schema: {
+        tags,
+        summary:
+          'On whose behalf sessions are used, the busiest first, a page at a time; the next one is in the Link header',
+        querystring: PrincipalsParameters,
+        response: responses({ 200: Type.Array(PrincipalInfo) })
+      }
+    },
+    async (request, reply) => {
+      const { endpointId, limit = DEFAULT_LIMIT, cursor } = request.query
+      const { principals, last } = await monitor.principals(endpointFilter(endpointId), limit, cursor)
+      if (last) reply.header('link', `<${nextPage(request, encodePrincipalCursor(last))}>; rel="next"`)
+      return principals
+    }
+  )
+
   function* infosOf(rows: readonly SessionRow[]) {
     for (let i = 0; i < rows.length; i += CHUNK_ROWS)
       yield rows.slice(i, i + CHUNK_ROWS).map(row => monitor.info(row))
   }
 
-  type StatsRequest = { endpointId?: string; upstream?: string; limit?: number; cursor?: Position }
+  type StatsRequest = Narrowing & { endpointId?: string; limit?: number; cursor?: Position }
   /** A page of open sessions, of any size, a chunk at a time. */
   async function sendStats(request: FastifyRequest, asked: StatsRequest, reply: FastifyReply) {
-    const { endpointId, upstream, limit = DEFAULT_LIMIT, cursor } = asked
-    const filter = endpointFilter(endpointId, upstream)
-    const { rows, last, totals } = await monitor.openAndTotals(filter, limit, cursor)
-    if (last) reply.header('link', `<${nextPage(request, last)}>; rel="next"`)
-    const counts = `"activeConnections":${totals.openNum},"totalConnections":${totals.openedNum}`
+    const { endpointId, limit = DEFAULT_LIMIT, cursor } = asked
+    const filter = endpointFilter(endpointId, asked)
+    const { rows, last, totals, open } = await monitor.openAndTotals(filter, limit, cursor)
+    if (last) reply.header('link', `<${nextPage(request, encodeCursor(last))}>; rel="next"`)
+    const people = `"activePrincipals":${open.principalNum},"activeConversations":${open.conversationNum}`
+    const counts = `"activeConnections":${totals.openNum},${people},"totalConnections":${totals.openedNum}`
     return sendJson(reply, infosOf(rows), [
       `{${counts},"connections":`,
       `,"lastUpdated":"${monitor.time()}"}`

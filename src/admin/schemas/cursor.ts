@@ -20,3 +20,24 @@ export function decodeCursor(text: string): Position | undefined {
     isStorable(position.connectAt) && Number.isSafeInteger(position.id) && encodeCursor(position) === text
   return made ? position : undefined
 }
+
+/** A place in the list of principals, which comes in the order of these, all falling. */
+export interface PrincipalPosition {
+  activeNum: number
+  sessionNum: number
+  id: number
+}
+
+/** The text that `decodePrincipalCursor` reads. */
+export const encodePrincipalCursor = ({ activeNum, sessionNum, id }: PrincipalPosition): string =>
+  Buffer.from(`${activeNum}.${sessionNum}.${id}`).toString('base64url')
+
+/** Undefined for anything that `encodePrincipalCursor` did not make. */
+export function decodePrincipalCursor(text: string): PrincipalPosition | undefined {
+  const numbers = /^(\d+)\.(\d+)\.(\d+)$/.exec(Buffer.from(text, 'base64url').toString('latin1')) ?? []
+  const [activeNum = NaN, sessionNum = NaN, id = NaN] = numbers.slice(1).map(Number)
+  const position = { activeNum, sessionNum, id }
+  const made =
+    [activeNum, sessionNum, id].every(Number.isSafeInteger) && encodePrincipalCursor(position) === text
+  return made ? position : undefined
+}

@@ -55,6 +55,14 @@ export type EndedConnection = Static<typeof EndedConnection>
 /** The state of an endpoint or of all, at `/api/mcp/connections` and in the event `mcp_connections_data`. */
 export const ConnectionStats = Type.Object({
   activeConnections: NaturalNumber,
+  activePrincipals: Type.Integer({
+    minimum: 0,
+    description: 'the different principals of those; a session without one counts as itself'
+  }),
+  activeConversations: Type.Integer({
+    minimum: 0,
+    description: 'the different conversations of those; a session without one counts as itself'
+  }),
   totalConnections: Type.Integer({ minimum: 0, description: 'ever opened' }),
   connections: Type.Array(ConnectionInfo, { description: 'open ones, newest first' }),
   lastUpdated: Instant
@@ -139,6 +147,20 @@ export const EndpointInfo = Type.Object({
 })
 export type EndpointInfo = Static<typeof EndpointInfo>
 
+/** On whose behalf sessions are used, at `/api/mcp/principals`. */
+export const PrincipalInfo = Type.Object({
+  principal: Type.String(),
+  kind: PrincipalKindName,
+  activeConnections: NaturalNumber,
+  totalConnections: Type.Integer({ minimum: 0, description: 'open or ended; those whose rows are kept' }),
+  requestCount: Type.Integer({ minimum: 0, description: 'of those' }),
+  lastActivity: Instant,
+  endpoints: Type.Array(Type.String(), {
+    description: 'their ids, at most 100; the endpoint asked for, where one was'
+  })
+})
+export type PrincipalInfo = Static<typeof PrincipalInfo>
+
 /** A gateway, as all proxies of the store together see it. */
 export const UpstreamInfo = Type.Object({
   name: Type.String(),
@@ -177,16 +199,26 @@ export const SessionEnded = Type.Object({
   timestamp: Instant
 })
 
-/** The sessions of an endpoint were ended. */
-export const EndpointEnded = Type.Object({
+/** The sessions of an endpoint, or of a principal, were ended. */
+export const SessionsEnded = Type.Object({
   status: Type.Literal('ended'),
-  endpointId: Type.String(),
+  endpointId: Type.Optional(Type.String({ description: 'as it was asked for' })),
+  principal: Type.Optional(Type.String({ description: 'as it was asked for' })),
   ended: NaturalNumber,
   failed: Type.Array(Type.Object({ sessionId: Type.String(), message: Type.String() }), {
     description: 'those still open, at most 100'
   }),
   timestamp: Instant
 })
+
+/** The name of a principal was erased. */
+export const PrincipalErased = Type.Object({
+  status: Type.Literal('erased'),
+  token: Type.String({ description: 'what stands in its place' }),
+  sessions: Type.Integer({ minimum: 0, description: 'in so many sessions' }),
+  timestamp: Instant
+})
+export type PrincipalErased = Static<typeof PrincipalErased>
 
 /** What the store had of an endpoint was deleted. */
 export const EndpointDeleted = Type.Object({

@@ -1,7 +1,7 @@
 // Owns the parameters that routes take, in query and path: the one source of their validation, types and documentation.
 import Type, { type TSchema } from 'typebox'
 import { Transport } from '../../mcp/transports.js'
-import { decodeCursor } from './cursor.js'
+import { decodeCursor, decodePrincipalCursor } from './cursor.js'
 import { parseTime, TIME_EXPECTED } from './query-time.js'
 
 /** A parameter that `parse` reads; what it returns undefined for is refused. `expected` says what to give. */
@@ -35,6 +35,12 @@ const upstream = Type.String({
   maxLength: 128,
   description: 'the name of a gateway, or leave it out for all'
 })
+const principal = Type.String({ ...id, description: 'the name of a principal, or leave it out for all' })
+const conversation = Type.String({ ...id, description: 'the key of a conversation, or leave it out for all' })
+const principalCursor = parsed(
+  'the cursor of the Link header of the page before, unchanged',
+  decodePrincipalCursor
+)
 const time = parsed(TIME_EXPECTED, parseTime)
 
 /** All parameters are optional, and there are no others. */
@@ -48,12 +54,20 @@ export const ConnectionsParameters = query({
   end_time: time,
   transport,
   upstream,
+  principal,
+  conversation,
   limit,
   cursor
 })
 
 /** Of `/api/connections/endpoint/count`. */
-export const CountParameters = query({ endpoint_id: endpointId, transport, upstream })
+export const CountParameters = query({
+  endpoint_id: endpointId,
+  transport,
+  upstream,
+  principal,
+  conversation
+})
 
 /** Of `/api/connections/time-series`. */
 export const SeriesParameters = query({ endpoint_id: endpointId, start_time: time, end_time: time })
@@ -61,7 +75,9 @@ export const SeriesParameters = query({ endpoint_id: endpointId, start_time: tim
 /** Of the monitoring interface: one endpoint, or all. */
 export const EndpointParameters = query({ endpointId })
 /** Of the pages of open sessions, `/api/mcp/connections`. */
-export const StatsParameters = query({ endpointId, upstream, limit, cursor })
+export const StatsParameters = query({ endpointId, upstream, principal, conversation, limit, cursor })
+/** Of the pages of principals. */
+export const PrincipalsParameters = query({ endpointId, limit, cursor: principalCursor })
 
 /** Of a path that names a session. */
 export const SessionPath = Type.Object({
@@ -81,4 +97,10 @@ export const OneEndpoint = Type.Object({
     pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$',
     description: ENDPOINT_ID_EXPECTED
   })
+})
+/** Of a query that must name an endpoint, a principal, or both. */
+export const EndpointOrPrincipal = query({ endpointId: OneEndpoint.properties.endpointId, principal })
+/** Of a path or query that must name one principal. */
+export const OnePrincipal = Type.Object({
+  principal: Type.String({ ...id, description: 'the name of a principal, of 1 to 8192 characters' })
 })

@@ -38,7 +38,13 @@ export type ConnectionRow = Static<typeof ConnectionRow>
 /** How many sessions are open now, the response of `/api/connections/endpoint/count`. */
 export const ConnectionCount = Type.Object({
   endpoint_id: Type.String({ description: '"all" for the sum over all endpoints' }),
-  connect_num: Type.Integer()
+  connect_num: Type.Integer(),
+  principal_num: Type.Integer({
+    description: 'the different principals of those; a session without one counts as itself'
+  }),
+  conversation_num: Type.Integer({
+    description: 'the different conversations of those; a session without one counts as itself'
+  })
 })
 export type ConnectionCount = Static<typeof ConnectionCount>
 

@@ -1,6 +1,7 @@
 // Owns how events about one session become its row: a pure merge whose result does not depend on their order.
 import { type ClientInfo, mergeClientInfo } from '../../mcp/client-info.js'
-import type { SessionIds } from '../../mcp/stored-ids.js'
+import type { Principal } from '../../mcp/principal.js'
+import type { SessionIds, StoredId } from '../../mcp/stored-ids.js'
 import { Transport } from '../../mcp/transports.js'
 import type {
   Attributed,
@@ -35,6 +36,9 @@ export interface SessionRecord extends Omit<SessionRow, 'id'> {
   /** When it was first used in its conversation. */
   conversationAt: EpochMs | null
 }
+
+/** A principal as an event or a record tells it. */
+type OwnerOfRecord = Pick<Principal, 'kind' | 'name' | 'erased'> & { oauthClient?: StoredId | null }
 
 /**
  * So many instants of `goneAt` are kept, the first ones and the last one: proofs that come late take away the first ones.
@@ -102,15 +106,36 @@ function attribute(
   record: SessionRecord,
   { principal, conversation, at }: Attributed & { at: EpochMs }
 ): void {
-  if (principal !== undefined) {
-    const { kind, name, oauthClient = null } = principal
-    record.isShared ||= record.principal !== null && record.principal !== name
-    const known = `${record.principal}\n${record.oauthClient ?? ''}`
-    if (comesFirst(at, `${name}\n${oauthClient ?? ''}`, record.principalAt, known))
-      Object.assign(record, { principal: name, principalKind: kind, oauthClient, principalAt: at })
-  }
-  if (conversation !== undefined && comesFirst(at, conversation, record.conversationAt, record.conversation))
+  if (principal !== undefined) takePrincipal(record, principal, at)
+  if (conversation !== undefined) takeConversation(record, conversation, at)
+}
+
+function takePrincipal(record: SessionRecord, told: OwnerOfRecord, at: EpochMs): void {
+  const { kind, erased } = told
+  // Who is on a session when its name is erased stays nameless there.
+  const isErased = erased !== undefined && (at <= erased.at || record.principal === erased.token)
+  const name = isErased ? erased.token : told.name
+  const oauthClient = isErased ? null : (told.oauthClient ?? null)
+  const isSame = record.principal === null || [told.name, erased?.token].includes(record.principal)
+  record.isShared ||= !isSame
+  const known = `${record.principal}\n${record.oauthClient ?? ''}`
+  if (comesFirst(at, `${name}\n${oauthClient ?? ''}`, record.principalAt, known))
+    Object.assign(record, { principal: name, principalKind: kind, oauthClient, principalAt: at })
+}
+
+function takeConversation(record: SessionRecord, conversation: StoredId, at: EpochMs): void {
+  if (comesFirst(at, conversation, record.conversationAt, record.conversation))
     Object.assign(record, { conversation, conversationAt: at })
+}
+
+/** The same of another visit of the same client. */
+function attributeLike(record: SessionRecord, other: SessionRecord): void {
+  const { principal: name, principalKind: kind, oauthClient, principalAt } = other
+  record.isShared ||= other.isShared
+  if (name !== null && kind !== null && principalAt !== null)
+    takePrincipal(record, { kind, name, oauthClient }, principalAt)
+  if (other.conversation !== null && other.conversationAt !== null)
+    takeConversation(record, other.conversation, other.conversationAt)
 }
 
 /** Whether what was told comes before what is known; of the same time, what sorts first. */
@@ -160,6 +185,7 @@ export function mergeVisits(
     seenBy: event.at >= last.lastSeenAt ? origin.id : last.seenBy,
     requestCount: visits.reduce((sum, { requestCount }) => sum + requestCount, event.requests)
   }
+  for (const visit of others) attributeLike(merged, visit)
   attribute(merged, { ...event, at: event.from })
   if (last.reason === 'idle' && event.at > last.lastSeenAt) merged.reason = null
   if (merged.reason === null) merged.disconnectAt = merged.connectAt

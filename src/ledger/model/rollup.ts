@@ -16,12 +16,15 @@ export interface EndpointDelta {
   connectNum: number
   /** Sessions that the endpoint did not have before, open or closed. */
   openedNum: number
+  /** Open sessions of which a conversation is known, and the different conversations of those. */
+  groupedNum: number
+  conversationNum: number
   /** By the instant at which the minute or day (UTC) starts. */
   minutes: Map<EpochMs, Bucket>
   days: Map<EpochMs, Bucket>
 }
 
-type Span = Pick<SessionRecord, 'endpointId' | 'connectAt' | 'disconnectAt' | 'reason'>
+type Span = Pick<SessionRecord, 'endpointId' | 'connectAt' | 'disconnectAt' | 'reason' | 'conversation'>
 
 /** Sums the differences between rows before and after a transaction, by endpoint. */
 export class RollupDelta {
@@ -38,8 +41,10 @@ export class RollupDelta {
     const delta = this.endpoint(span.endpointId)
     delta.openedNum += sign
     addTo(delta, span.connectAt, 'opened', sign)
-    if (span.reason === null) delta.connectNum += sign
-    else addTo(delta, span.disconnectAt, 'closed', sign)
+    if (span.reason === null) {
+      delta.connectNum += sign
+      if (span.conversation !== null) delta.groupedNum += sign
+    } else addTo(delta, span.disconnectAt, 'closed', sign)
   }
 
   /** What is summed so far for one endpoint; may be added to. */
@@ -48,7 +53,10 @@ export class RollupDelta {
     if (!delta)
       this.endpoints.set(
         endpointId,
-        (delta = { connectNum: 0, openedNum: 0, minutes: new Map(), days: new Map() })
+        (delta = {
+          ...{ connectNum: 0, openedNum: 0, groupedNum: 0, conversationNum: 0 },
+          ...{ minutes: new Map(), days: new Map() }
+        })
       )
     return delta
   }
@@ -82,7 +90,11 @@ export const floorTo = (at: EpochMs, lengthMs: number): EpochMs => Math.floor(at
  * were connected at instant T began within `classReachMs(c)` before it, so an index on (class, connect_at) finds them
  * without reading the history.
  */
-export function durationClass({ connectAt, disconnectAt, reason }: Omit<Span, 'endpointId'>): number {
+export function durationClass({
+  connectAt,
+  disconnectAt,
+  reason
+}: Pick<Span, 'connectAt' | 'disconnectAt' | 'reason'>): number {
   if (reason === null) return OPEN_CLASS
   const ms = disconnectAt - connectAt
   let c = 0

@@ -39,10 +39,11 @@ export const mysqlDialect: Dialect = {
   netByEndpoint: table =>
     `SELECT endpoint_id, SUM(opened - closed) AS net FROM ${table} WHERE start_at >= ? AND start_at < ? GROUP BY endpoint_id`,
   forUpdate: ' FOR UPDATE',
-  onConflict(key, set, add) {
+  onConflict(key, set, add, raise = []) {
     const changes = [
       ...set.map(column => `${column} = VALUES(${column})`),
-      ...add.map(column => `${column} = ${column} + VALUES(${column})`)
+      ...add.map(column => `${column} = ${column} + VALUES(${column})`),
+      ...raise.map(column => `${column} = GREATEST(${column}, VALUES(${column}))`)
     ]
     return `ON DUPLICATE KEY UPDATE ${changes.length > 0 ? changes.join(', ') : `${key[0]} = ${key[0]}`}`
   }
@@ -119,6 +120,8 @@ export function openMysql(url: string, options: MysqlOptions = {}): Database {
         throw error
       }
     },
+    // What the server keeps in its logs is its own.
+    scrub: () => Promise.resolve(),
     migrate: () => (migrating ??= migrate().finally(() => (migrating = undefined))),
     close: () => pool.close()
   }

@@ -10,7 +10,15 @@ import type { UnplacedChange, UnplacedSession } from '../../sessions/unplaced-me
 import { codeOf, TurnstileError } from '../../util/errors.js'
 import type { Closable } from '../../util/startup.js'
 import type { EpochMs } from '../../util/time.js'
-import { DatabaseFileError, giveBackSpace, letShrink, openFile, SHRINKABLE } from '../sqlite/sqlite-file.js'
+import {
+  DatabaseFileError,
+  giveBackSpace,
+  letShrink,
+  openFile,
+  overwriteLog,
+  SECURE,
+  SHRINKABLE
+} from '../sqlite/sqlite-file.js'
 import type { InstanceIdentity, OutboxEntry } from '../store-port.js'
 
 const schema = `
@@ -161,6 +169,11 @@ export class Outbox implements Closable {
     giveBackSpace(this.#db, MAX_PAGES_GIVEN_BACK)
   }
 
+  /** Overwrites on disk the entries that were dropped. */
+  scrub(): void {
+    if (this.#db.open) overwriteLog(this.#db)
+  }
+
   close(): Promise<void> {
     this.#db.close()
     return Promise.resolve()
@@ -216,6 +229,7 @@ function openLocked(path: string): Libsql.Database {
     return openFile(path, [
       'PRAGMA locking_mode = EXCLUSIVE',
       ...SHRINKABLE,
+      SECURE,
       'PRAGMA journal_mode = WAL',
       'PRAGMA synchronous = NORMAL',
       'BEGIN IMMEDIATE; COMMIT'

@@ -41,6 +41,8 @@ export interface StoreMaintenanceOptions {
   rollupRetentionMs: number
   /** Another instance took this one for lost: whatever streams this one still holds must be reported again. */
   onLost: () => void
+  /** The name of a principal was erased. */
+  onErased: () => void
   /** Whether the store knows this instance; until then nothing is done. */
   isRegistered: () => boolean
   /** The heartbeat failed: the store must be set up again. */
@@ -74,6 +76,7 @@ export class StoreMaintenance implements Closable {
   readonly #losing = new Map<string, Promise<void>>()
   readonly #tidyJobs: TidyJob[]
   #lostAt: EpochMs | null = null
+  #erasedAt: EpochMs | null = null
   #heardAtMs: MonotonicMs = monotonicNow()
   #respondedAtMs: MonotonicMs = monotonicNow()
   #probeFailure: StoreFailure | undefined
@@ -135,11 +138,13 @@ export class StoreMaintenance implements Closable {
   }
 
   async #heartbeat(): Promise<undefined> {
-    const { store, instance, clock, onLost, onFailure } = this.#options
+    const { store, instance, clock, onLost, onErased, onFailure } = this.#options
     try {
-      const { lostAt, others } = await clock.reading(() => store.heartbeat(instance, clock.now()))
+      const { lostAt, erasedAt, others } = await clock.reading(() => store.heartbeat(instance, clock.now()))
       if (lostAt !== this.#lostAt) onLost()
       this.#lostAt = lostAt
+      if (erasedAt !== this.#erasedAt) onErased()
+      this.#erasedAt = erasedAt
       for (const other of this.#withoutLease(others)) this.#lose(other)
       this.#respondedAtMs = monotonicNow()
     } catch (error) {

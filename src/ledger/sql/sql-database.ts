@@ -30,8 +30,16 @@ export interface Dialect {
   netByEndpoint: (table: string) => string
   /** Ends a SELECT whose rows the transaction is about to change. */
   forUpdate: string
-  /** Ends an INSERT: in a row that has this key already, set the columns `set` and add to the columns `add`. */
-  onConflict: (key: readonly string[], set: readonly string[], add: readonly string[]) => string
+  /**
+   * Ends an INSERT: in a row that has this key already, set the columns `set`, add to the columns `add`, and raise the columns
+   * `raise` to what is larger.
+   */
+  onConflict: (
+    key: readonly string[],
+    set: readonly string[],
+    add: readonly string[],
+    raise?: readonly string[]
+  ) => string
 }
 
 /** A database that holds a ledger. Its methods throw what the database's client throws. */
@@ -44,5 +52,7 @@ export interface Database {
   probe(): Promise<void>
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
+  /** Overwrites on disk what is in no row any more, as far as the database leaves that to its clients. */
+  scrub(): Promise<void>
   close(): Promise<void>
 }

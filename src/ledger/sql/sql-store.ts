@@ -4,11 +4,13 @@ import type { LedgerRules, Store } from '../store-port.js'
 import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
+import { openCounts, principals } from './read/people.js'
 import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
 import { settleEarlyCloses } from './write/early-closes.js'
 import { deleteEndpoint, deleteOldEndpoints } from './write/endpoint-deletion.js'
+import { erasePrincipal } from './write/erasures.js'
 import { deleteFeed, feed } from './write/feed.js'
 import { heartbeat, instances, register, times } from './write/instances.js'
 import { closeIdle, loseStreams } from './write/presumed-ends.js'
@@ -31,6 +33,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     closeIdle: now => closeIdle(ledger, now),
     settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(ledger, notedBefore, now),
     deleteEnded: before => deleteEnded(database, before),
+    erasePrincipal: (principal, now) => erasePrincipal(ledger, principal, now),
     deleteFeed: before => deleteFeed(database, before),
     deleteRollups: before => deleteRollups(database, before),
     deleteEndpoint: (endpointId, now) => deleteEndpoint(ledger, endpointId, now),
@@ -39,6 +42,8 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     session: sessionId => session(database, sessionId),
     legacySessions: sessionIds => legacySessions(database, sessionIds),
     counts: query => counts(database, query),
+    openCounts: query => openCounts(database, query),
+    principals: query => principals(database, query),
     liveCounts: query => liveCounts(database, query),
     reportUpstreams: (instance, reports, now) => reportUpstreams(database, instance, reports, now),
     drainUpstream: (name, on, now) => drainUpstream(database, name, on, now),

@@ -2,7 +2,7 @@
 import type Libsql from 'libsql'
 import { upgradeSchema } from '../sql/schema/schema-upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
-import { giveBackSpace, letShrink, SHRINKABLE } from './sqlite-file.js'
+import { giveBackSpace, letShrink, overwriteLog, SECURE, SHRINKABLE } from './sqlite-file.js'
 import { schemaEditor } from './sqlite-schema.js'
 import { WatchedFile } from './watched-file.js'
 
@@ -24,10 +24,11 @@ const sqliteDialect: Dialect = {
   netByEndpoint: table =>
     `SELECT endpoint_id, (SELECT SUM(opened - closed) FROM ${table} AS r WHERE r.endpoint_id = c.endpoint_id AND start_at >= ? AND start_at < ?) AS net FROM endpoint_connections_v2 AS c`,
   forUpdate: '',
-  onConflict(key, set, add) {
+  onConflict(key, set, add, raise = []) {
     const changes = [
       ...set.map(column => `${column} = excluded.${column}`),
-      ...add.map(column => `${column} = ${column} + excluded.${column}`)
+      ...add.map(column => `${column} = ${column} + excluded.${column}`),
+      ...raise.map(column => `${column} = MAX(${column}, excluded.${column})`)
     ]
     const action = changes.length > 0 ? `UPDATE SET ${changes.join(', ')}` : 'NOTHING'
     return `ON CONFLICT (${key.join(', ')}) DO ${action}`
@@ -44,6 +45,7 @@ export function openSqlite(path: string, mayMake = true): Database {
   const setUp = [
     `PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`,
     ...SHRINKABLE,
+    SECURE,
     'PRAGMA journal_mode = WAL',
     'PRAGMA synchronous = NORMAL'
   ]
@@ -104,6 +106,10 @@ export function openSqlite(path: string, mayMake = true): Database {
     read: work => transaction('BEGIN', work),
     // Each transaction looks whether the file is still there.
     probe: () => Promise.resolve(),
+    async scrub() {
+      await last
+      overwriteLog(connect())
+    },
     async migrate() {
       await last
       letShrink(connect())

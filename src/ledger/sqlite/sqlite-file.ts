@@ -12,6 +12,8 @@ export const SHRINKABLE = [
   'PRAGMA auto_vacuum = INCREMENTAL',
   `PRAGMA journal_size_limit = ${MAX_EMPTY_LOG_BYTES}`
 ]
+/** Overwrites what is deleted, so that no name of a person stays in a file. */
+export const SECURE = 'PRAGMA secure_delete = ON'
 /** Free pages that a file keeps, for what comes next. Chosen: 4 MiB. */
 const KEPT_FREE_PAGES = 1_024
 /** A file of an older version is rewritten at its start if no more than so many pages are in use. Chosen: 40 MiB, below a second. */
@@ -58,6 +60,11 @@ export function letShrink(connection: Libsql.Database): void {
 export function giveBackSpace(connection: Libsql.Database, maxPages: number): void {
   const free = pragma(connection, 'freelist_count') - KEPT_FREE_PAGES
   if (free > 0) connection.exec(`PRAGMA incremental_vacuum(${Math.min(free, maxPages)})`)
+}
+
+/** Empties the write-ahead log, which has what was deleted, unless somebody reads the file. */
+export function overwriteLog(connection: Libsql.Database): void {
+  connection.prepare('PRAGMA wal_checkpoint(TRUNCATE)').all()
 }
 
 const pragma = (connection: Libsql.Database, name: string): number =>

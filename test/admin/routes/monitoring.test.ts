@@ -10,7 +10,8 @@ import {
   GatewayHealth,
   GatewayStatus,
   type ConnectionInfo as Info,
-  type ConnectionStats as Stats
+  type ConnectionStats as Stats,
+  type PrincipalInfo
 } from '../../../src/admin/schemas/monitoring-responses.js'
 import { HOUR, nextPage, NOW, session, startMonitoring } from '../../support/admin-under-test.js'
 import { startEverything } from '../../support/everything.js'
@@ -87,10 +88,14 @@ void t.test('stats: open sessions newest first, and how many there ever were', a
 
 void t.test('the list and its counts are of one moment', async t => {
   const store = new MemoryStore()
-  store.snapshot = () => Promise.resolve({ rows: [full], totals: { openNum: 1, openedNum: 7 } })
+  const open = { openNum: 1, principalNum: 2, conversationNum: 3 }
+  store.snapshot = () => Promise.resolve({ rows: [full], totals: { openNum: 1, openedNum: 7 }, open })
   const { ask } = startMonitoring(t, { store })
   for (const path of STATS_PATHS)
-    t.match(await ask(path), { activeConnections: 1, totalConnections: 7, connections: [fullInfo] })
+    t.match(await ask(path), {
+      ...{ activeConnections: 1, activePrincipals: 2, activeConversations: 3, totalConnections: 7 },
+      connections: [fullInfo]
+    })
   t.match(await ask('/api/mcp/status'), { connections: { active: 1, total: 7, details: [fullInfo] } })
 })
 
@@ -300,4 +305,69 @@ void t.test('the proxies of the store, those of the last day', async t => {
     { id: 'gone', lastHeartbeat: '2026-11-21T11:00:30.000Z', lost: true }
   ])
   t.same(asked, [NOW - 24 * HOUR])
+})
+
+void t.test('principals, page by page, of all endpoints or of one', async t => {
+  const of = (principal: string, endpointId: string, ended = false) =>
+    session({ principal, principalKind: 'oauth', endpointId, ...(ended && { disconnectAt: NOW }) })
+  const store = new MemoryStore([
+    of('ann', 'a'),
+    of('ann', 'b'),
+    of('bob', 'b'),
+    of('carl', 'a', true),
+    session()
+  ])
+  const { app, ask } = startMonitoring(t, { store })
+  const all = await ask<PrincipalInfo[]>('/api/mcp/principals')
+  t.strictSame(all[0], {
+    principal: 'ann',
+    kind: 'oauth',
+    activeConnections: 2,
+    totalConnections: 2,
+    requestCount: 2,
+    lastActivity: '2026-11-21T11:00:30.000Z',
+    endpoints: ['a', 'b']
+  })
+  t.same(
+    all.map(({ principal, activeConnections }) => [principal, activeConnections]),
+    [
+      ['ann', 2],
+      ['bob', 1],
+      ['carl', 0]
+    ]
+  )
+  const ofA = await ask<PrincipalInfo[]>('/api/mcp/principals', { endpointId: 'a' })
+  t.match(ofA, [{ principal: 'ann', activeConnections: 1, endpoints: ['a'] }, { principal: 'carl' }])
+  t.same(await ask('/api/mcp/principals', { endpointId: 'not storable: \n' }), [])
+  const names: string[] = []
+  let path: string | undefined = '/api/mcp/principals?limit=1'
+  while (path !== undefined) {
+    const response = await app.inject(path)
+    names.push(...response.json<PrincipalInfo[]>().map(({ principal }) => principal))
+    path = nextPage(response)
+  }
+  t.same(names, ['ann', 'bob', 'carl'])
+  t.equal((await app.inject('/api/mcp/principals?cursor=x')).statusCode, 400)
+  const masked = await startMonitoring(t, { store, mask: new Mask(Buffer.from('key'), true) }).ask<
+    PrincipalInfo[]
+  >('/api/mcp/principals')
+  t.ok(masked.every(({ principal }) => /^masked-[0-9a-f]{16}$/.test(principal)))
+})
+
+void t.test('lists of one principal or conversation', async t => {
+  const store = new MemoryStore([
+    session({ sessionId: 'one', principal: 'ann', conversation: 'c' }),
+    session({ sessionId: 'two', principal: 'ann' }),
+    session({ sessionId: 'three', conversation: 'c' })
+  ])
+  const { ask } = startMonitoring(t, { store })
+  for (const path of STATS_PATHS) {
+    t.match(await ask(path, { principal: 'ann' }), { activeConnections: 2, activePrincipals: 1 })
+    t.match(await ask(path, { conversation: 'c' }), { activeConnections: 2, activeConversations: 1 })
+    const both = await ask<Stats>(path, { principal: 'ann', conversation: 'c' })
+    t.same(
+      both.connections.map(({ sessionId }) => sessionId),
+      ['one']
+    )
+  }
 })

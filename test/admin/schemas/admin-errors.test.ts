@@ -45,7 +45,7 @@ void t.test('a store that fails is a 500 that keeps the cause for the log', asyn
   const fail = () =>
     Promise.reject(Object.assign(new Error('ER_ACCESS mysql://u:pw@db'), { code: 'ER_ACCESS' }))
   store.connections = fail
-  store.counts = fail
+  store.counts = store.openCounts = fail
   const lines: string[] = []
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {

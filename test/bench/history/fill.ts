@@ -1,7 +1,9 @@
 // Owns the filling of an empty store with a history: rows, counts and roll-ups as if proxies had written them.
+import { PeopleDelta } from '../../../src/ledger/model/people.js'
 import { saveRecords } from '../../../src/ledger/sql/session-rows.js'
 import { type Database, type Param } from '../../../src/ledger/sql/sql-database.js'
 import { insertMany } from '../../../src/ledger/sql/statements.js'
+import { savePrincipals } from '../../../src/ledger/sql/write/people-rows.js'
 import { dialectOf, inBulk } from './bulk.js'
 import type { History } from './history.js'
 import { type BucketRow, Rollups } from './rollups.js'
@@ -11,7 +13,14 @@ const BATCH_ROWS = 12_800
 const PROGRESS_BATCHES = 100
 
 const BUCKET_COLUMNS = ['start_at', 'endpoint_id', 'opened', 'closed', 'net_at_start']
-const COUNT_COLUMNS = ['endpoint_id', 'connect_num', 'opened_num', 'updated_at']
+const COUNT_COLUMNS = [
+  'endpoint_id',
+  'connect_num',
+  'opened_num',
+  'grouped_num',
+  'conversation_num',
+  'updated_at'
+]
 
 /** `say` is told how far it is. */
 export async function fill(
@@ -24,8 +33,12 @@ export async function fill(
   const { time } = await dialectOf(db)
   await inBulk(db, async write => {
     const rollups = new Rollups(history.endpointIds, history.startAt, endAt)
+    const people = new PeopleDelta()
     await inBatches('sessions', history.sessions(), say, async batch => {
-      for (const record of batch) rollups.add(record)
+      for (const record of batch) {
+        rollups.add(record)
+        people.change(undefined, record)
+      }
       await write(sql => saveRecords(sql, batch))
     })
     const insert = (
@@ -43,7 +56,12 @@ export async function fill(
     }
     await insert('endpoint_minutes_v2', BUCKET_COLUMNS, bucketKey, rowsOf(rollups.minutes()))
     await insert('endpoint_days_v2', BUCKET_COLUMNS, bucketKey, rowsOf(rollups.days()))
-    const counts = rollups.counts().map(c => [c.endpointId, c.connectNum, c.openedNum, time(endAt)])
+    const counts = rollups.counts().map(c => {
+      const grouped = [...(people.conversations.get(c.endpointId)?.values() ?? [])].filter(num => num > 0)
+      const groupedNum = grouped.reduce((sum, num) => sum + num, 0)
+      return [c.endpointId, c.connectNum, c.openedNum, groupedNum, grouped.length, time(endAt)]
+    })
+    await write(sql => savePrincipals(sql, people))
     await insert('endpoint_connections_v2', COUNT_COLUMNS, ['endpoint_id'], counts)
     say('building indexes')
   })

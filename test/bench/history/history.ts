@@ -10,6 +10,8 @@ const HOUR_MS = 60 * MINUTE_MS
 export interface HistoryOptions {
   endedSessions: number
   openSessions: number
+  /** How many different principals there are, at most 65,536. */
+  principals: number
   endpoints: number
   days: number
   /** Epoch ms of the last instant told. */
@@ -97,9 +99,14 @@ export class History {
     const reason = isOpen ? null : this.#reason(transport)
     const closedBy = reason === 'idle' || reason === 'lost' ? null : reason
     const isHeld = transport === Transport.sse
+    const sessionId = this.#uuid()
+    // One session in four has no principal, one in two no conversation; of a conversation there are some five sessions.
+    const person = Number.parseInt(sessionId.slice(0, 4), 16) % this.options.principals
+    const isNamed = !/^[0-3]/.test(sessionId.slice(4))
+    const isGrouped = /^[0-7]/.test(sessionId.slice(5))
     return {
       endpointId: this.#busiestFirst[pickBy(this.#shares, random.next())]!,
-      sessionId: this.#uuid(),
+      sessionId,
       transport,
       connectAt,
       disconnectAt,
@@ -119,13 +126,13 @@ export class History {
       goneAt: [],
       holder: isHeld ? this.#proxyId : null,
       holderBoot: isHeld ? 1 : null,
-      principal: null,
-      principalKind: null,
-      oauthClient: null,
-      principalAt: null,
+      principal: isNamed ? `https://id.example.com#user-${person}` : null,
+      principalKind: isNamed ? 'oauth' : null,
+      oauthClient: isNamed ? clientName : null,
+      principalAt: isNamed ? connectAt : null,
       isShared: false,
-      conversation: null,
-      conversationAt: null
+      conversation: isGrouped ? `v1/${person}-${Math.floor(connectAt / DAY_MS)}` : null,
+      conversationAt: isGrouped ? connectAt : null
     }
   }
 

@@ -11,6 +11,7 @@ const { values: flags } = parseArgs({
     store: { type: 'string' },
     sessions: { type: 'string', default: '10000000' },
     open: { type: 'string', default: '20000' },
+    principals: { type: 'string', default: '50000' },
     endpoints: { type: 'string', default: '1000' },
     days: { type: 'string', default: '30' },
     seed: { type: 'string' }
@@ -30,6 +31,7 @@ const db = openDatabase(flags.store)
 const history = new History(random, {
   endedSessions: Number(flags.sessions),
   openSessions: Number(flags.open),
+  principals: Number(flags.principals),
   endpoints: Number(flags.endpoints),
   days: Number(flags.days),
   endAt

@@ -3,11 +3,20 @@ import type { StoredId } from '../../../mcp/stored-ids.js'
 import { Transport } from '../../../mcp/transports.js'
 import type { KnownSession } from '../../../sessions/unplaced-messages.js'
 import { classReachMs, closedClasses, OPEN_CLASS } from '../../model/rollup.js'
-import type { SessionsQuery, EndpointCount, SessionRow, Totals } from '../../store-port.js'
+import type {
+  EndpointCount,
+  OpenCounts,
+  SessionRow,
+  SessionsFilter,
+  SessionsQuery,
+  Totals
+} from '../../store-port.js'
 import { type Fragment, joined } from '../fragments.js'
 import { readRow, ROW_COLUMNS } from '../session-rows.js'
 import type { Database, Dialect, Row, Sql } from '../sql-database.js'
 import { limitTo, marks, runs } from '../statements.js'
+import { readOpenCounts, readTotalsOfPrincipal } from './people.js'
+import { narrowing } from './sessions-filter.js'
 
 /** `StoreReader.connections`. */
 export async function connections(db: Database, query: SessionsQuery): Promise<SessionRow[]> {
@@ -15,10 +24,7 @@ export async function connections(db: Database, query: SessionsQuery): Promise<S
 }
 
 /** `StoreReader.totals`. */
-export async function totals(
-  db: Database,
-  query: { endpointId?: StoredId; upstream?: string }
-): Promise<Totals> {
+export async function totals(db: Database, query: SessionsFilter): Promise<Totals> {
   return await db.read(sql => readTotals(sql, query))
 }
 
@@ -26,9 +32,11 @@ export async function totals(
 export async function snapshot(
   db: Database,
   query: SessionsQuery
-): Promise<{ rows: SessionRow[]; totals: Totals }> {
+): Promise<{ rows: SessionRow[]; totals: Totals; open: OpenCounts }> {
+  const { open: _open, start: _start, end: _end, limit: _limit, after: _after, ...filter } = query
   return await db.read(async sql => ({
-    totals: await readTotals(sql, query),
+    totals: await readTotals(sql, filter),
+    open: await readOpenCounts(sql, filter),
     rows: await readPage(sql, query)
   }))
 }
@@ -56,7 +64,7 @@ async function readPage(sql: Sql, query: SessionsQuery): Promise<SessionRow[]> {
 
 /** Conditions for the sessions of one duration class that the query asks for. */
 function connectedIn(dialect: Dialect, query: SessionsQuery, c: number): Fragment[] {
-  const { endpointId, transport, upstream, start, after } = query
+  const { endpointId, start, after, ...filter } = query
   const newest = after ? Math.min(query.end, after.connectAt) : query.end
   const conditions: Fragment[] = [
     { text: 'duration_class = ?', params: [c] },
@@ -69,8 +77,7 @@ function connectedIn(dialect: Dialect, query: SessionsQuery, c: number): Fragmen
       { text: 'disconnect_at > ?', params: [dialect.time(start)] }
     )
   }
-  if (transport !== undefined) conditions.push({ text: 'transport_type = ?', params: [transport] })
-  if (upstream !== undefined) conditions.push({ text: 'upstream = ?', params: [upstream] })
+  conditions.push(...narrowing(filter))
   if (after) {
     const at = dialect.time(after.connectAt)
     conditions.push({ text: '(connect_at < ? OR (connect_at = ? AND id < ?))', params: [at, at, after.id] })
@@ -105,13 +112,9 @@ export async function legacySessions(db: Database, sessionIds: readonly StoredId
 /** `StoreReader.counts`. */
 export async function counts(
   db: Database,
-  query: { endpointId?: StoredId; transport?: Transport; upstream?: string }
+  { endpointId, ...filter }: SessionsFilter
 ): Promise<EndpointCount[]> {
-  const { endpointId, transport, upstream } = query
-  const narrowed = [
-    ...(transport === undefined ? [] : [{ text: 'transport_type = ?', params: [transport] }]),
-    ...(upstream === undefined ? [] : [{ text: 'upstream = ?', params: [upstream] }])
-  ]
+  const narrowed = narrowing(filter)
   const ofEndpoint = endpointId === undefined ? [] : [{ text: 'endpoint_id = ?', params: [endpointId] }]
   const countRows = async (sql: Sql, select: string, conditions: readonly Fragment[], end: string) => {
     const where = joined([...ofEndpoint, ...conditions], ' AND ')
@@ -138,11 +141,13 @@ export async function counts(
   return ids.map(id => ({ endpointId: id, connectNum: openOf.get(id) ?? 0 }))
 }
 
-async function readTotals(
-  sql: Sql,
-  { endpointId, upstream }: { endpointId?: StoredId; upstream?: string }
-): Promise<Totals> {
-  if (upstream !== undefined) return await readTotalsOf(sql, upstream, endpointId)
+async function readTotals(sql: Sql, { endpointId, ...filter }: SessionsFilter): Promise<Totals> {
+  const { principal, ...others } = filter
+  if (principal !== undefined && narrowing(others).length === 0)
+    return await readTotalsOfPrincipal(sql, principal, endpointId)
+  const narrowed = narrowing(filter)
+  const ofEndpoint = narrowing(endpointId === undefined ? {} : { endpointId })
+  if (narrowed.length > 0) return await readTotalsOf(sql, [...narrowed, ...ofEndpoint])
   const where = endpointId === undefined ? '' : ' WHERE endpoint_id = ?'
   const [row] = await sql.all(
     `SELECT SUM(connect_num) AS connect_num, SUM(opened_num) AS opened_num FROM endpoint_connections_v2${where}`,
@@ -151,13 +156,13 @@ async function readTotals(
   return { openNum: Number(row!.connect_num), openedNum: Number(row!.opened_num) }
 }
 
-/** The totals of a gateway, from its rows: nothing but an index is read. */
-async function readTotalsOf(sql: Sql, upstream: string, endpointId: StoredId | undefined): Promise<Totals> {
+/** The totals of a gateway or a conversation, from its rows: of one of them nothing but an index is read. */
+async function readTotalsOf(sql: Sql, conditions: readonly Fragment[]): Promise<Totals> {
   const classes = [OPEN_CLASS, ...closedClasses].join()
-  const where = `duration_class IN (${classes}) AND upstream = ?${endpointId === undefined ? '' : ' AND endpoint_id = ?'}`
+  const { text, params } = joined(conditions, ' AND ')
   const rows = await sql.all(
-    `SELECT duration_class, COUNT(*) AS session_num FROM endpoint_logs_v2 WHERE ${where} GROUP BY duration_class`,
-    endpointId === undefined ? [upstream] : [upstream, endpointId]
+    `SELECT duration_class, COUNT(*) AS session_num FROM endpoint_logs_v2 WHERE duration_class IN (${classes}) AND ${text} GROUP BY duration_class`,
+    params
   )
   const sum = (of: Row[]): number => of.reduce((total, row) => total + Number(row.session_num), 0)
   return { openNum: sum(rows.filter(row => row.duration_class === OPEN_CLASS)), openedNum: sum(rows) }

@@ -14,7 +14,7 @@ const PAGE_ROWS = 5_000
 /** A stored figure that differs from what the rows say. */
 export interface Difference {
   endpointId: StoredId
-  /** `connect_num`, `opened_num`, or the table, start and column of a roll-up. */
+  /** `connect_num` or another column of the count, or the table, start and column of a roll-up. */
   figure: string
   /** What the rows say, less the stored figure. */
   off: number
@@ -66,16 +66,25 @@ async function addDifference(sql: Sql, endpointId: StoredId, off: RollupDelta): 
     for await (const row of rowsOfClass(sql, endpointId, c)) {
       const [connectAt, disconnectAt] = [row.connect_at as EpochMs, row.disconnect_at as EpochMs]
       // Which reason it is does not matter here, only whether there is one.
-      off.change(undefined, { endpointId, connectAt, disconnectAt, reason: c === OPEN_CLASS ? null : 'gone' })
+      const reason = c === OPEN_CLASS ? null : 'gone'
+      off.change(undefined, { endpointId, connectAt, disconnectAt, reason, conversation: null })
     }
   }
   const delta = off.endpoint(endpointId)
+  const [open] = await sql.all(
+    'SELECT COUNT(conversation) AS grouped_num, COUNT(DISTINCT conversation) AS conversation_num FROM endpoint_logs_v2 WHERE endpoint_id = ? AND duration_class = ?',
+    [endpointId, OPEN_CLASS]
+  )
+  delta.groupedNum += Number(open!.grouped_num)
+  delta.conversationNum += Number(open!.conversation_num)
   for (const row of await sql.all(
-    'SELECT connect_num, opened_num FROM endpoint_connections_v2 WHERE endpoint_id = ?',
+    'SELECT connect_num, opened_num, grouped_num, conversation_num FROM endpoint_connections_v2 WHERE endpoint_id = ?',
     [endpointId]
   )) {
     delta.connectNum -= Number(row.connect_num)
     delta.openedNum -= Number(row.opened_num)
+    delta.groupedNum -= Number(row.grouped_num)
+    delta.conversationNum -= Number(row.conversation_num)
   }
   const horizon = await horizonOf(sql, 'rows')
   // It counts deleted rows too, so that it may only be too low.
@@ -113,6 +122,9 @@ async function* rowsOfClass(sql: Sql, endpointId: StoredId, c: number): AsyncGen
 function* differences(endpointId: StoredId, delta: EndpointDelta): Generator<Difference> {
   if (delta.connectNum !== 0) yield { endpointId, figure: 'connect_num', off: delta.connectNum }
   if (delta.openedNum !== 0) yield { endpointId, figure: 'opened_num', off: delta.openedNum }
+  if (delta.groupedNum !== 0) yield { endpointId, figure: 'grouped_num', off: delta.groupedNum }
+  if (delta.conversationNum !== 0)
+    yield { endpointId, figure: 'conversation_num', off: delta.conversationNum }
   for (const { table, bucketsOf } of rollupTables) {
     for (const [start, bucket] of bucketsOf(delta)) {
       for (const [column, off] of Object.entries(bucket) as [string, number][]) {

@@ -90,10 +90,12 @@ export async function heartbeat(db: Database, { id }: InstanceIdentity, now: Epo
     const rows = await sql.all('SELECT id, heartbeat_at, lost_at FROM turnstile_instances')
     const own = rows.find(row => row.id === id)
     if (!own) throw new NotRegisteredError(`instance ${id} is not registered in the store`)
+    const [erasure] = await sql.all('SELECT MAX(erased_at) AS erased_at FROM turnstile_erasures')
     const others = rows.filter(row => row.id !== id && row.lost_at !== row.heartbeat_at)
     return {
       storeAt: await storeClock(sql),
       lostAt: own.lost_at as EpochMs | null,
+      erasedAt: erasure!.erased_at as EpochMs | null,
       others: others.map(row => ({ id: row.id as string, heartbeatAt: row.heartbeat_at as EpochMs }))
     }
   })

@@ -1,8 +1,10 @@
-// Owns the names of principals of whom only a fingerprint is kept: made with the key of the store, so that nobody can try names out.
+// Owns the names of principals as events tell them: of whom only a fingerprint is kept gets one that is made with the key of the
+// store, so that nobody can try names out; whose name was erased is marked.
 import { createHmac } from 'node:crypto'
 import type { Principal } from '../../../mcp/principal.js'
 import type { LedgerEvent } from '../../../sessions/events.js'
 import type { Sql } from '../sql-database.js'
+import { loadErasures } from './erasures.js'
 import { fingerprintKey } from './fingerprint-key.js'
 
 /** Chosen: 128 bits, of which two are the same among billions with a probability of one in 10^20. */
@@ -13,19 +15,28 @@ export async function withNames<E extends { event: LedgerEvent }>(
   sql: Sql,
   entries: readonly E[]
 ): Promise<readonly E[]> {
-  if (!entries.some(({ event }) => principalOf(event)?.isDigest)) return entries
-  const key = await fingerprintKey(sql)
+  const told = entries.flatMap(({ event }) => principalOf(event) ?? [])
+  if (told.length === 0) return entries
+  const key = told.some(({ isDigest }) => isDigest) ? await fingerprintKey(sql) : ''
+  const nameOf = ({ kind, name, isDigest }: Principal): string =>
+    isDigest ? fingerprint(kind, name, key) : name
+  const erasures = await loadErasures(sql, [...new Set(told.map(nameOf))])
   return entries.map(entry => {
     const principal = principalOf(entry.event)
-    if (!principal?.isDigest) return entry
-    return { ...entry, event: { ...entry.event, principal: named(principal, key) } }
+    if (principal === undefined) return entry
+    const name = nameOf(principal)
+    const erased = erasures.get(name)
+    return {
+      ...entry,
+      event: { ...entry.event, principal: { ...principal, name, ...(erased && { erased }) } }
+    }
   })
 }
 
 const principalOf = (event: LedgerEvent): Principal | undefined =>
   event.type === 'close' || event.type === 'restart' ? undefined : event.principal
 
-function named(principal: Principal, key: string): Principal {
-  const digest = createHmac('sha256', key).update(`principal\n${principal.name}`).digest('base64url')
-  return { ...principal, name: `${principal.kind}-${digest.slice(0, FINGERPRINT_CHARACTERS)}` }
+function fingerprint(kind: string, digest: string, key: string): string {
+  const keyed = createHmac('sha256', key).update(`principal\n${digest}`).digest('base64url')
+  return `${kind}-${keyed.slice(0, FINGERPRINT_CHARACTERS)}`
 }

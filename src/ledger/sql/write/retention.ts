@@ -2,9 +2,12 @@
 import type { StoredId } from '../../../mcp/stored-ids.js'
 import { Transport } from '../../../mcp/transports.js'
 import { DAY_MS, type EpochMs } from '../../../util/time.js'
+import { PeopleDelta } from '../../model/people.js'
 import { closedClasses, floorTo } from '../../model/rollup.js'
+import { readRow, ROW_COLUMNS } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
 import { insertMany, limitTo, marks, runs } from '../statements.js'
+import { savePrincipals } from './people-rows.js'
 import { BATCH_BUCKETS, rollupTables } from './rollup-rows.js'
 import { forgetVisits } from './visit-rows.js'
 
@@ -20,13 +23,15 @@ export async function deleteEnded(db: Database, before: EpochMs): Promise<number
     const { time } = sql.dialect
     const ids: number[] = []
     const visits: StoredId[] = []
+    const people = new PeopleDelta()
     for (const c of closedClasses) {
       const rows = await sql.all(
-        `SELECT id, session_id, transport_type FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at ${limitTo(BATCH_ROWS)}`,
+        `SELECT ${ROW_COLUMNS} FROM endpoint_logs_v2 WHERE duration_class = ? AND connect_at < ? AND disconnect_at < ? ORDER BY connect_at ${limitTo(BATCH_ROWS)}${sql.dialect.forUpdate}`,
         [c, time(before), time(before)]
       )
       rows.splice(BATCH_ROWS - ids.length)
       ids.push(...rows.map(row => row.id as number))
+      for (const row of rows) people.change(readRow(row), undefined)
       const ofVisits = rows.filter(row => row.transport_type === Transport.sessionless)
       visits.push(...ofVisits.map(row => row.session_id as StoredId))
       if (ids.length === BATCH_ROWS) break
@@ -34,6 +39,7 @@ export async function deleteEnded(db: Database, before: EpochMs): Promise<number
     for (const run of runs(ids))
       await sql.run(`DELETE FROM endpoint_logs_v2 WHERE id IN (${marks(run.length)})`, run)
     await forgetVisits(sql, visits)
+    await savePrincipals(sql, people)
     if (ids.length > 0) await raiseHorizon(sql, 'rows', before)
     return ids.length
   })

@@ -17,7 +17,7 @@ export const rollupTables: readonly {
 /** Buckets of a roll-up table deleted in one transaction. Chosen larger than for rows, because a range of a key is deleted at once. */
 export const BATCH_BUCKETS = 2_000
 
-const COUNTS = ['connect_num', 'opened_num']
+const COUNTS = ['connect_num', 'opened_num', 'grouped_num', 'conversation_num']
 const BUCKET_KEY = ['start_at', 'endpoint_id']
 const BUCKET_SUMS = ['opened', 'closed', 'net_at_start']
 const BUCKET_COLUMNS = [...BUCKET_KEY, ...BUCKET_SUMS]
@@ -31,8 +31,9 @@ export async function saveDeltas(sql: Sql, delta: RollupDelta, now: EpochMs): Pr
     'endpoint_connections_v2',
     ['endpoint_id', ...COUNTS, 'updated_at'],
     endpoints
-      .filter(([, d]) => d.connectNum !== 0 || d.openedNum !== 0)
-      .map(([id, d]) => [id, d.connectNum, d.openedNum, dialect.time(now)]),
+      .map(([id, d]) => [id, d.connectNum, d.openedNum, d.groupedNum, d.conversationNum] as const)
+      .filter(([, ...sums]) => sums.some(sum => sum !== 0))
+      .map(row => [...row, dialect.time(now)]),
     dialect.onConflict(['endpoint_id'], ['updated_at'], COUNTS)
   )
   for (const { table, bucketsOf } of rollupTables) {

@@ -2,12 +2,14 @@
 import { type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { EpochMs } from '../../../util/time.js'
 import { presumeClosed, type SessionRecord } from '../../model/merge.js'
+import { PeopleDelta } from '../../model/people.js'
 import { RollupDelta } from '../../model/rollup.js'
 import type { LedgerRules, SharedSession } from '../../store-port.js'
 import { deleteRecords, loadRows, saveRecords } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
 import { lockEndpoints } from './endpoint-locks.js'
 import { appendToFeed, feedEntries, type FeedEntry } from './feed.js'
+import { countConversations, savePrincipals } from './people-rows.js'
 import { saveDeltas } from './rollup-rows.js'
 
 /** What every writer of sessions needs: the database, the rules of the ledger, and who counts what was committed. */
@@ -102,6 +104,7 @@ export class SessionChange {
    */
   async save(): Promise<FeedEntry[]> {
     const delta = new RollupDelta()
+    const people = new PeopleDelta()
     const changed: SessionRecord[] = []
     const entries: FeedEntry[] = []
     for (const [key, record] of [...this.#after].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -109,17 +112,21 @@ export class SessionChange {
       if (record === before) continue
       changed.push(record)
       delta.change(before, record)
+      people.change(before, record)
       entries.push(...feedEntries(before, record))
     }
     const removed = [...this.#before].filter(([key]) => !this.#after.has(key)).map(([, record]) => record)
     for (const record of removed) {
       delta.change(record, undefined)
+      people.change(record, undefined)
       // Followers of the feed count this session as open, so they are told that it closed.
       entries.push(...feedEntries(record, presumeClosed(record, record.lastSeenAt, 'idle')))
     }
     await deleteRecords(this.#sql, removed)
     await saveRecords(this.#sql, changed)
+    await countConversations(this.#sql, people, delta)
     await saveDeltas(this.#sql, delta, this.#now)
+    await savePrincipals(this.#sql, people)
     await appendToFeed(this.#sql, entries, this.#now)
     return entries
   }

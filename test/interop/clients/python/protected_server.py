@@ -1,14 +1,15 @@
-"""A FastMCP server that asks for the token `secret`. Arguments: the URL under which clients know it, port."""
+"""A FastMCP server that asks for signed tokens. Arguments: the URL under which clients know it, port, key and issuer of the tokens."""
 
 import sys
 
 from fastmcp import FastMCP
 from fastmcp.server.auth import RemoteAuthProvider
-from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
+from fastmcp.server.auth.providers.jwt import JWTVerifier
 
-verifier = StaticTokenVerifier(tokens={"secret": {"client_id": "tester", "scopes": []}})
+_, base_url, port, key, issuer = sys.argv
+verifier = JWTVerifier(public_key=key, algorithm="HS256", issuer=issuer)
 auth = RemoteAuthProvider(
-    token_verifier=verifier, authorization_servers=["https://login.example"], base_url=sys.argv[1]
+    token_verifier=verifier, authorization_servers=["https://login.example"], base_url=base_url
 )
 server = FastMCP("protected", auth=auth)
 
@@ -18,4 +19,4 @@ def echo(text: str) -> str:
     return text
 
 
-server.run(transport="http", host="127.0.0.1", port=int(sys.argv[2]), show_banner=False, log_level="error")
+server.run(transport="http", host="127.0.0.1", port=int(port), show_banner=False, log_level="error")
