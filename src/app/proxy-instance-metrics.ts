@@ -86,14 +86,14 @@ function ledgerMetrics({ upstreams, traffic, tracker, ledger, upkeep }: Instance
       tracker.othersRequests
     ),
     counter(
-      'turnstile_principal_mismatches_total',
-      'Sessions that were found to be used on behalf of two principals; each keeps the first one.',
-      shipper.principalMismatches
-    ),
-    counter(
       'turnstile_others_sessions_total',
       'Sessions and session-less clients of new endpoints that were counted at the endpoint `other`, as there are too many endpoints.',
       shipper.othersSessions
+    ),
+    counter(
+      'turnstile_principal_mismatches_total',
+      'Sessions that were found to be used on behalf of two principals; each keeps the first one.',
+      shipper.principalMismatches
     ),
     gauge('turnstile_outbox_events', 'Events on disk that the store does not have yet.', outbox.depth),
     gauge('turnstile_outbox_oldest_seconds', 'Age of the oldest of them; 0: there is none.', age, 'max'),

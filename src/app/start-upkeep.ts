@@ -129,8 +129,8 @@ function startWatches(
     suspects,
     ping: session => requests.ping(session),
     observe: sessions.observe,
-    isAway({ endpointId, sessionId }) {
-      const name = sessions.tracker.upstreamOf(Transport.streamable, endpointId, sessionId)
+    isAway({ endpointId, sessionId, upstream: named }) {
+      const name = named ?? sessions.tracker.upstreamOf(Transport.streamable, endpointId, sessionId)
       const upstream = upstreams.only ?? (name === undefined ? undefined : upstreams.get(name))
       return upstream !== undefined && watches.get(upstream)?.away === true
     },

@@ -96,6 +96,12 @@ export interface Proxy {
  */
 const KEEP_ALIVE_PROBE_MS = 60_000
 
+/**
+ * So many connections the system holds until the process takes them; a client that finds no room tries again only after seconds.
+ * Chosen: the most that Linux allows by default (`net.core.somaxconn`).
+ */
+const BACKLOG = 4_096
+
 /** How many failures of a kind are logged in a second, so that their request ids are found. Chosen: more than people cause. */
 const FAILURES_PER_SECOND = 10
 
@@ -161,6 +167,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   await app.listen({
     host: options.host,
     port: options.port,
+    backlog: BACKLOG,
     listenTextResolver: at => `Proxy listening at ${at}`
   })
   const stopCutting = cutStalled({

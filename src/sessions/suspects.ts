@@ -1,12 +1,18 @@
 // Owns the queue of suspects: sessions that may be gone, until they are pinged or a sign of life clears them.
 import { sessionKey, type SessionIds } from '../mcp/stored-ids.js'
 
+/** A session that may be gone. */
+export interface Suspect extends SessionIds {
+  /** The name of its gateway, where the ledger told it. */
+  upstream?: string | null | undefined
+}
+
 /**
  * Each suspect comes out of the queue once, after a full tick (a turn of whoever pings them) in which nothing was heard
  * of its session. When the queue is full, further suspects are left out.
  */
 export class Suspects {
-  readonly #waiting = new Map<string, SessionIds>()
+  readonly #waiting = new Map<string, Suspect>()
   /** Keys of those that came in since the last tick, and of those that came in before it. */
   #sinceLastTick: string[] = []
   #beforeLastTick: string[] = []
@@ -18,8 +24,8 @@ export class Suspects {
   }
 
   /** The session may be gone. */
-  add({ endpointId, sessionId }: Readonly<SessionIds>): void {
-    const suspect = { endpointId, sessionId }
+  add({ endpointId, sessionId, upstream = null }: Readonly<Suspect>): void {
+    const suspect = { endpointId, sessionId, upstream }
     const key = sessionKey(suspect)
     if (this.#waiting.has(key) || this.#waiting.size >= this.#maxWaiting) return
     this.#waiting.set(key, suspect)
@@ -39,7 +45,7 @@ export class Suspects {
   }
 
   /** Takes out a session that is to be pinged now; undefined where none is due. */
-  next(): SessionIds | undefined {
+  next(): Suspect | undefined {
     for (let key = this.#due.pop(); key !== undefined; key = this.#due.pop()) {
       const suspect = this.#waiting.get(key)
       if (!suspect) continue

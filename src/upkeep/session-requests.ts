@@ -12,7 +12,9 @@ import type {
   SessionCredentials
 } from '../sessions/client-credentials.js'
 import type { PingResponse } from '../sessions/observations.js'
+import type { Suspect } from '../sessions/suspects.js'
 import type { Closable } from '../util/startup.js'
+import { epochNow } from '../util/time.js'
 import { UnreachableSession, UpstreamRequests, type UpstreamRequestsOptions } from './upstream-requests.js'
 
 /** What `SessionRequests` needs. */
@@ -29,7 +31,7 @@ export interface SessionRequestsOptions extends Omit<UpstreamRequestsOptions, 'u
 export interface RequestedSession {
   endpointId: StoredId
   sessionId: WireId | StoredId
-  upstream?: string | null
+  upstream?: string | null | undefined
 }
 
 /** All requests reject as those of `UpstreamRequests`, and where the session's gateway is not known. */
@@ -57,14 +59,20 @@ export class SessionRequests implements Closable {
     return this.#options.credentials.of(endpointId, sessionId) !== undefined
   }
 
-  /** Sends a `ping` on the session. */
-  async ping(session: SessionIds): Promise<PingResponse> {
-    return await (await this.#requestsFor(session)).ping(session)
+  /** Sends a `ping` on the session. Where all gateways said that they do not have it, that is the response. */
+  async ping(session: Suspect): Promise<PingResponse> {
+    const requests = await this.#requestsFor(session)
+    if (requests !== undefined) return await requests.ping(session)
+    const { endpointId, sessionId } = session
+    const found = { status: 404, sessionNotFound: true, at: epochNow() }
+    return { kind: 'ping-response', endpointId, sessionId, ...found }
   }
 
   /** Sends the DELETE of a session; the status of the response. */
   async end(session: RequestedSession): Promise<number> {
-    return await (await this.#requestsFor(session)).end(session)
+    const requests = await this.#requestsFor(session)
+    if (requests === undefined) throw new UnreachableSession('no gateway has the session')
+    return await requests.end(session)
   }
 
   /** Whether a gateway has a session, asked as its client would. */
@@ -91,14 +99,16 @@ export class SessionRequests implements Closable {
     await this.#attached.close()
   }
 
-  async #requestsFor({ upstream: named, ...ids }: RequestedSession): Promise<UpstreamRequests> {
+  /** Undefined where no gateway has it. */
+  async #requestsFor({ upstream: named, ...ids }: RequestedSession): Promise<UpstreamRequests | undefined> {
     const { upstreams, upstreamOf, locate } = this.#options
     const session = { ...ids, transport: Transport.streamable }
     const find = (name: string | null | undefined): Upstream | undefined =>
       name == null ? undefined : upstreams.get(name)
     const upstream = upstreams.only ?? find(named) ?? find(upstreamOf(session)) ?? find(await locate(session))
-    const requests = upstream && this.#requests.get(upstream)
-    if (requests === undefined) throw new UnreachableSession('no gateway has the session')
+    if (upstream === undefined) return undefined
+    const requests = this.#requests.get(upstream)
+    if (requests === undefined) throw new UnreachableSession('its gateway was removed')
     return requests
   }
 }

@@ -3,11 +3,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lastProofOf } from '../ledger/model/merge.js'
 import type { SessionRow, StoreReader } from '../ledger/store-port.js'
-import type { SessionIds } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { PingResponse } from '../sessions/observations.js'
 import { pingSignal, type Signal } from '../sessions/signals.js'
-import type { Suspects } from '../sessions/suspects.js'
+import type { Suspect, Suspects } from '../sessions/suspects.js'
 import { JobPool } from '../util/job-pool.js'
 import type { Closable } from '../util/startup.js'
 import type { EpochMs } from '../util/time.js'
@@ -30,11 +29,11 @@ const RETRY_MS = 1_000
 export interface SuspectCheckerOptions {
   suspects: Suspects
   /** Pings a session as its client would. Rejects when there is no response. */
-  ping: (session: SessionIds) => Promise<PingResponse>
+  ping: (session: Suspect) => Promise<PingResponse>
   /** Takes each response. */
   observe: (response: PingResponse) => void
   /** Whether the gateway of a session takes no connections: then it is not pinged, and stays a suspect. */
-  isAway: (session: SessionIds) => boolean
+  isAway: (session: Suspect) => boolean
   store: Pick<StoreReader, 'connections'>
   /** This proxy, as `seenBy` names it: other proxies of the store may stand before other upstreams. */
   instanceId: string
@@ -91,7 +90,7 @@ export class SuspectChecker implements Closable {
     return Promise.resolve()
   }
 
-  #putBack(session: SessionIds): Promise<void> {
+  #putBack(session: Suspect): Promise<void> {
     this.#options.suspects.add(session)
     return Promise.resolve()
   }
@@ -102,10 +101,10 @@ export class SuspectChecker implements Closable {
   }
 
   /** What the response to a ping proves; no response proves nothing. */
-  async #ping({ endpointId, sessionId }: SessionIds): Promise<Signal> {
+  async #ping({ endpointId, sessionId, upstream = null }: Suspect): Promise<Signal> {
     const { ping, observe } = this.#options
     try {
-      const response = await ping({ endpointId, sessionId })
+      const response = await ping({ endpointId, sessionId, upstream })
       observe(response)
       return pingSignal(response)
     } catch {

@@ -9,21 +9,24 @@ export type EpochMs = number & { readonly clock?: 'epoch' }
 /** An instant on the clock of this process: milliseconds since it started. It never goes back; for durations. */
 export type MonotonicMs = number & { readonly clock?: 'monotonic' }
 
+/** In which the wall clock, told in whole milliseconds, comes to a new one; and enough samples where others use the CPU meanwhile. */
+const SAMPLED_MS = 2
+const MIN_SAMPLES = 1_000
+
 /**
- * Waits for the next millisecond of the wall clock, which is told in whole ones: else all instants would be behind by what
- * was cut off, and a session could begin before its client asked for it. Ends where the clock stands still, too.
+ * What the wall clock said when the clock of this process began. Each sample is behind by what the wall clock cut off, and by
+ * how long the process waited for its turn between the two clocks; so the highest is right. Else a session could begin
+ * before its client asked for it.
  */
-function nextMillisecond(): EpochMs {
-  const before = Date.now()
-  const until = performance.now() + 2
-  let now: EpochMs
-  do now = Date.now()
-  while (now === before && performance.now() < until)
-  return now
+function clockStart(): EpochMs {
+  const until = performance.now() + SAMPLED_MS
+  let start = -Infinity
+  for (let i = 0; i < MIN_SAMPLES || performance.now() < until; i++)
+    start = Math.max(start, Date.now() - performance.now())
+  return start
 }
 
-/** What the wall clock said when the clock of this process began. */
-const startedAt: EpochMs = nextMillisecond() - performance.now()
+const startedAt: EpochMs = clockStart()
 
 /**
  * The instant on the wall clock as this process tells it: set when the process (or thread) starts, it then goes with the

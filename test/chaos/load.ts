@@ -70,6 +70,7 @@ export class Client {
     const opened = await this.#send('POST', path, jsonHeaders, initialize)
     if (!opened) return this.#expected.noteUnanswered(endpointId)
     const sessionId = opened.headers.get('mcp-session-id')
+    if (opened.status >= 500) return
     if (sessionId === null) return this.#unexpected(`initialize: ${opened.status} without a session id`)
     const session = new ExpectedSession({
       endpointId,
@@ -201,8 +202,11 @@ export class Client {
       if (!leave) await response.arrayBuffer().catch(() => undefined)
       else if (method === 'GET' && path.startsWith('/stream/'))
         void response.arrayBuffer().catch(() => undefined)
-      // The proxy itself answers that it cannot reach the gateway.
-      if (response.status >= 500 && !this.#gateways.disturbedSince(sentAt))
+      // The proxy itself answers that it cannot reach the gateway; or, while the store is away, that it does not know it: a
+      // legacy session that is only beginning cannot be asked for.
+      const isUnknown =
+        body !== undefined && [initialize, initialized].includes(body) && path.startsWith('/message')
+      if (response.status >= 500 && !isUnknown && !this.#gateways.disturbedSince(sentAt))
         this.#unexpected(`${method} ${path}: ${response.status} by ${by.name}`)
       return { status: response.status, headers: response.headers, body: response.body, by, at }
     } catch {

@@ -34,7 +34,9 @@ const server = createServer((request, response) => {
   }
   request.resume().once('end', () => {
     const id = request.headers['mcp-session-id'] as string | undefined
-    if (request.method === 'POST' && id === undefined) {
+    if (request.headers['mcp-protocol-version'] === '2026-07-28')
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': 2 }).end('{}')
+    else if (request.method === 'POST' && id === undefined) {
       const issued = randomUUID()
       sessions.add(issued)
       response.writeHead(200, { 'mcp-session-id': issued, 'content-length': 2 }).end('{}')

@@ -1,10 +1,13 @@
-// Owns `npm run test:faults`: one proxy, a gateway that fails and restarts, thousands of clients that behave badly.
+// Owns `npm run test:faults`: one proxy, a gateway that fails and restarts, thousands of clients that behave badly, strangers who
+// make up sessions, clients and endpoints, a log reader that stops and starts, and a disk that fills and empties.
 //
 // At the end nothing may be left of it: no crash or unhandled rejection (either ends the process), no error in the log, no
-// socket, no timer, and the memory of the start. Environment: FAULT_MINUTES (20), FAULT_CLIENTS (2000), TEST_SEED.
-import { type ChildProcess, spawn } from 'node:child_process'
+// socket, no timer, and the memory of the start; and forwarding never stood still for more than a second. Environment:
+// FAULT_MINUTES (20), FAULT_CLIENTS (2000), FAULT_STRANGERS (200), TEST_SEED.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once, setMaxListeners } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { Agent } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,9 +16,18 @@ import { freePort } from '../support/ports.js'
 import { Random } from '../support/random.js'
 import { Turnstile } from '../support/turnstile.js'
 import { Client, type Tally } from './client.js'
+import { type Probed, startProbe } from './probe.js'
 import { type ProcessFigures, processFigures } from './process-figures.js'
+import { beStrange } from './stranger.js'
+import { mayMount, mountDisk, type Seen, weather } from './weather.js'
 
 const CLIENTS = Number(process.env['FAULT_CLIENTS'] ?? 2_000)
+const STRANGERS = Number(process.env['FAULT_STRANGERS'] ?? 200)
+/** All that the proxy writes, with room to spare while the disk is not filled. */
+const DISK_MB = 256
+const MAX_ENDPOINTS = 100
+/** For which forwarding may stand still. */
+const STAND_STILL_MS = 1_000
 const RUN_MS = Number(process.env['FAULT_MINUTES'] ?? 20) * 60_000
 /** The same load, so that what is allocated once is there before the first look. */
 const WARM_UP_MS = 30_000
@@ -28,6 +40,8 @@ const IDLE_TIMEOUT_S = 20
 const SETTLE_MS = (4 * IDLE_TIMEOUT_S + 130) * 1_000
 const MEMORY_FACTOR = 1.1
 
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
+
 let passed = 0
 let failed = 0
 function check(ok: boolean, name: string): void {
@@ -37,8 +51,11 @@ function check(ok: boolean, name: string): void {
 }
 
 const random = new Random()
-console.log(`seed ${random.seed}, ${CLIENTS} clients, ${RUN_MS / 60_000} minutes`)
+console.log(
+  `seed ${random.seed}, ${CLIENTS} clients, ${STRANGERS} strangers, ${RUN_MS / 60_000} minutes, ${mayMount ? 'a disk that fills' : 'no disk that fills: only root may mount one'}`
+)
 const directory = mkdtempSync(join(tmpdir(), 'turnstile-faults-'))
+const unmount = mountDisk(directory, DISK_MB)
 const gatewayPort = await freePort()
 const inspectorPort = await freePort()
 
@@ -56,12 +73,17 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /** All clients for a time, with the gateway killed now and then; then until nothing of them is left. */
-async function load(tally: Tally, durationMs: number): Promise<void> {
+async function load(tally: Tally, durationMs: number): Promise<{ seen: Seen; probed: Probed }> {
   const running = new AbortController()
   setMaxListeners(0, running.signal)
-  const clients = Array.from({ length: CLIENTS }, () =>
-    new Client(Number(new URL(turnstile.proxyUrl).port), random, tally, running.signal).run()
+  const port = Number(new URL(turnstile.proxyUrl).port)
+  const clients = Array.from({ length: CLIENTS }, () => new Client(port, random, tally, running.signal).run())
+  const agent = new Agent({ keepAlive: true, maxSockets: STRANGERS })
+  const strangers = Array.from({ length: STRANGERS }, () =>
+    beStrange({ port, agent, random, tally }, running.signal)
   )
+  const changing = weather({ log: turnstile.process.stdout!, directory, random }, running.signal)
+  const stopProbe = startProbe(port, gatewayPort)
   for (const endMs = Date.now() + durationMs; Date.now() < endMs;) {
     await sleep(Math.min(RESTART_EVERY_MS, durationMs / 3))
     await end(gateway)
@@ -69,8 +91,12 @@ async function load(tally: Tally, durationMs: number): Promise<void> {
     gateway = await startGateway()
   }
   running.abort()
-  await Promise.all(clients)
+  const probed = await stopProbe()
+  await Promise.all([...clients, ...strangers])
+  agent.destroy()
+  const seen = await changing
   await turnstile.shipped()
+  return { seen, probed }
 }
 
 /** What is left of a load when all that ends by itself has ended. */
@@ -82,7 +108,9 @@ async function atRest(): Promise<ProcessFigures> {
 
 let gateway = await startGateway()
 const timeouts = ['--stall-timeout', '5s', '--head-timeout', '5s', '--upstream-timeout', '8s']
-const flags = [...timeouts, '--session-idle-timeout', `${IDLE_TIMEOUT_S}s`]
+const limits = ['--session-idle-timeout', `${IDLE_TIMEOUT_S}s`, '--max-endpoints', String(MAX_ENDPOINTS)]
+const store = `sqlite:${join(directory, 'turnstile.db')}`
+const flags = [...timeouts, ...limits, '--store', store]
 const turnstile = await Turnstile.start(`http://127.0.0.1:${gatewayPort}`, directory, flags, [
   `--inspect=127.0.0.1:${inspectorPort}`
 ])
@@ -90,9 +118,9 @@ try {
   await load({ done: {}, wrong: {} }, WARM_UP_MS)
   const before = await atRest()
   const tally: Tally = { done: {}, wrong: {} }
-  await load(tally, RUN_MS)
+  const { seen, probed } = await load(tally, RUN_MS)
   const after = await atRest()
-  console.log(JSON.stringify({ before, after, ...tally }, undefined, 2))
+  console.log(JSON.stringify({ before, after, ...tally, ...seen, ...probed }, undefined, 2))
 
   check(turnstile.process.exitCode === null && turnstile.process.signalCode === null, 'the process lives')
   check(
@@ -108,15 +136,29 @@ try {
     after.memoryBytes <= before.memoryBytes * MEMORY_FACTOR,
     `memory is what it was: ${before.memoryBytes} → ${after.memoryBytes} bytes`
   )
+  check(
+    probed.worstMs <= STAND_STILL_MS,
+    `forwarding never stood still: a request took at most ${Math.round(probed.worstMs)} ms longer than the gateway's own`
+  )
+  check(seen.stops > 0 && (seen.fills > 0 || !mayMount), 'the weather was bad')
+  const open = await turnstile.count()
+  check(open === 0, `no session is open: ${open}`)
+  const endpoints = await turnstile.query<unknown[]>('/api/mcp/endpoints')
+  check(endpoints.length <= MAX_ENDPOINTS + 1, `${endpoints.length} endpoints are kept`)
   const sse = await turnstile.query<{ connect_num: number }>('/api/connections/endpoint/count?transport=1')
   check(sse.connect_num === 0, 'no legacy stream is left')
   check((await turnstile.stop()) === 0, 'it ends in order')
+  const { status, stdout } = spawnSync(process.execPath, [MAIN, 'check', '--store', store], {
+    encoding: 'utf8'
+  })
+  check(status === 0, `counts and series are those of the rows: ${stdout}`)
 } catch (error) {
   console.log(error)
   check(false, 'the run came to its end')
 } finally {
   await turnstile.kill()
   await end(gateway)
+  unmount()
   rmSync(directory, { recursive: true })
 }
 console.log(`${passed} passed, ${failed} failed`)

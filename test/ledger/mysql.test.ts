@@ -22,8 +22,8 @@ const openStore = async (rules: LedgerRules) => {
 }
 storeContract('mysql', openStore)(t)
 visitsContract('mysql', openStore)(t)
-principalsContract('mysql', openStore)(t)
 endpointsContract('mysql', openStore)(t)
+principalsContract('mysql', openStore)(t)
 metricsContract('mysql', openStore)(t)
 
 void t.test('a heartbeat does not wait for a batch that is being applied', async t => {

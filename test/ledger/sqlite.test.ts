@@ -17,6 +17,6 @@ const openStore = async (rules: LedgerRules) => {
 }
 storeContract('sqlite', openStore)(t)
 visitsContract('sqlite', openStore)(t)
-principalsContract('sqlite', openStore)(t)
 endpointsContract('sqlite', openStore)(t)
+principalsContract('sqlite', openStore)(t)
 metricsContract('sqlite', openStore)(t)

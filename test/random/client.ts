@@ -13,10 +13,12 @@ export interface Sent {
 const kept = new Agent({ keepAlive: true })
 /** Longer than clients rest with their streams open. */
 const TIMEOUT_MS = 600_000
+/** No script has it: the proxy says so where it got no whole answer, though the gateway may have sent one. */
+const PROXY_STATUS = 502
 
 export class Exchange {
   readonly sentAt = Date.now()
-  /** Epoch ms; 0: not yet. */
+  /** Of the gateway's answer, not of one that the proxy makes. Epoch ms; 0: not yet. */
   headAt = 0
   endAt = 0
   text = ''
@@ -49,7 +51,7 @@ export class Exchange {
     }
     this.head = new Promise(resolve => {
       outgoing.on('response', response => {
-        this.headAt = Date.now()
+        if (response.statusCode !== PROXY_STATUS) this.headAt = Date.now()
         response.setEncoding('utf8')
         response.on('data', (part: string) => {
           this.text += part

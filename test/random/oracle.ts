@@ -65,6 +65,8 @@ const ASKED_MS = 4_000
 /** The proxy looks now and then what is under way. */
 const LASTED_MS = 110
 const PERMUTED_AT_MOST = 5
+/** Of each kind, the first ones: what ended a session is not ended again. */
+const LATER_ENDS = 4
 const never: Span = [0, 0]
 
 export interface Rules {
@@ -159,7 +161,10 @@ function step(before: World, fact: Fact, rules: Rules): World[] {
     const end = (reason: 'gone' | 'delete' | 'stream_end' | 'killed'): World[] => {
       if (world.state === 'open') return [{ ...heard, state: 'closed', reason, end: at }]
       if (world.state === 'none' || final || (reason !== 'gone' && reason !== 'delete')) return [heard]
-      return [{ ...heard, laterEnds: [...world.laterEnds, { reason, at }].slice(-4) }]
+      const sameEnds = world.laterEnds.filter(later => later.reason === reason)
+      return [
+        sameEnds.length < LATER_ENDS ? { ...heard, laterEnds: [...world.laterEnds, { reason, at }] } : heard
+      ]
     }
     switch (fact.what) {
       case 'use':

@@ -54,7 +54,8 @@ const finalOrder: readonly FinalReason[] = ['killed', 'delete', 'stream_end', 'g
 
 /**
  * Merges a proof that the session is open: its opening or a use. `before` is undefined for a session without a row;
- * `origin` is the process that saw the proof, `replaced` the session of the same client that it ended. Returns a new record.
+ * `origin` is the process that saw the proof, `replaced` the session of the same client that it ended. Returns a new
+ * record, or `before` where the proof adds nothing.
  */
 export function mergeProof(
   before: SessionRecord | undefined,
@@ -63,6 +64,8 @@ export function mergeProof(
   rules: LedgerRules,
   replaced?: ClientInfo
 ): SessionRecord {
+  // What begins no session begins none earlier either, whichever is told first.
+  if (before && proof.type === 'use' && proof.ofKnown && proof.at < before.connectAt) return before
   const after = before ? { ...before } : newRecord(proof, proof.transport, proof.at)
   const who = proof.type === 'use' ? proof.who : replaced
   if (who) Object.assign(after, mergeClientInfo(after, who))

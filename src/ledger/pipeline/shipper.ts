@@ -53,10 +53,10 @@ export class Shipper implements Closable {
   /** Since the process started: events that the store has, and failed attempts to write it. */
   shippedEvents = 0
   errors = 0
-  /** Sessions that turned out to be used on behalf of two principals. */
-  principalMismatches = 0
   /** Sessions that the store counts at `OTHER_ENDPOINT`, as it has too many endpoints. */
   othersSessions = 0
+  /** Sessions that turned out to be used on behalf of two principals. */
+  principalMismatches = 0
   /** Seconds from an open or close until the store had it; of each batch the oldest. */
   readonly lag = new Histogram(LAG_BOUNDS)
 
@@ -132,10 +132,10 @@ export class Shipper implements Closable {
     const last = entries.at(-1)
     if (last) {
       const told = entries.map(entry => ({ ...entry, event: this.#clock.event(entry.event) }))
-      const { othersSessions, shared } = await this.#store.apply(instance, told, this.#clock.now())
-      this.#noteOthers(othersSessions)
+      const applied = await this.#store.apply(instance, told, this.#clock.now())
       this.#outbox.discard(last.offset)
-      this.#noteShared(shared)
+      this.#noteOthers(applied.othersSessions)
+      this.#noteShared(applied.shared)
       this.#observe(entries)
     }
     return this.#outbox.depth > 0

@@ -35,9 +35,10 @@ const META_BYTES = 512
 export class RequestBody {
   #parts: Buffer[] = []
   #bytes = 0
+  /** Whether there may be any `_meta` that can be read, once that was asked for. */
+  #hasMeta: boolean | undefined
   /** Those of all messages, once they were asked for. */
   #meta: unknown[] | undefined
-  #mayHaveMeta: boolean | undefined
 
   /** The next bytes of the body. */
   add(chunk: Buffer): void {
@@ -62,9 +63,8 @@ export class RequestBody {
 
   /** The first `_meta` of a body that has these bytes; undefined for others, and for bodies that are not kept whole. */
   metaWith(needle: Buffer): unknown {
-    const body = this.#joined()
-    this.#mayHaveMeta ??= this.#bytes <= MAX_COPY_BYTES && body.includes(META_NAME)
-    if (!this.#mayHaveMeta || !body.includes(needle)) return undefined
+    this.#hasMeta ??= this.#bytes <= MAX_COPY_BYTES && this.#joined().includes(META_NAME)
+    if (!this.#hasMeta || !this.#joined().includes(needle)) return undefined
     return (this.#meta ??= this.#messages()
       .map(message => memberOf(memberOf(message, 'params'), '_meta'))
       .filter(meta => meta !== undefined))[0]

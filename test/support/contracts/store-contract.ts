@@ -192,6 +192,7 @@ export function storeContract(
         t.same(await allRows(store), [])
         t.same(await store.counts({}), [])
         await two.send(open('e', 'a', EPOCH + 10))
+        await one.send(present(EPOCH + 5))
         await one.send(present(EPOCH + 100))
         t.match(await store.session('a'), [
           { connectAt: EPOCH + 10, lastSeenAt: EPOCH + 100, requestCount: 1 }

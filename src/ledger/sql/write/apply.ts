@@ -26,13 +26,16 @@ export async function apply(
     const fresh = entries.filter(entry => entry.offset > applied)
     const last = fresh.at(-1)
     if (!last) return { othersSessions: 0, shared: [] }
-    const placed = await withinLimit(sql, fresh, ledger.rules.maxEndpoints ?? 0, now)
-    await applyFresh(sql, change, ledger.rules, instance.id, await withNames(sql, placed), now)
+    const named = await withNames(sql, fresh)
+    const placed = await withinLimit(sql, named, ledger.rules.maxEndpoints ?? 0, now)
+    await applyFresh(sql, change, ledger.rules, instance.id, placed, now)
     await moveAppliedOffset(sql, instance.id, applied, last.offset, now)
     const isNewOther = ({ id, endpointId }: SessionRecord): boolean =>
       id === undefined && endpointId === OTHER_ENDPOINT
-    const othersSessions = placed === fresh ? 0 : Array.from(change.records()).filter(isNewOther).length
-    return { othersSessions, shared: change.newlyShared() }
+    return {
+      othersSessions: placed === named ? 0 : Array.from(change.records()).filter(isNewOther).length,
+      shared: change.newlyShared()
+    }
   })
 }
 
