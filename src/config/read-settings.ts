@@ -139,7 +139,7 @@ function readFlags(
         'UNKNOWN_FLAG',
         `unknown flag ${JSON.stringify(flag)}: ${advice(flag, [...known.keys()])}`
       )
-    const earlier = known.get(flag)?.repeatable && flags.get(flag)
+    const earlier = kind.isList && flags.get(flag)
     if (!earlier && flags.has(flag))
       throw new ConfigError('REPEATED_FLAG', `${flag} is there twice: give it once`)
     // What parseArgs takes for the value may be the next flag.

@@ -22,6 +22,8 @@ export interface Kind<T> {
   placeholder: string
   /** What is valid, as the end of a sentence. */
   expected: string
+  /** It is a list with commas, whose flag may be given again for more. */
+  isList?: true
   /** Returns undefined for an invalid text. */
   parse(text: string): T | undefined
   /** What to do about a text that is not usable, where that can be said more closely than by `expected`. */
@@ -44,6 +46,7 @@ const unitsMs = { ms: 1, s: SECOND_MS, m: MINUTE_MS, h: HOUR_MS }
 /** The base URLs of the gateways; without credentials, because they are shown to operators. */
 export const upstreams: Kind<UpstreamAddress[]> = {
   placeholder: 'URL',
+  isList: true,
   expected: 'an http or https URL without user, password and query, such as http://127.0.0.1:3000',
   parse: parseUpstreams,
   advice: faultOfNames
@@ -159,6 +162,7 @@ export const boolean: Kind<boolean> = {
 /** Host names in lower case, each with a port or without. */
 export const hosts: Kind<string[]> = {
   placeholder: 'HOST,…',
+  isList: true,
   expected: 'host names, each with a port or without, such as mcp.example.com,localhost:8080',
   parse: list(text => (/^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(text) ? text.toLowerCase() : undefined))
 }
@@ -166,6 +170,7 @@ export const hosts: Kind<string[]> = {
 /** Origins as browsers send them (RFC 6454 §6.2). */
 export const origins: Kind<string[]> = {
   placeholder: 'ORIGIN,…',
+  isList: true,
   expected: 'origins, such as https://app.example.com,http://localhost:5173, or null',
   parse: list(text => {
     if (text === 'null') return text
@@ -214,6 +219,7 @@ export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a direct
 /** Paths of the upstream, each with at most one part in braces: the endpoint id. */
 export const pathPatterns: Kind<string> = {
   placeholder: 'PATH,…',
+  isList: true,
   expected: 'paths such as /mcp or /stream/{endpoint_id}, each with at most one {…}, separated by commas',
   parse: text => (faultIn(text) === undefined ? text : undefined),
   advice: faultIn
@@ -230,6 +236,7 @@ function faultIn(patterns: string): string | undefined {
 /** IP addresses and CIDR ranges (RFC 4632, RFC 4291 §2.3). */
 export const addressRanges: Kind<BlockList> = {
   placeholder: 'RANGES',
+  isList: true,
   expected: 'IP addresses or ranges, separated by commas, such as 10.0.0.0/8,::1',
   parse(text) {
     const ranges = new BlockList()
@@ -332,6 +339,7 @@ export const claimName: Kind<string> = {
 /** Where requests say to which conversation they belong; none: `off`. */
 export const conversationKeys: Kind<ConversationKey[]> = {
   placeholder: 'KEYS',
+  isList: true,
   expected: 'header:NAME, meta:PATH or baggage:KEY, several with commas between them, or off',
   parse: text => (text === 'off' ? [] : list(conversationKeyIn)(text))
 }

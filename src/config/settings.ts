@@ -38,8 +38,6 @@ export interface Setting<T> {
   help: string
   /** The text that counts where neither flag nor variable is given. A setting without a default is then undefined. */
   default?: string
-  /** It may be given several times: the texts are joined with commas. */
-  repeatable?: true
   /** The value never appears in a message. */
   secret?: true
   /** A variable that is understood too, after the setting's own. */
@@ -54,7 +52,6 @@ export interface Setting<T> {
 export const settings = {
   upstream: {
     kind: upstreams,
-    repeatable: true,
     help: 'base URL of the MCP gateway, or of several, given again or with commas, each as URL or name=URL (required, or --upstream-file)'
   },
   upstreamFile: {

@@ -221,6 +221,12 @@ void t.test('flags without a value, or twice', t => {
     ...['--listen', 'a:1'],
     ...['--listen', 'a:1']
   ])
+  const { streamPath, allowedHost } = parse([
+    ...['--stream-path', '/mcp', '--stream-path', '/mcp/{server}'],
+    ...['--allowed-host', 'a', '--allowed-host', 'b,c']
+  ])
+  t.equal(streamPath, '/mcp,/mcp/{server}', 'lists go on with each flag')
+  t.same(allowedHost, ['a', 'b', 'c'])
   refuses(t, 'REPEATED_FLAG', /^--rewrite-host/, ['--rewrite-host', '--rewrite-host'])
   refuses(t, 'REQUIRED', '--upstream is missing: give --upstream URL, or set TURNSTILE_UPSTREAM', [])
   t.end()
