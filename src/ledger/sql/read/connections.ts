@@ -15,7 +15,7 @@ import { type Fragment, joined } from '../fragments.js'
 import { readRow, ROW_COLUMNS } from '../session-rows.js'
 import type { Database, Dialect, Row, Sql } from '../sql-database.js'
 import { limitTo, marks, runs } from '../statements.js'
-import { readOpenCounts, readTotalsOfPrincipal } from './people.js'
+import { readOpenCounts, readTotalsOfPrincipal } from './principals-list.js'
 import { narrowing } from './sessions-filter.js'
 
 /** `StoreReader.connections`. */
