@@ -11,6 +11,8 @@ import { schemathesis, schemathesisConfig } from './install.js'
 /** Twice the 110 s that Schemathesis took with six busy processes on each CPU. */
 const RUN_TIMEOUT_MS = 240_000
 const MAX_REPORT = 20_000
+/** It draws its progress, also where nobody looks. Chosen: for minutes of that. */
+const MAX_OUTPUT = 64 * 1024 * 1024
 
 /** The endpoints `0` and `a` are among the first that Schemathesis thinks of. */
 for (const [name, endpoints] of [
@@ -41,9 +43,10 @@ for (const [name, endpoints] of [
     const { stdout } = await promisify(execFile)(
       schemathesis,
       [...args, '--header', `Authorization: ${headers.authorization}`, url],
-      { cwd: t.testdirName, timeout: RUN_TIMEOUT_MS }
+      { cwd: t.testdirName, timeout: RUN_TIMEOUT_MS, maxBuffer: MAX_OUTPUT }
     ).catch((error: unknown) => {
-      t.comment((error as { stdout: string }).stdout.slice(-MAX_REPORT))
+      const { stdout } = error as { stdout: string }
+      t.comment(stdout.slice(Math.max(stdout.indexOf('FAILURES'), stdout.length - MAX_REPORT)))
       throw error
     })
     t.match(stdout, `Tested: ${operations}\n`)
