@@ -3,8 +3,10 @@ import { existsSync } from 'node:fs'
 import { ConfigError } from '../config/read-settings.js'
 import type { StoreLocation } from '../config/setting-kinds.js'
 import type { CheckConfig } from '../config/settings.js'
+import { ALL_ENDPOINTS } from '../ledger/model/people.js'
 import { openMysql } from '../ledger/mysql/mysql-database.js'
 import type { Database } from '../ledger/sql/sql-database.js'
+import { checkPrincipals, repairPrincipals } from '../ledger/sql/write/check-principals.js'
 import { check, repair } from '../ledger/sql/write/check.js'
 import { openSqlite } from '../ledger/sqlite/sqlite-database.js'
 
@@ -23,10 +25,19 @@ export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair'>): 
       endpoints.add(endpointId)
       differences++
     }
-    if (options.repair && differences > 0) await repair(db, [...endpoints], Date.now())
-    console.log(
-      `${differences} figures of ${endpoints.size} endpoints differ${options.repair ? 'ed; put right' : ''}`
-    )
+    const principals = new Set<string>()
+    for await (const { principal, endpointId, figure, off } of checkPrincipals(db)) {
+      const where = endpointId === ALL_ENDPOINTS ? '' : ` on ${JSON.stringify(endpointId)}`
+      console.log(`principal ${JSON.stringify(principal)}${where} ${figure}: off by ${off}`)
+      principals.add(principal)
+      differences++
+    }
+    if (options.repair) {
+      await repair(db, [...endpoints], Date.now())
+      await repairPrincipals(db, [...principals], Date.now())
+    }
+    const of = `${endpoints.size} endpoints and ${principals.size} principals`
+    console.log(`${differences} figures of ${of} differ${options.repair ? 'ed; put right' : ''}`)
     return differences > 0 && !options.repair ? 1 : 0
   } finally {
     await db.close()

@@ -5,6 +5,11 @@ import { openMysql } from '../../src/ledger/mysql/mysql-database.js'
 import { census } from '../../src/ledger/sql/read/census.js'
 import type { Database } from '../../src/ledger/sql/sql-database.js'
 import { apply } from '../../src/ledger/sql/write/apply.js'
+import {
+  checkPrincipals,
+  type PrincipalDifference,
+  repairPrincipals
+} from '../../src/ledger/sql/write/check-principals.js'
 import { check, type Difference, repair } from '../../src/ledger/sql/write/check.js'
 import { register } from '../../src/ledger/sql/write/instances.js'
 import { deleteEnded } from '../../src/ledger/sql/write/retention.js'
@@ -59,6 +64,12 @@ async function found(db: Database): Promise<Difference[]> {
   return all
 }
 
+async function foundOfPrincipals(db: Database): Promise<PrincipalDifference[]> {
+  const all: PrincipalDifference[] = []
+  for await (const difference of checkPrincipals(db)) all.push(difference)
+  return all
+}
+
 for (const [name, open] of databases) {
   void t.test(`${name}: what was tampered with is found and put right`, async t => {
     const db = await open(t.testdir())
@@ -85,6 +96,47 @@ for (const [name, open] of databases) {
     await repair(db, ['e'], NOON)
     t.same(await found(db), [])
     t.equal((await census(db, { named: ['e'] })).drift, 0)
+  })
+
+  void t.test(`${name}: so is what was tampered with of principals`, async t => {
+    const db = await open(t.testdir())
+    t.teardown(() => db.close())
+    await db.migrate()
+    await register(db, instance, NOON)
+    const principal = { kind: 'oauth' as const, name: 'ann' }
+    const told = entries().map(({ event, ...entry }) => ({
+      ...entry,
+      event: event.type === 'open' ? { ...event, principal } : event
+    }))
+    await apply(ledgerIn(db), instance, told, NOON)
+    t.same(await foundOfPrincipals(db), [], 'nothing differs at first')
+
+    const columns = 'endpoint_id, principal, active_num, session_num, request_num, last_seen_at'
+    await db.write(async sql => {
+      await sql.run("UPDATE turnstile_principals SET active_num = 0 WHERE endpoint_id = ''")
+      await sql.run("DELETE FROM turnstile_principals WHERE endpoint_id = 'e'")
+      await sql.run(`INSERT INTO turnstile_principals (${columns}) VALUES ('e', 'nobody', 0, 1, 4, ?)`, [
+        sql.dialect.time(NOON)
+      ])
+    })
+    const ofAnn = { principal: 'ann', endpointId: 'e' }
+    const ofNobody = { principal: 'nobody', endpointId: 'e' }
+    t.same(await foundOfPrincipals(db), [
+      { principal: 'ann', endpointId: '', figure: 'active_num', off: 2 },
+      { ...ofAnn, figure: 'active_num', off: 2 },
+      { ...ofAnn, figure: 'session_num', off: 3 },
+      { ...ofAnn, figure: 'request_num', off: 3 },
+      { ...ofNobody, figure: 'session_num', off: -1 },
+      { ...ofNobody, figure: 'request_num', off: -4 }
+    ])
+    await repairPrincipals(db, ['ann', 'nobody'], NOON)
+    t.same(await foundOfPrincipals(db), [])
+    const rows = await db.read(sql => sql.all('SELECT * FROM turnstile_principals ORDER BY endpoint_id'))
+    t.match(rows, [
+      { principal: 'ann', endpoint_id: '', active_num: 2, session_num: 3 },
+      { principal: 'ann', endpoint_id: 'e', principal_kind: 'oauth', last_seen_at: NOON + 2_000 }
+    ])
+    t.equal(rows.length, 2)
   })
 
   void t.test(`${name}: an endpoint without a count is found by its sessions`, async t => {

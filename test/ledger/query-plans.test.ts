@@ -8,6 +8,7 @@ import { floorTo } from '../../src/ledger/model/rollup.js'
 import { openMysql } from '../../src/ledger/mysql/mysql-database.js'
 import type { Database, Param, Row, Sql } from '../../src/ledger/sql/sql-database.js'
 import { sqlStore } from '../../src/ledger/sql/sql-store.js'
+import { checkPrincipals } from '../../src/ledger/sql/write/check-principals.js'
 import { check } from '../../src/ledger/sql/write/check.js'
 import { openSqlite } from '../../src/ledger/sqlite/sqlite-database.js'
 import type { InstanceIdentity, OutboxEntry, Store } from '../../src/ledger/store-port.js'
@@ -226,6 +227,7 @@ interface Plans {
 const everyMethod = [
   'apply',
   'check',
+  'checkPrincipals',
   'closeIdle',
   'connections',
   'counts',
@@ -284,6 +286,8 @@ void t.test('SQLite', async t => {
   )
   recorder.by = 'check'
   await drain(check(recorder.database(db)))
+  recorder.by = 'checkPrincipals'
+  await drain(checkPrincipals(recorder.database(db)))
   await checkPlans(t, recorder, {
     explain: ({ text, params }) =>
       Promise.resolve(asking.prepare(`EXPLAIN QUERY PLAN ${text}`).all([...params]) as Row[]),
@@ -305,6 +309,8 @@ void t.test('MySQL', async t => {
   )
   recorder.by = 'check'
   await drain(check(recorder.database(db)))
+  recorder.by = 'checkPrincipals'
+  await drain(checkPrincipals(recorder.database(db)))
   // Not ANALYZE: what was closed is counted in an index until it is purged.
   await db.write(sql => sql.all(`OPTIMIZE TABLE ${BIG_TABLES.join(', ')}`))
   await checkPlans(t, recorder, {

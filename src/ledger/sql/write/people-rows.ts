@@ -10,9 +10,11 @@ const SUMS = ['active_num', 'session_num', 'request_num']
 const COLUMNS = [...KEY, 'principal_kind', ...SUMS, 'last_seen_at']
 
 /** Adds to the rows of principals; one without sessions is deleted, so that no name outlives its sessions. */
-export async function savePrincipals(sql: Sql, people: PeopleDelta): Promise<void> {
+export async function savePrincipals(
+  sql: Sql,
+  { principals }: Pick<PeopleDelta, 'principals'>
+): Promise<void> {
   const { time, onConflict } = sql.dialect
-  const { principals } = people
   const rowOf = (delta: PrincipalDelta) => [
     delta.endpointId,
     delta.principal,
