@@ -304,8 +304,9 @@ void t.test('a rolling restart loses nothing', { timeout: 300_000 }, async t => 
   const directory = t.testdir({ a: {}, b: {} })
   const proxies: Turnstile[] = []
   for (const name of ['a', 'b']) {
-    proxies.push(await Turnstile.start(upstream, `${directory}/${name}`, ['--store', store]))
-    t.teardown(() => proxies.at(-1)!.stop())
+    const started = await Turnstile.start(upstream, `${directory}/${name}`, ['--store', store])
+    t.teardown(() => started.stop())
+    proxies.push(started)
   }
   const front = await Spray.start(proxies.map(({ proxyUrl }) => proxyUrl))
   t.teardown(() => front.stop())

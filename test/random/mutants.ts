@@ -13,7 +13,7 @@ const mutations = [
   },
   {
     what: 'a made-up session id in a request of a revision without sessions is counted',
-    file: 'src/sessions/tracker.js',
+    file: 'src/sessions/session-actions.js',
     from: "claim: { unknown: 'ignore'",
     to: "claim: { unknown: 'open'"
   },
