@@ -126,14 +126,10 @@ void t.test('a gateway that restores its sessions is not made to', { timeout: 12
   t.equal(reasons.filter(reason => reason === 'idle').length, 50)
 })
 
-void t.test('idle sessions are closed, and ended when asked to', { timeout: 60_000 }, async t => {
-  for (const flags of [[], ['--end-idle-sessions']]) {
-    const { gateway, turnstile } = await start(
-      t,
-      'gateway-rmcp0',
-      [],
-      ['--session-idle-timeout', '2s', ...flags]
-    )
+for (const flags of [[], ['--end-idle-sessions']]) {
+  void t.test(`idle sessions are closed: ${flags.join('')}`, { timeout: 60_000 }, async t => {
+    const idle = ['--session-idle-timeout', '2s', ...flags]
+    const { gateway, turnstile } = await start(t, 'gateway-rmcp0', [], idle)
     await initializeMany(turnstile.proxyUrl, 50)
     t.equal(await streamables(gateway), 50)
     await within(t, 10_000, 'closed as idle', async () => (await turnstile.count()) === 0)
@@ -144,5 +140,5 @@ void t.test('idle sessions are closed, and ended when asked to', { timeout: 60_0
       await sleep(1_000)
       t.equal(await streamables(gateway), 50, 'without the flag nothing is sent')
     }
-  }
-})
+  })
+}
