@@ -6,6 +6,7 @@ import type { LedgerRules, Store } from '../../../src/ledger/store-port.js'
 import type { LedgerEvent } from '../../../src/sessions/events.js'
 import { bruteSeries } from '../brute-force.js'
 import { Random } from '../random.js'
+import { Sender, storeTests } from './store-tests.js'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -48,17 +49,14 @@ const visit = (endpointId: string, visitor: string, at: number): LedgerEvent => 
   ...client
 })
 
+const RULES: LedgerRules = { idleTimeoutMs: 10 * MINUTE, maxEndpoints: MAX }
+
 type Send = (...events: LedgerEvent[]) => Promise<number>
 
 /** A proxy that ships to the store. */
 async function proxyOf(store: Store): Promise<Send> {
-  const instance = { id: randomUUID(), boot: 1 }
-  let offset = 0
-  await store.register(instance, EPOCH)
-  return async (...events) => {
-    const entries = events.map(event => ({ offset: ++offset, boot: 1, event }))
-    return (await store.apply(instance, entries, EPOCH)).othersSessions
-  }
+  const sender = await new Sender(store, EPOCH).start()
+  return async (...events) => (await sender.send(...events)).othersSessions
 }
 
 /** Counts, totals and series equal the rows. */
@@ -92,17 +90,7 @@ export function endpointsContract(
   openStore: (rules: LedgerRules) => Promise<Store>
 ): (t: Test) => void {
   return t => {
-    const withStore = (
-      title: string,
-      body: (t: Test, store: Store) => Promise<void>,
-      maxEndpoints = MAX
-    ): void => {
-      void t.test(`${name}: ${title}`, async t => {
-        const store = await openStore({ idleTimeoutMs: 10 * MINUTE, maxEndpoints })
-        t.teardown(() => store.close())
-        await body(t, store)
-      })
-    }
+    const withStore = storeTests(t, name, openStore, RULES)
 
     withStore('sessions of endpoints beyond the limit are counted together, each once', async (t, store) => {
       const [one, two] = [await proxyOf(store), await proxyOf(store)]
@@ -258,7 +246,7 @@ export function endpointsContract(
         t.equal((await endpointsIn(store)).length, 20 + 1)
         await isTrue(t, store)
       },
-      20
+      { ...RULES, maxEndpoints: 20 }
     )
   }
 }

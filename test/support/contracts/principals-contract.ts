@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Test } from 'tap'
 import type {
-  InstanceIdentity,
   LedgerRules,
   PrincipalRow,
   SessionRow,
@@ -16,30 +15,9 @@ import type { Principal } from '../../../src/mcp/principal.js'
 import type { LedgerEvent, OpenEvent, UseEvent, VisitEvent } from '../../../src/sessions/events.js'
 import { bruteConnections, bruteOpenCounts, brutePrincipals, byBytes, isAsked } from '../brute-force.js'
 import { Random } from '../random.js'
+import { EPOCH, Sender, storeTests } from './store-tests.js'
 
-const EPOCH = Date.UTC(2026, 9, 1)
 const EVER = { start: 0, end: EPOCH + 1_000_000_000, limit: 10_000 }
-
-/** A proxy that ships events. */
-class Proxy {
-  readonly instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
-  readonly #store: Store
-  #offset = 0
-
-  constructor(store: Store) {
-    this.#store = store
-  }
-
-  async start(): Promise<this> {
-    await this.#store.register(this.instance, EPOCH)
-    return this
-  }
-
-  async tell(...events: LedgerEvent[]): Promise<readonly SharedSession[]> {
-    const entries = events.map(event => ({ offset: ++this.#offset, boot: 1, event }))
-    return (await this.#store.apply(this.instance, entries, EPOCH)).shared
-  }
-}
 
 const named = (name: string, oauthClient?: string): Principal => ({
   kind: 'oauth',
@@ -89,23 +67,13 @@ export function principalsContract(
   openStore: (rules: LedgerRules) => Promise<Store>
 ): (t: Test) => void {
   return t => {
-    const withStore = (
-      title: string,
-      body: (t: Test, store: Store) => Promise<void>,
-      rules: LedgerRules = { idleTimeoutMs: 0 }
-    ): void => {
-      void t.test(`${name}: ${title}`, async t => {
-        const store = await openStore(rules)
-        t.teardown(() => store.close())
-        await body(t, store)
-      })
-    }
+    const withStore = storeTests(t, name, openStore)
 
     withStore(
       'of several principals and conversations the first counts, told in any order',
       async (t, store) => {
         const random = new Random()
-        const [one, two] = [await new Proxy(store).start(), await new Proxy(store).start()]
+        const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
         const ids = Array.from({ length: 40 }, (_, i) => `s${i}`)
         const events = ids.flatMap(id =>
           Array.from({ length: random.int(1, 6) }, () => {
@@ -124,7 +92,7 @@ export function principalsContract(
         )
         const shared: SharedSession[] = []
         for (let left = random.shuffle(events); left.length > 0;)
-          shared.push(...(await random.pick([one, two]).tell(...left.splice(0, random.int(1, 9)))))
+          shared.push(...(await random.pick([one, two]).send(...left.splice(0, random.int(1, 9)))).shared)
         const rows = new Map((await store.connections(EVER)).map(row => [row.sessionId, row]))
         for (const id of ids) {
           const own = events.filter(event => event.sessionId === id)
@@ -156,12 +124,12 @@ export function principalsContract(
     )
 
     withStore('a fingerprint is the same for all proxies, and keyed', async (t, store) => {
-      const [one, two] = [await new Proxy(store).start(), await new Proxy(store).start()]
+      const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
       const key: Principal = { kind: 'key', name: 'digest of a key', isDigest: true }
       const principal: Principal = { kind: 'oauth', name: 'digest of a key', isDigest: true }
-      await one.tell(open('a', EPOCH, { principal: key }), open('b', EPOCH, { principal }))
-      t.same(await two.tell(use('a', EPOCH + 1, { principal: key })), [], 'the same one')
-      await two.tell(visit('v', EPOCH, { principal: key, conversation: 'c' }))
+      await one.send(open('a', EPOCH, { principal: key }), open('b', EPOCH, { principal }))
+      t.same((await two.send(use('a', EPOCH + 1, { principal: key }))).shared, [], 'the same one')
+      await two.send(visit('v', EPOCH, { principal: key, conversation: 'c' }))
       const rows = await store.connections(EVER)
       const of = (id: string): string | null | undefined => rows.find(row => row.sessionId === id)?.principal
       t.match(of('a'), /^key-[\w-]{22}$/)
@@ -172,7 +140,7 @@ export function principalsContract(
       )
       const other = await openStore({ idleTimeoutMs: 0 })
       t.teardown(() => other.close())
-      await (await new Proxy(other).start()).tell(open('a', EPOCH, { principal: key }))
+      await (await new Sender(other).start()).send(open('a', EPOCH, { principal: key }))
       t.not((await other.session('a'))[0]?.principal, of('a'), 'another store has another key')
     })
 
@@ -181,11 +149,11 @@ export function principalsContract(
       async (t, store) => {
         const random = new Random()
         t.comment(`seed ${random.seed}`)
-        const proxies = [await new Proxy(store).start(), await new Proxy(store).start()]
+        const proxies = [await new Sender(store).start(), await new Sender(store).start()]
         const endpoints = ['e', 'f', '知识库']
         for (let round = 0; round < 12; round++) {
           const events = Array.from({ length: 30 }, () => randomEvent(random, endpoints, EPOCH + round * 40))
-          for (const proxy of proxies) await proxy.tell(...events.splice(0, random.int(5, 25)))
+          for (const proxy of proxies) await proxy.send(...events.splice(0, random.int(5, 25)))
           if (random.chance(0.3)) await store.closeIdle(EPOCH + round * 40)
           if (random.chance(0.2)) await store.settleEarlyCloses(EPOCH + 1, EPOCH + round * 40)
           if (random.chance(0.2)) await store.deleteEnded(EPOCH + (round - 3) * 40)
@@ -196,10 +164,10 @@ export function principalsContract(
     )
 
     withStore('principals come page by page, the busiest first', async (t, store) => {
-      const proxy = await new Proxy(store).start()
+      const proxy = await new Sender(store).start()
       const names = Array.from({ length: 25 }, (_, i) => `p${i}`)
       for (const [i, name] of names.entries())
-        await proxy.tell(
+        await proxy.send(
           ...Array.from({ length: 1 + (i % 4) }, (_, j) =>
             open(`${name}-${j}`, EPOCH, { principal: named(name), endpointId: `e${j % 2}` })
           )
@@ -224,10 +192,10 @@ export function principalsContract(
     })
 
     withStore('an erased name is in no row, whatever is told of it later', async (t, store) => {
-      const [one, two] = [await new Proxy(store).start(), await new Proxy(store).start()]
+      const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
       const ann = named('ann', 'ann')
       const many = Array.from({ length: 300 }, (_, i) => open(`s${i}`, EPOCH + i, { principal: ann }))
-      await one.tell(
+      await one.send(
         ...many,
         open('other', EPOCH, { principal: named('bob') }),
         visit('v', EPOCH, { principal: ann })
@@ -249,7 +217,7 @@ export function principalsContract(
       ])
 
       // From an outbox that was not shipped.
-      const shared = await two.tell(
+      const { shared } = await two.send(
         open('late', EPOCH + 500, { principal: ann }),
         use('s1', EPOCH, { principal: ann }),
         use('s2', EPOCH + 2_000, { principal: ann }),
@@ -263,12 +231,12 @@ export function principalsContract(
       )
       t.same(shared, [], 'it is the same principal')
       t.match(await store.openCounts({ principal: token }), { openNum: 302 })
-      await two.tell(open('new', EPOCH + 2_000, { principal: ann }))
+      await two.send(open('new', EPOCH + 2_000, { principal: ann }))
       t.match(await store.openCounts({ principal: 'ann' }), { openNum: 1 }, 'who comes back is stored again')
       t.same(await store.erasePrincipal('ann', EPOCH + 3_000), { token, sessions: 1 })
       t.same(await names(), new Set([token, 'bob', null]))
       t.match(await store.erasePrincipal('nobody', EPOCH), { sessions: 0 })
-      await one.tell(open('nobody', EPOCH - 1, { principal: named('nobody') }))
+      await one.send(open('nobody', EPOCH - 1, { principal: named('nobody') }))
       t.notOk((await names()).has('nobody'), 'also where only an outbox knew it')
       t.match(await store.heartbeat(one.instance, EPOCH), { erasedAt: EPOCH + 3_000 })
       await equalsRows(t, store, ['e'])
@@ -277,8 +245,8 @@ export function principalsContract(
     withStore(
       'no name outlives the rows of its sessions',
       async (t, store) => {
-        const proxy = await new Proxy(store).start()
-        await proxy.tell(
+        const proxy = await new Sender(store).start()
+        await proxy.send(
           open('a', EPOCH, { principal: named('ann') }),
           open('b', EPOCH + 500, { principal: named('bob') })
         )

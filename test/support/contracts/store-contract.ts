@@ -1,10 +1,7 @@
 // Owns the contract of the store port: the same tests run on every adapter.
-import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import type {
-  InstanceIdentity,
   LedgerRules,
-  OutboxEntry,
   SeriesPoint,
   SeriesQuery,
   SessionRow,
@@ -14,39 +11,13 @@ import { Transport } from '../../../src/mcp/transports.js'
 import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../../src/sessions/events.js'
 import { bruteConnections, bruteSeries, byBytes } from '../brute-force.js'
 import { Random } from '../random.js'
+import { EPOCH, Sender, storeTests } from './store-tests.js'
 
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
-/** A UTC midnight. */
-const EPOCH = Date.UTC(2026, 9, 1)
 /** In the order of their bytes, which is not JavaScript's. */
 const ENDPOINTS = ['e1', 'e 1', 'é', '知识库', '\uffee', '\u{1f600}']
 const FOREVER = { start: 0, end: EPOCH + 100 * DAY }
-
-/** A proxy that ships events: numbers them, and remembers its position. */
-class Sender {
-  readonly instance: InstanceIdentity = { id: randomUUID(), boot: 1 }
-  readonly #store: Store
-  #offset = 0
-
-  constructor(store: Store) {
-    this.#store = store
-  }
-
-  async start(boot = 1): Promise<this> {
-    this.instance.boot = boot
-    await this.#store.register(this.instance, EPOCH)
-    return this
-  }
-
-  entries(events: readonly LedgerEvent[]): OutboxEntry[] {
-    return events.map(event => ({ offset: ++this.#offset, boot: this.instance.boot, event }))
-  }
-
-  async send(...events: LedgerEvent[]): Promise<void> {
-    await this.#store.apply(this.instance, this.entries(events), EPOCH)
-  }
-}
 
 const open = (endpointId: string, sessionId: string, at: number, held = false): LedgerEvent => ({
   type: 'open',
@@ -143,17 +114,7 @@ export function storeContract(
   openStore: (rules: LedgerRules) => Promise<Store>
 ): (t: Test) => void {
   return t => {
-    const withStore = (
-      title: string,
-      body: (t: Test, store: Store) => Promise<void>,
-      rules: LedgerRules = { idleTimeoutMs: 0 }
-    ): void => {
-      void t.test(`${name}: ${title}`, async t => {
-        const store = await openStore(rules)
-        t.teardown(() => store.close())
-        await body(t, store)
-      })
-    }
+    const withStore = storeTests(t, name, openStore)
 
     withStore('applies each entry once, however often a batch is sent', async (t, store) => {
       const sender = await new Sender(store).start()
