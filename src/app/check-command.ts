@@ -32,7 +32,7 @@ export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair'>): 
       principals.add(principal)
       differences++
     }
-    if (options.repair) {
+    if (options.repair && differences > 0) {
       await repair(db, [...endpoints], Date.now())
       await repairPrincipals(db, [...principals], Date.now())
     }

@@ -1,19 +1,13 @@
 // Owns the arithmetic of principals and conversations (pure): how the changes of session rows change what is counted of them.
 import type { PrincipalKind } from '../../mcp/principal.js'
 import type { StoredId } from '../../mcp/stored-ids.js'
-import type { EpochMs } from '../../util/time.js'
+import type { PrincipalRow } from '../store-port.js'
 import type { SessionRecord } from './merge.js'
 
 /** What a transaction adds to what is counted of a principal, on one endpoint or on all. */
-export interface PrincipalDelta {
+export interface PrincipalDelta extends Omit<PrincipalRow, 'id' | 'endpointIds'> {
   /** `ALL_ENDPOINTS`: on all together. */
   endpointId: StoredId
-  principal: string
-  kind: PrincipalKind | null
-  activeNum: number
-  sessionNum: number
-  requestNum: number
-  lastSeenAt: EpochMs
 }
 
 /** Stands for all endpoints: no id is empty. */

@@ -5,7 +5,7 @@ import type { EpochMs } from '../../../util/time.js'
 import { ALL_ENDPOINTS, type PrincipalDelta } from '../../model/people.js'
 import { OPEN_CLASS } from '../../model/rollup.js'
 import type { Database, Row, Sql } from '../sql-database.js'
-import { limitTo, marks } from '../statements.js'
+import { limitTo, marks, runs } from '../statements.js'
 import { lockEndpoints } from './endpoint-locks.js'
 import { savePrincipals } from './people-rows.js'
 
@@ -42,8 +42,7 @@ export async function repairPrincipals(
   principals: readonly string[],
   now: EpochMs
 ): Promise<void> {
-  for (let from = 0; from < principals.length; from += PAGE_PRINCIPALS) {
-    const page = principals.slice(from, from + PAGE_PRINCIPALS)
+  for (const page of runs(principals)) {
     const endpointIds = await db.read(sql => endpointsOf(sql, page))
     await db.write(async sql => {
       // Who writes sessions of these endpoints waits.
