@@ -27,6 +27,7 @@ export const goClient = join(cache, 'go/client')
 export const mcpGoClient = join(cache, 'go/mcpgo')
 export const goServer = join(cache, 'go/server')
 export const conformanceServer = join(cache, 'go/everything-server')
+export const helmRenderer = join(cache, 'helm/helm')
 export const composeReader = join(cache, 'compose/compose')
 export const rustClient = join(root, 'test/gateways/target/debug/client-rmcp3')
 export const nodeLts =
@@ -110,6 +111,11 @@ const recipes: Recipe[] = [
       const goals = ['compile', 'dependency:copy-dependencies']
       await command('mvn', ['--quiet', '--batch-mode', '--file', join(folder, 'pom.xml'), ...goals])
     }
+  },
+  {
+    name: 'helm',
+    pinnedBy: [join(root, 'test/interop/helm/go.sum'), join(root, 'test/interop/helm/main.go')],
+    install: folder => command('go', ['-C', join(root, 'test/interop/helm'), 'build', '-o', folder + '/'])
   },
   {
     name: 'compose',

@@ -76,3 +76,21 @@ void t.test('every link of a page leads to a file, and to a heading where it nam
   t.ok(links > 20)
   t.end()
 })
+
+void t.test('the changelog and the chart are of the version of the package', t => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+  t.equal(/^## \[(\d[^\]]*)\] - \d{4}-\d\d-\d\d$/m.exec(pages.get('CHANGELOG.md')!)?.[1], version)
+  const chart = readFileSync(join(root, 'docker/helm/mcp-turnstile/Chart.yaml'), 'utf8')
+  t.equal(/^appVersion: (.*)$/m.exec(chart)?.[1], version)
+  t.end()
+})
+
+void t.test('the README is short, and its Chinese version has the same sections and commands', t => {
+  const [english, chinese] = [pages.get('README.md')!, pages.get('docs/README.zh-CN.md')!]
+  t.ok(english.split('\n').length <= 151)
+  const fences = (text: string): string[] => text.match(/^```(?:sh|json)\n.*?^```$/gms)!
+  t.same(fences(chinese), fences(english))
+  const headings = (text: string): number => prose(text).match(/^#+ /gm)!.length
+  t.equal(headings(chinese), headings(english))
+  t.end()
+})
