@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import t from 'tap'
 import { helpText } from '../../src/config/help.js'
+import { readSchema } from '../../src/ledger/sql/schema/declared-schema.js'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const pages = new Map(
@@ -31,6 +32,12 @@ void t.test('every flag of the proxy is in docs/settings.md with its default, an
     if (byDefault !== undefined)
       t.equal(rows.find(([name]) => name === flag)?.[1], byDefault, `default of ${flag!}`)
   }
+  t.end()
+})
+
+void t.test('every table of schema.sql is in docs/database.md', t => {
+  const page = pages.get('docs/database.md')!
+  for (const { name } of readSchema()) t.ok(page.includes(`\`${name}\``), name)
   t.end()
 })
 
