@@ -36,7 +36,9 @@ export async function runCopy({ from, to }: Pick<CopyConfig, 'from' | 'to'>): Pr
 /** Throws where a proxy still sends heartbeats: what it counts later would be missing in the copy. */
 async function refuseLiving(db: Database): Promise<void> {
   const heartbeats = async () =>
-    JSON.stringify(await db.read(sql => sql.all('SELECT id, heartbeat_at FROM turnstile_instances ORDER BY id')))
+    JSON.stringify(
+      await db.read(sql => sql.all('SELECT id, heartbeat_at FROM turnstile_instances ORDER BY id'))
+    )
   const before = await heartbeats()
   if (before === '[]') return
   await sleep(HEARTBEAT_WAIT_MS)

@@ -228,7 +228,10 @@ export const checkSettings = {
 /** The settings of `mcp-turnstile copy`. */
 export const copySettings = {
   from: { kind: store, secret: true, help: 'the store to copy; no proxy may use it meanwhile' },
-  fromFile: { kind: storeFile, help: 'a file with that, so that its password is in no variable; wins over --from' },
+  fromFile: {
+    kind: storeFile,
+    help: 'a file with that, so that its password is in no variable; wins over --from'
+  },
   to: { kind: store, secret: true, help: 'the store to copy it to; it must be empty' },
   toFile: { kind: storeFile, help: 'a file with that; wins over --to' }
 } satisfies Record<string, Setting<unknown>>

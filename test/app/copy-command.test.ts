@@ -70,12 +70,18 @@ await t.test('a store that is in use, or a target that has rows, is refused with
   t.match(inUse, { code: 1, stderr: 'a proxy still uses the store of --from: end it first' })
   await turnstile.stop()
   t.equal((await command('copy', '--from', from, '--to', to)).code, 0)
-  t.match(await command('copy', '--from', from, '--to', to), { code: 1, stderr: 'the target has rows already' })
+  t.match(await command('copy', '--from', from, '--to', to), {
+    code: 1,
+    stderr: 'the target has rows already'
+  })
 })
 
 await t.test('settings that cannot be used are refused with exit code 2', async t => {
   const path = join(t.testdir(), 'none.db')
-  t.match(await command('copy', '--to', `sqlite:${path}`), { code: 2, stderr: 'give --from STORE and --to STORE' })
+  t.match(await command('copy', '--to', `sqlite:${path}`), {
+    code: 2,
+    stderr: 'give --from STORE and --to STORE'
+  })
   t.match(await command('copy', '--from', `sqlite:${path}`, '--to', `sqlite:${path}`), {
     code: 2,
     stderr: 'name the same store'

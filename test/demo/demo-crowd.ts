@@ -69,7 +69,9 @@ export class DemoCrowd {
   async #work(one: DemoClient): Promise<void> {
     while (!one.isLeaving) {
       this.calls++
-      await one.client.callTool({ name: 'echo', arguments: { message: 'hello' } }).catch(() => this.failures++)
+      await one.client
+        .callTool({ name: 'echo', arguments: { message: 'hello' } })
+        .catch(() => this.failures++)
       await sleep(CALL_INTERVAL_MS)
     }
   }

@@ -82,7 +82,10 @@ void t.test('everything that can be switched on', async t => {
   const objects = await render({
     secrets: { existing: 'of-my-own' },
     serviceMonitor: { enabled: true, labels: { release: 'prometheus' } },
-    networkPolicy: { clients: [{ namespaceSelector: {} }], operators: [{ podSelector: { matchLabels: { a: 'b' } } }] },
+    networkPolicy: {
+      clients: [{ namespaceSelector: {} }],
+      operators: [{ podSelector: { matchLabels: { a: 'b' } } }]
+    },
     gateway: {
       headlessService: { enabled: true, selector: { app: 'mcp-gateway' } },
       autoscaling: { enabled: true, targetName: 'mcp-gateway' }
@@ -101,7 +104,9 @@ void t.test('everything that can be switched on', async t => {
       'ServiceMonitor release-mcp-turnstile'
     ]
   )
-  t.ok(podOf(objects).containers[0]!.args.includes('--upstream=dns+http://release-mcp-turnstile-gateways:3000'))
+  t.ok(
+    podOf(objects).containers[0]!.args.includes('--upstream=dns+http://release-mcp-turnstile-gateways:3000')
+  )
   t.match(objects.find(({ kind }) => kind === 'ScaledObject')!.spec, {
     scaleTargetRef: { kind: 'StatefulSet', name: 'mcp-gateway' },
     triggers: [{ type: 'prometheus', metadata: { threshold: '100' } }]
@@ -119,7 +124,9 @@ void t.test('values that cannot work are refused with what to do', async t => {
   await t.rejects(render({ upstreams, secrets: { adminToken: secrets.adminToken } }), {
     message: /more than one replica needs a MySQL store/
   })
-  await t.rejects(render({ upstreams, secrets: { store: secrets.store } }), { message: /secrets\.adminToken/ })
+  await t.rejects(render({ upstreams, secrets: { store: secrets.store } }), {
+    message: /secrets\.adminToken/
+  })
   await t.rejects(
     render({ upstreams, secrets: { ...secrets, metricsToken: '' }, serviceMonitor: { enabled: true } }),
     { message: /secrets\.metricsToken/ }

@@ -32,7 +32,9 @@ await t.test('the package of a fresh clone holds the program and nothing that le
   for (const path of tracked)
     if (existsSync(join(root, path))) cpSync(join(root, path), join(clone, path), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'))
-  const [packed] = JSON.parse(await run(clone, 'npm', 'pack', '--json', '--pack-destination', empty)) as [Packed]
+  const [packed] = JSON.parse(await run(clone, 'npm', 'pack', '--json', '--pack-destination', empty)) as [
+    Packed
+  ]
   const paths = packed.files.map(({ path }) => path)
   t.strictSame(
     ['dist/src/main.js', 'dist/src/dashboard/page/index.html', 'schema.sql', 'README.md', 'LICENSE'].filter(
@@ -90,6 +92,5 @@ await t.test('the installed program counts a session and shows the dashboard', a
   const page = await (await fetch(turnstile.adminUrl)).text()
   const assets = [...page.matchAll(/(?:src|href)="([^":]+)"/g)].map(match => match[1]!)
   t.ok(assets.length > 1)
-  for (const asset of assets)
-    t.equal((await fetch(new URL(asset, turnstile.adminUrl))).status, 200, asset)
+  for (const asset of assets) t.equal((await fetch(new URL(asset, turnstile.adminUrl))).status, 200, asset)
 })

@@ -1,7 +1,7 @@
 // Owns the copy of a whole store into an empty one, over either database: every row of our tables, compared afterwards.
 import { createHash } from 'node:crypto'
 import { TurnstileError } from '../../util/errors.js'
-import { readSchema, type Table } from './schema/declared-schema.js'
+import { type Column, readSchema, type Table } from './schema/declared-schema.js'
 import type { Database, Param, Row, Sql } from './sql-database.js'
 import { insertMany, limitTo } from './statements.js'
 
@@ -43,7 +43,10 @@ export async function copyTables(
       for (const { name } of tables) {
         const rows = await target.all(`SELECT 1 AS found FROM ${name} ${limitTo(1)}`)
         if (rows.length > 0)
-          throw new CopyError('TARGET_NOT_EMPTY', `the target has rows already, in ${name}: give an empty one`)
+          throw new CopyError(
+            'TARGET_NOT_EMPTY',
+            `the target has rows already, in ${name}: give an empty one`
+          )
       }
       const sums: TableSum[] = []
       for (const table of tables) {
@@ -64,7 +67,7 @@ export async function copyTables(
 async function* copyRows(table: Table, source: Sql, target: Sql): AsyncGenerator<Row[]> {
   const names = table.columns.map(({ name }) => name)
   for await (const page of pagesOf(table, source)) {
-    const values = page.map(row => names.map(name => bound(target, name, row[name]!)))
+    const values = page.map(row => table.columns.map(column => bound(target, column, row[column.name]!)))
     await insertMany(target, table.name, names, values, '')
     yield page
   }
@@ -73,7 +76,13 @@ async function* copyRows(table: Table, source: Sql, target: Sql): AsyncGenerator
 /** The rows of a table in the order of its primary key, some at a time. */
 async function* pagesOf(table: Table, sql: Sql): AsyncGenerator<Row[]> {
   const { name, columns, primaryKey } = table
-  const select = `SELECT ${columns.map(column => column.name).join(', ')} FROM ${name}`
+  // Databases tell columns whose name ends in `_at` as epoch milliseconds, and other times as they keep them.
+  const told = columns.map(column =>
+    isTime(column) && !column.name.endsWith('_at')
+      ? `${sql.dialect.epochMs(column.name)} AS ${column.name}`
+      : column.name
+  )
+  const select = `SELECT ${told.join(', ')} FROM ${name}`
   const order = `ORDER BY ${primaryKey.join(', ')} ${limitTo(PAGE_ROWS)}`
   const [first] = primaryKey as [string]
   // MySQL makes no range of a comparison of rows, but does of its first column.
@@ -86,7 +95,13 @@ async function* pagesOf(table: Table, sql: Sql): AsyncGenerator<Row[]> {
   while (page.length > 0) {
     yield page
     if (page.length < PAGE_ROWS) return
-    const key = primaryKey.map(column => bound(sql, column, page.at(-1)![column]!))
+    const key = primaryKey.map(part =>
+      bound(
+        sql,
+        columns.find(column => column.name === part)!,
+        page.at(-1)![part]!
+      )
+    )
     page = await sql.all(`${select} ${where} ${order}`, [
       key[0]!,
       ...primaryKey.flatMap((_, i) => key.slice(0, i + 1))
@@ -94,9 +109,11 @@ async function* pagesOf(table: Table, sql: Sql): AsyncGenerator<Row[]> {
   }
 }
 
-/** A value of a row as it is bound in this database: instants are of a kind of their own. */
-const bound = (sql: Sql, column: string, value: Param): Param =>
-  typeof value === 'number' && column.endsWith('_at') ? sql.dialect.time(value) : value
+const isTime = ({ type }: Column): boolean => type.startsWith('DATETIME')
+
+/** A value of a row as it is bound in this database. */
+const bound = (sql: Sql, column: Column, value: Param): Param =>
+  typeof value === 'number' && isTime(column) ? sql.dialect.time(value) : value
 
 async function sumOf({ name, columns }: Table, pages: AsyncIterable<Row[]>): Promise<TableSum> {
   const sum = Buffer.alloc(32)
