@@ -99,7 +99,7 @@ function runInContainer(command) {
     `TURNSTILE_ADMIN=127.0.0.1:${adminPort}`
   ]
   // Buildah mounts files of its own there, and removes some at the end.
-  for (const path of ['etc/hosts', 'etc/resolv.conf', 'run/.containerenv'])
+  for (const path of ['etc/hostname', 'etc/hosts', 'etc/resolv.conf', 'run/.containerenv'])
     appendFileSync(join(root, path), '')
   const folders = readdirSync(root).filter(name => !['data', 'dev', 'proc', 'sys'].includes(name))
   const readOnly = folders.map(name => `--volume=${join(root, name)}:/${name}:ro`)
