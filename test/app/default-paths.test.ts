@@ -49,7 +49,7 @@ void t.test('an ordinary server is counted with --upstream alone, over both tran
     const transport =
       // eslint-disable-next-line @typescript-eslint/no-deprecated -- legacy clients still use it, so it is counted
       path === '/sse' ? new SSEClientTransport(url) : new StreamableHTTPClientTransport(url)
-    await client.connect(transport as Parameters<Client['connect']>[0])
+    await client.connect(transport)
     await client.listTools()
     await turnstile.shipped()
     t.equal(await turnstile.count('default'), 1, path)
