@@ -149,7 +149,9 @@ class Exchange implements ExchangeHandler, ClientExchange {
     upstream.underWay++
     this.#isStream = asksForStream(req)
     if (this.#isStream) upstream.streams++
-    const connection = upstream.pool.take()
+    // No session is open yet, so no session meets two controls in a row.
+    const mayBeControl = upstream.delayedAcks !== undefined && request.opensSessionOn !== undefined
+    const connection = upstream.pool.take(mayBeControl)
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${fieldLines(fields)}\r\n`
     connection.send({ method, head, body, complete: whole, headMayWait: this.#isStream }, this)

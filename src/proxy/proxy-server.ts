@@ -208,7 +208,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
         })),
         receivedBytes: received,
         sentBytes: sent,
-        upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks.found)
+        upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks?.found)
       })
     }
   }

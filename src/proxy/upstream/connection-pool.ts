@@ -33,9 +33,8 @@ export class ConnectionPool {
   #closed = false
   readonly #sweep = setInterval(() => this.#closeOld(), SWEEP_INTERVAL_MS).unref()
 
-  constructor({ upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, serialUpstream }: PoolOptions) {
-    const census = this.census
-    this.#options = { upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, serialUpstream, census }
+  constructor(options: PoolOptions) {
+    this.#options = { ...options, census: this.census }
   }
 
   /** Learns of the connections that are made from now on. */
@@ -50,11 +49,11 @@ export class ConnectionPool {
 
   /**
    * A connection for the caller alone: an idle one, or else a new one. The one used last is taken first, so that those which
-   * are not needed grow old.
+   * are not needed grow old. `mayBeControl`: as in `DelayedAckDetector.shouldRest`.
    */
-  take(): Connection {
+  take(mayBeControl = false): Connection {
     const now = monotonicNow()
-    const rested = this.#options.delayedAcks.shouldRest(now)
+    const rested = this.#options.delayedAcks?.shouldRest(now, mayBeControl) === true
     for (;;) {
       const idle = rested ? this.#takeRested(now) : this.#idle.pop()
       if (idle === undefined) return new Connection(this.#options, connection => this.#remove(connection))
