@@ -33,6 +33,7 @@ export const upstreamsSettings = (config: Config): GatewaySettings => ({
   upstreams: config.upstreams,
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,
+  upstreamKeepAliveMs: config.upstreamKeepAliveMs,
   connectTimeoutMs: config.connectTimeoutMs
 })
 

@@ -115,6 +115,11 @@ export const settings = {
     default: '300s',
     help: "wait for a response's headers, or until more of an upload is read; 0: for ever"
   },
+  upstreamKeepAliveMs: {
+    kind: duration,
+    default: '4s',
+    help: 'use an idle connection to the upstream for this long, unless its Keep-Alive header names a time; 0: never'
+  },
   connectTimeoutMs: { kind: duration, default: '5s', help: 'wait for a connection to the upstream' },
   drainDelayMs: {
     kind: duration,

@@ -46,6 +46,7 @@ void t.test('defaults', t => {
     retentionMs: 0,
     rollupRetentionMs: 400 * 24 * 3_600_000,
     upstreamTimeoutMs: 300_000,
+    upstreamKeepAliveMs: 4_000,
     connectTimeoutMs: 5_000,
     drainTimeoutMs: 10_000,
     drainDelayMs: 0,

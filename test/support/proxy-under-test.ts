@@ -38,6 +38,7 @@ export async function startProxyTo(
     rewriteHost: options.rewriteHost ?? false,
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     upstreamTimeoutMs: options.upstreamTimeoutMs ?? 30_000,
+    upstreamKeepAliveMs: options.upstreamKeepAliveMs ?? 4_000,
     acknowledge: options.acknowledge,
     log: logger
   })

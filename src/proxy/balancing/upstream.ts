@@ -21,6 +21,8 @@ export interface UpstreamSettings {
   connectTimeoutMs: number
   /** For the head of a response, in milliseconds; 0 is for ever. There is no limit on bodies and streams. */
   upstreamTimeoutMs: number
+  /** For how long an idle connection is used where the upstream names no time; 0: not at all. */
+  upstreamKeepAliveMs: number
   /** Ends delayed acknowledgements; undefined: the platform cannot. */
   acknowledge?: Acknowledge | undefined
 }
@@ -58,7 +60,7 @@ export class Upstream implements UpstreamFacts {
     openSessions: (name: string) => number,
     onDelayedAcks: (name: string) => void
   ) {
-    const { rewriteHost, connectTimeoutMs, upstreamTimeoutMs, acknowledge } = settings
+    const { rewriteHost, connectTimeoutMs, upstreamTimeoutMs, upstreamKeepAliveMs, acknowledge } = settings
     this.name = name
     this.url = url
     this.basePath = basePathOf(url)
@@ -67,7 +69,7 @@ export class Upstream implements UpstreamFacts {
     const delayedAcks = acknowledge ? undefined : new DelayedAckDetector(() => onDelayedAcks(name))
     this.delayedAcks = delayedAcks
     this.pool = new ConnectionPool({
-      ...{ upstream: url, connectTimeoutMs, upstreamTimeoutMs, acknowledge, delayedAcks }
+      ...{ upstream: url, connectTimeoutMs, upstreamTimeoutMs, upstreamKeepAliveMs, acknowledge, delayedAcks }
     })
     this.#openSessions = openSessions
   }

@@ -136,9 +136,14 @@ export class Connection {
     return this.#sent && !this.#socket.destroyed && this.#parser.state === 'idle' && this.#parser.reusable
   }
 
-  /** For how long after its last response the upstream leaves it open, in milliseconds, with a margin. */
-  get keepAliveMs(): number {
+  /** For how long after its last response the upstream leaves it open, in milliseconds, with a margin; undefined: it did not say. */
+  get keepAliveMs(): number | undefined {
     return this.#parser.keepAliveMs
+  }
+
+  /** A body may still come behind its last response, which can have none. */
+  get mayBeFollowed(): boolean {
+    return this.#parser.mayBeFollowed
   }
 
   /** Sends a request; the response, or an error, goes to `handler`. */
