@@ -73,6 +73,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   headTimeoutMs: config.headTimeoutMs,
   keepAliveTimeoutMs: config.keepAliveTimeoutMs,
   stallTimeoutMs: config.stallTimeoutMs,
+  sseKeepAliveMs: config.sseKeepAliveMs,
   maxConnections: config.maxConnections,
   maxStreams: config.maxStreams,
   maxRequests: config.maxRequests,

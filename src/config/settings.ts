@@ -139,6 +139,11 @@ export const settings = {
     default: '60s',
     help: 'wait for a client that stops in the middle of a body or a response; 0: for ever'
   },
+  sseKeepAliveMs: {
+    kind: duration,
+    default: '0',
+    help: 'send a comment to clients whose event stream was quiet for so long; 0: never'
+  },
   maxConnections: { kind: count, default: '20000', help: 'connections of clients; 0: no limit' },
   maxStreams: { kind: count, default: '15000', help: 'streams under way; 0: no limit' },
   maxRequests: { kind: count, default: '5000', help: 'other requests under way; 0: no limit' },

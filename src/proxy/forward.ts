@@ -22,6 +22,7 @@ import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './htt
 import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
 import type { RoutedRequest } from './http/routed-request.js'
+import { sseComment, SseKeepAlive } from './http/sse-keep-alive.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
 import type { Connection, ExchangeHandler } from './upstream/connection.js'
@@ -37,6 +38,8 @@ export interface ForwardOptions {
   operations: Operations
   traffic: Traffic
   failures: FailureLog
+  /** After so long without a byte an event stream gets a comment, in milliseconds; 0: never. */
+  sseKeepAliveMs: number
 }
 
 /** Forwards a request that was let in, in the next tick, and sends the response to `res`. */
@@ -81,6 +84,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #readTask: ((part: Buffer) => void) | undefined
   /** Of a legacy stream that may name another URL than the client's. */
   #endpointEvent: EndpointEvent | undefined
+  #keepAlive: SseKeepAlive | undefined
 
   constructor(request: RoutedRequest, res: ServerResponse, options: ForwardOptions) {
     this.#options = options
@@ -209,7 +213,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const { traffic, operations, clients, accounting, failures, balancer } = this.#options
+    const { traffic, operations, clients, accounting, failures, balancer, sseKeepAliveMs } = this.#options
     traffic.responded(this.#req.method ?? '', status, this.#seconds(), this.#namedUpstream)
     failures.cors.note(this.#req, headers)
     if (this.#tap) this.#tap.head(status, headers)
@@ -225,6 +229,9 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (status === 200) this.#readTask = balancer.taskReader(this.#request, this.#upstream!)
     res.writeHead(status, reason, returned)
     this.#chunked = chunked
+    // In a body with a length there is no room, and within a compressed one nothing can be said.
+    if (sseKeepAliveMs > 0 && chunked && isEventStream(headers))
+      this.#keepAlive = new SseKeepAlive(sseKeepAliveMs, () => this.#comment())
     takeOverFraming(res)
     this.#unsent = true
   }
@@ -240,10 +247,18 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#tap?.chunk(part)
     this.#readTask?.(part)
     if (this.#isOpening) this.#noteOpened()
+    this.#keepAlive?.passed(part)
     if (part.length > maxCopiedBytes) return this.#writeLarge(Buffer.from(part))
     const text = part.toString('latin1')
     this.#pending += this.#chunked ? chunkOf(text) : text
     this.#unsent = true
+  }
+
+  /** Not while the client has enough to read. */
+  #comment(): void {
+    if (this.#over || this.#paused) return
+    this.#pending += chunkOf(sseComment)
+    this.#write()
   }
 
   onReadEnd(): void {
@@ -350,6 +365,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   #finish(byUpstream: boolean, whole = false): void {
     this.#over = true
+    this.#keepAlive?.end()
     this.#options.clients.finish(this)
     this.#leaveUpstream()
     this.#tap?.end(byUpstream, whole)

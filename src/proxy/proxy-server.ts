@@ -54,6 +54,8 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOp
   rewriteHost: boolean
   /** For the head of the response to an upgrade, in milliseconds; 0 is for ever. */
   upstreamTimeoutMs: number
+  /** After so long without a byte an event stream gets a comment, in milliseconds; 0: never. */
+  sseKeepAliveMs: number
   /** Which requests are accounted. */
   routes: Routes
   liveSessions: LiveSessions
@@ -113,7 +115,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { upstreams, upstreamTimeoutMs, rewriteHost, logger, traffic, operations } = options
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
-  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
+  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, sseKeepAliveMs } = options
   const { principals, principalHeader, principalClaim, apiKeyHeader } = options
 
   const refusals = new ThrottledLog(logger)
@@ -156,7 +158,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     admission,
     clients,
     traffic,
-    forwarding: { balancer: new Balancer(options), clients, accounting, operations, traffic, failures },
+    forwarding: {
+      balancer: new Balancer(options),
+      ...{ clients, accounting, operations, traffic, failures, sseKeepAliveMs }
+    },
     upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }
   }
   const app = Fastify({

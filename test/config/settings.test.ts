@@ -54,6 +54,7 @@ void t.test('defaults', t => {
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
+    sseKeepAliveMs: 0,
     maxConnections: 20_000,
     maxStreams: 15_000,
     maxRequests: 5_000,

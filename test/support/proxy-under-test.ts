@@ -57,6 +57,7 @@ export async function startProxyTo(
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
+    sseKeepAliveMs: 0,
     streamIsUse: true,
     principals: 'plain',
     principalHeader: undefined,
