@@ -1,6 +1,7 @@
 // Owns which part of a proxy instance gets which settings: each is named here, and no part gets a secret that it does not use.
 import type { Config } from '../config/settings.js'
 import type { ProxyOptions } from '../proxy/proxy-server.js'
+import { activatedSocket } from './socket-activation.js'
 import type { LedgerSettings } from './start-ledger.js'
 import type { SessionSettings } from './start-sessions.js'
 import type { UpkeepSettings } from './start-upkeep.js'
@@ -68,6 +69,7 @@ export type ProxyParts = Pick<
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
   host: config.listen.host,
   port: config.listen.port,
+  listenFd: activatedSocket(process.env),
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,
   headTimeoutMs: config.headTimeoutMs,

@@ -126,7 +126,7 @@ export const settings = {
     default: '0',
     help: 'at exit, go on accepting for this long while /readyz says 503'
   },
-  drainTimeoutMs: { kind: duration, default: '10s', help: 'at exit, wait for requests under way' },
+  drainTimeoutMs: { kind: duration, default: '8s', help: 'at exit, wait for requests under way' },
   workers: { kind: processes, default: '1', help: 'processes that share the listener' },
   headTimeoutMs: {
     kind: duration,

@@ -7,7 +7,7 @@ import type { Balancer } from './balancing/balancer.js'
 import type { Upstream } from './balancing/upstream.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { EndpointEvent } from './endpoint-event.js'
-import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
+import { chunkOf, lastChunk, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
 import {
   asksForStream,
   bodyLength,
@@ -263,6 +263,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   onReadEnd(): void {
     if (!this.#over && this.#unsent) this.#write()
+    if (this.#options.clients.closing) this.endReopened()
   }
 
   onEnd(trailers: string[]): void {
@@ -351,6 +352,23 @@ class Exchange implements ExchangeHandler, ClientExchange {
       return clients.leaveUnattended(this)
     if (!this.#res.headersSent) traffic.abandoned()
     this.abort()
+  }
+
+  endReopened(): void {
+    if (this.#over || !this.#chunked || this.#unsent || !this.#isStandaloneStream) return
+    this.abort()
+    endConnectionAfter(this.#res)
+    sendNow(this.#res, lastChunk)
+    this.#res.end()
+  }
+
+  /**
+   * The GET stream of a session: its client opens it again when it ends (MCP 2025-11-25, Streamable HTTP, "Listening for Messages
+   * from the Server"), but not that of the legacy transport, whose session ends with it.
+   */
+  get #isStandaloneStream(): boolean {
+    const isStreamable = this.#request.target.route?.kind === 'streamable'
+    return isStreamable && this.#req.method === 'GET' && this.#tap?.streamOf !== undefined
   }
 
   abort(): void {

@@ -50,6 +50,8 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOp
   host: string
   /** 0: any free one. */
   port: number
+  /** The descriptor of a socket to listen on, in place of `host` and `port`. */
+  listenFd?: number | undefined
   /** Send the upstream's authority as `Host` instead of the client's. */
   rewriteHost: boolean
   /** For the head of the response to an upgrade, in milliseconds; 0 is for ever. */
@@ -169,9 +171,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     clientErrorHandler: (error, socket) => onClientError(error, socket, traffic),
     serverFactory: () => createHttpServer(parts, headTimeoutMs, keepAliveTimeoutMs)
   })
+  const { host, port: wantedPort, listenFd } = options
   await app.listen({
-    host: options.host,
-    port: options.port,
+    // Node takes the descriptor first; Fastify would look the host up.
+    ...(listenFd === undefined ? { host, port: wantedPort } : { host: '0.0.0.0', fd: listenFd }),
     backlog: BACKLOG,
     listenTextResolver: at => `Proxy listening at ${at}`
   })

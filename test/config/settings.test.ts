@@ -48,7 +48,7 @@ void t.test('defaults', t => {
     upstreamTimeoutMs: 300_000,
     upstreamKeepAliveMs: 4_000,
     connectTimeoutMs: 5_000,
-    drainTimeoutMs: 10_000,
+    drainTimeoutMs: 8_000,
     drainDelayMs: 0,
     workers: 1,
     headTimeoutMs: 60_000,

@@ -15,9 +15,9 @@ const comment = ':\n\n'
 
 interface Streams extends ProxyUnderTest {
   /** A client, and the upstream's end, behind the head of its response. */
-  open(fields: string[], line?: string): Promise<{ client: RawConnection; upstream: RawConnection }>
+  open: (fields: string[], line?: string) => Promise<{ client: RawConnection; upstream: RawConnection }>
   /** Resolves when a stream that began now has got three comments. */
-  quietTime(): Promise<void>
+  quietTime: () => Promise<void>
 }
 
 /** Streams through one proxy that comments after 50 ms. */
