@@ -3,6 +3,7 @@ import type { ClosedNotice } from '../admin/schemas/monitoring-responses.js'
 import { el, setText } from './dom.js'
 import { clockText, countText, durationText, reasonText } from './format.js'
 import { clientLabel, type ListedSession } from './sessions.js'
+import { texts } from './texts.js'
 
 /** How many notices the list keeps. Chosen: more than people read. */
 const MAX_SHOWN = 40
@@ -36,14 +37,14 @@ export class Activity {
     this.#named.unshift({ button, session })
     this.#named.length = Math.min(this.#named.length, MAX_SHOWN)
     button.addEventListener('click', () => this.#onOpen(session.key))
-    this.#note('opened', Date.now(), button, `joined ${session.endpointId}`)
+    this.#note('opened', Date.now(), button, texts.joined(session.endpointId))
   }
 
   /** A session ended; `session`: undefined for one that was not listed. */
   closed(closed: ClosedNotice, session: ListedSession | undefined): void {
     this.#closed++
-    const name = session ? clientLabel(session) : 'A session'
-    const text = `left ${closed.endpointId} after ${durationText(closed.duration)}`
+    const name = session ? clientLabel(session) : texts.aSession
+    const text = texts.left(closed.endpointId, durationText(closed.duration))
     const tag = el('span', { class: 'tag', title: reasonText(closed.reason) }, closed.reason)
     this.#note('closed', Date.parse(closed.timestamp), el('b', {}, name), text, tag)
   }
@@ -78,7 +79,7 @@ export class Activity {
 
   #summarize(): void {
     if (this.#opened + this.#closed === 0) return
-    setText(this.#spoken, `${countText(this.#opened)} opened, ${countText(this.#closed)} closed`)
+    setText(this.#spoken, texts.openedAndClosed(countText(this.#opened), countText(this.#closed)))
     this.#opened = this.#closed = 0
   }
 }

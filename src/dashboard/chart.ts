@@ -3,6 +3,7 @@ import uPlot from 'uplot'
 import { el, setText } from './dom.js'
 import { countText, durationText, minuteText, minuteOrDayText } from './format.js'
 import type { Series } from './series.js'
+import { texts } from './texts.js'
 import { colourReader } from './theme.js'
 
 /** The chart's height in CSS pixels. Chosen. */
@@ -240,8 +241,8 @@ export class Chart {
     const at = index == null ? undefined : Math.min(index, this.#last())
     const time = at === undefined ? undefined : this.#plot?.data[0][at]
     if (at === undefined || time === undefined) {
-      this.#readout.replaceChildren(el('span', { class: 'hint' }, 'Point at the chart, or drag to zoom in.'))
-      this.#host.setAttribute('aria-valuetext', 'nothing chosen')
+      this.#readout.replaceChildren(el('span', { class: 'hint' }, texts.pointAtChart))
+      this.#host.setAttribute('aria-valuetext', texts.nothingChosen)
       return
     }
     const isNow = at >= series.times.length
@@ -254,18 +255,18 @@ export class Chart {
           ['closed', series.closed[at]!] as const,
           ...(peak == null ? [] : [['peak', peak] as const])
         ]
-    const span = series.bucketMs > 60_000 ? ` + ${durationText(series.bucketMs).replace(' 00 s', '')}` : ''
-    const when = isNow ? 'now' : minuteText(time * 1_000) + span
+    const span = series.bucketMs > 60_000 ? ` + ${durationText(series.bucketMs).replace(/ 00 \S+$/, '')}` : ''
+    const when = isNow ? texts.now : minuteText(time * 1_000) + span
     this.#readout.replaceChildren(
       el('b', {}, when),
       ...parts.map(([name, number]) => {
         const value = el('span', { class: `part ${name}` })
-        setText(value, `${name} ${countText(number)}`)
+        setText(value, `${texts.chart[name]} ${countText(number)}`)
         return value
       })
     )
     this.#host.setAttribute('aria-valuenow', String(at))
-    const spoken = parts.map(([name, number]) => `${name} ${countText(number)}`).join(', ')
+    const spoken = parts.map(([name, number]) => `${texts.chart[name]} ${countText(number)}`).join(', ')
     this.#host.setAttribute('aria-valuetext', `${when}: ${spoken}`)
   }
 }

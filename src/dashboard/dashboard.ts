@@ -3,43 +3,45 @@ import type {
   ClosedNotice,
   ConnectionInfo,
   ConnectionStats,
-  EndpointInfo,
-  TokenAccess
+  EndpointInfo
 } from '../admin/schemas/monitoring-responses.js'
 import { Activity } from './activity.js'
-import { Api, ApiError } from './api.js'
+import { Api } from './api.js'
+import { Banner } from './banner.js'
 import { byId, html, setFlag, setText } from './dom.js'
 import { Drawer } from './drawer.js'
 import { Endpoints } from './endpoints.js'
-import { clockText } from './format.js'
+import { enter } from './entrance.js'
 import { Gateways } from './gateways.js'
 import { HealthStrip } from './health.js'
 import { Live } from './live.js'
 import { Overview } from './overview.js'
 import { Pace } from './pace.js'
+import { Part } from './part.js'
 import { SessionList } from './session-list.js'
+import { StoreWatch } from './store-watch.js'
+import { texts } from './texts.js'
 import { startTheme } from './theme.js'
-import { askForToken, keepToken, keptToken } from './token.js'
+import { keepToken, keptToken } from './token.js'
 
-// How often the page counts seconds, reads the endpoints and the gateways, and checks store and outbox. Chosen: each costs the proxy little.
+// How often the page counts seconds, reads endpoints and gateways, and checks the store and its proxies. Chosen: each costs
+// the proxy little, and a store that is away shows within 5 s.
 const TICK_MS = 1_000
 const ENDPOINTS_MS = 1_000
 const GATEWAYS_MS = 2_000
-const HEALTH_MS = 5_000
+const STORE_MS = 2_000
+const PROXIES_MS = 5_000
 /** Chosen: rarer than the other checks, because each one makes the proxy send a request to the gateway. */
 const GATEWAY_MS = 15_000
-/** How soon an admin port that cannot be reached is asked again. Chosen. */
-const RETRY_MS = 2_000
 /** How long a message stays. Chosen: long enough to read two lines. */
 const TOAST_MS = 8_000
-
-const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
 class Dashboard {
   readonly #api = new Api(() => void this.#enter())
   readonly #live = new Live(
     {
       onJoined: () => this.#joined(),
+      onWaiting: () => this.#waits(),
       onLost: () => this.#lost(),
       onRefused: () => void this.#enter(),
       onStats: stats => this.#stats(stats),
@@ -48,9 +50,19 @@ class Dashboard {
     },
     () => this.#api.token
   )
+  readonly #banner = new Banner()
   readonly #health = new HealthStrip(html('health'), this.#api)
+  readonly #store = new StoreWatch(this.#api, {
+    onState: (state, readiness) => {
+      this.#health.show(state, readiness)
+      this.#banner.store(state)
+      if (!state.canRead) for (const part of this.#parts()) part.failed(texts.storeIsAway)
+    },
+    onBack: () => this.#readAll()
+  })
   readonly #overview = new Overview(this.#api, () => this.#sessions.readRange())
   readonly #endpoints = new Endpoints(html('endpoints'), html('endpoints-more'), id => void this.#choose(id))
+  readonly #endpointsPart = new Part(html('endpoints-panel'), html('endpoints-head'))
   readonly #gateways = new Gateways({
     api: this.#api,
     mayDrain: () => this.#mayWrite,
@@ -59,6 +71,7 @@ class Dashboard {
   readonly #activity = new Activity(html('activity'), html('activity-empty'), html('spoken'), key =>
     this.#openDrawer(key)
   )
+  readonly #activityPart = new Part(html('activity-panel'), html('activity-head'))
   readonly #sessions: SessionList = new SessionList({
     api: this.#api,
     range: () => this.#overview.range.now,
@@ -75,7 +88,8 @@ class Dashboard {
   #endpointId: string | undefined
   #mayWrite = false
   #isEntering = false
-  #lostAt: number | undefined
+  /** The live connection is up without a subscription. */
+  #isWaiting = false
   #toastTimer: number | undefined
 
   start(): void {
@@ -92,7 +106,8 @@ class Dashboard {
       if (this.#gateways.isShown) await this.#gateways.ask()
     })
     this.#every(GATEWAY_MS, () => this.#gateways.ask())
-    this.#every(HEALTH_MS, () => this.#health.ask())
+    this.#every(STORE_MS, () => this.#store.ask())
+    this.#every(PROXIES_MS, () => this.#health.askProxies())
     this.#every(GATEWAY_MS, () => this.#health.askGateway())
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden && this.#live.isConnected) this.#readAll()
@@ -100,47 +115,40 @@ class Dashboard {
     void this.#enter()
   }
 
-  /** Finds out what may be seen, asking for a token as often as needed, and connects. */
+  /** Finds out what may be seen, and connects. */
   async #enter(): Promise<void> {
     if (this.#isEntering) return
     this.#isEntering = true
     this.#live.close()
-    for (;;) {
-      try {
-        const { scope } = await this.#api.get<TokenAccess>('/api/mcp/access')
-        this.#mayWrite = scope === 'write'
-        break
-      } catch (error) {
-        if (!(error instanceof ApiError)) {
-          this.#lost()
-          await sleep(RETRY_MS)
-        } else if ([401, 403, 429].includes(error.status)) {
-          setFlag(document.body, 'locked', true)
-          html('banner').hidden = true
-          const wrong = this.#api.token === undefined ? '' : 'This token is not accepted.'
-          this.#api.token = await askForToken(error.status === 401 ? wrong : `${error.message}.`)
-        } else {
-          this.#banner(error.message)
-          await sleep(RETRY_MS)
-        }
-      }
-    }
+    this.#mayWrite = await enter(this.#api, {
+      onUnreachable: () => this.#lost(),
+      onRefused: reason => this.#banner.refused(reason)
+    })
     this.#isEntering = false
-    keepToken(this.#api.token)
-    html('sign-out').hidden = this.#api.token === undefined
-    html('read-only').hidden = this.#mayWrite
-    setFlag(document.body, 'locked', false)
     this.#live.connect()
   }
 
   #joined(): void {
-    this.#lostAt = undefined
-    html('banner').hidden = true
-    setFlag(document.body, 'stale', false)
-    this.#health.live(true)
+    this.#isWaiting = false
+    this.#connected()
+    this.#health.live('connected')
+    this.#activityPart.ok()
+  }
+
+  /** The page is filled without the live connection, as far as that works. */
+  #waits(): void {
+    if (this.#isWaiting) return
+    this.#isWaiting = true
+    this.#connected()
+    this.#health.live('waiting')
+    this.#activityPart.failed(texts.noSubscription)
+  }
+
+  #connected(): void {
+    this.#banner.lost(undefined)
     this.#readAll()
-    void this.#health.ask().catch(() => undefined)
-    void this.#gateways.ask().catch(() => undefined)
+    const asked = [this.#store.ask(), this.#health.askProxies(), this.#gateways.ask()]
+    for (const each of asked) each.catch(() => undefined)
     this.#health.askGateway().then(
       () => this.#sessions.changed(),
       () => undefined
@@ -148,24 +156,21 @@ class Dashboard {
   }
 
   #lost(): void {
-    if (this.#lostAt !== undefined) return
-    this.#lostAt = Date.now()
-    setFlag(document.body, 'stale', true)
-    this.#health.live(false)
-    this.#banner(
-      `Disconnected from mcp-turnstile. What you see is from ${clockText(this.#lostAt)}. Trying again…`
-    )
+    if (this.#banner.isLost) return
+    this.#isWaiting = false
+    this.#banner.lost(Date.now())
+    this.#health.live('disconnected')
   }
 
-  #banner(text: string): void {
-    html('banner').hidden = false
-    setText(html('banner'), text)
+  #parts(): Part[] {
+    return [this.#overview.part, this.#endpointsPart, this.#activityPart, this.#gateways.part, this.#sessions.part]
   }
 
   #readAll(): void {
     this.#endpointsPace.now()
     this.#overview.read(this.#endpointId)
     this.#sessions.read(this.#endpointId)
+    if (!this.#isWaiting) this.#activityPart.ok()
   }
 
   #stats(stats: ConnectionStats): void {
@@ -194,20 +199,24 @@ class Dashboard {
   async #choose(endpointId: string | undefined): Promise<void> {
     this.#endpointId = endpointId
     this.#endpoints.choose(endpointId)
-    setText(html('scope'), endpointId ?? 'all endpoints')
+    setText(html('scope'), endpointId ?? texts.allEndpoints)
     html('all-endpoints').hidden = endpointId === undefined
     this.#activity.clear()
+    this.#isWaiting = false
+    if (!this.#live.isConnected) this.#readAll()
     await this.#live.watch(endpointId)
   }
 
   async #askEndpoints(): Promise<void> {
-    if (!document.hidden) this.#endpoints.show(await this.#api.get<EndpointInfo[]>('/api/mcp/endpoints'))
+    if (document.hidden) return
+    const asked = () => this.#api.get<EndpointInfo[]>('/api/mcp/endpoints')
+    this.#endpoints.show(await this.#endpointsPart.reading(asked))
   }
 
   #openDrawer(key: string): void {
     const session = this.#sessions.get(key)
     if (session) this.#drawer.open(session)
-    else this.#toast('This session has ended. Look for it among the ended ones.')
+    else this.#toast(texts.hasEnded)
   }
 
   #toast(text: string): void {
@@ -222,7 +231,7 @@ class Dashboard {
   }
 
   #tick(): void {
-    if (document.hidden || this.#lostAt !== undefined) return
+    if (document.hidden || this.#banner.isStale) return
     this.#sessions.tick(Date.now())
     this.#activity.tick()
     this.#overview.tick()
@@ -230,9 +239,15 @@ class Dashboard {
     if (key !== undefined) this.#drawer.update(this.#sessions.get(key))
   }
 
+  /** Never two of a kind at a time. */
   #every(ms: number, act: () => Promise<void>): void {
+    let isRunning = false
     setInterval(() => {
-      if (!document.hidden && this.#live.isConnected) void act().catch(() => undefined)
+      if (isRunning || document.hidden || !this.#live.isConnected) return
+      isRunning = true
+      void act()
+        .catch(() => undefined)
+        .finally(() => (isRunning = false))
     }, ms)
   }
 }

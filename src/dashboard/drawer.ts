@@ -1,8 +1,10 @@
 // Owns the drawer with the details of one session: facts, timeline, and the button that ends it.
-import { type Api, ApiError } from './api.js'
+import type { Api } from './api.js'
 import { byId, el, html, setText } from './dom.js'
-import { clockText, countText, durationText, reasonText, transportText } from './format.js'
+import { clockText, countText, durationText, reasonText } from './format.js'
+import { failureText } from './part.js'
 import { clientLabel, type ListedSession } from './sessions.js'
+import { texts } from './texts.js'
 
 /** What the drawer acts on. */
 export interface DrawerOptions {
@@ -78,15 +80,15 @@ export class Drawer {
 
   #showFacts(session: ListedSession): void {
     const facts = [
-      ['Endpoint', session.endpointId],
-      ['Transport', transportText[session.transport]],
-      ['Client', [session.clientName ?? 'not told', session.clientVersion ?? ''].join(' ').trim()],
-      ['User agent', session.userAgent === '' ? 'not told' : session.userAgent],
-      ['Address', session.address],
-      ['Protocol', session.protocolVersion ?? 'not told'],
-      ['Requests', countText(session.requestCount)],
-      ...(session.upstream === null ? [] : [['Gateway', session.upstream] as const]),
-      ['Session id', session.sessionId]
+      [texts.facts.endpoint, session.endpointId],
+      [texts.facts.transport, texts.transports[session.transport]],
+      [texts.facts.client, [session.clientName ?? texts.notTold, session.clientVersion ?? ''].join(' ').trim()],
+      [texts.facts.userAgent, session.userAgent === '' ? texts.notTold : session.userAgent],
+      [texts.facts.address, session.address],
+      [texts.facts.protocol, session.protocolVersion ?? texts.notTold],
+      [texts.facts.requests, countText(session.requestCount)],
+      ...(session.upstream === null ? [] : [[texts.facts.gateway, session.upstream] as const]),
+      [texts.facts.sessionId, session.sessionId]
     ] as const
     const shown = JSON.stringify(facts)
     if (shown === this.#shownFacts) return
@@ -98,8 +100,8 @@ export class Drawer {
 
   /** Why the session cannot be ended, as a message for the reader; empty if it can be ended. */
   #whyNot({ transport }: ListedSession): string {
-    if (!this.#options.mayEnd()) return 'Your token may only read.'
-    return transport === 'sessionless' ? 'A session-less client has no session that could be ended.' : ''
+    if (!this.#options.mayEnd()) return texts.mayOnlyRead
+    return transport === 'sessionless' ? texts.cannotEndSessionless : ''
   }
 
   #ask(): void {
@@ -107,7 +109,7 @@ export class Drawer {
     if (!session) return
     setText(
       html('confirm-text'),
-      `${clientLabel(session)} loses its session on ${session.endpointId}. Most clients notice with their next request, and connect again.`
+      texts.losesSession(clientLabel(session), session.endpointId)
     )
     this.#confirm.showModal()
   }
@@ -122,11 +124,10 @@ export class Drawer {
       const { sessionId, endpointId } = session
       const path = `/api/mcp/connections/${encodeURIComponent(sessionId)}`
       await this.#options.api.send('DELETE', path, { endpointId })
-      this.#options.onEnded(`The session of ${clientLabel(session)} on ${endpointId} was ended.`)
+      this.#options.onEnded(texts.sessionEnded(clientLabel(session), endpointId))
       if (this.key === session.key) this.#dialog.close()
     } catch (error) {
-      const reason = error instanceof ApiError ? error.message : 'the admin port cannot be reached'
-      this.#failure = `Not ended: ${reason}.`
+      this.#failure = texts.notEnded(failureText(error))
     } finally {
       this.#end.removeAttribute('aria-busy')
       this.#show()
@@ -144,18 +145,18 @@ function timeline(session: ListedSession, now: number): HTMLElement[] {
       el('div', {}, el('b', {}, title), el('p', {}, text)),
       el('time', { class: 'number', datetime: new Date(at).toISOString() }, clockText(at))
     )
-  const requests = requestCount === 1 ? '1 request' : `${countText(requestCount)} requests`
-  const quiet = ended ? requests : `${requests}, quiet for ${durationText(now - lastSeenAt)}`
+  const requests = texts.requests(requestCount, countText(requestCount))
+  const quiet = ended ? requests : texts.quietFor(requests, durationText(now - lastSeenAt))
   return [
-    step('opened', connectedAt, 'Opened', `from ${session.address}`),
-    ...(lastSeenAt > connectedAt || requestCount > 1 ? [step('used', lastSeenAt, 'Last used', quiet)] : []),
+    step('opened', connectedAt, texts.opened, texts.fromAddress(session.address)),
+    ...(lastSeenAt > connectedAt || requestCount > 1 ? [step('used', lastSeenAt, texts.lastUsed, quiet)] : []),
     ended
       ? step(
           'closed',
           ended.at,
-          `Ended after ${durationText(ended.at - connectedAt)}`,
+          texts.endedAfter(durationText(ended.at - connectedAt)),
           reasonText(ended.reason)
         )
-      : step('now', now, `Open for ${durationText(now - connectedAt)}`, '')
+      : step('now', now, texts.openFor(durationText(now - connectedAt)), '')
   ]
 }

@@ -1,4 +1,5 @@
 // Owns how numbers, times and reasons read.
+import { texts } from './texts.js'
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
@@ -16,11 +17,13 @@ export const countText = (number: number): string => numbers.format(number)
 /** The two largest units: `4 s`, `3 m 20 s`, `5 h 02 m`, `12 d 4 h`. */
 export function durationText(ms: number): string {
   const whole = Math.max(0, ms)
-  if (whole < MINUTE_MS) return `${Math.floor(whole / SECOND_MS)} s`
+  const { second, minute, hour, day } = texts.units
+  if (whole < MINUTE_MS) return `${Math.floor(whole / SECOND_MS)} ${second}`
   if (whole < HOUR_MS)
-    return `${Math.floor(whole / MINUTE_MS)} m ${padded((whole % MINUTE_MS) / SECOND_MS)} s`
-  if (whole < DAY_MS) return `${Math.floor(whole / HOUR_MS)} h ${padded((whole % HOUR_MS) / MINUTE_MS)} m`
-  return `${Math.floor(whole / DAY_MS)} d ${Math.floor((whole % DAY_MS) / HOUR_MS)} h`
+    return `${Math.floor(whole / MINUTE_MS)} ${minute} ${padded((whole % MINUTE_MS) / SECOND_MS)} ${second}`
+  if (whole < DAY_MS)
+    return `${Math.floor(whole / HOUR_MS)} ${hour} ${padded((whole % HOUR_MS) / MINUTE_MS)} ${minute}`
+  return `${Math.floor(whole / DAY_MS)} ${day} ${Math.floor((whole % DAY_MS) / HOUR_MS)} ${hour}`
 }
 
 const padded = (number: number): string => String(Math.floor(number)).padStart(2, '0')
@@ -42,17 +45,6 @@ function withDay(at: number, format: Intl.DateTimeFormat): string {
   return day === days.format(Date.now()) ? time : `${day} ${time}`
 }
 
-const reasons = new Map([
-  ['delete', 'the client said goodbye (DELETE)'],
-  ['stream_end', 'its stream ended'],
-  ['gone', 'the gateway does not know it any more'],
-  ['idle', 'nobody used it for the idle timeout'],
-  ['lost', 'the proxy that held its stream died'],
-  ['killed', 'an operator ended it']
-])
-
 /** Why a session ended, in words; a reason without words stays as it is. */
-export const reasonText = (reason: string): string => reasons.get(reason) ?? reason
-
-/** The name of a transport for readers. */
-export const transportText = { sse: 'SSE', streamable: 'Streamable', sessionless: 'Session-less' } as const
+export const reasonText = (reason: string): string =>
+  Object.hasOwn(texts.reasons, reason) ? texts.reasons[reason as keyof typeof texts.reasons] : reason

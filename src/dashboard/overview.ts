@@ -6,8 +6,11 @@ import { Chart } from './chart.js'
 import { html, setText } from './dom.js'
 import { countText } from './format.js'
 import { Pace } from './pace.js'
+import { Part } from './part.js'
+import { PeakMemory } from './peak-memory.js'
 import { RangePicker } from './range-picker.js'
 import { bucketFor, type Series, summarize, toSeries } from './series.js'
+import { texts } from './texts.js'
 
 /** How often the series is read at most. Chosen: it costs the store more than the other requests. */
 const SERIES_MS = 5_000
@@ -18,6 +21,8 @@ export class Overview {
   readonly range: RangePicker
   readonly #chart: Chart
   readonly #pace = new Pace(SERIES_MS, () => this.#ask())
+  readonly #peaks = new PeakMemory()
+  readonly part = new Part(html('overview'), html('overview-head'))
   #endpointId: string | undefined
   #active: number | undefined
   #series: Series | undefined
@@ -36,16 +41,27 @@ export class Overview {
 
   /** Reads the figures of this endpoint, or of all. */
   read(endpointId: string | undefined): void {
+    if (endpointId !== this.#endpointId) this.#leave()
     this.#endpointId = endpointId
     this.#pace.now()
+  }
+
+  /** What is known of one endpoint is not shown for another. */
+  #leave(): void {
+    this.#peaks.clear()
+    this.#active = undefined
+    this.#series = undefined
+    for (const figure of ['open-now', 'ever', 'opened', 'closed', 'peak']) setText(html(figure), '–')
   }
 
   /** A state came over the live connection. */
   stats({ activeConnections, totalConnections }: ConnectionStats): void {
     this.#active = activeConnections
+    this.#peaks.note(Date.now(), activeConnections)
     setText(html('open-now'), countText(activeConnections))
     setText(html('ever'), countText(totalConnections))
-    document.title = `${countText(activeConnections)} open · mcp-turnstile`
+    document.title = texts.title(countText(activeConnections))
+    this.#showPeak()
   }
 
   /** Something opened or ended. */
@@ -70,14 +86,14 @@ export class Overview {
     const { start, end } = this.range.now
     const asked = { start_time: Math.floor(start), end_time: Math.floor(end), endpoint_id: this.#endpointId }
     try {
-      const points = await this.#api.get<MinutePoint[]>('/api/connections/time-series', asked)
+      const points = await this.part.reading(() =>
+        this.#api.get<MinutePoint[]>('/api/connections/time-series', asked)
+      )
       this.#series = toSeries(points, bucketFor(end - start))
-      html('chart-message').hidden = true
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error
+      // Another range is needed: to ask again for this one would not help.
+      if (!(error instanceof ApiError && error.status < 500)) throw error
       this.#series = undefined
-      html('chart-message').hidden = false
-      setText(html('chart-message'), error.message)
     }
     this.#show()
   }
@@ -86,13 +102,21 @@ export class Overview {
     const series = this.#series
     html('chart').hidden = !series
     if (!series) return
-    const { opened, closed, peak, peakIsExact } = summarize(series)
+    const { opened, closed } = summarize(series)
     const { isLive, ...range } = this.range.now
     const now = isLive && this.#active !== undefined ? { at: range.end, open: this.#active } : undefined
     setText(html('opened'), countText(opened))
     setText(html('closed'), countText(closed))
-    setText(html('peak'), countText(Math.max(peak, now?.open ?? 0)))
-    setText(html('peak-label'), peakIsExact ? 'Peak' : 'Peak by minute')
+    this.#showPeak()
     this.#chart.show(series, range, now)
+  }
+
+  /** Never below what this page saw within the range. */
+  #showPeak(): void {
+    if (!this.#series) return
+    const { peak, peakIsExact } = summarize(this.#series)
+    const { start, end } = this.range.now
+    setText(html('peak'), countText(Math.max(peak, this.#peaks.highest(start, end))))
+    setText(html('peak-label'), peakIsExact ? texts.peak : texts.peakByMinute)
   }
 }

@@ -2,6 +2,7 @@
 import { byId, html, setFlag, setText } from './dom.js'
 import { minuteText } from './format.js'
 import { fromLocal, lastHours, type ShownRange, toLocal } from './range.js'
+import { texts } from './texts.js'
 
 /** The buttons, the dialog and the zoom of the chart that choose a range. */
 export class RangePicker {
@@ -27,7 +28,7 @@ export class RangePicker {
     })
     for (const input of [from(), to()])
       input.addEventListener('input', () =>
-        to().setCustomValidity(to().valueAsNumber > from().valueAsNumber ? '' : 'The end is after the start.')
+        to().setCustomValidity(to().valueAsNumber > from().valueAsNumber ? '' : texts.endBeforeStart)
       )
     this.#dialog.addEventListener('click', event => {
       if ((event.target as Element).closest('[data-close]')) this.#dialog.close()

@@ -7,13 +7,17 @@ import { isNarrowed, matcher } from './filters.js'
 import { countText } from './format.js'
 import { MAX_LISTED, OpenSessions } from './open-sessions.js'
 import { Pace } from './pace.js'
+import { Part } from './part.js'
 import { PastSessions } from './past-sessions.js'
 import type { ShownRange } from './range.js'
 import type { ListedSession } from './sessions.js'
 import { SessionTable } from './table.js'
+import { texts } from './texts.js'
 
 /** How often all open sessions are read again. Chosen: the live connection reports the use of the newest ones only. */
 const OPEN_MS = 15_000
+/** How often the sessions of a range are read again after a failure at most. Chosen. */
+const PAST_MS = 1_000
 /** How often the table is drawn at most. Chosen: as often as rooms are sent their state. */
 const SHOW_MS = 250
 /** A live range is asked for up to a second from now; what opens later comes over the live connection. */
@@ -36,10 +40,14 @@ export class SessionList {
   readonly #form = new FilterForm(() => this.readRange())
   readonly #table: SessionTable
   readonly #openPace = new Pace(OPEN_MS, () => this.#readOpen())
+  readonly #pastPace = new Pace(PAST_MS, () => this.#readPast())
   readonly #showPace = new Pace(SHOW_MS, () => Promise.resolve(this.#show()))
   #endpointId: string | undefined
   /** How many are open; undefined until it is known. */
   #active: number | undefined
+  /** Which of the two lists could be read. */
+  readonly #isKnown = { open: false, past: false }
+  readonly part = new Part(html('sessions'), html('filters'))
 
   constructor(options: SessionListOptions) {
     this.#options = options
@@ -58,28 +66,19 @@ export class SessionList {
 
   /** Reads the sessions of this endpoint, or of all. */
   read(endpointId: string | undefined): void {
+    if (endpointId !== this.#endpointId) this.#isKnown.open = false
     this.#endpointId = endpointId
     this.#openPace.now()
-    this.readRange()
+    this.#pastPace.now()
   }
 
   /** The range or the filters changed. */
   readRange(): void {
     this.#table.rewind()
+    this.#isKnown.past = false
+    this.#past.clear()
+    this.#pastPace.now()
     this.#showPace.now()
-    const { state, transport } = this.#form.filters
-    if (state === 'open') return
-    const { start, end, isLive } = this.#options.range()
-    const query = {
-      start: Math.floor(start),
-      end: Math.floor(isLive ? end + MARGIN_MS : end),
-      endpointId: this.#endpointId,
-      transport
-    }
-    this.#past.load(query).then(
-      () => this.#showPace.now(),
-      () => undefined
-    )
   }
 
   /** A state came over the live connection. */
@@ -119,15 +118,39 @@ export class SessionList {
   }
 
   async #readOpen(): Promise<void> {
-    if (!document.hidden && (await this.#open.load(this.#endpointId))) this.#showPace.now()
+    if (document.hidden) return
+    if (await this.#reading('open', () => this.#open.load(this.#endpointId))) this.#isKnown.open = true
+  }
+
+  async #readPast(): Promise<void> {
+    const { state, transport } = this.#form.filters
+    if (state === 'open') return
+    const { start, end, isLive } = this.#options.range()
+    const query = {
+      start: Math.floor(start),
+      end: Math.floor(isLive ? end + MARGIN_MS : end),
+      endpointId: this.#endpointId,
+      transport
+    }
+    if (await this.#reading('past', () => this.#past.load(query))) this.#isKnown.past = true
   }
 
   #readMore(): void {
-    if (this.#form.filters.state === 'open' || !this.#past.hasMore) return
-    this.#past.more().then(
-      () => this.#showPace.soon(),
-      () => undefined
-    )
+    if (this.#listed === 'open' || !this.#past.hasMore || this.part.isFailing) return
+    this.#reading('past', () => this.#past.more()).catch(() => this.#pastPace.soon())
+  }
+
+  /** Shows a failure where the list that failed is the one that is looked at. */
+  async #reading<T>(list: 'open' | 'past', read: () => Promise<T>): Promise<T> {
+    try {
+      return await (list === this.#listed ? this.part.reading(read) : read())
+    } finally {
+      this.changed()
+    }
+  }
+
+  get #listed(): 'open' | 'past' {
+    return this.#form.filters.state === 'open' ? 'open' : 'past'
   }
 
   #show(): void {
@@ -142,22 +165,19 @@ export class SessionList {
     const shown = isSet ? ofState.filter(matcher(filters)) : ofState
     this.#table.show(shown)
     const isCut = state === 'open' ? (this.#active ?? 0) > MAX_LISTED : this.#past.isCut
-    const of = isSet ? ` of ${countText(ofState.length)}` : ''
     const more = state !== 'open' && this.#past.hasMore ? '+' : ''
-    const what = state === 'all' ? 'sessions' : state
-    setText(
-      html('shown'),
-      `${countText(shown.length)}${of}${more} ${what}${isCut ? ', the newest only' : ''}`
-    )
-    const isEmpty = shown.length === 0 && this.#active !== undefined
+    const of = isSet ? countText(ofState.length) + more : undefined
+    const count = countText(shown.length) + (isSet ? '' : more)
+    setText(html('shown'), this.#isKnown[this.#listed] ? texts.shown[state](count, of, isCut) : '')
+    const isEmpty = shown.length === 0
     html('empty').hidden = !isEmpty
     if (isEmpty) setText(html('empty'), this.#whyEmpty(ofState.length > 0))
   }
 
   #whyEmpty(isFiltered: boolean): string {
-    if (isFiltered) return 'No session matches. Change the transport or the text above.'
-    if (this.#form.filters.state !== 'open') return 'No session in this time range.'
-    const url = this.#options.endpointUrl()
-    return `Nobody is connected.${url === undefined ? '' : ` Point an MCP client at ${url}`}`
+    if (isFiltered) return texts.noMatch
+    if (!this.#isKnown[this.#listed]) return this.part.isFailing ? texts.listNotRead : texts.reading
+    if (this.#listed === 'past') return texts.noneInRange
+    return texts.nobodyConnected(this.#options.endpointUrl())
   }
 }

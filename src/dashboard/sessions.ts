@@ -1,6 +1,7 @@
 // Owns a session as the dashboard lists it: how both forms of the admin port become one.
 import type { ConnectionInfo, TransportName } from '../admin/schemas/monitoring-responses.js'
 import type { ConnectionRow } from '../admin/schemas/query-responses.js'
+import { texts } from './texts.js'
 
 /** A session, open or ended. All times in epoch ms. */
 export interface ListedSession {
@@ -66,7 +67,7 @@ export const fromRow = (row: ConnectionRow): ListedSession => ({
 
 /** What a client is called: its name, or its user agent if it gave no name. */
 export const clientLabel = ({ clientName, userAgent }: ListedSession): string =>
-  clientName ?? (userAgent === '' ? 'unknown client' : userAgent)
+  clientName ?? (userAgent === '' ? texts.unknownClient : userAgent)
 
 /** For `sort`. */
 export const newestFirst = (a: ListedSession, b: ListedSession): number =>

@@ -1,8 +1,9 @@
 // Owns the table of sessions: only the rows in sight are in the page (a virtual list), and the reader's place is kept while it
 // changes.
 import { el, setFlag, setText } from './dom.js'
-import { clockText, countText, durationText, transportText } from './format.js'
+import { clockText, countText, durationText } from './format.js'
 import { clientLabel, type ListedSession } from './sessions.js'
+import { texts } from './texts.js'
 
 /** Rows in the page beyond those in sight, on either side. Chosen: enough for fast scrolling. */
 const OVERSCAN = 8
@@ -235,7 +236,7 @@ class RowView {
     setText(this.#name, clientLabel(session))
     setText(this.#version, session.clientVersion ?? '')
     setText(this.#endpoint, session.endpointId)
-    setText(this.#transport, transportText[session.transport])
+    setText(this.#transport, texts.transports[session.transport])
     setText(this.#address, session.address)
     setText(this.#opened, clockText(session.connectedAt))
     setText(this.#requests, countText(session.requestCount))
@@ -248,7 +249,7 @@ class RowView {
     const { connectedAt, lastSeenAt, ended } = session
     setText(this.#duration, durationText((ended?.at ?? now) - connectedAt))
     const quietMs = now - lastSeenAt
-    const openText = quietMs < BUSY_MS ? 'active' : `quiet ${durationText(quietMs)}`
+    const openText = quietMs < BUSY_MS ? texts.active : texts.quiet(durationText(quietMs))
     setText(this.#state, ended ? ended.reason : openText)
     setFlag(this.element, 'ended', ended !== null)
     setFlag(this.element, 'busy', ended === null && quietMs < BUSY_MS)

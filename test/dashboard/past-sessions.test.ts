@@ -90,3 +90,29 @@ void t.test('no more than twenty thousand; what is listed is still kept up to da
   t.equal(past.get(listKey('files', 's-30001')), undefined)
   t.equal(past.get(listKey('files', 's-30000'))?.requestCount, 99)
 })
+
+void t.test('what was listed stays until another query is read, and if it cannot be read', async t => {
+  let isAway = false
+  const pages = history(3)
+  const past = new PastSessions({
+    page: <Body>(path: string, parameters?: QueryParameters) =>
+      isAway ? Promise.reject(new Error('the store is away')) : pages.page<Body>(path, parameters)
+  })
+  await past.load(query)
+  isAway = true
+  await t.rejects(past.load(query), { message: 'the store is away' })
+  t.equal(past.list().length, 3)
+  past.clear()
+  t.same(past.list(), [])
+})
+
+void t.test('what is seen live while the first page is read counts more than what the page says', async t => {
+  const past = new PastSessions(history(3))
+  const loading = past.load(query)
+  await new Promise(setImmediate)
+  past.note({ ...fromRow(row(3)), requestCount: 99 })
+  past.note(fromRow(row(7)))
+  await loading
+  t.equal(past.get(listKey('files', 's-3'))?.requestCount, 99)
+  t.equal(past.list().length, 4)
+})
