@@ -49,6 +49,12 @@ export class Activity {
     this.#note('closed', Date.parse(closed.timestamp), el('b', {}, name), text, tag)
   }
 
+  /** Times are told in another zone. */
+  repaint(): void {
+    for (const time of this.#list.querySelectorAll('time'))
+      setText(time, clockText(Date.parse(time.dateTime)))
+  }
+
   /** Names of clients may be known now. */
   tick(): void {
     for (const { button, session } of this.#named) setText(button, clientLabel(session))
@@ -63,7 +69,8 @@ export class Activity {
   }
 
   #note(kind: string, at: number, name: HTMLElement, text: string, ...more: HTMLElement[]): void {
-    const time = el('time', { class: 'number' }, clockText(at))
+    const datetime = new Date(at).toISOString()
+    const time = el('time', { class: 'number', datetime }, clockText(at))
     const what = el('span', { class: 'what' }, name, ` ${text} `, ...more)
     this.#waiting.unshift(el('li', { class: kind }, el('span', { class: 'dot' }), what, time))
     this.#waiting.length = Math.min(this.#waiting.length, MAX_SHOWN)

@@ -50,11 +50,7 @@ export class Api implements PageReader {
   }
 
   /** Sends an action to `path`; resolves with the JSON of the response. May take as long as the action does. */
-  async send<Body>(
-    method: 'PUT' | 'DELETE',
-    path: string,
-    parameters: QueryParameters = {}
-  ): Promise<Body> {
+  async send<Body>(method: 'PUT' | 'DELETE', path: string, parameters: QueryParameters = {}): Promise<Body> {
     return (await (await this.#ask(method, path, parameters)).json()) as Body
   }
 
@@ -85,7 +81,10 @@ export class Api implements PageReader {
     const response = await fetch(url, { method, headers, signal })
     if (response.ok) return response
     const body = (await response.json().catch(() => ({}))) as { message?: string; error?: string }
-    const error = new ApiError(response.status, body.message ?? body.error ?? texts.answersStatus(response.status))
+    const error = new ApiError(
+      response.status,
+      body.message ?? body.error ?? texts.answersStatus(response.status)
+    )
     if (response.status === 401 || response.status === 429) this.#onUnauthorized(error)
     throw error
   }

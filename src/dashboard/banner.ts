@@ -9,15 +9,31 @@ export class Banner {
   #lostAt: number | undefined
   #store: StoreState | undefined
   #refusal: string | undefined
+  #pausedAt: number | undefined
 
   /** Whether the admin port cannot be reached. */
   get isLost(): boolean {
     return this.#lostAt !== undefined
   }
 
+  /** Since when the reader has the page stand still, in epoch ms; undefined: it does not. */
+  get pausedAt(): number | undefined {
+    return this.#pausedAt
+  }
+
+  get isPaused(): boolean {
+    return this.#pausedAt !== undefined
+  }
+
   /** Whether what the page shows is of the past. */
   get isStale(): boolean {
-    return this.isLost || this.#store?.canRead === false
+    return this.isLost || this.isPaused || this.#store?.canRead === false
+  }
+
+  /** The page stands still from `at` on; undefined: it goes on. */
+  pause(at: number | undefined): void {
+    this.#pausedAt = at
+    this.#show()
   }
 
   /** The admin port could not be reached from `at` on, in epoch ms; undefined: it can. */
@@ -43,14 +59,14 @@ export class Banner {
     const banner = html('banner')
     banner.hidden = text === undefined
     setText(banner, text ?? '')
-    setFlag(document.body, 'stale', this.isStale)
+    setFlag(document.body, 'stale', this.isStale && !this.isPaused)
     this.#showAge()
   }
 
   /** Of when the figures are. */
   #showAge(): void {
     const age = html('age')
-    const at = this.#lostAt ?? this.#store?.readAt
+    const at = this.#pausedAt ?? this.#lostAt ?? this.#store?.readAt
     age.hidden = !this.isStale || at === undefined
     if (at !== undefined) setText(age, texts.figuresOf(clockText(at)))
   }

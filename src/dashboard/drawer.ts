@@ -1,5 +1,7 @@
 // Owns the drawer with the details of one session: facts, timeline, and the button that ends it.
 import type { Api } from './api.js'
+import { confirmed } from './confirm.js'
+import { copyable } from './copy.js'
 import { byId, el, html, setText } from './dom.js'
 import { clockText, countText, durationText, reasonText } from './format.js'
 import { failureText } from './part.js'
@@ -12,6 +14,9 @@ export interface DrawerOptions {
   mayEnd: () => boolean
   /** A session was ended; `text` says which one. */
   onEnded: (text: string) => void
+  onClosed: () => void
+  /** The reader wants to see all sessions of a principal or conversation. */
+  onSubject: (subject: { principal: string } | { conversation: string }) => void
 }
 
 /** The drawer, open or not. */
@@ -23,7 +28,6 @@ export class Drawer {
   readonly #timeline = html('drawer-timeline')
   readonly #end = byId('drawer-end', HTMLButtonElement)
   readonly #note = html('drawer-note')
-  readonly #confirm = byId('confirm', HTMLDialogElement)
   #session: ListedSession | undefined
   /** The facts in the page, as JSON. */
   #shownFacts: string | undefined
@@ -31,16 +35,16 @@ export class Drawer {
 
   constructor(options: DrawerOptions) {
     this.#options = options
-    this.#end.addEventListener('click', () => this.#ask())
-    html('confirm-end').addEventListener('click', () => void this.#endIt())
-    for (const dialog of [this.#dialog, this.#confirm])
-      dialog.addEventListener('click', event => {
-        const target = event.target as Element
-        if (target === dialog || target.closest('[data-close]')) dialog.close()
-      })
+    this.#end.addEventListener('click', () => void this.#endIt())
+    this.#dialog.addEventListener('click', event => {
+      const target = event.target as Element
+      if (target === this.#dialog || target.closest('[data-close]')) this.#dialog.close()
+    })
     // The event comes late: the drawer may be open again by then, with another session.
     this.#dialog.addEventListener('close', () => {
-      if (!this.#dialog.open) this.#session = undefined
+      if (this.#dialog.open || !this.#session) return
+      this.#session = undefined
+      options.onClosed()
     })
   }
 
@@ -57,6 +61,12 @@ export class Drawer {
     this.#show()
     if (!this.#dialog.open) this.#dialog.showModal()
     this.#dialog.scrollTop = 0
+  }
+
+  /** Shows none. */
+  close(): void {
+    this.#session = undefined
+    this.#dialog.close()
   }
 
   /** The session in the drawer changed, or time has passed. */
@@ -79,22 +89,50 @@ export class Drawer {
   }
 
   #showFacts(session: ListedSession): void {
-    const facts = [
-      [texts.facts.endpoint, session.endpointId],
-      [texts.facts.transport, texts.transports[session.transport]],
-      [texts.facts.client, [session.clientName ?? texts.notTold, session.clientVersion ?? ''].join(' ').trim()],
-      [texts.facts.userAgent, session.userAgent === '' ? texts.notTold : session.userAgent],
-      [texts.facts.address, session.address],
-      [texts.facts.protocol, session.protocolVersion ?? texts.notTold],
-      [texts.facts.requests, countText(session.requestCount)],
-      ...(session.upstream === null ? [] : [[texts.facts.gateway, session.upstream] as const]),
-      [texts.facts.sessionId, session.sessionId]
-    ] as const
-    const shown = JSON.stringify(facts)
+    const shown = JSON.stringify({ ...session, lastSeenAt: 0 })
     if (shown === this.#shownFacts) return
     this.#shownFacts = shown
     this.#facts.replaceChildren(
-      ...facts.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])
+      ...this.#factsOf(session).flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])
+    )
+  }
+
+  #factsOf(session: ListedSession): (readonly [string, Node | string])[] {
+    const { facts } = texts
+    const { principal, principalKind, oauthClient, conversation, upstream } = session
+    const client = [session.clientName ?? texts.notTold, session.clientVersion ?? ''].join(' ').trim()
+    return [
+      [facts.endpoint, session.endpointId],
+      ...(principal === null
+        ? []
+        : [[facts.principal, this.#link(principal, { principal }, principalKind)] as const]),
+      ...(oauthClient === null ? [] : [[facts.oauthClient, oauthClient] as const]),
+      ...(conversation === null
+        ? []
+        : [[facts.conversation, this.#link(conversation, { conversation }, null)] as const]),
+      [facts.transport, texts.transports[session.transport]],
+      [facts.client, client],
+      [facts.userAgent, session.userAgent === '' ? texts.notTold : session.userAgent],
+      [facts.address, session.address],
+      [facts.protocol, session.protocolVersion ?? texts.notTold],
+      [facts.requests, countText(session.requestCount)],
+      ...(upstream === null ? [] : [[facts.gateway, upstream] as const]),
+      [facts.sessionId, copyable(facts.sessionId, session.sessionId)]
+    ]
+  }
+
+  #link(
+    name: string,
+    subject: Parameters<DrawerOptions['onSubject']>[0],
+    kind: ListedSession['principalKind']
+  ): Node {
+    const button = el('button', { type: 'button', class: 'link' }, name)
+    button.addEventListener('click', () => this.#options.onSubject(subject))
+    return el(
+      'span',
+      {},
+      button,
+      ...(kind === null ? [] : [' ', el('span', { class: 'tag' }, texts.kinds[kind])])
     )
   }
 
@@ -104,24 +142,20 @@ export class Drawer {
     return transport === 'sessionless' ? texts.cannotEndSessionless : ''
   }
 
-  #ask(): void {
-    const session = this.#session
-    if (!session) return
-    setText(
-      html('confirm-text'),
-      texts.losesSession(clientLabel(session), session.endpointId)
-    )
-    this.#confirm.showModal()
-  }
-
   async #endIt(): Promise<void> {
     const session = this.#session
-    this.#confirm.close()
     if (!session) return
+    const { sessionId, endpointId } = session
+    const question = {
+      title: texts.endTitle,
+      text: texts.losesSession(clientLabel(session), endpointId),
+      yes: texts.endIt,
+      no: texts.keepIt
+    }
+    if (!(await confirmed(question))) return
     this.#end.disabled = true
     this.#end.setAttribute('aria-busy', 'true')
     try {
-      const { sessionId, endpointId } = session
       const path = `/api/mcp/connections/${encodeURIComponent(sessionId)}`
       await this.#options.api.send('DELETE', path, { endpointId })
       this.#options.onEnded(texts.sessionEnded(clientLabel(session), endpointId))
@@ -149,7 +183,9 @@ function timeline(session: ListedSession, now: number): HTMLElement[] {
   const quiet = ended ? requests : texts.quietFor(requests, durationText(now - lastSeenAt))
   return [
     step('opened', connectedAt, texts.opened, texts.fromAddress(session.address)),
-    ...(lastSeenAt > connectedAt || requestCount > 1 ? [step('used', lastSeenAt, texts.lastUsed, quiet)] : []),
+    ...(lastSeenAt > connectedAt || requestCount > 1
+      ? [step('used', lastSeenAt, texts.lastUsed, quiet)]
+      : []),
     ended
       ? step(
           'closed',

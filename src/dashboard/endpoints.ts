@@ -28,6 +28,11 @@ export class Endpoints {
     this.#onChoose = onChoose
   }
 
+  /** The ids of those that are listed. */
+  get shown(): string[] {
+    return [...this.#views.keys()].sort()
+  }
+
   /** Filters the page by an endpoint; undefined: all endpoints. */
   choose(endpointId: string | undefined): void {
     this.#chosen = endpointId

@@ -12,6 +12,8 @@ export interface GatewaysOptions {
   mayDrain: () => boolean
   /** Something was done, or could not be done; `text` says what. */
   onDone: (text: string) => void
+  /** Their names, once they are known. */
+  onKnown: (names: readonly string[]) => void
 }
 
 interface View {
@@ -49,6 +51,7 @@ export class Gateways {
     this.#shown = gateways
     html('gateways-panel').hidden = gateways.length < 2 && !gateways.some(({ draining }) => draining)
     const names = new Set(gateways.map(({ name }) => name))
+    this.#options.onKnown([...names])
     for (const [name, { item }] of this.#views) {
       if (names.has(name)) continue
       item.remove()
@@ -107,8 +110,7 @@ function update({ number, state, underWay, safe, button }: View, gateway: Upstre
   setText(number, countText(activeConnections))
   setText(state, texts.gatewayStates[draining && gateway.state === 'up' ? 'draining' : gateway.state])
   setFlag(state, 'warn', draining || gateway.state !== 'up')
-  state.title =
-    failingSince === null ? '' : texts.noConnectionsSince(clockText(Date.parse(failingSince)))
+  state.title = failingSince === null ? '' : texts.noConnectionsSince(clockText(Date.parse(failingSince)))
   setText(underWay, texts.underWay(countText(requestsInFlight), countText(streams)))
   safe.hidden = !safeToStop
   setText(button, draining ? texts.takeBack : texts.drain)

@@ -28,7 +28,13 @@ export class HealthStrip {
     this.#api = api
     for (const check of checks) {
       const value = el('span', { class: 'value' })
-      const item = el('li', {}, el('span', { class: 'dot' }), el('span', { class: 'label' }, texts.checks[check]), value)
+      const item = el(
+        'li',
+        {},
+        el('span', { class: 'dot' }),
+        el('span', { class: 'label' }, texts.checks[check]),
+        value
+      )
       this.#views.set(check, { item, value })
       list.append(item)
       this.#set(check, 'unknown', '…')
@@ -37,7 +43,11 @@ export class HealthStrip {
 
   /** Shows how the live connection is; without it, nothing else is known either. */
   live(state: 'connected' | 'waiting' | 'disconnected'): void {
-    this.#set('live', { connected: 'good', waiting: 'warn', disconnected: 'bad' }[state] as State, texts[state])
+    this.#set(
+      'live',
+      { connected: 'good', waiting: 'warn', disconnected: 'bad' }[state] as State,
+      texts[state]
+    )
     if (state !== 'disconnected') return
     for (const check of checks) if (check !== 'live') this.#set(check, 'unknown', texts.unknown)
   }
@@ -68,7 +78,12 @@ export class HealthStrip {
     ].join(', ')
     const details = proxies.map(({ id, lastHeartbeat }) => texts.lastHeardOf(id, lastHeartbeat))
     const isClosing = this.#isClosing
-    this.#set('proxies', isClosing ? 'warn' : 'good', isClosing ? texts.shuttingDown : text, details.join('\n'))
+    this.#set(
+      'proxies',
+      isClosing ? 'warn' : 'good',
+      isClosing ? texts.shuttingDown : text,
+      details.join('\n')
+    )
   }
 
   /** Checks the gateway; the proxy sends it a request for that. */

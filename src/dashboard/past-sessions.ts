@@ -1,6 +1,6 @@
 // Owns the sessions that were connected in a time range: read from the history, a page when it is looked at.
 import type { ConnectionRow } from '../admin/schemas/query-responses.js'
-import type { PageReader } from './page-reader.js'
+import type { PageReader, QueryParameters } from './page-reader.js'
 import { fromRow, newestFirst, type ListedSession } from './sessions.js'
 
 /** Sessions read at a time. Chosen: the admin port's default for one page. */
@@ -15,7 +15,21 @@ export interface PastQuery {
   end: number
   endpointId: string | undefined
   transport: string | undefined
+  upstream: string | undefined
+  principal: string | undefined
+  conversation: string | undefined
 }
+
+/** A query as parameters of the admin port. */
+export const parametersOf = (query: PastQuery): QueryParameters => ({
+  start_time: query.start,
+  end_time: query.end,
+  endpoint_id: query.endpointId,
+  transport: query.transport,
+  upstream: query.upstream,
+  principal: query.principal,
+  conversation: query.conversation
+})
 
 /** The sessions of one query, as far as they were read. */
 export class PastSessions {
@@ -89,15 +103,7 @@ export class PastSessions {
     const turn = this.#turn
     this.#meanwhile = []
     const { path, query } = this.#next
-    const parameters = query
-      ? {
-          start_time: query.start,
-          end_time: query.end,
-          endpoint_id: query.endpointId,
-          transport: query.transport,
-          limit: PAGE
-        }
-      : {}
+    const parameters = query ? { ...parametersOf(query), limit: PAGE } : {}
     const { body, next } = await this.#api.page<ConnectionRow[]>(path, parameters)
     if (turn !== this.#turn) return
     if (query) this.#sessions = new Map()

@@ -22,6 +22,11 @@ export interface ListedSession {
   protocolVersion: string | null
   /** The name of its gateway, where that is known. */
   upstream: string | null
+  /** On whose behalf it is used, and how that is known. */
+  principal: string | null
+  principalKind: 'header' | 'oauth' | 'key' | null
+  oauthClient: string | null
+  conversation: string | null
 }
 
 /** The key of a session in the lists; stored ids hold no line ends. */
@@ -44,7 +49,11 @@ export const fromInfo = (info: ConnectionInfo): ListedSession => ({
   clientName: info.clientName,
   clientVersion: info.clientVersion,
   protocolVersion: info.protocolVersion,
-  upstream: info.upstream
+  upstream: info.upstream,
+  principal: info.principal,
+  principalKind: info.principalKind,
+  oauthClient: info.oauthClient,
+  conversation: info.conversation
 })
 
 /** From the queries: a session of the history, open or ended. */
@@ -62,7 +71,11 @@ export const fromRow = (row: ConnectionRow): ListedSession => ({
   clientName: row.client_name,
   clientVersion: row.client_version,
   protocolVersion: row.protocol_version,
-  upstream: row.upstream
+  upstream: row.upstream,
+  principal: row.principal,
+  principalKind: row.principal_kind,
+  oauthClient: row.oauth_client,
+  conversation: row.conversation
 })
 
 /** What a client is called: its name, or its user agent if it gave no name. */

@@ -80,6 +80,11 @@ export class SessionTable {
     for (const view of this.#views.values()) view.tick(now)
   }
 
+  /** Texts read otherwise now. */
+  repaint(): void {
+    this.#render()
+  }
+
   #measure(): void {
     this.#rowHeight = parseFloat(getComputedStyle(this.#grid).getPropertyValue('--row-height'))
     this.#body.style.height = `${this.#sessions.length * this.#rowHeight}px`
@@ -178,6 +183,8 @@ export class SessionTable {
   }
 
   #onKey(event: KeyboardEvent): void {
+    // The heads of the columns have keys of their own.
+    if (event.target !== this.#grid) return
     const at = this.#activeIndex()
     const page = Math.max(1, Math.floor(innerHeight / this.#rowHeight) - 4)
     const target: Record<string, number> = {

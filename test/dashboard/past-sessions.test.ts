@@ -5,7 +5,15 @@ import type { Page, PageReader, QueryParameters } from '../../src/dashboard/page
 import { PastSessions } from '../../src/dashboard/past-sessions.js'
 import { fromRow, listKey } from '../../src/dashboard/sessions.js'
 
-const query = { start: 0, end: 1_000, endpointId: undefined, transport: undefined }
+const query = {
+  start: 0,
+  end: 1_000,
+  endpointId: undefined,
+  transport: undefined,
+  upstream: undefined,
+  principal: undefined,
+  conversation: undefined
+}
 
 const row = (id: number): ConnectionRow => ({
   id,
@@ -47,7 +55,7 @@ function history(rows: number): PageReader & { asked: [string, QueryParameters |
 void t.test('a page when it is asked for, newest first, until there is no more', async t => {
   const pages = history(1_500)
   const past = new PastSessions(pages)
-  t.equal(await past.load({ ...query, endpointId: 'files', transport: 'sse' }), true)
+  t.equal(await past.load({ ...query, endpointId: 'files', transport: 'sse', principal: 'alice' }), true)
   t.equal(past.list().length, 1_000)
   t.equal(past.list()[0]?.sessionId, 's-1500')
   t.ok(past.hasMore)
@@ -58,7 +66,16 @@ void t.test('a page when it is asked for, newest first, until there is no more',
   t.strictSame(pages.asked, [
     [
       '/api/connections/endpoint',
-      { start_time: 0, end_time: 1_000, endpoint_id: 'files', transport: 'sse', limit: 1_000 }
+      {
+        start_time: 0,
+        end_time: 1_000,
+        endpoint_id: 'files',
+        transport: 'sse',
+        upstream: undefined,
+        principal: 'alice',
+        conversation: undefined,
+        limit: 1_000
+      }
     ],
     ['/next?from=1000', {}]
   ])

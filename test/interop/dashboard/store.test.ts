@@ -30,8 +30,7 @@ async function visit(turnstile: Turnstile, client: string): Promise<void> {
 async function tellsOutage(page: Page): Promise<void> {
   await reads(page.locator('#banner'), /^The store has been away since \d\d:\d\d:\d\d\. /)
   await reads(page.locator('#health li'), 'Storeunreachable')
-  for (const part of PARTS)
-    await reads(failureOf(page, part), /^Not updated since \d\d:\d\d:\d\d: .+\.$/)
+  for (const part of PARTS) await reads(failureOf(page, part), /^Not updated since \d\d:\d\d:\d\d: .+\.$/)
 }
 
 const outages: Record<string, { begin: () => void; end: () => Promise<void> | void; withinMs: number }> = {
@@ -80,7 +79,10 @@ for (const [kind, { begin, end, withinMs }] of Object.entries(outages))
     await reads(late.locator('#health li'), 'Livewaits for the store')
     await late.evaluate(axe.source)
     const { violations } = await compute<AxeResults>(late, 'axe.run()')
-    t.strictSame(violations.filter(({ impact }) => impact === 'serious' || impact === 'critical'), [])
+    t.strictSame(
+      violations.filter(({ impact }) => impact === 'serious' || impact === 'critical'),
+      []
+    )
     if (process.env['SCREENSHOT'] !== undefined) {
       await late.screenshot({ path: `${process.env['SCREENSHOT']}-${kind}-late.png` })
       await page.screenshot({ path: `${process.env['SCREENSHOT']}-${kind}.png` })
