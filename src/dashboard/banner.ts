@@ -16,11 +16,7 @@ export class Banner {
     return this.#lostAt !== undefined
   }
 
-  /** Since when the reader has the page stand still, in epoch ms; undefined: it does not. */
-  get pausedAt(): number | undefined {
-    return this.#pausedAt
-  }
-
+  /** Whether the reader has the page stand still. */
   get isPaused(): boolean {
     return this.#pausedAt !== undefined
   }
@@ -28,6 +24,12 @@ export class Banner {
   /** Whether what the page shows is of the past. */
   get isStale(): boolean {
     return this.isLost || this.isPaused || this.#store?.canRead === false
+  }
+
+  /** The moment that the page shows, in epoch ms. */
+  get now(): number {
+    const lastKnown = this.isStale ? (this.#lostAt ?? this.#store?.readAt) : undefined
+    return this.#pausedAt ?? lastKnown ?? Date.now()
   }
 
   /** The page stands still from `at` on; undefined: it goes on. */

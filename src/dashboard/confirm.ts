@@ -11,25 +11,34 @@ export interface Question {
   no: string
 }
 
+let answer: ((isYes: boolean) => void) | undefined
+
 /** Whether the reader wants it. */
 export function confirmed({ title, text, yes, no }: Question): Promise<boolean> {
-  const dialog = byId('confirm', HTMLDialogElement)
+  finish(false)
   setText(html('confirm-title'), title)
   setText(html('confirm-text'), text)
   setText(html('confirm-yes'), yes)
   setText(html('confirm-no'), no)
-  dialog.returnValue = ''
-  dialog.showModal()
-  return new Promise(resolve => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true })
-  })
+  byId('confirm', HTMLDialogElement).showModal()
+  return new Promise(resolve => (answer = resolve))
+}
+
+function finish(isYes: boolean): void {
+  byId('confirm', HTMLDialogElement).close()
+  answer?.(isYes)
+  answer = undefined
 }
 
 /** Makes its buttons work; called once. */
 export function startConfirm(): void {
   const dialog = byId('confirm', HTMLDialogElement)
   dialog.addEventListener('click', ({ target }) => {
-    if (target === dialog || target === html('confirm-no')) dialog.close()
-    if (target === html('confirm-yes')) dialog.close('yes')
+    if (target === dialog || target === html('confirm-no')) finish(false)
+    if (target === html('confirm-yes')) finish(true)
+  })
+  // The event comes late: the next question may be open by then.
+  dialog.addEventListener('close', () => {
+    if (!dialog.open) finish(false)
   })
 }

@@ -47,6 +47,8 @@ export class Connection {
   isEntering = false
   /** The live connection is up without a subscription. */
   #isWaiting = false
+  /** The last state that came during a pause: an unchanged one is not sent again. */
+  #held: ConnectionStats | undefined
 
   constructor(handlers: ConnectionHandlers) {
     this.#handlers = handlers
@@ -58,11 +60,6 @@ export class Connection {
       },
       onBack: handlers.onStoreBack
     })
-    const unlessPaused =
-      <T>(act: (value: T) => void) =>
-      (value: T): void => {
-        if (!this.banner.isPaused) act(value)
-      }
     this.#live = new Live(
       {
         onJoined: () => {
@@ -76,9 +73,16 @@ export class Connection {
         },
         onLost: () => this.#lost(),
         onRefused: () => void this.#enter(),
-        onStats: unlessPaused(handlers.onStats),
-        onOpened: unlessPaused(handlers.onOpened),
-        onClosed: unlessPaused(handlers.onClosed)
+        onStats: stats => {
+          if (this.banner.isPaused) this.#held = stats
+          else handlers.onStats(stats)
+        },
+        onOpened: info => {
+          if (!this.banner.isPaused) handlers.onOpened(info)
+        },
+        onClosed: closed => {
+          if (!this.banner.isPaused) handlers.onClosed(closed)
+        }
       },
       () => this.api.token
     )
@@ -112,6 +116,13 @@ export class Connection {
   watch(endpointId: string | undefined): void {
     this.#isWaiting = false
     void this.#live.watch(endpointId)
+  }
+
+  /** Has the page stand still, or go on. */
+  pause(on: boolean): void {
+    this.banner.pause(on ? Date.now() : undefined)
+    if (!on && this.#held) this.#handlers.onStats(this.#held)
+    this.#held = undefined
   }
 
   /** Does something now and then while the page is looked at and connected, never two of a kind at a time. */

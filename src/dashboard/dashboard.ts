@@ -47,7 +47,10 @@ class Dashboard {
   readonly #toast = new Toast(html('toast'))
   readonly #address = new AddressBar(view => this.#look(view))
   readonly #connection = new Connection({
-    onEntered: () => this.#details.look(),
+    onEntered: () => {
+      this.#show(this.#address.view)
+      this.#details.look()
+    },
     onConnected: isLive => this.#connected(isLive),
     onStore: ({ canRead }) => {
       if (!canRead) for (const part of this.#parts()) part.failed(texts.storeIsAway)
@@ -98,6 +101,7 @@ class Dashboard {
     api: this.#api,
     view: () => this.#address.view,
     range: () => this.#range,
+    now: () => this.#banner.now,
     endpointUrl: () => this.#connection.endpointUrl,
     onOpen: session => this.#details.open(session),
     onShown: (sessions, more) => this.#clients.update(sessions, more)
@@ -179,9 +183,9 @@ class Dashboard {
     ]
   }
 
-  /** The range that is shown; it stands still during a pause. */
+  /** The range that is shown; it stands still with the page. */
   get #range(): ShownRange {
-    return rangeAt(this.#address.view.range, this.#banner.pausedAt ?? Date.now())
+    return rangeAt(this.#address.view.range, this.#banner.now)
   }
 
   #readAll(): void {
@@ -277,7 +281,7 @@ class Dashboard {
 
   #pause(on: boolean): void {
     if (on === this.#banner.isPaused) return
-    this.#banner.pause(on ? Date.now() : undefined)
+    this.#connection.pause(on)
     setText(html('pause'), on ? texts.page.resume : texts.page.pause)
     html('pause').setAttribute('aria-pressed', String(on))
     if (!on) this.#readAll()
@@ -318,7 +322,7 @@ class Dashboard {
 
   #tick(): void {
     if (document.hidden || this.#banner.isStale) return
-    this.#sessions.tick(Date.now())
+    this.#sessions.tick()
     this.#activity.tick()
     this.#overview.tick()
     this.#details.tick()

@@ -88,7 +88,7 @@ export class FilterForm {
   #fill(name: string, any: string, values: readonly string[], labels: Record<string, string> = {}): void {
     const select = this.#control(name, HTMLSelectElement)
     const known = [...select.options].map(({ value }) => value)
-    if (known.join('\n') === ['', ...values].join('\n')) return
+    if (JSON.stringify(known) === JSON.stringify(['', ...values])) return
     const { value } = select
     select.replaceChildren(
       el('option', { value: '' }, any),

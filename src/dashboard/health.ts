@@ -72,10 +72,7 @@ export class HealthStrip {
     const proxies = await this.#reading('proxies', () => this.#api.get<ProxyInfo[]>('/api/mcp/proxies'))
     const alive = proxies.filter(({ lost }) => !lost).length
     const lost = proxies.length - alive
-    const text = [
-      texts.proxiesUp(countText(alive)),
-      ...(lost > 0 ? [texts.proxiesGone(countText(lost))] : [])
-    ].join(', ')
+    const text = texts.proxies(countText(alive), lost === 0 ? undefined : countText(lost))
     const details = proxies.map(({ id, lastHeartbeat }) => texts.lastHeardOf(id, lastHeartbeat))
     const isClosing = this.#isClosing
     this.#set(

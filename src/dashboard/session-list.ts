@@ -29,6 +29,8 @@ export interface SessionListOptions {
   api: Api
   view: () => View
   range: () => ShownRange
+  /** The moment that the page shows, in epoch ms. */
+  now: () => number
   /** Where clients connect, once it is known. */
   endpointUrl: () => string | undefined
   onOpen: (session: ListedSession) => void
@@ -59,6 +61,7 @@ export class SessionList {
     this.#open = new OpenSessions(options.api)
     this.#past = new PastSessions(options.api)
     this.#table = new SessionTable(html('grid'), html('grid-head'), html('grid-body'), {
+      now: options.now,
       onOpen: options.onOpen,
       onEnd: () => this.#readMore()
     })
@@ -143,8 +146,8 @@ export class SessionList {
   }
 
   /** A second has passed. */
-  tick(now: number): void {
-    this.#table.tick(now)
+  tick(): void {
+    this.#table.tick()
   }
 
   /** The language or time zone changed. */
@@ -186,7 +189,7 @@ export class SessionList {
   }
 
   #show(): void {
-    const { filters, sorting } = this.#options.view()
+    const { filters, sorting, tab } = this.#options.view()
     const { state } = filters
     const isSet = isNarrowed(filters)
     const known =
@@ -196,7 +199,7 @@ export class SessionList {
     const ofState = state === 'ended' ? known.filter(({ ended }) => ended) : known
     const shown = isSet ? ofState.filter(matcher(filters)) : ofState
     const hasMore = state !== 'open' && this.#past.hasMore
-    this.#table.show(sorted(shown, sorting, Date.now()))
+    this.#table.show(sorted(shown, sorting, this.#options.now()))
     this.#options.onShown(shown, hasMore)
     const isCut = state === 'open' ? (this.#active ?? 0) > MAX_LISTED : this.#past.isCut
     const more = hasMore ? '+' : ''
@@ -206,8 +209,8 @@ export class SessionList {
     const isEmpty = shown.length === 0
     html('empty').hidden = !isEmpty
     if (isEmpty) setText(html('empty'), this.#whyEmpty(ofState.length > 0))
-    // What is not read yet may belong to the top.
-    if (hasMore && !isDefault(sorting)) this.#readMore()
+    // What is not read yet may belong to the top, or be counted.
+    if (hasMore && (!isDefault(sorting) || tab === 'clients')) this.#readMore()
   }
 
   #whyEmpty(isFiltered: boolean): string {

@@ -37,7 +37,7 @@ export class SessionTimeline {
       const { start, end } = bars[i]!
       const button = el('button', {
         type: 'button',
-        class: session.ended ? 'bar ended' : 'bar',
+        class: session.ended ? 'span ended' : 'span',
         title: titleOf(session),
         'aria-label': titleOf(session)
       })

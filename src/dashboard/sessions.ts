@@ -82,6 +82,10 @@ export const fromRow = (row: ConnectionRow): ListedSession => ({
 export const clientLabel = ({ clientName, userAgent }: ListedSession): string =>
   clientName ?? (userAgent === '' ? texts.unknownClient : userAgent)
 
+/** What a principal is called where there is little room: without the issuer of its token. Empty where there is none. */
+export const personLabel = ({ principal }: ListedSession): string =>
+  principal?.replace(/^https?:\/\/[^#]*#(?=.)/, '') ?? ''
+
 /** For `sort`. */
 export const newestFirst = (a: ListedSession, b: ListedSession): number =>
   b.connectedAt - a.connectedAt || (a.key < b.key ? -1 : 1)

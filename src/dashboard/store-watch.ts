@@ -41,18 +41,19 @@ export class StoreWatch {
     return this.#state
   }
 
-  /** Looks at the store. Does nothing where the admin port itself cannot be reached: the live connection shows that. */
+  /** Looks at the store. Does nothing, or rejects, where the admin port itself cannot be reached: the live connection shows that. */
   async ask(): Promise<void> {
     const askedAt = Date.now()
-    const [readiness, count] = await Promise.allSettled([
-      this.#api.readiness(),
-      this.#api.get('/api/mcp/connections/count', {}, PATIENCE_MS)
-    ])
-    if (readiness.status === 'rejected') return
-    const canRead = count.status === 'fulfilled'
-    if (!canRead && !isOfStore(count.reason)) return
+    const failure: unknown = await this.#api.get('/api/mcp/connections/count', {}, PATIENCE_MS).then(
+      () => undefined,
+      (error: unknown) => error
+    )
+    const canRead = failure === undefined
+    if (!canRead && !isOfStore(failure)) return
+    // Asked last: the proxy, too, takes some seconds to find out that a store is silent.
+    const readiness = await this.#api.readiness()
     const before = this.#state
-    const { ok: canWrite, failingSince } = readiness.value.store
+    const { ok: canWrite, failingSince } = readiness.store
     const told = failingSince === null ? undefined : Date.parse(failingSince)
     this.#state = {
       canRead,
@@ -60,7 +61,7 @@ export class StoreWatch {
       since: canRead && canWrite ? undefined : (told ?? before.since ?? askedAt),
       readAt: canRead ? Date.now() : before.readAt
     }
-    this.#handlers.onState(this.#state, readiness.value)
+    this.#handlers.onState(this.#state, readiness)
     if (canRead && !before.canRead) this.#handlers.onBack()
   }
 }

@@ -87,6 +87,8 @@ export class SubjectPage {
     if (!subject) return
     if (isOther) this.#show([], false, undefined)
     const isPerson = 'principal' in subject
+    this.#lists[0]!.element.classList.toggle('own', !isPerson)
+    this.#lists[1]!.element.classList.toggle('own', isPerson)
     setText(html('subject-kind'), isPerson ? texts.person : texts.conversation)
     setText(html('subject-title'), isPerson ? subject.principal : subject.conversation)
     html('subject-actions').hidden = !isPerson

@@ -2,7 +2,7 @@
 // changes.
 import { el, setFlag, setText } from './dom.js'
 import { clockText, countText, durationText } from './format.js'
-import { clientLabel, type ListedSession } from './sessions.js'
+import { clientLabel, personLabel, type ListedSession } from './sessions.js'
 import { texts } from './texts.js'
 
 /** Rows in the page beyond those in sight, on either side. Chosen: enough for fast scrolling. */
@@ -15,6 +15,8 @@ const FRESH_MS = 2_500
 
 /** What the reader does with the table. */
 export interface TableHandlers {
+  /** The moment that the table shows, in epoch ms. */
+  now: () => number
   onOpen: (session: ListedSession) => void
   /** The last rows come into sight. */
   onEnd: () => void
@@ -76,7 +78,8 @@ export class SessionTable {
     if (above < 0) scrollBy({ top: above, behavior: 'instant' })
   }
 
-  tick(now: number): void {
+  tick(): void {
+    const now = this.#handlers.now()
     for (const view of this.#views.values()) view.tick(now)
   }
 
@@ -141,7 +144,7 @@ export class SessionTable {
       this.#views.delete(key)
       spare.push(view)
     }
-    const now = Date.now()
+    const now = this.#handlers.now()
     let next = this.#body.firstElementChild
     for (const [offset, session] of wanted.entries()) {
       let view = this.#views.get(session.key)
@@ -210,6 +213,7 @@ class RowView {
   readonly element: HTMLElement
   readonly #name = el('span', { class: 'name' })
   readonly #version = el('span', { class: 'version' })
+  readonly #person = el('span', { class: 'person' })
   readonly #endpoint = el('span', { role: 'gridcell', class: 'endpoint' })
   readonly #transport = el('span', { class: 'tag' })
   readonly #address = el('span', { role: 'gridcell', class: 'address mono' })
@@ -223,7 +227,7 @@ class RowView {
     this.element = el(
       'div',
       { role: 'row', class: 'row' },
-      el('span', { role: 'gridcell', class: 'client' }, this.#name, this.#version),
+      el('span', { role: 'gridcell', class: 'client' }, this.#name, this.#version, this.#person),
       this.#endpoint,
       el('span', { role: 'gridcell', class: 'transport' }, this.#transport),
       this.#address,
@@ -242,6 +246,7 @@ class RowView {
     this.#session = session
     setText(this.#name, clientLabel(session))
     setText(this.#version, session.clientVersion ?? '')
+    setText(this.#person, personLabel(session))
     setText(this.#endpoint, session.endpointId)
     setText(this.#transport, texts.transports[session.transport])
     setText(this.#address, session.address)

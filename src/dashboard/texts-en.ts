@@ -105,8 +105,8 @@ export const english = {
   eventsWaiting: (count: string) => `${count} waiting`,
   cannotWrite: 'cannot write',
   eventsLost: (count: string) => `${count} events lost`,
-  proxiesUp: (count: string) => `${count} up`,
-  proxiesGone: (count: string) => `${count} gone`,
+  proxies: (up: string, gone: string | undefined) =>
+    gone === undefined ? `${up} up` : `${up} up, ${gone} gone`,
   lastHeardOf: (id: string, at: string) => `${id}, last heard of ${at}`,
   shuttingDown: 'shutting down',
   gatewayAnswers: 'answers',
@@ -198,7 +198,7 @@ export const english = {
   topAddresses: 'Addresses',
   topUserAgents: 'User agents',
   ofThemOpen: (name: string, count: string, open: string) => `${name}: ${count} sessions, ${open} open`,
-  onlyThoseRead: 'Only those sessions are counted that were read so far: scroll through the list for more.',
+  onlyThoseRead: 'Only those sessions are counted that were read so far.',
   onlyNewest: (count: string) => `Only the newest ${count} sessions are drawn and added up.`,
 
   // The list of sessions

@@ -99,8 +99,7 @@ export const chinese: Texts = {
   eventsWaiting: count => `${count} 条待写`,
   cannotWrite: '无法写入',
   eventsLost: count => `丢失 ${count} 条事件`,
-  proxiesUp: count => `${count} 个在线`,
-  proxiesGone: count => `${count} 个失联`,
+  proxies: (up, gone) => (gone === undefined ? `${up} 个在线` : `${up} 个在线，${gone} 个失联`),
   lastHeardOf: (id, at) => `${id}，最近心跳 ${at}`,
   shuttingDown: '正在关闭',
   gatewayAnswers: '有响应',
@@ -190,7 +189,7 @@ export const chinese: Texts = {
   topAddresses: '地址',
   topUserAgents: 'User-Agent',
   ofThemOpen: (name, count, open) => `${name}：${count} 个会话，其中 ${open} 个在线`,
-  onlyThoseRead: '仅统计已加载的会话；滚动会话列表可加载更多。',
+  onlyThoseRead: '仅统计已加载的会话。',
   onlyNewest: count => `仅绘制和统计最新的 ${count} 个会话。`,
 
   // The list of sessions
