@@ -9,7 +9,7 @@ RUN npm ci --no-audit --no-fund
 COPY build.js tsconfig.json tsconfig.package.json ./
 COPY src ./src
 RUN npm run prepack && npm ci --omit=dev --prefer-offline --no-audit --no-fund
-# What runs, without what only those who develop read; Node without its symbols, and the libraries that it and libsql load.
+# What runs, without what only those who develop read; Node without its symbols, and the libraries that it and its addons load.
 COPY schema.sql ./
 COPY docker/healthcheck.js ./docker/
 RUN find node_modules dist -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.[cm]ts' -o -name '*.md' \) -delete \
@@ -17,7 +17,7 @@ RUN find node_modules dist -type f \( -name '*.map' -o -name '*.d.ts' -o -name '
  && mkdir -p /image/app /image/data /image/etc /image/run /image/tmp /image/usr/local/bin \
  && cp -r package.json schema.sql node_modules dist docker /image/app/ \
  && strip -o /image/usr/local/bin/node "$(command -v node)" \
- && ldd /image/usr/local/bin/node node_modules/@libsql/*/*.node | grep -o '/lib[^ ]*[.]so[^ ]*' | sort -u \
+ && ldd /image/usr/local/bin/node $(find node_modules -name "*.node") | grep -o '/lib[^ ]*[.]so[^ ]*' | sort -u \
   | xargs cp -L --parents --target-directory=/image \
  && chown 1000:1000 /image/data && chmod 1777 /image/tmp
 
