@@ -13,7 +13,7 @@ RUN npm run prepack && npm ci --omit=dev --prefer-offline --no-audit --no-fund
 COPY schema.sql ./
 COPY docker/healthcheck.js ./docker/
 RUN find node_modules dist -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.[cm]ts' -o -name '*.md' \) -delete \
- && rm -rf node_modules/@libsql/*-musl \
+ && rm -rf node_modules/@libsql/*-musl node_modules/@koromix/*/musl_* \
  && mkdir -p /image/app /image/data /image/etc /image/run /image/tmp /image/usr/local/bin \
  && cp -r package.json schema.sql node_modules dist docker /image/app/ \
  && strip -o /image/usr/local/bin/node "$(command -v node)" \
