@@ -42,7 +42,12 @@ export const toConnection = (row: SessionRow, mask: Mask): ConnectionRow => ({
   principal: mask.name(row.principal),
   principal_kind: row.principalKind,
   oauth_client: mask.name(row.oauthClient),
-  conversation: mask.name(row.conversation)
+  conversation: mask.name(row.conversation),
+  bytes_in: row.bytesIn,
+  bytes_out: row.bytesOut,
+  call_count: row.callCount,
+  error_count: row.errorCount,
+  unread_count: row.unreadCount
 })
 
 /** A minute of a time series. */
@@ -76,6 +81,11 @@ export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   connectedAt: iso(row.connectAt),
   lastActivity: iso(row.lastSeenAt),
   requestCount: row.requestCount,
+  bytesIn: row.bytesIn,
+  bytesOut: row.bytesOut,
+  callCount: row.callCount,
+  errorCount: row.errorCount,
+  unreadCount: row.unreadCount,
   endpointId: row.endpointId,
   transport: transportNames[row.transport],
   upstream: row.upstream,

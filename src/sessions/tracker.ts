@@ -18,8 +18,10 @@ import type {
   Identity,
   MessageResponse,
   Observation,
+  RequestOutcome,
   StreamableResponse
 } from './observations.js'
+import { addOutcome, StrayOutcomes } from './outcomes.js'
 import { RememberedSessions } from './remembered-sessions.js'
 import { actions, finalReasons, type Input, isSilent, proofs, stateOf } from './session-actions.js'
 import {
@@ -76,6 +78,7 @@ export class SessionTracker {
   readonly #unreported: UseBatching<TrackedSession>
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
+  readonly #strayOutcomes = new StrayOutcomes()
   readonly #newcomers: Newcomers
   readonly #confirmSuspects: boolean
   readonly #onChange: NonNullable<TrackerOptions['onChange']>
@@ -161,6 +164,8 @@ export class SessionTracker {
         return this.#visits.listenEnded(observation.visitor, observation.at)
       case 'identity':
         return this.#identify(observation)
+      case 'outcome':
+        return this.#account(observation)
     }
   }
 
@@ -171,7 +176,7 @@ export class SessionTracker {
   flush(now: EpochMs, atLeast?: number): SessionEvent[] {
     const uses = this.#unreported.flush(now, atLeast).map(session => useEvent(session))
     if (this.#idleTimeoutMs > 0) this.#sessions.forgetIdle(now - this.#idleTimeoutMs)
-    return [...uses, ...this.#visits.flush(now, atLeast)]
+    return [...uses, ...this.#visits.flush(now, atLeast), ...this.#strayOutcomes.take()]
   }
 
   /** Whether a streamable session was in use here within the idle timeout before `at`, whatever the store knows of that. */
@@ -199,7 +204,7 @@ export class SessionTracker {
   /** Reports once more the sessions whose legacy stream runs through this process: they are still open at `at`. */
   held(at: EpochMs): UseEvent[] {
     return Array.from(this.#sessions.held, session =>
-      useEvent({ ...session, lastSeenAt: at, provedAt: at, pendingRequests: 0 })
+      useEvent({ ...session, lastSeenAt: at, provedAt: at, pendingRequests: 0, pendingOutcome: undefined })
     )
   }
 
@@ -231,13 +236,18 @@ export class SessionTracker {
       known[0]!
     const { endpointId, sessionId, isOpen } = session
     const upstream = session.upstream ?? undefined
-    const events = steps.flatMap(({ at, requests }): SessionEvent[] => {
+    const events = steps.flatMap(({ at, requests, outcome }): SessionEvent[] => {
       const sighting = { endpointId, sessionId, transport: Transport.sse, upstream, client: NO_CLIENT, at }
-      if (requests === 0) return this.#act('gone', sighting)
+      if (requests === 0) {
+        const { transport } = sighting
+        const told = outcome && { type: 'outcome' as const, endpointId, sessionId, transport, at, outcome }
+        return [...this.#act('gone', sighting), ...(told ? [told] : [])]
+      }
       const key = sessionKey(sighting)
       const stays = this.#sessions.get(key) !== undefined || !isOpen
       const forgotten = stays ? [] : this.#remember(key, newSession(sighting))
-      return [...forgotten, useEvent({ ...newSession(sighting), pendingRequests: requests })]
+      const used = newSession(sighting)
+      return [...forgotten, useEvent({ ...used, pendingRequests: requests, pendingOutcome: outcome })]
     })
     const last = events.findLast(event => event.type === 'use' && event.sessionId === sessionId)
     if (last?.type === 'use' && who) last.who = who
@@ -270,6 +280,32 @@ export class SessionTracker {
       return this.#visits.request(endpointId, response.visitor, response)
     this.unstorableIds++
     return []
+  }
+
+  /** What came of a request; it proves nothing of its session. */
+  #account({
+    transport,
+    endpointId: rawEndpointId,
+    sessionId: rawSessionId,
+    ...told
+  }: RequestOutcome): SessionEvent[] {
+    const endpointId = rawEndpointId === undefined ? undefined : storedEndpointId(rawEndpointId)
+    const { visitor, client, at, outcome } = told
+    if (visitor !== undefined && endpointId !== undefined)
+      this.#visits.account(endpointId, visitor, client, outcome)
+    const sessionId = rawSessionId === undefined ? undefined : storedSessionId(rawSessionId)
+    if (sessionId === undefined) return []
+    const isLegacy = transport === Transport.sse
+    const session = isLegacy
+      ? this.#sessions.findLegacy(endpointId, sessionId)
+      : this.#sessions.find(endpointId, sessionId)
+    if (session?.transport === transport) {
+      session.pendingOutcome = addOutcome(session.pendingOutcome, outcome)
+      this.#unreported.add(session)
+      return []
+    }
+    if (endpointId === undefined || (isLegacy && this.unplaced.account(sessionId, outcome))) return []
+    return this.#strayOutcomes.add({ type: 'outcome', endpointId, sessionId, transport, at, outcome })
   }
 
   #identify(identity: Identity): SessionEvent[] {

@@ -2,13 +2,18 @@
 // the fields are those that existing front ends read.
 import Type, { type Static, type TProperties } from 'typebox'
 import {
+  BytesIn,
+  BytesOut,
+  CallCount,
   ConversationName,
+  ErrorCount,
   Instant,
   NaturalNumber,
   NullableText,
   OAuthClient,
   PrincipalKindName,
-  PrincipalName
+  PrincipalName,
+  UnreadCount
 } from './fields.js'
 
 /** A transport by its name; the numbers are in `Transport`. */
@@ -26,6 +31,11 @@ const info = {
   connectedAt: Instant,
   lastActivity: Instant,
   requestCount: NaturalNumber,
+  bytesIn: BytesIn,
+  bytesOut: BytesOut,
+  callCount: CallCount,
+  errorCount: ErrorCount,
+  unreadCount: UnreadCount,
   endpointId: Type.String(),
   transport: TransportName,
   upstream: Type.Union([Type.String(), Type.Null()], {

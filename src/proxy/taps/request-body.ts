@@ -1,6 +1,8 @@
 // Owns what is read of a request's body on its way, from a bounded copy: what it asks for, and how it names its client.
 import type { IncomingMessage } from 'node:http'
 import { unknownClient, type ClientInfo, readClientInfo, revisionOf } from '../../mcp/client-info.js'
+import { decodedValue } from '../../mcp/header-values.js'
+import { CALL_METHOD } from '../../mcp/methods.js'
 import type { RpcCall } from '../../sessions/observations.js'
 import { memberOf, parseJson } from '../../util/json.js'
 import { text } from '../http/headers.js'
@@ -23,6 +25,11 @@ const START =
 const CLIENT_INFO = Buffer.from('clientInfo"')
 const META_NAME = Buffer.from('"_meta"')
 const INITIALIZE = Buffer.from('"initialize"')
+/** The end of `"tools/call"`, also where the slash is escaped. */
+const CALL = Buffer.from('/call"')
+/** What the second and later rounds of a call have in their params (MCP 2026-07-28, `InputRequiredResult`), one or both. */
+const ROUND_MEMBERS = ['requestState', 'inputResponses']
+const ROUND_NAMES = ROUND_MEMBERS.map(name => Buffer.from(`"${name}"`))
 /** What each request of MCP 2026-07-28 has in `_meta`. */
 const META_CLIENT_INFO = 'io.modelcontextprotocol/clientInfo'
 const META_PROTOCOL_VERSION = 'io.modelcontextprotocol/protocolVersion'
@@ -54,6 +61,16 @@ export class RequestBody {
     if (rpcMethod !== undefined) return { rpcMethod, rpcName }
     const mayInitialize = body.includes(INITIALIZE)
     return mayInitialize && this.#messages().some(isInitialize) ? { rpcMethod: 'initialize' } : {}
+  }
+
+  /** Of how many calls of tools the first round is in it: several in a batch. `isCall`: it is known to be one call. */
+  callsBegun(isCall: boolean): number {
+    const body = this.#joined()
+    const mayGoOn = ROUND_NAMES.some(name => body.includes(name))
+    if (isCall && !mayGoOn) return 1
+    if (!isCall && !body.includes(CALL)) return 0
+    const calls = this.#messages().filter(message => memberOf(message, 'method') === CALL_METHOD)
+    return calls.filter(call => !isFurtherRound(call)).length
   }
 
   /** Whether the body may name its client; if not, `clientInfo` need not be asked. */
@@ -111,11 +128,30 @@ export class RequestBody {
   }
 }
 
+const isFurtherRound = (call: unknown): boolean =>
+  ROUND_MEMBERS.some(name => memberOf(memberOf(call, 'params'), name) !== undefined)
+
 const isInitialize = (message: unknown): boolean => memberOf(message, 'method') === 'initialize'
 
+/** What a request asks for, and how many calls of tools begin with it. */
+export interface Asked extends RpcCall {
+  calls: number
+  /** It is a round of a call that began with another request. */
+  isFurtherRound: boolean
+}
+
 /** What a request asks for. From MCP 2026-07-28 on its headers say it, before that only its body. */
-export function callOf(req: IncomingMessage, body: RequestBody | undefined): RpcCall {
-  const rpcMethod = text(req.headers['mcp-method'])
-  if (rpcMethod !== undefined) return { rpcMethod, rpcName: text(req.headers['mcp-name']) }
-  return body?.call() ?? {}
+export function askedOf(req: IncomingMessage, body: RequestBody | undefined): Asked {
+  const named = text(req.headers['mcp-method'])
+  const call = named === undefined ? (body?.call() ?? {}) : { rpcMethod: named, rpcName: nameIn(req) }
+  const { rpcMethod, rpcName } = call
+  const isCall = rpcMethod === CALL_METHOD
+  const mayCall = isCall || rpcMethod === undefined
+  const calls = mayCall ? (body?.callsBegun(isCall) ?? 0) : 0
+  return { rpcMethod, rpcName, calls, isFurtherRound: isCall && calls === 0 }
+}
+
+function nameIn(req: IncomingMessage): string | undefined {
+  const name = text(req.headers['mcp-name'])
+  return name === undefined ? undefined : decodedValue(name)
 }

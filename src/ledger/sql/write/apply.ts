@@ -3,7 +3,7 @@
 import { OTHER_ENDPOINT, type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
-import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../model/merge.js'
+import { mergeClose, mergeOutcome, mergeProof, presumeClosed, type SessionRecord } from '../../model/merge.js'
 import type { Applied, InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
 import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
@@ -47,7 +47,7 @@ async function applyFresh(
   const events = entries.map(entry => entry.event).filter(event => event.type !== 'restart')
   const present = events.filter(event => event.type === 'visit')
   const sessions = events.filter(event => event.type !== 'visit')
-  const proofs = sessions.filter(event => event.type !== 'close').filter(event => !isOfKnown(event))
+  const proofs = sessions.filter(isProof).filter(event => !isOfKnown(event))
   const restarted = entries.some(entry => entry.event.type === 'restart')
   const streams = restarted ? await openStreams(sql, instanceId) : []
 
@@ -82,6 +82,10 @@ async function applyFresh(
       }
       continue
     }
+    if (event.type === 'outcome') {
+      if (known) change.put(mergeOutcome(known, event))
+      continue
+    }
     if (!known && isOfKnown(event)) continue
     const ends = known ? [] : (early.get(sessionKey(event)) ?? [])
     const replaced = replacedBy(event).map(session => change.get(sessionKey(session)))
@@ -97,6 +101,9 @@ const replacedBy = (proof: OpenEvent | UseEvent): SessionIds[] =>
   proof.type === 'open' && proof.replaces !== undefined
     ? [{ endpointId: proof.endpointId, sessionId: proof.replaces }]
     : []
+
+const isProof = (event: LedgerEvent): event is OpenEvent | UseEvent =>
+  event.type === 'open' || event.type === 'use'
 
 const isOfKnown = (event: LedgerEvent): boolean => event.type === 'use' && event.ofKnown === true
 

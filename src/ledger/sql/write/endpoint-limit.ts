@@ -84,7 +84,7 @@ async function withoutRoom(
 
 /** Whether an event may be the first of its session or visit. */
 const proves = (event: EndpointEvent): boolean =>
-  event.type !== 'close' && !(event.type === 'use' && event.ofKnown)
+  event.type !== 'close' && event.type !== 'outcome' && !(event.type === 'use' && event.ofKnown)
 
 /** By `sessionKey` of their own endpoints, the sessions among those of the events that are counted at `other`. */
 async function placedAtOther(sql: Sql, events: readonly EndpointEvent[]): Promise<Set<string>> {
