@@ -1,6 +1,4 @@
 // Owns what came of the requests of a session or visit, as figures that are added up.
-import { sessionKey } from '../mcp/stored-ids.js'
-import type { OutcomeEvent } from './events.js'
 
 /** Figures of one exchange or of several; all of them are sums. */
 export interface Outcome {
@@ -25,28 +23,4 @@ export function addOutcome(sum: Outcome | undefined, more: Outcome): Outcome {
   sum.errors += more.errors
   sum.unread += more.unread
   return sum
-}
-
-/** Sessions whose outcomes wait for the next flush. Chosen: some 100 KB; where there are more, they are reported at once. */
-const MAX_WAITING = 500
-
-/** Outcomes of sessions that are not known here (any more), until they are reported: the store may know those sessions. */
-export class StrayOutcomes {
-  readonly #waiting = new Map<string, OutcomeEvent>()
-
-  /** Returns what must be reported now, as no more can wait. */
-  add(event: OutcomeEvent): OutcomeEvent[] {
-    const key = `${event.transport} ${sessionKey(event)}`
-    const waiting = this.#waiting.get(key)
-    if (waiting === undefined) this.#waiting.set(key, event)
-    else addOutcome(waiting.outcome, event.outcome)
-    return this.#waiting.size < MAX_WAITING ? [] : this.take()
-  }
-
-  /** Takes out all that wait. */
-  take(): OutcomeEvent[] {
-    const events = [...this.#waiting.values()]
-    this.#waiting.clear()
-    return events
-  }
 }

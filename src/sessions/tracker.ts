@@ -21,7 +21,7 @@ import type {
   RequestOutcome,
   StreamableResponse
 } from './observations.js'
-import { addOutcome, StrayOutcomes } from './outcomes.js'
+import { addOutcome } from './outcomes.js'
 import { RememberedSessions } from './remembered-sessions.js'
 import { actions, finalReasons, type Input, isSilent, proofs, stateOf } from './session-actions.js'
 import {
@@ -35,6 +35,7 @@ import {
   useEvent
 } from './session.js'
 import { messageSignal, pingSignal, streamableSignal } from './signals.js'
+import { StrayOutcomes } from './stray-outcomes.js'
 import { Suspects } from './suspects.js'
 import { type KnownSession, UnplacedMessages, type UnplacedSession } from './unplaced-messages.js'
 import { UseBatching } from './use-batching.js'
@@ -304,7 +305,8 @@ export class SessionTracker {
       this.#unreported.add(session)
       return []
     }
-    if (endpointId === undefined || (isLegacy && this.unplaced.account(sessionId, outcome))) return []
+    if (isLegacy && this.unplaced.account(sessionId, outcome)) return []
+    if (endpointId === undefined) return []
     return this.#strayOutcomes.add({ type: 'outcome', endpointId, sessionId, transport, at, outcome })
   }
 
