@@ -108,6 +108,19 @@ CREATE TABLE IF NOT EXISTS endpoint_days_v2 (
   KEY days_of_endpoint (endpoint_id, start_at)
 ) ENGINE = InnoDB;
 
+-- Calls of tools by the hour (UTC) in which they ended: 200 tools an endpoint and hour, the others together as `other`.
+CREATE TABLE IF NOT EXISTS endpoint_tools_v2 (
+  start_at DATETIME(3) NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  tool VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  calls BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  errors BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  duration_sum_ms BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  duration_max_ms BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  PRIMARY KEY (start_at, endpoint_id, tool),
+  KEY tools_of_endpoint (endpoint_id, start_at)
+) ENGINE = InnoDB;
+
 -- Ends of sessions that no proxy has told to be open yet: another proxy's outbox may still hold the open.
 CREATE TABLE IF NOT EXISTS turnstile_early_closes (
   session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

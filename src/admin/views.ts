@@ -4,6 +4,7 @@ import type {
   PrincipalRow,
   SeriesPoint,
   SessionRow,
+  ToolUsage,
   UpstreamState
 } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
@@ -15,6 +16,7 @@ import type {
   EndedConnection,
   OpenedNotice,
   PrincipalInfo,
+  ToolUsageInfo,
   UpstreamInfo
 } from './schemas/monitoring-responses.js'
 import type { ConnectionRow, MinutePoint } from './schemas/query-responses.js'
@@ -107,6 +109,17 @@ export const toPrincipal = (row: PrincipalRow, mask: Mask): PrincipalInfo => ({
   requestCount: row.requestNum,
   lastActivity: iso(row.lastSeenAt),
   endpoints: row.endpointIds
+})
+
+/** How a tool was used, in the monitoring interface. */
+export const toToolUsage = (usage: ToolUsage): ToolUsageInfo => ({
+  time: usage.startAt === null ? null : iso(usage.startAt),
+  endpointId: usage.endpointId,
+  tool: usage.tool,
+  calls: usage.calls,
+  errors: usage.errors,
+  durationSum: usage.durationSumMs,
+  durationMax: usage.durationMaxMs
 })
 
 /** A session that ended, in the monitoring interface. */

@@ -370,7 +370,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   /** All was written that the client gets. `failedAs`: the status of a response that the proxy made. */
   #settle(failedAs?: number): void {
     if (this.#outcome === undefined) takeBytes(this.#req.socket)
-    else this.#outcome.settle(failedAs)
+    else this.#outcome.settle(Math.round(monotonicNow() - this.#sentAt), failedAs)
   }
 
   /** Since its sending began. */

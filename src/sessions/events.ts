@@ -99,6 +99,19 @@ export interface OutcomeEvent {
   outcome: Outcome
 }
 
+/** Uses of a tool on an endpoint, added up; the last of them ended at `at`, and all of them in the same hour. */
+export interface ToolEvent {
+  type: 'tool'
+  endpointId: StoredId
+  /** In the form in which it is stored. */
+  tool: string
+  at: EpochMs
+  calls: number
+  errors: number
+  durationSumMs: number
+  durationMaxMs: number
+}
+
 /** The session ended at `at`. For a session that nobody saw open it creates nothing. */
 export interface CloseEvent {
   type: 'close'
@@ -120,4 +133,4 @@ export interface RestartEvent {
 /** An event of one session or visit. */
 export type SessionEvent = OpenEvent | UseEvent | CloseEvent | VisitEvent | OutcomeEvent
 /** What an outbox entry holds. */
-export type LedgerEvent = SessionEvent | RestartEvent
+export type LedgerEvent = SessionEvent | ToolEvent | RestartEvent

@@ -5,6 +5,7 @@ import type { StoredId, WireId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { Outcome } from './outcomes.js'
+import type { ToolCall } from './tool-uses.js'
 
 /** Who sent a request, as far as its connection and headers say. */
 export interface Client {
@@ -143,6 +144,10 @@ export interface Requester {
 export interface RequestOutcome extends Requester {
   kind: 'outcome'
   outcome: Outcome
+  /** Calls of tools that are over with it, where there are any. */
+  calls?: readonly ToolCall[]
+  /** The upstream accepted the request. */
+  isAccepted: boolean
   /** For a session-less client: its address. */
   client: Client
   at: EpochMs

@@ -10,7 +10,7 @@ import {
 } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
-import type { SessionEvent, UseEvent, VisitEvent } from './events.js'
+import type { SessionEvent, ToolEvent, UseEvent, VisitEvent } from './events.js'
 import { Newcomers } from './newcomers.js'
 import type {
   Attribution,
@@ -38,6 +38,7 @@ import { messageSignal, pingSignal, streamableSignal } from './signals.js'
 import { StrayOutcomes } from './stray-outcomes.js'
 import { Suspects } from './suspects.js'
 import { type KnownSession, UnplacedMessages, type UnplacedSession } from './unplaced-messages.js'
+import { ToolUses } from './tool-uses.js'
 import { UseBatching } from './use-batching.js'
 import { VisitTracker } from './visits.js'
 
@@ -80,6 +81,7 @@ export class SessionTracker {
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
   readonly #strayOutcomes = new StrayOutcomes()
+  readonly #toolUses: ToolUses
   readonly #newcomers: Newcomers
   readonly #confirmSuspects: boolean
   readonly #onChange: NonNullable<TrackerOptions['onChange']>
@@ -96,6 +98,7 @@ export class SessionTracker {
   }: TrackerOptions) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#unreported = new UseBatching(idleTimeoutMs)
+    this.#toolUses = new ToolUses(idleTimeoutMs)
     this.#newcomers = new Newcomers(maxNewSessionsPerAddress)
     this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered, this.#newcomers)
     this.#sessions = new RememberedSessions(maxRemembered)
@@ -178,6 +181,11 @@ export class SessionTracker {
     const uses = this.#unreported.flush(now, atLeast).map(session => useEvent(session))
     if (this.#idleTimeoutMs > 0) this.#sessions.forgetIdle(now - this.#idleTimeoutMs)
     return [...uses, ...this.#visits.flush(now, atLeast), ...this.#strayOutcomes.take()]
+  }
+
+  /** Reports the uses of tools that are due at `now`; `atLeast` so many, if there are. */
+  flushTools(now: EpochMs, atLeast?: number): ToolEvent[] {
+    return this.#toolUses.flush(now, atLeast)
   }
 
   /** Whether a streamable session was in use here within the idle timeout before `at`, whatever the store knows of that. */
@@ -284,23 +292,22 @@ export class SessionTracker {
   }
 
   /** What came of a request; it proves nothing of its session. */
-  #account({
-    transport,
-    endpointId: rawEndpointId,
-    sessionId: rawSessionId,
-    ...told
-  }: RequestOutcome): SessionEvent[] {
-    const endpointId = rawEndpointId === undefined ? undefined : storedEndpointId(rawEndpointId)
-    const { visitor, client, at, outcome } = told
-    if (visitor !== undefined && endpointId !== undefined)
-      this.#visits.account(endpointId, visitor, client, outcome)
+  #account(told: RequestOutcome): SessionEvent[] {
+    const { transport, visitor, sessionId: rawSessionId, outcome, client, at } = told
+    const endpointId = told.endpointId === undefined ? undefined : storedEndpointId(told.endpointId)
+    if (visitor !== undefined && endpointId !== undefined) {
+      const place = this.#visits.account(endpointId, visitor, client, outcome)
+      this.#noteCalls(place, endpointId, told)
+    }
     const sessionId = rawSessionId === undefined ? undefined : storedSessionId(rawSessionId)
     if (sessionId === undefined) return []
     const isLegacy = transport === Transport.sse
-    const session = isLegacy
+    const found = isLegacy
       ? this.#sessions.findLegacy(endpointId, sessionId)
       : this.#sessions.find(endpointId, sessionId)
-    if (session?.transport === transport) {
+    const session = found?.transport === transport ? found : undefined
+    this.#noteCalls(session?.endpointId, endpointId, told)
+    if (session !== undefined) {
       session.pendingOutcome = addOutcome(session.pendingOutcome, outcome)
       this.#unreported.add(session)
       return []
@@ -308,6 +315,16 @@ export class SessionTracker {
     if (isLegacy && this.unplaced.account(sessionId, outcome)) return []
     if (endpointId === undefined) return []
     return this.#strayOutcomes.add({ type: 'outcome', endpointId, sessionId, transport, at, outcome })
+  }
+
+  /** Of a call that was refused, strangers choose the name: it counts only where it is of a session or client that is known. */
+  #noteCalls(
+    known: StoredId | undefined,
+    named: StoredId | undefined,
+    { calls = [], isAccepted, at }: RequestOutcome
+  ): void {
+    const endpointId = known ?? (isAccepted ? named : undefined)
+    if (endpointId !== undefined) for (const call of calls) this.#toolUses.add(endpointId, call, at)
   }
 
   #identify(identity: Identity): SessionEvent[] {

@@ -95,13 +95,14 @@ export class VisitTracker {
     })
   }
 
-  /** What came of a request of a client, if that is known or counted together with others. */
-  account(endpointId: StoredId, visitor: string, client: Client, outcome: Outcome): void {
+  /** What came of a request of a client, if that is known or counted together with others; the endpoint of its visit. */
+  account(endpointId: StoredId, visitor: string, client: Client, outcome: Outcome): StoredId | undefined {
     const others = (): string => visitorOfOthers(this.#placeOfOthers(endpointId), client)
     const visit = this.#known(visitor) ?? this.#known(others())
-    if (!visit) return
+    if (!visit) return undefined
     visit.pendingOutcome = addOutcome(visit.pendingOutcome, outcome)
     this.#unreported.add(visit)
+    return visit.endpointId
   }
 
   #placeOfOthers(endpointId: StoredId): StoredId {

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import type { ToolUsageInfo } from '../../src/admin/schemas/monitoring-responses.js'
 import { type CountingRelay, startCountingRelay } from '../support/counting-relay.js'
 import { startFakeGateway } from '../support/fake-gateway.js'
 import { initializeOf, openLegacyStream } from '../support/legacy-server.js'
@@ -131,6 +132,19 @@ void t.test('a session-less client', async t => {
   await ask({ name: 'tool', requestState: 'abc' })
   await ask({ name: 'tool', inputResponses: {} })
   await ask({}, 'no/such')
-  const figures = { call_count: 1, error_count: 1, unread_count: 0, request_count: 3 }
+  await ask({ name: 'no such tool' }, 'no/such')
+  const figures = { call_count: 1, error_count: 2, unread_count: 0, request_count: 3 }
   t.match(await rowOf(turnstile, relay), figures)
+  const asked = Date.now()
+  for (;;) {
+    const usage = await turnstile.query<ToolUsageInfo[]>('/api/mcp/tools/usage?by=total')
+    t.ok(Date.now() - asked < 30_000, 'it comes')
+    if (usage[0]?.tool !== 'tool') {
+      await sleep(20)
+      continue
+    }
+    t.match(usage, [{ time: null, endpointId: 'e', tool: 'tool', calls: 1, errors: 0 }])
+    t.ok(usage[0].durationSum >= usage[0].durationMax)
+    return
+  }
 })

@@ -22,7 +22,7 @@ export class MergingStore {
   }
 
   apply(event: LedgerEvent, origin: InstanceIdentity): void {
-    if (event.type === 'visit') return
+    if (event.type === 'visit' || event.type === 'tool') return
     if (event.type === 'restart')
       return this.#lose(event.at, held => held.id === origin.id && held.boot < origin.boot)
     const id = event.sessionId

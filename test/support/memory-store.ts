@@ -10,6 +10,8 @@ import type {
   SessionRow,
   SessionsFilter,
   StoreReader,
+  ToolUsage,
+  ToolUsageQuery,
   Totals
 } from '../../src/ledger/store-port.js'
 import { bruteConnections, bruteOpenCounts, brutePrincipals, bruteSeries, isAsked } from './brute-force.js'
@@ -24,6 +26,11 @@ export class MemoryStore implements StoreReader {
 
   constructor(rows: readonly SessionRow[] = []) {
     this.rows = rows
+  }
+
+  /** It has none. */
+  toolUsage(_query: ToolUsageQuery): Promise<ToolUsage[]> {
+    return Promise.resolve([])
   }
 
   connections(query: Parameters<StoreReader['connections']>[0]): Promise<SessionRow[]> {

@@ -4,6 +4,8 @@ import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { Transport } from '../../mcp/transports.js'
 import type { Observe } from '../../sessions/observations.js'
 import type { Outcome } from '../../sessions/outcomes.js'
+import type { ToolCall } from '../../sessions/tool-uses.js'
+import { isSuccessful } from '../../util/http-status.js'
 import { type EpochMs, epochNow } from '../../util/time.js'
 import { takeBytes } from '../http/connection-bytes.js'
 import type { ResponseHeaders } from '../http/header-section.js'
@@ -66,12 +68,23 @@ export class OutcomeTap {
     this.#unread = isError ? 0 : Math.max((body?.unread ?? 0) - this.#told.unread, Number(isUnknown))
   }
 
-  /** All that there is of the response was written to the client. `failedAs`: the status of a response that the proxy made. */
-  settle(failedAs?: number): void {
+  /**
+   * All that there is of the response was written to the client, `durationMs` after the request was sent. `failedAs`: the status
+   * of a response that the proxy made.
+   */
+  settle(durationMs: number, failedAs?: number): void {
     const { received, sent } = takeBytes(this.#request.req.socket)
     if (failedAs !== undefined) this.#errors = 1
-    const calls = this.#tap.asked?.calls ?? 0
-    this.#report({ bytesIn: received, bytesOut: sent, calls, errors: this.#errors, unread: this.#unread })
+    const { tools = [], isFurtherRound = false, rpcName } = this.#tap.asked ?? {}
+    const [errors, unread] = [this.#errors, this.#unread]
+    const told: ToolCall[] = tools.map((name, i) => ({
+      name,
+      calls: 1,
+      errors: i < errors ? 1 : 0,
+      durationMs
+    }))
+    if (isFurtherRound) told.push({ name: rpcName, calls: 0, errors: errors > 0 ? 1 : 0, durationMs })
+    this.#report({ bytesIn: received, bytesOut: sent, calls: tools.length, errors, unread }, told)
   }
 
   /**
@@ -96,14 +109,15 @@ export class OutcomeTap {
 
   /** A notification and a listen stream have no result. */
   get #expectsResult(): boolean {
-    const { rpcMethod = 'notifications/', calls = 0 } = this.#tap.asked ?? {}
-    return calls > 0 || (!rpcMethod.startsWith('notifications/') && rpcMethod !== LISTEN_METHOD)
+    const { rpcMethod = 'notifications/', tools = [] } = this.#tap.asked ?? {}
+    return tools.length > 0 || (!rpcMethod.startsWith('notifications/') && rpcMethod !== LISTEN_METHOD)
   }
 
-  #report(outcome: Outcome): void {
+  #report(outcome: Outcome, calls: readonly ToolCall[] = []): void {
     const { requester } = this.#tap
     if (requester === undefined) return
     const { client } = this.#request
-    this.#observe({ kind: 'outcome', ...requester, client, outcome, at: epochNow() })
+    const isAccepted = isSuccessful(this.#status)
+    this.#observe({ kind: 'outcome', ...requester, client, outcome, calls, isAccepted, at: epochNow() })
   }
 }

@@ -63,14 +63,18 @@ export class RequestBody {
     return mayInitialize && this.#messages().some(isInitialize) ? { rpcMethod: 'initialize' } : {}
   }
 
-  /** Of how many calls of tools the first round is in it: several in a batch. `isCall`: it is known to be one call. */
-  callsBegun(isCall: boolean): number {
+  /** Whether a call of a tool may be a later round of one. */
+  get mayBeFurtherRound(): boolean {
     const body = this.#joined()
-    const mayGoOn = ROUND_NAMES.some(name => body.includes(name))
-    if (isCall && !mayGoOn) return 1
-    if (!isCall && !body.includes(CALL)) return 0
-    const calls = this.#messages().filter(message => memberOf(message, 'method') === CALL_METHOD)
-    return calls.filter(call => !isFurtherRound(call)).length
+    return ROUND_NAMES.some(name => body.includes(name))
+  }
+
+  /** The tools of which a call begins with it, several in a batch; undefined for one without a name. */
+  toolsCalled(): (string | undefined)[] {
+    if (!this.#joined().includes(CALL)) return []
+    return this.#messages()
+      .filter(message => memberOf(message, 'method') === CALL_METHOD && !isFurtherRound(message))
+      .map(message => textOf(memberOf(memberOf(message, 'params'), 'name')))
   }
 
   /** Whether the body may name its client; if not, `clientInfo` need not be asked. */
@@ -128,14 +132,19 @@ export class RequestBody {
   }
 }
 
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
 const isFurtherRound = (call: unknown): boolean =>
   ROUND_MEMBERS.some(name => memberOf(memberOf(call, 'params'), name) !== undefined)
 
 const isInitialize = (message: unknown): boolean => memberOf(message, 'method') === 'initialize'
 
-/** What a request asks for, and how many calls of tools begin with it. */
+const NO_TOOLS: readonly string[] = []
+
+/** What a request asks for, and which calls of tools begin with it. */
 export interface Asked extends RpcCall {
-  calls: number
+  /** The tools of the calls that begin with it; undefined for one whose name cannot be read. */
+  tools: readonly (string | undefined)[]
   /** It is a round of a call that began with another request. */
   isFurtherRound: boolean
 }
@@ -146,9 +155,14 @@ export function askedOf(req: IncomingMessage, body: RequestBody | undefined): As
   const call = named === undefined ? (body?.call() ?? {}) : { rpcMethod: named, rpcName: nameIn(req) }
   const { rpcMethod, rpcName } = call
   const isCall = rpcMethod === CALL_METHOD
-  const mayCall = isCall || rpcMethod === undefined
-  const calls = mayCall ? (body?.callsBegun(isCall) ?? 0) : 0
-  return { rpcMethod, rpcName, calls, isFurtherRound: isCall && calls === 0 }
+  if (isCall && rpcName !== undefined && body?.mayBeFurtherRound !== true)
+    return { rpcMethod, rpcName, tools: [rpcName], isFurtherRound: false }
+  if (rpcMethod !== undefined && !isCall)
+    return { rpcMethod, rpcName, tools: NO_TOOLS, isFurtherRound: false }
+  const tools = body?.toolsCalled() ?? NO_TOOLS
+  const isFurtherRound = isCall && tools.length === 0 && body?.mayBeFurtherRound === true
+  const isUnread = isCall && tools.length === 0 && !isFurtherRound
+  return { rpcMethod, rpcName: rpcName ?? tools[0], tools: isUnread ? [rpcName] : tools, isFurtherRound }
 }
 
 function nameIn(req: IncomingMessage): string | undefined {

@@ -709,7 +709,7 @@ export function storeContract(
         const rename = (id: string): string => `r${round}-${id}`
         const senders = [await new Sender(store).start(), await new Sender(store).start()]
         const renamed = history.map(event =>
-          event.type === 'restart'
+          event.type === 'restart' || event.type === 'tool'
             ? event
             : { ...event, endpointId: rename(event.endpointId), sessionId: rename(event.sessionId) }
         )
