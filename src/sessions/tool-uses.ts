@@ -21,9 +21,11 @@ export interface ToolCall {
   durationMs: number
 }
 
-interface Waiting extends ToolEvent {
+interface Waiting {
+  readonly key: string
+  readonly event: ToolEvent
   /** When it began to wait. */
-  reportedAt: EpochMs
+  readonly reportedAt: EpochMs
 }
 
 /** Sums of calls. What waits is reported in turns, as uses of sessions are. */
@@ -39,7 +41,7 @@ export class ToolUses {
   add(endpointId: StoredId, { name, calls, errors, durationMs }: ToolCall, at: EpochMs): void {
     const tool = storedToolName(name)
     const key = `${Math.floor(at / HOUR_MS)}\n${endpointId}\n${tool}`
-    const known = this.#waiting.get(key)
+    const known = this.#waiting.get(key)?.event
     if (known !== undefined) {
       known.at = at
       known.calls += calls
@@ -49,7 +51,8 @@ export class ToolUses {
       return
     }
     const sums = { calls, errors, durationSumMs: durationMs, durationMaxMs: durationMs }
-    const waiting: Waiting = { type: 'tool', endpointId, tool, at, ...sums, reportedAt: at }
+    const event: ToolEvent = { type: 'tool', endpointId, tool, at, ...sums }
+    const waiting = { key, event, reportedAt: at }
     this.#waiting.set(key, waiting)
     this.#batching.add(waiting)
   }
@@ -57,8 +60,8 @@ export class ToolUses {
   /** Takes out what is to be reported at `now`; `atLeast` so many, if there are. */
   flush(now: EpochMs, atLeast?: number): ToolEvent[] {
     const all = this.#waiting.size > MAX_WAITING ? Infinity : atLeast
-    return this.#batching.flush(now, all).map(({ reportedAt: _, ...event }) => {
-      this.#waiting.delete(`${Math.floor(event.at / HOUR_MS)}\n${event.endpointId}\n${event.tool}`)
+    return this.#batching.flush(now, all).map(({ key, event }) => {
+      this.#waiting.delete(key)
       return event
     })
   }

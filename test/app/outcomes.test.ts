@@ -73,9 +73,9 @@ async function openSession(relay: CountingRelay) {
   return {
     session,
     url,
-    ask: async (method: string, reply?: string) =>
-      void (await post(method, { ...session, ...(reply !== undefined && { 'x-reply': reply }) })),
-    end: async () => void (await fetch(url, { method: 'DELETE', headers: session }))
+    ask: (method: string, reply?: string) =>
+      post(method, { ...session, ...(reply !== undefined && { 'x-reply': reply }) }),
+    end: () => fetch(url, { method: 'DELETE', headers: session })
   }
 }
 
@@ -126,8 +126,8 @@ void t.test(
 void t.test('a session-less client', async t => {
   const { turnstile, relay } = await start(t)
   const client = { userAgent: 'agent/1' }
-  const ask = async (params: Record<string, unknown>, method = 'tools/call'): Promise<void> =>
-    void (await (await call(`${relay.url}/stream/e`, client, method, params)).arrayBuffer())
+  const ask = async (params: Record<string, unknown>, method = 'tools/call'): Promise<ArrayBuffer> =>
+    await (await call(`${relay.url}/stream/e`, client, method, params)).arrayBuffer()
   await ask({ name: 'tool' })
   await ask({ name: 'tool', requestState: 'abc' })
   await ask({ name: 'tool', inputResponses: {} })

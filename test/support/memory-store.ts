@@ -29,9 +29,7 @@ export class MemoryStore implements StoreReader {
   }
 
   /** It has none. */
-  toolUsage(_query: ToolUsageQuery): Promise<ToolUsage[]> {
-    return Promise.resolve([])
-  }
+  toolUsage: (query: ToolUsageQuery) => Promise<ToolUsage[]> = () => Promise.resolve([])
 
   connections(query: Parameters<StoreReader['connections']>[0]): Promise<SessionRow[]> {
     const { after, limit } = query

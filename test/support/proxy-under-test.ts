@@ -73,8 +73,10 @@ export async function startProxyTo(
     liveSessions: () => 0,
     operations: new Operations(),
     traffic: new Traffic(),
-    observe: observation =>
-      void (observation.kind === 'outcome' ? outcomes.push(observation) : observations.push(observation)),
+    observe: observation => {
+      if (observation.kind === 'outcome') outcomes.push(observation)
+      else observations.push(observation)
+    },
     logger,
     ...options
   })

@@ -11,23 +11,18 @@ const usage: ToolUsage = {
 }
 
 /** A store that answers with `answer`, and what it was asked. */
-class Store extends MemoryStore {
-  readonly asked: ToolUsageQuery[] = []
-  readonly answer: ToolUsage[]
-
-  constructor(answer: ToolUsage[]) {
-    super()
-    this.answer = answer
+function storeWith(answer: ToolUsage[]): { store: MemoryStore; asked: ToolUsageQuery[] } {
+  const store = new MemoryStore()
+  const asked: ToolUsageQuery[] = []
+  store.toolUsage = query => {
+    asked.push(query)
+    return Promise.resolve(answer)
   }
-
-  override toolUsage(query: ToolUsageQuery): Promise<ToolUsage[]> {
-    this.asked.push(query)
-    return Promise.resolve(this.answer)
-  }
+  return { store, asked }
 }
 
 void t.test('names and types of an answer, and what the store is asked', async t => {
-  const store = new Store([usage, { ...usage, startAt: null }])
+  const { store, asked } = storeWith([usage, { ...usage, startAt: null }])
   const { ask } = startMonitoring(t, { store })
   t.strictSame(await ask(USAGE), [
     {
@@ -41,14 +36,14 @@ void t.test('names and types of an answer, and what the store is asked', async t
   ])
   const range = { start_time: String(NOW - 3 * HOUR), end_time: String(NOW) }
   await ask(USAGE, { ...range, by: 'total', endpointId: 'files' })
-  t.match(store.asked, [
+  t.match(asked, [
     { start: NOW - DAY, end: NOW, by: 'hour' },
     { start: NOW - 3 * HOUR, end: NOW, by: 'total', endpointId: 'files' }
   ])
 })
 
 void t.test('what cannot be asked', async t => {
-  const { app } = startMonitoring(t, { store: new Store(Array<ToolUsage>(50_001).fill(usage)) })
+  const { app } = startMonitoring(t, storeWith(Array<ToolUsage>(50_001).fill(usage)))
   for (const [query, says] of [
     [{ by: 'minute' }, /by/],
     [{ start_time: String(NOW), end_time: String(NOW - 1) }, /swap them/],

@@ -142,7 +142,7 @@ export function storeContract(
       await one.send(late)
       t.same(await allRows(store), [], 'makes no row')
       const batch = two.entries([
-        { ...(use('e', 'a', EPOCH + 5) as UseEvent), outcome },
+        { ...use('e', 'a', EPOCH + 5), outcome } as UseEvent,
         close('e', 'a', EPOCH + 10),
         late
       ])

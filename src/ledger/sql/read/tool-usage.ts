@@ -12,10 +12,11 @@ const SUMS =
 /** `StoreReader.toolUsage`. */
 export async function toolUsage(db: Database, query: ToolUsageQuery): Promise<ToolUsage[]> {
   const { endpointId, start, end, by, limit } = query
-  return await db.read(async ({ dialect, all }) => {
+  return await db.read(async sql => {
+    const { dialect } = sql
     const isOne = endpointId !== undefined
     const span = periods[by](dialect)
-    const rows = await all(
+    const rows = await sql.all(
       `SELECT ${span} AS span_at, endpoint_id, tool, ${SUMS} FROM endpoint_tools_v2 ` +
         `WHERE ${isOne ? 'endpoint_id = ? AND ' : ''}start_at >= ? AND start_at <= ? ` +
         `GROUP BY span_at, endpoint_id, tool ORDER BY span_at, call_num DESC, endpoint_id, tool ${limitTo(limit)}`,
