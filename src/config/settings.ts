@@ -70,11 +70,15 @@ export const settings = {
   dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
   streamPath: {
     kind: pathPatterns,
-    default: '/stream/{endpoint_id}',
+    default: '/stream/{endpoint_id},/mcp,/mcp/{endpoint_id},/{endpoint_id}/mcp',
     help: "the gateway's Streamable HTTP endpoints: {name} is the endpoint's id, {name+} one with slashes; a path without braces is one endpoint, `default`"
   },
-  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse', help: 'its legacy SSE streams' },
-  messagePath: { kind: pathPatterns, default: '/message', help: 'where messages of those are posted' },
+  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse,/sse', help: 'its legacy SSE streams' },
+  messagePath: {
+    kind: pathPatterns,
+    default: '/message,/messages,/mcp/message,/mcp/messages',
+    help: 'where messages of those are posted'
+  },
   sessionIdleTimeoutMs: {
     kind: duration,
     default: '300s',

@@ -33,7 +33,7 @@ import { Principals, type PrincipalSettings } from './http/principals.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
 import { UpstreamCors } from './http/upstream-cors.js'
 import { ConversationKeys } from './taps/conversation-keys.js'
-import { Notices } from './taps/notices.js'
+import { Notices, type UncountedPath } from './taps/notices.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 
 /** How long the proxy waits for a client, in milliseconds; each: 0 is for ever. */
@@ -85,6 +85,8 @@ export interface Proxy {
    * in use within `withinMs`, and of many only this share: the others next time.
    */
   notePresence(at: EpochMs, withinMs: number, share: number): void
+  /** Paths with MCP that is not counted. */
+  uncounted(): UncountedPath[]
   /** What passed since the process started, and what there is now. */
   metrics(): PortableMetric[]
   /** Stops accepting, lets requests in flight finish, and cuts what is left (streams) after `graceMs`. */
@@ -132,7 +134,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     hostRefusals: rewriteHost ? undefined : new HostRefusals(isUpstreamHost, logger),
     failures
   })
-  const notices = new Notices(logger, traffic)
+  const notices = new Notices(logger, traffic, routes.patterns)
   const messageUris = new MessageUris()
   const unreadable = (reason: string): void => {
     if (traffic.streamUnreadable()) logger.warn({ reason }, unreadableStream)
@@ -188,6 +190,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     drainedEndpoints: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
+    uncounted: () => notices.uncounted,
     notePresence: (at, withinMs, share) => clients.notePresence(at, withinMs, share),
     async close(graceMs) {
       await clients.close(graceMs, () => app.close())

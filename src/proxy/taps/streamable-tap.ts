@@ -16,6 +16,7 @@ import type { ResponseHeaders } from '../http/header-section.js'
 import { asksForStream, isEventStream, issuedSessionIdIn, sessionIdIn, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { InitializeResponse } from './initialize-response.js'
+import { LegacyStreamTap } from './legacy-taps.js'
 import { MessageLines } from './message-lines.js'
 import { type Asked, askedOf, RequestBody } from './request-body.js'
 import { errorInFirstMessage, SessionErrorReader } from './session-error-reader.js'
@@ -36,7 +37,7 @@ export class StreamableTap implements Tap {
   readonly #request: RoutedRequest
   readonly #req: IncomingMessage
   readonly #accounting: Accounting
-  readonly #upstream: string
+  readonly #upstream: TappedUpstream
   /** That the request names; from the head of the response on, that it issued in place of it. */
   #sessionId: WireId | undefined
   /** The one that the exchange keeps present: the response may have issued it. */
@@ -63,6 +64,8 @@ export class StreamableTap implements Tap {
   #asked: Asked | undefined
   /** Set while only the body can show whether the response means that the session is gone. */
   #undecided: SessionErrorReader | undefined
+  /** Set for a stream that nobody asked for in a session: it may be that of a legacy one, at a path of both transports. */
+  #legacy: LegacyStreamTap | undefined
   /** Set until the first message of an event stream is read, which may say that. */
   #awaitMessage: ((chunk: Buffer) => void) | undefined
   /** Reports the request as accepted, unless the stream began with that message. */
@@ -70,18 +73,13 @@ export class StreamableTap implements Tap {
   /** Set from the head of a response that opened a session until the negotiated revision is read. */
   #opening: { sessionId: WireId; clientInfo: ClientInfo; response: InitializeResponse } | undefined
 
-  constructor(
-    endpointId: WireId,
-    request: RoutedRequest,
-    accounting: Accounting,
-    { name }: Pick<TappedUpstream, 'name'>
-  ) {
+  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting, upstream: TappedUpstream) {
     const { req } = request
     this.#endpointId = endpointId
     this.#request = request
     this.#req = req
     this.#accounting = accounting
-    this.#upstream = name
+    this.#upstream = upstream
     this.#sessionId = sessionIdIn(req)
     this.#presentSessionId = this.#sessionId
     if (req.method === 'POST') this.#body = new RequestBody()
@@ -92,6 +90,7 @@ export class StreamableTap implements Tap {
   }
 
   get streamOf(): StreamSession | undefined {
+    if (this.#legacy) return this.#legacy.streamOf
     const [endpointId, sessionId] = [this.#endpointId, this.#sessionId]
     return this.#stream && sessionId !== undefined ? { endpointId, sessionId } : undefined
   }
@@ -103,6 +102,7 @@ export class StreamableTap implements Tap {
   get requester(): Requester | undefined {
     const [endpointId, sessionId] = [this.#endpointId, this.#presentSessionId]
     if (sessionId !== undefined) return { transport: Transport.streamable, endpointId, sessionId }
+    if (this.#legacy) return this.#legacy.requester
     const visitor = this.#sender ?? (this.#mayVisit() ? this.#readVisitor('refused') : undefined)
     return visitor === undefined ? undefined : { transport: Transport.sessionless, endpointId, visitor }
   }
@@ -132,7 +132,7 @@ export class StreamableTap implements Tap {
       this.#accounting.observe({
         kind: 'streamable',
         endpointId: this.#endpointId,
-        upstream: this.#upstream,
+        upstream: this.#upstream.name,
         method,
         acceptsStream,
         status,
@@ -172,6 +172,16 @@ export class StreamableTap implements Tap {
     }
     this.#sentAt = undefined
     this.#body = undefined
+    if (method === 'GET' && this.#presentSessionId === undefined) {
+      this.#legacy = new LegacyStreamTap(
+        this.#endpointId,
+        this.#request,
+        this.#accounting,
+        this.#upstream,
+        false
+      )
+      this.#legacy.head(status, headers)
+    }
     const isNew = issuedSessionId !== undefined && issuedSessionId !== sessionId
     const isAccepted = isSuccessful(status) && (isNew || method !== 'POST')
     if (isOfSession && !isAccepted && this.#stream) {
@@ -196,6 +206,7 @@ export class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
+    this.#legacy?.chunk(chunk)
     const isMessage = this.#stream?.feed(chunk)
     if (this.#awaitMessage && chunk.includes(BRACE)) {
       this.#awaitMessage(chunk)
@@ -232,6 +243,7 @@ export class StreamableTap implements Tap {
   }
 
   end(byUpstream: boolean, whole: boolean): void {
+    this.#legacy?.end()
     this.#reportAccepted()
     // A client without a session that got no response was never there.
     if (this.#sentAt === undefined || this.#presentSessionId !== undefined)
@@ -246,7 +258,10 @@ export class StreamableTap implements Tap {
 
   /** Whether it is, until its response began, a request of a client that has no session. */
   #mayVisit(): boolean {
-    return this.#body !== undefined && this.#presentSessionId === undefined
+    if (this.#body === undefined || this.#presentSessionId !== undefined) return false
+    const { headers } = this.#req
+    const saysRevision = headers['mcp-protocol-version'] !== undefined || headers['mcp-method'] !== undefined
+    return saysRevision || !this.#body.isForeign
   }
 
   #readVisitor(as: 'accepted' | 'refused'): string {
