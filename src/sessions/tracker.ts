@@ -37,8 +37,8 @@ import {
 import { messageSignal, pingSignal, streamableSignal } from './signals.js'
 import { StrayOutcomes } from './stray-outcomes.js'
 import { Suspects } from './suspects.js'
-import { type KnownSession, UnplacedMessages, type UnplacedSession } from './unplaced-messages.js'
 import { ToolUses } from './tool-uses.js'
+import { type KnownSession, UnplacedMessages, type UnplacedSession } from './unplaced-messages.js'
 import { UseBatching } from './use-batching.js'
 import { VisitTracker } from './visits.js'
 
