@@ -366,10 +366,12 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   endReopened(): void {
     if (this.#over || !this.#chunked || this.#unsent || !this.#isStandaloneStream) return
-    this.abort()
+    this.#finish(false)
+    this.#abandon()
     endConnectionAfter(this.#res)
     sendNow(this.#res, lastChunk)
     this.#res.end()
+    this.#settle()
   }
 
   /**
