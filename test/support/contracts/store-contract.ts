@@ -148,7 +148,7 @@ export function storeContract(
       ])
       await store.apply(two.instance, batch, EPOCH)
       await store.apply(two.instance, batch, EPOCH)
-      await one.send(open('e', 'a', EPOCH), late, { ...late, transport: 1 } as LedgerEvent)
+      await one.send(open('e', 'a', EPOCH), late, { ...late, transport: 1 })
       t.match(await store.session('a'), [
         {
           ...{ bytesIn: 3, bytesOut: 60, callCount: 900, errorCount: 12_000, unreadCount: 150_000 },
