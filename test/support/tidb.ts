@@ -12,8 +12,7 @@ const ONE_STEP = { config: 'split-table = false\n', bytes: 2 ** 30 }
 /** `server`: the path of a tidb-server. */
 export const tidbProgram = (server: string): Program => ({
   setUp(folder) {
-    const config = `${ONE_STEP.config}[performance]\nstats-lease = "0"\n`
-    writeFileSync(join(folder, 'config.toml'), config)
+    writeFileSync(join(folder, 'config.toml'), ONE_STEP.config)
     writeFileSync(join(folder, 'init.sql'), `SET GLOBAL tidb_txn_commit_batch_size = ${ONE_STEP.bytes};\n`, {
       flag: 'a'
     })

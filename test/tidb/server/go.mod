@@ -1,6 +1,6 @@
-module tidb-server
+module mcp-turnstile.invalid/tidb
 
-go 1.26
+go 1.25
 
 tool github.com/pingcap/tidb/cmd/tidb-server
 
