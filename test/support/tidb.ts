@@ -7,15 +7,16 @@ import type { Program } from './mariadb.js'
  * This store keeps what is prepared, and not yet committed, in memory. So that what it killed with SIGKILL is whole, each
  * transaction must be committed in one step: all tables are one region, and all its changes one request.
  */
-const ONE_STEP = { config: 'split-table = false\n', bytes: 2 ** 30 }
+const ONE_STEP = {
+  config: 'split-table = false\n',
+  sql: `SET GLOBAL tidb_enable_1pc = ON, GLOBAL tidb_txn_commit_batch_size = ${2 ** 30};\n`
+}
 
 /** `server`: the path of a tidb-server. */
 export const tidbProgram = (server: string): Program => ({
   setUp(folder) {
     writeFileSync(join(folder, 'config.toml'), ONE_STEP.config)
-    writeFileSync(join(folder, 'init.sql'), `SET GLOBAL tidb_txn_commit_batch_size = ${ONE_STEP.bytes};\n`, {
-      flag: 'a'
-    })
+    writeFileSync(join(folder, 'init.sql'), ONE_STEP.sql, { flag: 'a' })
     return undefined
   },
   start: (folder, port) => [
