@@ -22,6 +22,7 @@ import {
   processes,
   store,
   storeFile,
+  type StoreLocation,
   tokenFile,
   tokens,
   upstreamFile,
@@ -70,11 +71,15 @@ export const settings = {
   dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
   streamPath: {
     kind: pathPatterns,
-    default: '/stream/{endpoint_id}',
+    default: '/stream/{endpoint_id},/mcp,/mcp/{endpoint_id},/{endpoint_id}/mcp',
     help: "the gateway's Streamable HTTP endpoints: {name} is the endpoint's id, {name+} one with slashes; a path without braces is one endpoint, `default`"
   },
-  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse', help: 'its legacy SSE streams' },
-  messagePath: { kind: pathPatterns, default: '/message', help: 'where messages of those are posted' },
+  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse,/sse', help: 'its legacy SSE streams' },
+  messagePath: {
+    kind: pathPatterns,
+    default: '/message,/messages,/mcp/message,/mcp/messages',
+    help: 'where messages of those are posted'
+  },
   sessionIdleTimeoutMs: {
     kind: duration,
     default: '300s',
@@ -115,13 +120,18 @@ export const settings = {
     default: '300s',
     help: "wait for a response's headers, or until more of an upload is read; 0: for ever"
   },
+  upstreamKeepAliveMs: {
+    kind: duration,
+    default: '4s',
+    help: 'use an idle connection to the upstream for this long, unless its Keep-Alive header names a time; 0: never'
+  },
   connectTimeoutMs: { kind: duration, default: '5s', help: 'wait for a connection to the upstream' },
   drainDelayMs: {
     kind: duration,
     default: '0',
     help: 'at exit, go on accepting for this long while /readyz says 503'
   },
-  drainTimeoutMs: { kind: duration, default: '10s', help: 'at exit, wait for requests under way' },
+  drainTimeoutMs: { kind: duration, default: '8s', help: 'at exit, wait for requests under way' },
   workers: { kind: processes, default: '1', help: 'processes that share the listener' },
   headTimeoutMs: {
     kind: duration,
@@ -133,6 +143,11 @@ export const settings = {
     kind: duration,
     default: '60s',
     help: 'wait for a client that stops in the middle of a body or a response; 0: for ever'
+  },
+  sseKeepAliveMs: {
+    kind: duration,
+    default: '0',
+    help: 'send a comment to clients whose event stream was quiet for so long; 0: never'
   },
   maxConnections: { kind: count, default: '20000', help: 'connections of clients; 0: no limit' },
   maxStreams: { kind: count, default: '15000', help: 'streams under way; 0: no limit' },
@@ -224,6 +239,17 @@ export const checkSettings = {
   repair: { kind: boolean, default: 'off', help: 'put right what differs' }
 } satisfies Record<string, Setting<unknown>>
 
+/** The settings of `mcp-turnstile copy`. */
+export const copySettings = {
+  from: { kind: store, secret: true, help: 'the store to copy; no proxy may use it meanwhile' },
+  fromFile: {
+    kind: storeFile,
+    help: 'a file with that, so that its password is in no variable; wins over --from'
+  },
+  to: { kind: store, secret: true, help: 'the store to copy it to; it must be empty' },
+  toFile: { kind: storeFile, help: 'a file with that; wins over --to' }
+} satisfies Record<string, Setting<unknown>>
+
 /** Settings by their names. */
 export type Schema = Record<string, Setting<unknown>>
 
@@ -244,6 +270,12 @@ export type Config = ValuesOf<typeof settings> & {
 
 /** The values of the settings of `mcp-turnstile check`. */
 export type CheckConfig = ValuesOf<typeof checkSettings>
+
+/** The values of the settings of `mcp-turnstile copy`. */
+export interface CopyConfig {
+  from: StoreLocation
+  to: StoreLocation
+}
 
 /** The flag of a setting: `sessionIdleTimeoutMs` is `--session-idle-timeout`. */
 export const flagOf = (name: string): string =>
