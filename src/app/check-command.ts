@@ -1,22 +1,18 @@
 // Owns `mcp-turnstile check`: prints where counts and roll-ups, or events, differ from the sessions; repairs the former if asked.
-import { existsSync } from 'node:fs'
-import { ConfigError } from '../config/read-settings.js'
-import type { StoreLocation } from '../config/setting-kinds.js'
 import type { CheckConfig } from '../config/settings.js'
 import { ALL_ENDPOINTS } from '../ledger/model/people.js'
-import { openMysql } from '../ledger/mysql/mysql-database.js'
 import type { Database } from '../ledger/sql/sql-database.js'
 import { checkEvents } from '../ledger/sql/write/check-events.js'
 import { checkPrincipals, repairPrincipals } from '../ledger/sql/write/check-principals.js'
 import { check, repair } from '../ledger/sql/write/check.js'
-import { openSqlite } from '../ledger/sqlite/sqlite-database.js'
+import { openDatabase } from './open-database.js'
 
 /**
  * Compares, and repairs if `repair` is set; `events`: also replays the events. Resolves with the exit code: 0 when nothing
  * differs (any more), 1 when something differs. Throws when the database cannot be used.
  */
 export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair' | 'events'>): Promise<number> {
-  const db = openDatabase(options.store)
+  const db = openDatabase(options.store, '--store')
   try {
     await db.migrate()
     const endpoints = new Set<string>()
@@ -62,11 +58,4 @@ async function replays(db: Database): Promise<boolean> {
       `${openBefore} more sessions are open and opened before the events that are kept: no event tells of them`
     )
   return differences.length === 0
-}
-
-function openDatabase(location: StoreLocation): Database {
-  if (location.kind === 'mysql') return openMysql(location.url)
-  if (!existsSync(location.path))
-    throw new ConfigError('BAD_VALUE', `there is no database at ${location.path}: give its --store`)
-  return openSqlite(location.path)
 }
