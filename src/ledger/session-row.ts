@@ -20,6 +20,12 @@ export interface SessionRow {
   /** The last proof that the upstream knew it; null: `lastSeenAt`. */
   provedAt?: EpochMs | null
   requestCount: number
+  /** As in `Outcome`, of all its requests. */
+  bytesIn: number
+  bytesOut: number
+  callCount: number
+  errorCount: number
+  unreadCount: number
   /** The id of the instance that saw it last; null in rows of the first version of the tables. */
   seenBy: string | null
   /** The gateway whose response opened it; null where that is not known, and for a session-less client. */

@@ -164,6 +164,29 @@ export interface SeriesPoint {
   peak: number | null
 }
 
+/** Which uses of tools are asked for, in hours that begin with that of `start`, and until `end`. */
+export interface ToolUsageQuery {
+  endpointId?: StoredId
+  start: EpochMs
+  end: EpochMs
+  /** How they are added up; days are of UTC. */
+  by: 'hour' | 'day' | 'total'
+  /** How many at most. */
+  limit: number
+}
+
+/** How a tool of an endpoint was used in an hour or day, or in all of the time asked for. */
+export interface ToolUsage {
+  /** Null for all of the time. */
+  startAt: EpochMs | null
+  endpointId: StoredId
+  tool: string
+  calls: number
+  errors: number
+  durationSumMs: number
+  durationMaxMs: number
+}
+
 /** An instance of this store: a proxy with its data directory. */
 export interface InstanceRow {
   id: string
@@ -301,6 +324,8 @@ export interface StoreReader {
    * `deleteFeed`).
    */
   feed(query: { after?: number; limit: number }): Promise<FeedPart>
+  /** By time; within an hour or day the tools with the most calls first. */
+  toolUsage(query: ToolUsageQuery): Promise<ToolUsage[]>
   /** The opens, closes and reopens committed after a place, each once, none left out. */
   events(query: EventsQuery): Promise<EventsPart | NoEvents>
   /** The place after all events that are committed. */
@@ -349,7 +374,7 @@ export interface StoreWriter {
   erasePrincipal(principal: string, now: EpochMs): Promise<Erasure>
   /** Deletes the changes (and events) that entered the feed before `before`, at most a batch; returns how many. */
   deleteFeed(before: EpochMs): Promise<number>
-  /** Deletes roll-ups of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
+  /** Deletes roll-ups, and uses of tools, of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
   deleteRollups(before: EpochMs): Promise<number>
   /**
    * Deletes an endpoint that has no open session, with all its sessions, counts and roll-ups, a batch of them at a time. A
@@ -398,6 +423,7 @@ export const readerMethods = methodsOf<StoreReader>({
   census: true,
   instances: true,
   feed: true,
+  toolUsage: true,
   events: true,
   eventsEnd: true,
   series: true

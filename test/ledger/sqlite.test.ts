@@ -8,6 +8,7 @@ import { eventsContract } from '../support/contracts/events-contract.js'
 import { metricsContract } from '../support/contracts/metrics-contract.js'
 import { principalsContract } from '../support/contracts/principals-contract.js'
 import { storeContract } from '../support/contracts/store-contract.js'
+import { toolsContract } from '../support/contracts/tools-contract.js'
 import { visitsContract } from '../support/contracts/visits-contract.js'
 
 let stores = 0
@@ -22,3 +23,4 @@ principalsContract('sqlite', openStore)(t)
 endpointsContract('sqlite', openStore)(t)
 eventsContract('sqlite', openStore)(t)
 metricsContract('sqlite', openStore)(t)
+toolsContract('sqlite', openStore)(t)

@@ -6,6 +6,7 @@ import { connections, counts, legacySessions, session, snapshot, totals } from '
 import { events, eventsEnd } from './read/event-pages.js'
 import { series } from './read/minute-series.js'
 import { openCounts, principals } from './read/principals-list.js'
+import { toolUsage } from './read/tool-usage.js'
 import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
@@ -58,6 +59,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     census: query => census(database, query),
     instances: since => instances(database, since),
     feed: query => feed(database, query),
+    toolUsage: query => toolUsage(database, query),
     events: query => events(database, query),
     eventsEnd: () => eventsEnd(database),
     series: query => series(database, query),
