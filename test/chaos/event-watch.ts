@@ -11,7 +11,7 @@ import type { SessionRow } from './reader.js'
 const CONSUMER = fileURLToPath(new URL('./event-consumer.js', import.meta.url))
 const LIFE_MS: [number, number] = [200, 4_000]
 /** In which the consumer has the last event, once the proxies rest. */
-const CATCH_UP_MS = 20_000
+const CATCH_UP_MS = 40_000
 
 export class EventWatch {
   readonly #file: string
@@ -20,6 +20,8 @@ export class EventWatch {
   readonly #stopping = new AbortController()
   readonly #running: Promise<void>
   #consumer: ChildProcess | undefined
+  /** The next consumer may live. */
+  #isCatchingUp = false
   kills = 0
   events = 0
   readonly violations: string[] = []
@@ -40,6 +42,7 @@ export class EventWatch {
   /** To be called while the proxies rest; `rows`: all sessions then. */
   async stop(rows: readonly SessionRow[]): Promise<void> {
     const all = await this.#all()
+    this.#isCatchingUp = true
     const deadline = Date.now() + CATCH_UP_MS
     while (this.#seen().length < all.length && Date.now() < deadline) await sleep(100)
     this.#stopping.abort()
@@ -75,7 +78,8 @@ export class EventWatch {
       const consumer = fork(CONSUMER, [this.#file, seed, ...this.#adminUrls])
       this.#consumer = consumer
       const ended = once(consumer, 'exit') as Promise<[number | null]>
-      const life = sleep(this.#random.int(...LIFE_MS), undefined, { signal }).catch(() => undefined)
+      const lifeMs = this.#isCatchingUp ? CATCH_UP_MS : this.#random.int(...LIFE_MS)
+      const life = sleep(lifeMs, undefined, { signal }).catch(() => undefined)
       const died = await Promise.race([ended, life])
       if (died !== undefined) this.violations.push(`a consumer ended by itself: ${died[0]}`)
       consumer.kill('SIGKILL')
