@@ -4,16 +4,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { tidbServer } from './build.js'
 
-/** Those whose outcome may depend on the database. */
-const TESTS = [
-  'test/ledger/mysql.test.ts',
-  'test/ledger/check.test.ts',
-  'test/ledger/query-plans.test.ts',
-  'test/app/clocks.test.ts',
-  'test/app/endpoints.test.ts',
-  'test/app/outage.test.ts',
-  'test/app/visits.test.ts'
-]
+/** Those of the store. */
+const TESTS = ['test/ledger/mysql.test.ts', 'test/ledger/check.test.ts', 'test/ledger/query-plans.test.ts']
 
 const env = { CHAOS_MINUTES: '2', ...process.env, TEST_TIDB_SERVER: await tidbServer() }
 for (const args of [['dist/test/run.js', ...TESTS], ['dist/test/chaos/run.js']]) {
