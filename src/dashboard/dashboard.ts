@@ -42,6 +42,8 @@ const ENDPOINTS_MS = 1_000
 const GATEWAYS_MS = 2_000
 /** How often gateways are read while there is one only, which is not shown. Chosen. */
 const ONE_GATEWAY_MS = 15_000
+/** How often requests and last activity of people are read while nobody comes or goes. Chosen. */
+const PEOPLE_MS = 15_000
 
 class Dashboard {
   readonly #toast = new Toast(html('toast'))
@@ -147,6 +149,7 @@ class Dashboard {
       if (this.#gateways.isShown) await this.#gateways.ask()
     })
     this.#connection.every(ONE_GATEWAY_MS, () => this.#gateways.ask())
+    this.#connection.every(PEOPLE_MS, () => Promise.resolve(this.#peopleChanged()))
     document.addEventListener('visibilitychange', () => {
       if (!document.hidden && this.#connection.isConnected) this.#readAll()
     })
@@ -219,6 +222,11 @@ class Dashboard {
   #changed(): void {
     this.#endpointsPace.soon()
     this.#overview.changed()
+    this.#peopleChanged()
+  }
+
+  #peopleChanged(): void {
+    if (this.#banner.isPaused) return
     this.#people.changed()
     this.#subject.changed()
   }

@@ -27,6 +27,8 @@ export class FilterForm {
   readonly #form = byId('filters', HTMLFormElement)
   readonly #sort = byId('sort', HTMLSelectElement)
   #filters: Filters | undefined
+  /** What can be chosen, as JSON, by the name of the control. */
+  readonly #offered = new Map<string, string>()
 
   constructor({ onChange, onSort }: FilterFormHandlers) {
     let typing: ReturnType<typeof setTimeout> | undefined
@@ -87,8 +89,10 @@ export class FilterForm {
 
   #fill(name: string, any: string, values: readonly string[], labels: Record<string, string> = {}): void {
     const select = this.#control(name, HTMLSelectElement)
-    const known = [...select.options].map(({ value }) => value)
-    if (JSON.stringify(known) === JSON.stringify(['', ...values])) return
+    const offered = JSON.stringify(values)
+    // A list that the reader may have open does not change.
+    if (this.#offered.get(name) === offered || select === document.activeElement) return
+    this.#offered.set(name, offered)
     const { value } = select
     select.replaceChildren(
       el('option', { value: '' }, any),

@@ -2,11 +2,12 @@
 import type { GatewayHealth, ProxyInfo } from '../admin/schemas/monitoring-responses.js'
 import type { Readiness } from '../admin/schemas/readiness.js'
 import type { Api } from './api.js'
-import { el, setText } from './dom.js'
+import { el, html, setText } from './dom.js'
 import { clockText, countText, durationText } from './format.js'
 import { failureText } from './part.js'
 import type { StoreState } from './store-watch.js'
 import { texts } from './texts.js'
+import { showUncounted } from './uncounted-hint.js'
 
 type State = 'good' | 'warn' | 'bad' | 'unknown'
 
@@ -83,12 +84,13 @@ export class HealthStrip {
     )
   }
 
-  /** Checks the gateway; the proxy sends it a request for that. */
+  /** Checks the gateway, for which the proxy sends it a request, and whether all that passes is counted. */
   async askGateway(): Promise<void> {
-    const { serverRunning, endpoint } = await this.#reading('gateway', () =>
+    const { serverRunning, endpoint, uncounted } = await this.#reading('gateway', () =>
       this.#api.get<GatewayHealth>('/api/mcp/health')
     )
     this.endpointUrl = endpoint
+    showUncounted(html('uncounted'), uncounted)
     this.#set(
       'gateway',
       serverRunning ? 'good' : 'bad',

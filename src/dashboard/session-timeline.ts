@@ -39,7 +39,8 @@ export class SessionTimeline {
         type: 'button',
         class: session.ended ? 'span ended' : 'span',
         title: titleOf(session),
-        'aria-label': titleOf(session)
+        'aria-label': titleOf(session),
+        'data-key': session.key
       })
       button.style.insetInlineStart = share(start - range.start)
       button.style.width = share(end - start)
@@ -53,10 +54,13 @@ export class SessionTimeline {
       const at = range.start + (lengthMs * i) / (TICKS - 1)
       return el('span', { class: 'number' }, lengthMs > DAY_MS ? minuteText(at) : minuteOrDayText(at))
     })
+    const focused = this.#host.querySelector<HTMLElement>('button:focus')?.dataset['key']
     this.#host.replaceChildren(
       el('div', { class: 'bars-box' }, list),
       el('div', { class: 'ticks', 'aria-hidden': 'true' }, ...ticks)
     )
+    const again = [...list.querySelectorAll('button')].find(({ dataset }) => dataset['key'] === focused)
+    if (focused !== undefined) again?.focus({ preventScroll: true })
   }
 }
 

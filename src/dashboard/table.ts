@@ -1,7 +1,7 @@
 // Owns the table of sessions: only the rows in sight are in the page (a virtual list), and the reader's place is kept while it
 // changes.
 import { el, setFlag, setText } from './dom.js'
-import { clockText, countText, durationText } from './format.js'
+import { clockText, countText, durationText, reasonText } from './format.js'
 import { clientLabel, personLabel, type ListedSession } from './sessions.js'
 import { texts } from './texts.js'
 
@@ -263,6 +263,7 @@ class RowView {
     const quietMs = now - lastSeenAt
     const openText = quietMs < BUSY_MS ? texts.active : texts.quiet(durationText(quietMs))
     setText(this.#state, ended ? ended.reason : openText)
+    this.#state.title = ended ? reasonText(ended.reason) : ''
     setFlag(this.element, 'ended', ended !== null)
     setFlag(this.element, 'busy', ended === null && quietMs < BUSY_MS)
   }

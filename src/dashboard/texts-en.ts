@@ -115,6 +115,8 @@ export const english = {
   waiting: 'waits for the store',
   disconnected: 'disconnected',
 
+  uncounted: (path: string, requests: string) => `MCP on ${path} is not counted (requests: ${requests}):`,
+
   // Figures and chart
   title: (open: string) => `${open} open · mcp-turnstile`,
   allEndpoints: 'All endpoints',

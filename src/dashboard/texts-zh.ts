@@ -108,6 +108,8 @@ export const chinese: Texts = {
   waiting: '等待存储恢复',
   disconnected: '已断开',
 
+  uncounted: (path, requests) => `路径 ${path} 上的 MCP 未计入统计（${requests} 个请求）：`,
+
   // Figures and chart
   title: open => `${open} 在线 · mcp-turnstile`,
   allEndpoints: '全部端点',
