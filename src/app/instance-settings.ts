@@ -62,6 +62,7 @@ export type ProxyParts = Pick<
   | 'locateTask'
   | 'operations'
   | 'traffic'
+  | 'writeAccess'
   | 'logger'
 >
 
@@ -99,5 +100,6 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   locateTask: parts.locateTask,
   operations: parts.operations,
   traffic: parts.traffic,
+  writeAccess: parts.writeAccess,
   logger: parts.logger
 })

@@ -82,6 +82,7 @@ void t.test('defaults', t => {
     mask: false,
     monitoring: true,
     historyLimit: 100,
+    accessLog: 'off',
     logLevel: 'info'
   })
   t.end()
