@@ -161,24 +161,36 @@ CREATE TABLE IF NOT EXISTS turnstile_instances (
   PRIMARY KEY (id)
 ) ENGINE = InnoDB;
 
--- Sessions that opened or closed, in the order of the commits, for some minutes: what live views follow.
+-- Sessions that opened or closed, in the order of the commits, as long as events are kept: what /api/events tells and live views follow.
 CREATE TABLE IF NOT EXISTS turnstile_feed (
   seq BIGINT UNSIGNED NOT NULL,
   endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  transport_type TINYINT NULL,
   connect_at DATETIME(3) NOT NULL,
   disconnect_at DATETIME(3) NOT NULL,
   reason VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'NULL: it opened',
+  is_again TINYINT NOT NULL DEFAULT 0 COMMENT '1: it was closed, and is open again',
+  request_count BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'until then',
   noted_at DATETIME(3) NOT NULL,
-  PRIMARY KEY (seq),
-  KEY feed_noted (noted_at)
+  PRIMARY KEY (seq)
 ) ENGINE = InnoDB;
 
 -- The last seq of the feed. Whoever takes the next one keeps this row locked until its change is committed.
 CREATE TABLE IF NOT EXISTS turnstile_feed_head (
   id TINYINT NOT NULL,
   last_seq BIGINT UNSIGNED NOT NULL,
+  tag VARCHAR(12) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'random: tells the ids of its events from those of other stores',
   PRIMARY KEY (id)
+) ENGINE = InnoDB;
+
+-- How far each webhook has got, and which proxy delivers to it now. A webhook is known by the SHA-256 of its URL.
+CREATE TABLE IF NOT EXISTS turnstile_webhooks (
+  webhook VARCHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  position VARCHAR(4096) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'all events up to this place are delivered',
+  holder VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  leased_until_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (webhook)
 ) ENGINE = InnoDB;
 
 -- From which instant on all ended sessions (id 1) and all roll-ups (id 2) are still there: retention deletes older ones. No row: for ever.

@@ -13,6 +13,7 @@ const routes = [
   'get /api/connections/endpoint',
   'get /api/connections/endpoint/count',
   'get /api/connections/time-series',
+  'get /api/events',
   'get /api/mcp/status',
   'get /api/mcp/health',
   'get /api/mcp/tools',

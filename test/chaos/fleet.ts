@@ -25,7 +25,7 @@ export class Member {
   readonly name: string
   readonly url: string
   readonly wire: CuttingProxy
-  readonly #adminUrl: string
+  readonly adminUrl: string
   readonly #start: () => Promise<Turnstile>
   readonly #lives: Life[] = []
   readonly #logs: Turnstile['log'][] = []
@@ -38,7 +38,7 @@ export class Member {
     this.name = name
     this.wire = wire
     this.url = `http://${listen}`
-    this.#adminUrl = `http://${admin}`
+    this.adminUrl = `http://${admin}`
     const flags = ['--listen', listen, '--admin', admin, '--store', wire.url, '--lease', `${LEASE_MS}ms`]
     flags.push('--session-idle-timeout', '0', '--drain-timeout', '100ms')
     this.#start = () => Turnstile.start(upstream, data, flags)
@@ -84,7 +84,7 @@ export class Member {
   }
 
   async health(): Promise<Health> {
-    return (await (await fetch(`${this.#adminUrl}/readyz`)).json()) as Health
+    return (await (await fetch(`${this.adminUrl}/readyz`)).json()) as Health
   }
 
   /** Whether the process that gave an answer at `at` surely lived on to write it down. */

@@ -129,7 +129,7 @@ export class Reader {
 
   async #check(full: boolean): Promise<void> {
     await this.#query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
-    await this.#query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
+    await this.#query('START TRANSACTION WITH CONSISTENT SNAPSHOT')
     const found: string[] = []
     for (const statement of full ? [states, totals, minutes, days] : [states, totals]) {
       for (const difference of await this.#query(statement)) {

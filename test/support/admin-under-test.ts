@@ -104,6 +104,7 @@ export function startAdmin(t: Test, options: Partial<AdminOptions> = {}): TestAd
     mask: new Mask(Buffer.from('key'), false),
     monitoring: undefined,
     version: '1.2.3',
+    eventRetentionMs: DAY,
     logger: pino({ level: 'silent' }, new Writable({ write: (_chunk, _encoding, done) => done() })),
     now: () => NOW,
     ...options

@@ -115,6 +115,11 @@ export class MemoryStore implements StoreReader {
     return Promise.resolve({ position: 0, changes: [] })
   }
 
+  events: StoreReader['events'] = () =>
+    Promise.resolve({ events: [], start: '0-0', position: '0-0', more: false })
+
+  eventsEnd: StoreReader['eventsEnd'] = () => Promise.resolve('0-0')
+
   async *series(query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {
     const endpoints = await this.counts(
       query.endpointId === undefined ? {} : { endpointId: query.endpointId }
