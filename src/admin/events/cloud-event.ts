@@ -1,4 +1,4 @@
-// Owns how an event of the store becomes a CloudEvent, masked with --mask.
+// Owns how an event of the store becomes a CloudEvent, with names hashed by --mask.
 import type { StoredEvent } from '../../ledger/event-port.js'
 import { transportNames } from '../../mcp/transports.js'
 import type { EpochMs } from '../../util/time.js'

@@ -32,7 +32,7 @@ export interface FeedEntry extends Pick<
   | 'requestCount'
 > {
   /** It was closed before, and is open again. */
-  isAgain: boolean
+  isAgain?: boolean
 }
 
 /** The entries for the change of one row. A session that is first seen when it is over both opened and closed. */
@@ -42,10 +42,8 @@ export function feedEntries(before: SessionRecord | undefined, after: SessionRec
   const opened = isOpen ? !wasOpen : before === undefined
   const closed = !isOpen && (wasOpen || before === undefined)
   const isAgain = opened && before !== undefined
-  return [
-    ...(opened ? [{ ...after, disconnectAt: after.connectAt, reason: null, isAgain }] : []),
-    ...(closed ? [{ ...after, isAgain: false }] : [])
-  ]
+  const opening = opened && [{ ...after, disconnectAt: after.connectAt, reason: null, isAgain }]
+  return [...(opening || []), ...(closed ? [after] : [])]
 }
 
 /**
@@ -71,7 +69,7 @@ export async function appendToFeed(sql: Sql, entries: readonly FeedEntry[], now:
       time(entry.connectAt),
       time(entry.disconnectAt),
       entry.reason,
-      Number(entry.isAgain),
+      entry.isAgain ? 1 : 0,
       entry.requestCount,
       time(now)
     ]),
