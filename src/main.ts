@@ -49,8 +49,8 @@ const config = orRefuse(() => parseConfig(args, process.env))
 const log = startProcessLog(config.logLevel)
 // By default this ends a process: when its terminal is closed, or by habit, to make it read its settings again.
 process.on('SIGHUP', () => {
-  if (config.upstreamFile === undefined)
-    log.logger.info('SIGHUP is ignored: settings are read at the start only')
+  const isHeeded = config.upstreamFile !== undefined || !['off', 'stdout'].includes(config.accessLog)
+  if (!isHeeded) log.logger.info('SIGHUP is ignored: settings are read at the start only')
 })
 if (cluster.isWorker) await runWorker(config, log)
 else await run()

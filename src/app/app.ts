@@ -4,6 +4,7 @@ import { MIN_GOOD_LENGTH } from '../config/admin-token.js'
 import type { Config } from '../config/settings.js'
 import type { Log } from '../util/log.js'
 import { type Closable, startInOrder } from '../util/startup.js'
+import { startAccessLog } from './access-log.js'
 import { adminThreadData, startAdminThread } from './admin-thread-host.js'
 import type { InstanceMethods, Proxies } from './instance-methods.js'
 import type { ProcessLog } from './process-log.js'
@@ -19,7 +20,9 @@ export interface App extends Closable {
 
 /** Starts everything in this process. Throws when a port, the data directory or the embedded store cannot be used. */
 export const startApp = (config: Config, log: ProcessLog): Promise<App> =>
-  startAround(config, log, () => startProxyInstance(config, log.logger))
+  startAround(config, log, () =>
+    startProxyInstance(config, log.logger, startAccessLog(config, log.dropped, log.logger))
+  )
 
 /** Starts proxies and an admin port; `close` ends the proxies first, while operators can still ask. */
 export async function startAround(

@@ -63,6 +63,7 @@ export type ProxyParts = Pick<
   | 'locateTask'
   | 'operations'
   | 'traffic'
+  | 'writeAccess'
   | 'logger'
 >
 
@@ -100,5 +101,6 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   locateTask: parts.locateTask,
   operations: parts.operations,
   traffic: parts.traffic,
+  writeAccess: parts.writeAccess,
   logger: parts.logger
 })

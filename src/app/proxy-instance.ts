@@ -10,6 +10,7 @@ import type { RoutedRequest } from '../proxy/http/routed-request.js'
 import { startProxy } from '../proxy/proxy-server.js'
 import type { RequestCredentials } from '../sessions/client-credentials.js'
 import { type Closable, startInOrder } from '../util/startup.js'
+import type { AccessLog } from './access-log.js'
 import type { WorkerMethods } from './instance-methods.js'
 import {
   ledgerSettings,
@@ -34,7 +35,11 @@ export interface ProxyInstance extends Closable, WorkerMethods {
 }
 
 /** Throws when the port, the data directory or the embedded store cannot be used. */
-export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): Promise<ProxyInstance> =>
+export const startProxyInstance = (
+  config: Config,
+  logger: FastifyBaseLogger,
+  accessLog?: AccessLog
+): Promise<ProxyInstance> =>
   startInOrder(async onClose => {
     const upstreams = await startUpstreams(upstreamsSettings(config), logger, onClose)
     const isBalanced = (): boolean => upstreams.only === undefined
@@ -78,6 +83,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         locateTask: (task, request) => upkeep.locator.locateTask(task, credentialsIn(request)),
         operations,
         traffic,
+        writeAccess: accessLog?.write,
         logger
       })
     )

@@ -10,6 +10,7 @@ import { startInOrder } from '../util/startup.js'
 import { type App, startAround } from './app.js'
 import type { InstanceMethods } from './instance-methods.js'
 import { totalHealth, unreachable } from './ledger-health.js'
+import { maskKey } from './mask-key.js'
 import type { ProcessLog } from './process-log.js'
 import { WorkerSlot } from './worker-slot.js'
 
@@ -22,6 +23,9 @@ export const startPrimary = (config: Config, log: ProcessLog): Promise<App> =>
       const draining = new Set<string>()
       const slots = Array.from({ length: config.workers }, (_, i) => new WorkerSlot(i + 1, draining, log))
       onClose(() => Promise.all(slots.map(slot => slot.close())))
+      // All workers mask with the same key.
+      if (config.accessLog !== 'off') maskKey(config.dataDir)
+      process.on('SIGHUP', () => slots.forEach(slot => slot.hangUp()))
       const [proxyUrl] = await Promise.all(slots.map(slot => slot.start()))
       return { proxyUrl: proxyUrl!, ...together(slots, draining) }
     })

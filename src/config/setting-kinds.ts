@@ -228,6 +228,13 @@ export const processes: Kind<number> = {
 /** A directory; whether it can be used shows when it is opened. */
 export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
 
+/** Where the access log goes. */
+export const accessLog: Kind<string> = {
+  placeholder: 'off|stdout|FILE',
+  expected: 'off, stdout, or the path of a file',
+  parse: text => (/^(?:off|stdout)$/i.test(text) ? text.toLowerCase() : text)
+}
+
 /** Paths of the upstream, each with at most one part in braces: the endpoint id. */
 export const pathPatterns: Kind<string> = {
   placeholder: 'PATH,…',

@@ -3,6 +3,7 @@
 // To add a flag, add an entry here, and name it in app/instance-settings.ts for the part that uses it. To follow a flag, search
 // for the name of its entry: every part calls it so.
 import {
+  accessLog,
   address,
   addressRanges,
   age,
@@ -240,6 +241,11 @@ export const settings = {
     default: '100',
     alias: 'MCP_CONNECTION_HISTORY_LIMIT',
     help: 'how many ended sessions a status response lists'
+  },
+  accessLog: {
+    kind: accessLog,
+    default: 'off',
+    help: 'one JSON line a request: off, stdout, or a file, opened again on SIGHUP'
   },
   logLevel: {
     kind: oneOf('LEVEL', 'fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
 import { type EpochMs, type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
+import { type AccessError, accessEntry, type WriteAccess } from './access-entry.js'
 import type { Balancer } from './balancing/balancer.js'
 import type { Upstream } from './balancing/upstream.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
@@ -20,7 +21,7 @@ import {
 } from './http/headers.js'
 import { limitLateBody } from './http/late-body.js'
 import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './http/node-internals.js'
-import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
+import { failureOf, sendFailure, type FailureLog, type FailureResponse } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
 import type { RoutedRequest } from './http/routed-request.js'
 import { sseComment, SseKeepAlive } from './http/sse-keep-alive.js'
@@ -42,6 +43,8 @@ export interface ForwardOptions {
   failures: FailureLog
   /** After so long without a byte an event stream gets a comment, in milliseconds; 0: never. */
   sseKeepAliveMs: number
+  /** The access log; undefined: there is none. */
+  writeAccess: WriteAccess | undefined
 }
 
 /** Forwards a request that was let in, in the next tick, and sends the response to `res`. */
@@ -73,6 +76,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #upload: Upload | undefined
   #tap: Tap | undefined
   #outcome: OutcomeTap | undefined
+  /** Of the response; undefined until its head came. */
+  #status: number | undefined
   /** When its sending began. */
   #sentAt: MonotonicMs = 0
   /** The body of the response goes out in chunks. */
@@ -220,6 +225,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
     const { traffic, operations, clients, accounting, failures, balancer, sseKeepAliveMs } = this.#options
+    this.#status = status
     traffic.responded(this.#req.method ?? '', status, this.#seconds(), this.#namedUpstream)
     failures.cors.note(this.#req, headers)
     if (this.#tap) this.#tap.head(status, headers)
@@ -334,17 +340,17 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#abandon()
     if (this.#over) return
     this.#finish(true)
-    if (this.#res.destroyed) return this.#settle()
+    if (this.#res.destroyed) return this.#settle('left')
     if (!this.#res.headersSent) {
       const failure = failureOf(error, this.#request, this.#options.failures, this.#namedUpstream)
       sendFailure(this.#res, failure)
-      return this.#settle(failure.status)
+      return this.#settle('failed', failure)
     }
     this.#options.traffic.failed(this.#req.method ?? '', 'broken_off', undefined, this.#namedUpstream)
     // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
     if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
     else this.#res.destroy()
-    this.#settle()
+    this.#settle('cut')
   }
 
   /** The gateway that failed, where there are several. */
@@ -386,7 +392,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   abort(): void {
     this.#finish(false)
     this.#abandon()
-    this.#settle()
+    this.#settle('left')
   }
 
   #abandon(): void {
@@ -405,10 +411,17 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (operation) this.#options.operations.ended(operation, this.#seconds(), !byUpstream)
   }
 
-  /** All was written that the client gets. `failedAs`: the status of a response that the proxy made. */
-  #settle(failedAs?: number): void {
-    if (this.#outcome === undefined) takeBytes(this.#req.socket)
-    else this.#outcome.settle(Math.round(monotonicNow() - this.#sentAt), failedAs)
+  /** All was written that the client gets. `failure`: the response that the proxy made. */
+  #settle(error?: AccessError, failure?: FailureResponse): void {
+    const outcome = this.#outcome
+    const durationMs = this.#sentAt === 0 ? 0 : Math.round(monotonicNow() - this.#sentAt)
+    const bytes = outcome?.settle(durationMs, failure?.status) ?? takeBytes(this.#req.socket)
+    const { writeAccess } = this.#options
+    if (writeAccess === undefined) return
+    const [upstream, status] = [this.#upstream?.name, failure?.status ?? this.#status]
+    const seen = outcome?.error ?? (status !== undefined && status >= 400 ? 'http' : undefined)
+    const end = { outcome, upstream, status, error: error ?? seen, bytes, durationMs }
+    writeAccess(accessEntry(this.#request, { ...end, requestId: failure?.requestId }))
   }
 
   /** Since its sending began. */

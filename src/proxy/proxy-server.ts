@@ -17,6 +17,7 @@ import { Visitors } from '../sessions/visitors.js'
 import { ThrottledLog } from '../util/log.js'
 import { checkIntervalMs } from '../util/time.js'
 import type { EpochMs } from '../util/time.js'
+import { accessEntry, type WriteAccess } from './access-entry.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
@@ -74,6 +75,8 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOp
   trustedProxy?: BlockList | undefined
   logger: FastifyBaseLogger
   traffic: Traffic
+  /** The access log; undefined: there is none. */
+  writeAccess?: WriteAccess | undefined
 }
 
 /** A proxy that listens. */
@@ -165,7 +168,15 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     traffic,
     forwarding: {
       balancer: new Balancer(options),
-      ...{ clients, accounting, operations, traffic, failures, sseKeepAliveMs }
+      ...{
+        clients,
+        accounting,
+        operations,
+        traffic,
+        failures,
+        sseKeepAliveMs,
+        writeAccess: options.writeAccess
+      }
     },
     upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }
   }
@@ -252,9 +263,11 @@ function createHttpServer(parts: ServerParts, headTimeoutMs: number, keepAliveTi
     (req, res) =>
       inTurn(res, () => {
         const request = new RoutedRequest(req, routing)
-        if (admission.admit(request, res)) forward(request, res, forwarding)
+        if (admission.admit(request, res)) return forward(request, res, forwarding)
         // No request after it is to account for those.
-        else takeBytes(req.socket)
+        const bytes = takeBytes(req.socket)
+        const end = { status: res.statusCode, error: 'refused', bytes, durationMs: 0 } as const
+        forwarding.writeAccess?.(accessEntry(request, end))
       })
   )
   // `ConnectedClients.close` ends them.

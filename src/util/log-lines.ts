@@ -43,10 +43,10 @@ export class DroppedLines {
 
 /** Writes lines to a file descriptor; a destination for pino. */
 export class LineWriter {
-  readonly #fd: number
+  #fd: number
   readonly #dropped: DroppedLines
   /** Oldest first; of the first, a part may be written already. */
-  readonly #waiting: Buffer[] = []
+  readonly #waiting: { bytes: Buffer; lines: number }[] = []
   #waitingBytes = 0
   #retrying = false
 
@@ -59,19 +59,29 @@ export class LineWriter {
 
   /** `line` ends with a line feed; it is cut where it is too long. */
   write(line: string): void {
-    const bytes = Buffer.from(shortened(line))
-    if (this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) return this.#dropped.add(1)
-    this.#waiting.push(bytes)
+    this.writeLines(shortened(line), 1)
+  }
+
+  /** So many lines at once, each of a bounded length, and with a line feed at its end. */
+  writeLines(text: string, lines: number): void {
+    const bytes = Buffer.from(text)
+    if (this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) return this.#dropped.add(lines)
+    this.#waiting.push({ bytes, lines })
     this.#waitingBytes += bytes.length
     if (!this.#retrying) this.#writeWaiting()
   }
 
+  /** From now on lines go to this file. */
+  redirect(fd: number): void {
+    this.#fd = fd
+  }
+
   #writeWaiting(): void {
     try {
-      for (let bytes = this.#waiting[0]; bytes !== undefined; bytes = this.#waiting[0]) {
-        const written = writeSync(this.#fd, bytes)
+      for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+        const written = writeSync(this.#fd, next.bytes)
         this.#waitingBytes -= written
-        if (written < bytes.length) this.#waiting[0] = bytes.subarray(written)
+        if (written < next.bytes.length) next.bytes = next.bytes.subarray(written)
         else this.#waiting.shift()
       }
     } catch (error) {
@@ -82,7 +92,7 @@ export class LineWriter {
 
   /** Nobody will read it. */
   #dropWaiting(): void {
-    this.#dropped.add(this.#waiting.length)
+    this.#dropped.add(this.#waiting.reduce((sum, { lines }) => sum + lines, 0))
     this.#waiting.length = 0
     this.#waitingBytes = 0
   }

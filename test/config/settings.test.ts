@@ -85,6 +85,7 @@ void t.test('defaults', t => {
     webhook: undefined,
     webhookSecretFile: undefined,
     historyLimit: 100,
+    accessLog: 'off',
     logLevel: 'info'
   })
   t.end()

@@ -47,6 +47,8 @@ export class UnknownUpstream extends TurnstileError {
 /** The response of the proxy to a request that failed. */
 export interface FailureResponse {
   status: number
+  /** Which the response and the log name. */
+  requestId: string
   /** Name, value, name, value. */
   headers: string[]
   /** A JSON-RPC error, which MCP clients can show. */
@@ -101,7 +103,7 @@ export function failureOf(
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))]
   headers.push(...cors.fieldsFor(req))
   if (status === 503) headers.push('Retry-After', String(RETRY_AFTER_S))
-  return { status, headers, body }
+  return { status, requestId, headers, body }
 }
 
 /** Sends the response of a failed request, whose head has not been written yet. */

@@ -2,15 +2,16 @@
 // that could not be read.
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { Transport } from '../../mcp/transports.js'
-import type { Observe } from '../../sessions/observations.js'
+import type { Observe, Requester } from '../../sessions/observations.js'
 import type { Outcome } from '../../sessions/outcomes.js'
 import type { ToolCall } from '../../sessions/tool-uses.js'
 import { isSuccessful } from '../../util/http-status.js'
 import { type EpochMs, epochNow } from '../../util/time.js'
-import { takeBytes } from '../http/connection-bytes.js'
+import { type PassedBytes, takeBytes } from '../http/connection-bytes.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { type ResponseOutcome, responseOutcome } from './response-outcome.js'
+import type { Asked } from './request-body.js'
 import type { Tap } from './tap.js'
 
 const FIRST_ERROR_STATUS = 400
@@ -28,6 +29,8 @@ export class OutcomeTap {
   #told = { errors: 0, unread: 0 }
   /** When it was last told; an exchange begins with its sending. */
   #toldAt: EpochMs = epochNow()
+  /** Bytes that were told while it lasted. */
+  readonly #toldBytes: PassedBytes = { received: 0, sent: 0 }
   #errors = 0
   #unread = 0
 
@@ -36,6 +39,22 @@ export class OutcomeTap {
     this.#request = request
     this.#observe = observe
     this.#method = request.req.method ?? ''
+  }
+
+  /** What the request asks for, and whose it is. */
+  get asked(): Asked | undefined {
+    return this.#tap.asked
+  }
+
+  get requester(): Requester | undefined {
+    return this.#tap.requester
+  }
+
+  /** What its end said of it; undefined where it went well. */
+  get error(): 'http' | 'result' | 'unread' | undefined {
+    if (this.#status >= FIRST_ERROR_STATUS) return 'http'
+    if (this.#errors + this.#told.errors > 0) return 'result'
+    return this.#unread + this.#told.unread > 0 ? 'unread' : undefined
   }
 
   /** The final head of the response came. */
@@ -72,7 +91,7 @@ export class OutcomeTap {
    * All that there is of the response was written to the client, `durationMs` after the request was sent. `failedAs`: the status
    * of a response that the proxy made.
    */
-  settle(durationMs: number, failedAs?: number): void {
+  settle(durationMs: number, failedAs?: number): PassedBytes {
     const { received, sent } = takeBytes(this.#request.req.socket)
     if (failedAs !== undefined) this.#errors = 1
     const { tools = [], isFurtherRound = false, rpcName } = this.#tap.asked ?? {}
@@ -85,6 +104,7 @@ export class OutcomeTap {
     }))
     if (isFurtherRound) told.push({ name: rpcName, calls: 0, errors: errors > 0 ? 1 : 0, durationMs })
     this.#report({ bytesIn: received, bytesOut: sent, calls: tools.length, errors, unread }, told)
+    return { received: received + this.#toldBytes.received, sent: sent + this.#toldBytes.sent }
   }
 
   /**
@@ -97,6 +117,8 @@ export class OutcomeTap {
     this.#toldAt = at
     const { received, sent } = takeBytes(this.#request.req.socket)
     if (received + sent === 0) return false
+    this.#toldBytes.received += received
+    this.#toldBytes.sent += sent
     this.#report({ bytesIn: received, bytesOut: sent, calls: 0, errors: 0, unread: 0 })
     return true
   }
