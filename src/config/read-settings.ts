@@ -114,12 +114,24 @@ const withStoreOfFile = <C extends Pick<CheckConfig, 'store' | 'storeFile'>>(con
   store: config.storeFile ?? config.store
 })
 
-function readAll<S extends Schema>(
+/** Reads the flags of a command and what stands between them; throws as `parseConfig` does. */
+export function parseCommand<S extends Schema>(
   schema: S,
   argv: readonly string[],
   env: Record<string, string | undefined>
+): { values: ValuesOf<S>; operands: string[] } {
+  const operands: string[] = []
+  return { values: readAll(schema, argv, env, operands), operands }
+}
+
+/** `operands` gets what is no flag; without it, that is refused. */
+function readAll<S extends Schema>(
+  schema: S,
+  argv: readonly string[],
+  env: Record<string, string | undefined>,
+  operands?: string[]
 ): ValuesOf<S> {
-  const flags = readFlags(byFlag(schema), argv)
+  const flags = readFlags(byFlag(schema), argv, operands)
   const entries = Object.entries(schema).map(([name, setting]) => [
     name,
     read(flagOf(name), setting, flags, env)
@@ -130,11 +142,16 @@ function readAll<S extends Schema>(
 /** The flags of a command line and their texts. */
 function readFlags(
   known: ReadonlyMap<string, Setting<unknown>>,
-  argv: readonly string[]
+  argv: readonly string[],
+  operands?: string[]
 ): Map<string, string> {
   const flags = new Map<string, string>()
   const { tokens } = parseArgs({ args: [...argv], options: optionsOf(known), tokens: true, strict: false })
   for (const token of tokens) {
+    if (operands !== undefined && token.kind !== 'option') {
+      if (token.kind === 'positional') operands.push(token.value)
+      continue
+    }
     if (token.kind !== 'option' || !/^--[^=]/.test(token.rawName)) {
       const message = `unexpected argument ${JSON.stringify(argv[token.index])}: every setting is a flag, such as --upstream URL`
       throw new ConfigError('UNEXPECTED_ARGUMENT', message)
@@ -175,8 +192,8 @@ function read(
   flags: ReadonlyMap<string, string>,
   env: Record<string, string | undefined>
 ): unknown {
-  const { kind, alias, secret } = setting
-  const variables = [variableOf(flag), ...(alias === undefined ? [] : [alias])]
+  const { kind, alias, secret, flagOnly } = setting
+  const variables = flagOnly ? [] : [variableOf(flag), ...(alias === undefined ? [] : [alias])]
   const source = flags.has(flag) ? flag : variables.find(name => env[name])
   const text = source === undefined ? setting.default : (flags.get(source) ?? env[source])
   if (text === undefined) return undefined

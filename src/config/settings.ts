@@ -42,6 +42,8 @@ export interface Setting<T> {
   secret?: true
   /** A variable that is understood too, after the setting's own. */
   alias?: string
+  /** Only the flag counts: it says what one command is about. */
+  flagOnly?: true
 }
 
 /**
