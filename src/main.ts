@@ -46,10 +46,8 @@ const config = orRefuse(() => parseConfig(args, process.env))
 const { startProcessLog } = await import('./app/process-log.js')
 const log = startProcessLog(config.logLevel)
 // By default this ends a process: when its terminal is closed, or by habit, to make it read its settings again.
-process.on('SIGHUP', () => {
-  if (config.upstreamFile === undefined)
-    log.logger.info('SIGHUP is ignored: settings are read at the start only')
-})
+let hangUp = (): void => undefined
+process.on('SIGHUP', () => hangUp())
 if (cluster.isWorker) await (await import('./app/worker-process.js')).runWorker(config, log)
 else await run()
 
@@ -65,6 +63,7 @@ async function run(): Promise<void> {
     'listening'
   )
 
+  hangUp = () => void reload(app)
   let closing = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
@@ -79,5 +78,16 @@ async function run(): Promise<void> {
         }
       )
     })
+  }
+}
+
+/** Reads the files of the settings again; the flags and variables are what they were. */
+async function reload(app: App): Promise<void> {
+  const { logger } = log
+  try {
+    await app.reload(parseConfig(args, process.env))
+    logger.info('SIGHUP: tokens and lists are read again')
+  } catch (error) {
+    logger.warn({ reason: reasonOf(error) }, 'SIGHUP: a file cannot be used; what was read before stays')
   }
 }

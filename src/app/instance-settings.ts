@@ -67,6 +67,7 @@ export type ProxyParts = Pick<
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
   host: config.listen.host,
   port: config.listen.port,
+  tls: config.tls,
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,
   headTimeoutMs: config.headTimeoutMs,

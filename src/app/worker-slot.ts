@@ -40,6 +40,11 @@ export class WorkerSlot {
     return this.#remote!
   }
 
+  /** Has its process read its files again. */
+  hangUp(): void {
+    this.#worker?.process.kill('SIGHUP')
+  }
+
   /** Resolves with the URL at which it listens; throws `StartError`. */
   start(): Promise<string> {
     return (this.#starting = this.#start())

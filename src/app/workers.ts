@@ -23,7 +23,8 @@ export const startPrimary = (config: Config, log: ProcessLog): Promise<App> =>
       const slots = Array.from({ length: config.workers }, (_, i) => new WorkerSlot(i + 1, draining, log))
       onClose(() => Promise.all(slots.map(slot => slot.close())))
       const [proxyUrl] = await Promise.all(slots.map(slot => slot.start()))
-      return { proxyUrl: proxyUrl!, ...together(slots, draining) }
+      const hangUp = (): void => slots.forEach(slot => slot.hangUp())
+      return { proxyUrl: proxyUrl!, hangUp, ...together(slots, draining) }
     })
   )
 

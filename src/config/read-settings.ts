@@ -3,8 +3,9 @@ import { BlockList, isIPv6 } from 'node:net'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { closest, distance } from 'fastest-levenshtein'
 import { findHidden } from '../mcp/routes.js'
-import { TurnstileError } from '../util/errors.js'
+import { reasonOf, TurnstileError } from '../util/errors.js'
 import { parseMysqlUrl } from '../util/mysql-url.js'
+import { readTlsFiles, type TlsFiles } from '../util/tls-front.js'
 import {
   byFlag,
   type CheckConfig,
@@ -57,7 +58,7 @@ export function parseConfig(argv: readonly string[], env: Record<string, string 
       'REQUIRED',
       '--principal-header is believed of trusted proxies only: give --trusted-proxy too'
     )
-  const complete = withStoreOfFile(config)
+  const complete = withTls(withStoreOfFile(config))
   refuseFewConnections(complete)
   return complete
 }
@@ -71,8 +72,38 @@ function refuseFewConnections({ store, workers }: Config): void {
   throw new ConfigError('BAD_VALUE', message)
 }
 
+/** Throws ConfigError where a certificate or key is missing, or the two do not fit. */
+function withTls(config: Omit<Config, 'tls' | 'adminTls'>): Config {
+  const { tlsCert, tlsKey, adminTlsCert, adminTlsKey, adminTlsClientCa } = config
+  return {
+    ...config,
+    tls: tlsFiles('--tls', tlsCert, tlsKey),
+    adminTls: tlsFiles('--admin-tls', adminTlsCert, adminTlsKey, adminTlsClientCa)
+  }
+}
+
+/** `flags`: how the flags begin. */
+function tlsFiles(
+  flags: string,
+  cert: string | undefined,
+  key: string | undefined,
+  clientCa?: string
+): TlsFiles | undefined {
+  if (cert === undefined || key === undefined) {
+    if (cert === undefined && key === undefined && clientCa === undefined) return undefined
+    throw new ConfigError('REQUIRED', `${flags}-cert and ${flags}-key go together: give both`)
+  }
+  const files = { cert, key, clientCa }
+  try {
+    readTlsFiles(files)
+  } catch (error) {
+    throw new ConfigError('BAD_VALUE', `${flags}-cert and ${flags}-key cannot be used: ${reasonOf(error)}`)
+  }
+  return files
+}
+
 /** Throws ConfigError where there is no gateway, or two have one name. */
-function withUpstreams(values: ValuesOf<typeof settings>): Config {
+function withUpstreams(values: ValuesOf<typeof settings>): Omit<Config, 'tls' | 'adminTls'> {
   const { upstream = [], upstreamFile } = values
   const upstreams = [...upstream, ...(upstreamFile?.upstreams ?? [])]
   if (upstreams.length === 0)
