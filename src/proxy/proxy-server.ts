@@ -54,10 +54,14 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOp
   tls?: TlsFiles | undefined
   /** 0: any free one. */
   port: number
+  /** The descriptor of a socket to listen on, in place of `host` and `port`. */
+  listenFd?: number | undefined
   /** Send the upstream's authority as `Host` instead of the client's. */
   rewriteHost: boolean
   /** For the head of the response to an upgrade, in milliseconds; 0 is for ever. */
   upstreamTimeoutMs: number
+  /** After so long without a byte an event stream gets a comment, in milliseconds; 0: never. */
+  sseKeepAliveMs: number
   /** Which requests are accounted. */
   routes: Routes
   liveSessions: LiveSessions
@@ -119,7 +123,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { upstreams, upstreamTimeoutMs, rewriteHost, logger, traffic, operations } = options
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
-  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, tls } = options
+  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, sseKeepAliveMs, tls } = options
   const scheme = tls === undefined ? 'http' : 'https'
   const { principals, principalHeader, principalClaim, apiKeyHeader } = options
 
@@ -163,7 +167,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     admission,
     clients,
     traffic,
-    forwarding: { balancer: new Balancer(options), clients, accounting, operations, traffic, failures },
+    forwarding: {
+      balancer: new Balancer(options),
+      ...{ clients, accounting, operations, traffic, failures, sseKeepAliveMs }
+    },
     upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }
   }
   const fronts: Closable[] = []
@@ -176,9 +183,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
       return server
     }
   })
+  const { host, port: wantedPort, listenFd } = options
   await app.listen({
-    host: options.host,
-    port: options.port,
+    // Node takes the descriptor first; Fastify would look the host up.
+    ...(listenFd === undefined ? { host, port: wantedPort } : { host: '0.0.0.0', fd: listenFd }),
     backlog: BACKLOG,
     listenTextResolver: at => `Proxy listening at ${at.replace(/^http:/, `${scheme}:`)}`
   })
@@ -221,7 +229,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
         })),
         receivedBytes: received,
         sentBytes: sent,
-        upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks.found)
+        upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks?.found)
       })
     }
   }

@@ -6,6 +6,7 @@ import { basePathOf } from '../http/request-target.js'
 import { UpstreamUrls } from '../http/upstream-urls.js'
 import { ConnectionPool } from '../upstream/connection-pool.js'
 import { DelayedAckDetector } from '../upstream/delayed-acks.js'
+import type { Acknowledge } from '../upstream/quick-acks.js'
 import type { SerialUpstreamDetector } from '../upstream/serial-upstream.js'
 import type { UpstreamFacts } from './choose-upstream.js'
 
@@ -27,6 +28,10 @@ export interface UpstreamSettings {
   connectTimeoutMs: number
   /** For the head of a response, in milliseconds; 0 is for ever. There is no limit on bodies and streams. */
   upstreamTimeoutMs: number
+  /** For how long an idle connection is used where the upstream names no time; 0: not at all. */
+  upstreamKeepAliveMs: number
+  /** Ends delayed acknowledgements; undefined: the platform cannot. */
+  acknowledge?: Acknowledge | undefined
 }
 
 /** Counts and states are kept up to date by whoever uses it. */
@@ -34,8 +39,8 @@ export class Upstream implements UpstreamFacts {
   readonly name: string
   readonly url: URL
   readonly pool: ConnectionPool
-  /** It holds the second part of its responses back (Nagle). */
-  readonly delayedAcks: DelayedAckDetector
+  /** Finds out whether it holds the second part of its responses back (Nagle); not needed where `acknowledge` ends that. */
+  readonly delayedAcks: DelayedAckDetector | undefined
   /** Goes before the path of each request. */
   readonly basePath: string
   /** Sent as `Host` in place of the client's; undefined: the client's. */
@@ -63,19 +68,23 @@ export class Upstream implements UpstreamFacts {
     openSessions: (name: string) => number,
     log: Log
   ) {
-    const { rewriteHost, connectTimeoutMs, upstreamTimeoutMs } = settings
+    const { rewriteHost, connectTimeoutMs, upstreamTimeoutMs, upstreamKeepAliveMs, acknowledge } = settings
     this.name = name
     this.url = url
     this.basePath = basePathOf(url)
     this.rewrittenHost = rewriteHost ? url.host : undefined
     this.urls = rewriteHost || this.basePath !== '' ? new UpstreamUrls(url, this.basePath) : undefined
-    this.delayedAcks = new DelayedAckDetector(() => log.warn({ upstream: name }, delayedAckAdvice))
+    const delayedAcks = acknowledge
+      ? undefined
+      : new DelayedAckDetector(() => log.warn({ upstream: name }, delayedAckAdvice))
+    this.delayedAcks = delayedAcks
+    this.pool = new ConnectionPool({
+      ...{ upstream: url, connectTimeoutMs, upstreamTimeoutMs, upstreamKeepAliveMs, acknowledge, delayedAcks }
+    })
     this.#outage = new OutageLog(log, {
       failing: 'the gateway takes no connections',
       recovered: 'the gateway takes connections again'
     })
-    const { delayedAcks } = this
-    this.pool = new ConnectionPool({ upstream: url, connectTimeoutMs, upstreamTimeoutMs, delayedAcks })
     this.#openSessions = openSessions
   }
 
