@@ -59,7 +59,10 @@ export const status = command({
         outbox.ok,
         outbox.ok ? waiting : `cannot be written, ${waiting}, ${outbox.lostEvents} are lost`
       )
-      output.line(`sessions  ${health.connections.active} open, ${health.connections.total} ever`)
+      const { active, total } = health.connections
+      // A store that cannot be read in time is told as no sessions.
+      const isKnown = health.healthy || total > 0
+      output.line(`sessions  ${isKnown ? `${active} open, ${total} ever` : 'not known'}`)
       output.line(`clients   ${shown(health.endpoint)}`)
       for (const { path, advice, requests } of health.uncounted ?? [])
         output.line(output.styled(shown(`not counted: ${requests} requests at ${path}: ${advice}`), 'yellow'))
