@@ -14,6 +14,11 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   duration_class TINYINT NOT NULL COMMENT '-1 while open, else floor(log4(duration in ms)): makes range queries independent of the history',
   last_seen_at DATETIME(3) NOT NULL,
   request_count BIGINT UNSIGNED NOT NULL,
+  bytes_in BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'that the client sent, heads and framing included',
+  bytes_out BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'that were sent to the client',
+  call_count BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'calls of tools',
+  error_count BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'JSON-RPC errors, results with isError, HTTP errors',
+  unread_count BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'responses that could not be read: errors or not',
   seen_by VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the proxy that saw it last',
   upstream VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the gateway that opened it; NULL: not known',
   client_address VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -101,6 +106,19 @@ CREATE TABLE IF NOT EXISTS endpoint_days_v2 (
   net_at_start INT NOT NULL DEFAULT 0,
   PRIMARY KEY (start_at, endpoint_id),
   KEY days_of_endpoint (endpoint_id, start_at)
+) ENGINE = InnoDB;
+
+-- Calls of tools by the hour (UTC) in which they ended: 200 tools an endpoint and hour, the others together as `other`.
+CREATE TABLE IF NOT EXISTS endpoint_tools_v2 (
+  start_at DATETIME(3) NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  tool VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  calls BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  errors BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  duration_sum_ms BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  duration_max_ms BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  PRIMARY KEY (start_at, endpoint_id, tool),
+  KEY tools_of_endpoint (endpoint_id, start_at)
 ) ENGINE = InnoDB;
 
 -- Ends of sessions that no proxy has told to be open yet: another proxy's outbox may still hold the open.

@@ -3,7 +3,7 @@
 import cluster from 'node:cluster'
 import type { App } from './app/app.js'
 import { informationAsked } from './config/help.js'
-import { ConfigError, parseCheckConfig, parseConfig } from './config/read-settings.js'
+import { ConfigError, parseCheckConfig, parseConfig, parseCopyConfig } from './config/read-settings.js'
 import { shownUpstreams } from './config/upstream-list.js'
 import { commands } from './terminal/commands.js'
 import { runCommand } from './terminal/run-command.js'
@@ -41,6 +41,11 @@ if (command === 'check') {
   const options = orRefuse(() => parseCheckConfig(args.slice(1), process.env))
   const { runCheck } = await import('./app/check-command.js')
   process.exit(await runCheck(options).catch(refuse))
+}
+if (command === 'copy') {
+  const options = orRefuse(() => parseCopyConfig(args.slice(1), process.env))
+  const { runCopy } = await import('./app/copy-command.js')
+  process.exit(await runCopy(options).catch(refuse))
 }
 const config = orRefuse(() => parseConfig(args, process.env))
 const { startProcessLog } = await import('./app/process-log.js')

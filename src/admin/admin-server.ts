@@ -36,6 +36,7 @@ import { dashboardRoutes } from './routes/dashboard-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
 import { metricsRoutes } from './routes/metrics-routes.js'
 import { monitoringRoutes, type MonitoringRoutesOptions } from './routes/monitoring-routes.js'
+import { toolUsageRoutes } from './routes/tool-usage-routes.js'
 import { upstreamRoutes } from './routes/upstream-routes.js'
 import { sendError, sendNotFound } from './schemas/admin-errors.js'
 import type { Readiness } from './schemas/readiness.js'
@@ -142,6 +143,7 @@ export function buildAdmin(
     const { control, ...shown } = monitoring
     const monitor = new Monitor(store, mask, now)
     app.register(monitoringRoutes, { ...shown, monitor, log })
+    app.register(toolUsageRoutes, { store, now })
     app.register(upstreamRoutes, { store, control, audit: auditor(logger, mask) })
     app.register(actionRoutes, { store, monitor, control, gate, audit: auditor(logger, mask) })
     live = new LiveMonitoring(app, { store, monitor, gate, allowedOrigins, logger })

@@ -1,21 +1,17 @@
 // Owns `mcp-turnstile check`: prints where counts and roll-ups differ from the sessions, and repairs them if asked.
-import { existsSync } from 'node:fs'
 import { ConfigError } from '../config/read-settings.js'
-import type { StoreLocation } from '../config/setting-kinds.js'
 import type { CheckConfig } from '../config/settings.js'
 import { ALL_ENDPOINTS } from '../ledger/model/people.js'
-import { openMysql } from '../ledger/mysql/mysql-database.js'
-import type { Database } from '../ledger/sql/sql-database.js'
 import { checkPrincipals, repairPrincipals } from '../ledger/sql/write/check-principals.js'
 import { check, repair } from '../ledger/sql/write/check.js'
-import { openSqlite } from '../ledger/sqlite/sqlite-database.js'
+import { openDatabase } from './open-database.js'
 
 /**
  * Compares, and repairs if `repair` is set; the tables stay as they are. Resolves with the exit code: 0 when nothing differs (any
  * more), 1 when something differs. Throws when the database cannot be used, or has no tables of this version.
  */
 export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair'>): Promise<number> {
-  const db = openDatabase(options.store)
+  const db = openDatabase(options.store, '--store')
   try {
     if (!(await db.isUpToDate()))
       throw new ConfigError(
@@ -51,11 +47,4 @@ export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair'>): 
   } finally {
     await db.close()
   }
-}
-
-function openDatabase(location: StoreLocation): Database {
-  if (location.kind === 'mysql') return openMysql(location.url)
-  if (!existsSync(location.path))
-    throw new ConfigError('BAD_VALUE', `there is no database at ${location.path}: give its --store`)
-  return openSqlite(location.path)
 }

@@ -1,6 +1,6 @@
 // Owns what `--help` and `--version` print.
 import { boolean } from './setting-kinds.js'
-import { byFlag, checkSettings, type Schema, settings } from './settings.js'
+import { byFlag, checkSettings, copySettings, type Schema, settings } from './settings.js'
 import { version } from './version.js'
 
 /** The text that `--help`, `-h` or `--version` asks for; undefined where none of them is given. `commands`: with their summaries. */
@@ -39,6 +39,10 @@ export function helpText(commands: readonly [name: string, summary: string][] = 
     'mcp-turnstile check [flags]: compares counts by endpoint, minute and day with the sessions; exit code 1 if they differ',
     '',
     ...flagLines(checkSettings),
+    '',
+    'mcp-turnstile copy [flags]: copies a whole store into an empty one, SQLite or MySQL, and compares them; exit code 1: nothing was copied',
+    '',
+    ...flagLines(copySettings),
     '',
     ...(commands.length > 0
       ? ['Commands that ask the admin port (mcp-turnstile COMMAND --help tells more):', '']

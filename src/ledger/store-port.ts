@@ -28,6 +28,12 @@ export interface SessionRow {
   /** The last proof that the upstream knew it; null: `lastSeenAt`. */
   provedAt?: EpochMs | null
   requestCount: number
+  /** As in `Outcome`, of all its requests. */
+  bytesIn: number
+  bytesOut: number
+  callCount: number
+  errorCount: number
+  unreadCount: number
   /** The id of the instance that saw it last; null in rows of the first version of the tables. */
   seenBy: string | null
   /** The gateway whose response opened it; null where that is not known, and for a session-less client. */
@@ -187,6 +193,29 @@ export interface SeriesPoint {
   peak: number | null
 }
 
+/** Which uses of tools are asked for, in hours that begin with that of `start`, and until `end`. */
+export interface ToolUsageQuery {
+  endpointId?: StoredId
+  start: EpochMs
+  end: EpochMs
+  /** How they are added up; days are of UTC. */
+  by: 'hour' | 'day' | 'total'
+  /** How many at most. */
+  limit: number
+}
+
+/** How a tool of an endpoint was used in an hour or day, or in all of the time asked for. */
+export interface ToolUsage {
+  /** Null for all of the time. */
+  startAt: EpochMs | null
+  endpointId: StoredId
+  tool: string
+  calls: number
+  errors: number
+  durationSumMs: number
+  durationMaxMs: number
+}
+
 /** An instance of this store: a proxy with its data directory. */
 export interface InstanceRow {
   id: string
@@ -324,6 +353,8 @@ export interface StoreReader {
    * `deleteFeed`).
    */
   feed(query: { after?: number; limit: number }): Promise<FeedPart>
+  /** By time; within an hour or day the tools with the most calls first. */
+  toolUsage(query: ToolUsageQuery): Promise<ToolUsage[]>
   /** Points ordered by endpoint and time, in chunks small enough for an event loop. */
   series(query: SeriesQuery): AsyncIterable<SeriesPoint[]>
 }
@@ -368,7 +399,7 @@ export interface StoreWriter {
   erasePrincipal(principal: string, now: EpochMs): Promise<Erasure>
   /** Deletes the changes that entered the feed before `before`, at most a batch; returns how many. */
   deleteFeed(before: EpochMs): Promise<number>
-  /** Deletes roll-ups of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
+  /** Deletes roll-ups, and uses of tools, of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
   deleteRollups(before: EpochMs): Promise<number>
   /**
    * Deletes an endpoint that has no open session, with all its sessions, counts and roll-ups, a batch of them at a time. A
@@ -415,6 +446,7 @@ export const readerMethods = methodsOf<StoreReader>({
   census: true,
   instances: true,
   feed: true,
+  toolUsage: true,
   series: true
 })
 

@@ -8,6 +8,7 @@ import type { Upstream } from './balancing/upstream.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { EndpointEvent } from './endpoint-event.js'
 import { chunkOf, lastChunk, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
+import { takeBytes } from './http/connection-bytes.js'
 import {
   asksForStream,
   bodyLength,
@@ -23,6 +24,7 @@ import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
 import type { RoutedRequest } from './http/routed-request.js'
 import { sseComment, SseKeepAlive } from './http/sse-keep-alive.js'
+import { OutcomeTap } from './taps/outcome-tap.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
 import type { Connection, ExchangeHandler } from './upstream/connection.js'
@@ -70,6 +72,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #connection: Connection | undefined
   #upload: Upload | undefined
   #tap: Tap | undefined
+  #outcome: OutcomeTap | undefined
   /** When its sending began. */
   #sentAt: MonotonicMs = 0
   /** The body of the response goes out in chunks. */
@@ -98,7 +101,9 @@ class Exchange implements ExchangeHandler, ClientExchange {
   }
 
   notePresence(at: EpochMs, withinMs: number): boolean {
-    return !this.#over && this.#tap?.notePresence(at, withinMs) === true
+    if (this.#over) return false
+    const hasBytes = this.#outcome?.noteBytes(at, withinMs) === true
+    return this.#tap?.notePresence(at, withinMs) === true || hasBytes
   }
 
   cut(): void {
@@ -149,6 +154,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (this.#replacesEndpoint) fields = without(fields, notCompressed)
     this.#sentAt = monotonicNow()
     this.#tap = tapFor(request, accounting, upstream)
+    this.#outcome = this.#tap && new OutcomeTap(this.#tap, request, accounting.observe)
     if (body !== null) this.#tap?.requestBody(body)
     upstream.underWay++
     this.#isStream = asksForStream(req)
@@ -218,6 +224,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     failures.cors.note(this.#req, headers)
     if (this.#tap) this.#tap.head(status, headers)
     else accounting.notices.notAccounted(this.#request, status, headers)
+    this.#outcome?.head(status, headers)
     if (this.#tap?.operation) operations.began(this.#tap.operation)
     if (res.destroyed) return this.abort()
     if (clients.closing) endConnectionAfter(res)
@@ -245,6 +252,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #pass(part: Buffer): void {
     if (part.length === 0) return
     this.#tap?.chunk(part)
+    this.#outcome?.chunk(part)
     this.#readTask?.(part)
     if (this.#isOpening) this.#noteOpened()
     this.#keepAlive?.passed(part)
@@ -278,6 +286,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     limitLateBody(this.#req)
     sendNow(this.#res, this.#pending)
     this.#res.end()
+    this.#settle()
   }
 
   onError(error: unknown): void {
@@ -325,16 +334,17 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#abandon()
     if (this.#over) return
     this.#finish(true)
-    if (this.#res.destroyed) return
-    if (!this.#res.headersSent)
-      return sendFailure(
-        this.#res,
-        failureOf(error, this.#request, this.#options.failures, this.#namedUpstream)
-      )
+    if (this.#res.destroyed) return this.#settle()
+    if (!this.#res.headersSent) {
+      const failure = failureOf(error, this.#request, this.#options.failures, this.#namedUpstream)
+      sendFailure(this.#res, failure)
+      return this.#settle(failure.status)
+    }
     this.#options.traffic.failed(this.#req.method ?? '', 'broken_off', undefined, this.#namedUpstream)
     // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
     if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
     else this.#res.destroy()
+    this.#settle()
   }
 
   /** The gateway that failed, where there are several. */
@@ -356,10 +366,12 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   endReopened(): void {
     if (this.#over || !this.#chunked || this.#unsent || !this.#isStandaloneStream) return
-    this.abort()
+    this.#finish(false)
+    this.#abandon()
     endConnectionAfter(this.#res)
     sendNow(this.#res, lastChunk)
     this.#res.end()
+    this.#settle()
   }
 
   /**
@@ -374,6 +386,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   abort(): void {
     this.#finish(false)
     this.#abandon()
+    this.#settle()
   }
 
   #abandon(): void {
@@ -387,8 +400,15 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#options.clients.finish(this)
     this.#leaveUpstream()
     this.#tap?.end(byUpstream, whole)
+    this.#outcome?.end(byUpstream, whole)
     const operation = this.#tap?.operation
     if (operation) this.#options.operations.ended(operation, this.#seconds(), !byUpstream)
+  }
+
+  /** All was written that the client gets. `failedAs`: the status of a response that the proxy made. */
+  #settle(failedAs?: number): void {
+    if (this.#outcome === undefined) takeBytes(this.#req.socket)
+    else this.#outcome.settle(Math.round(monotonicNow() - this.#sentAt), failedAs)
   }
 
   /** Since its sending began. */

@@ -16,6 +16,7 @@ const routes = [
   'get /api/mcp/status',
   'get /api/mcp/health',
   'get /api/mcp/tools',
+  'get /api/mcp/tools/usage',
   'get /api/mcp/connections',
   'delete /api/mcp/connections',
   'get /api/mcp/connections/count',

@@ -8,6 +8,7 @@ import { endpointsContract } from '../support/contracts/endpoints-contract.js'
 import { metricsContract } from '../support/contracts/metrics-contract.js'
 import { principalsContract } from '../support/contracts/principals-contract.js'
 import { storeContract } from '../support/contracts/store-contract.js'
+import { toolsContract } from '../support/contracts/tools-contract.js'
 import { visitsContract } from '../support/contracts/visits-contract.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
 
@@ -25,6 +26,7 @@ visitsContract('mysql', openStore)(t)
 principalsContract('mysql', openStore)(t)
 endpointsContract('mysql', openStore)(t)
 metricsContract('mysql', openStore)(t)
+toolsContract('mysql', openStore)(t)
 
 void t.test('a heartbeat does not wait for a batch that is being applied', async t => {
   const url = await freshDatabase(database.url)

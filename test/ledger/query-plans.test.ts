@@ -24,6 +24,7 @@ const BIG_TABLES = [
   'endpoint_logs_v2',
   'endpoint_minutes_v2',
   'endpoint_days_v2',
+  'endpoint_tools_v2',
   'turnstile_visits',
   'turnstile_principals'
 ]
@@ -144,10 +145,15 @@ async function exercise(
   }
   await drain(store.series({ start: START, end: END, peak: false, endpointId: busy }))
 
+  as('toolUsage')
+  for (const by of ['hour', 'day', 'total'] as const)
+    for (const endpoint of [{}, { endpointId: busy }])
+      await store.toolUsage({ ...hour, ...endpoint, by, limit: 1_000 })
+
   as('apply')
   const proxy: InstanceIdentity = { id: 'proxy-of-this-test', boot: 2 }
   await store.register(proxy, END)
-  const told = [...entries(busy, first!.sessionId), ...beyondLimit(), ...visits(busy)]
+  const told = [...entries(busy, first!.sessionId), ...beyondLimit(), ...toolUses(busy), ...visits(busy)]
   for (let i = 0; i < told.length; i += 1_000)
     await store.apply(proxy, numbered(told.slice(i, i + 1_000), i), END)
   as('loseStreams')
@@ -192,6 +198,20 @@ function beyondLimit(): LedgerEvent[] {
     { type: 'open', ...session, ...opened },
     { type: 'close', ...session, at: END + 1, reason: 'delete' }
   ]
+}
+
+/** Ten tools in each hour. */
+function toolUses(endpointId: string): LedgerEvent[] {
+  const sums = { calls: 1, errors: 0, durationSumMs: 5, durationMaxMs: 5 }
+  return Array.from({ length: (DAYS * DAY_MS) / HOUR_MS }, (_, hour) => START + hour * HOUR_MS).flatMap(at =>
+    Array.from({ length: 10 }, (_, i): LedgerEvent => ({
+      type: 'tool',
+      endpointId,
+      tool: `t${i}`,
+      at,
+      ...sums
+    }))
+  )
 }
 
 /** Session-less clients: 5,000, and two visits of one that turn out to be the same. */
@@ -239,7 +259,8 @@ const everyMethod = [
   'openCounts',
   'principals',
   'series',
-  'session'
+  'session',
+  'toolUsage'
 ]
 /** Readers that may meet many more sessions than they answer. */
 const indexOnly = ['check', 'connections', 'counts', 'liveCounts', 'series']

@@ -7,6 +7,7 @@ import { endpointsContract } from '../support/contracts/endpoints-contract.js'
 import { metricsContract } from '../support/contracts/metrics-contract.js'
 import { principalsContract } from '../support/contracts/principals-contract.js'
 import { storeContract } from '../support/contracts/store-contract.js'
+import { toolsContract } from '../support/contracts/tools-contract.js'
 import { visitsContract } from '../support/contracts/visits-contract.js'
 
 let stores = 0
@@ -20,3 +21,4 @@ visitsContract('sqlite', openStore)(t)
 principalsContract('sqlite', openStore)(t)
 endpointsContract('sqlite', openStore)(t)
 metricsContract('sqlite', openStore)(t)
+toolsContract('sqlite', openStore)(t)

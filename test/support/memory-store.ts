@@ -10,6 +10,8 @@ import type {
   SessionRow,
   SessionsFilter,
   StoreReader,
+  ToolUsage,
+  ToolUsageQuery,
   Totals
 } from '../../src/ledger/store-port.js'
 import { bruteConnections, bruteOpenCounts, brutePrincipals, bruteSeries, isAsked } from './brute-force.js'
@@ -25,6 +27,9 @@ export class MemoryStore implements StoreReader {
   constructor(rows: readonly SessionRow[] = []) {
     this.rows = rows
   }
+
+  /** It has none. */
+  toolUsage: (query: ToolUsageQuery) => Promise<ToolUsage[]> = () => Promise.resolve([])
 
   connections(query: Parameters<StoreReader['connections']>[0]): Promise<SessionRow[]> {
     const { after, limit } = query

@@ -15,7 +15,7 @@ const session = (id: number, over: Partial<ConnectionInfo> = {}): ConnectionInfo
   lastActivity: new Date(NOW - id * 1_000).toISOString(),
   ...{ requestCount: id * 10, transport: 'streamable', upstream: 'a', clientName: `client ${id}` },
   ...{ clientVersion: null, protocolVersion: null, principal: null, principalKind: null, oauthClient: null },
-  ...{ conversation: null },
+  ...{ conversation: null, bytesIn: 0, bytesOut: 0, callCount: 0, errorCount: 0, unreadCount: 0 },
   ...over
 })
 

@@ -99,6 +99,16 @@ export const StatsParameters = query({ endpointId, upstream, principal, conversa
 /** Of the pages of principals. */
 export const PrincipalsParameters = query({ endpointId, limit, cursor: principalCursor })
 
+/** Of `/api/mcp/tools/usage`. */
+export const ToolUsageParameters = query({
+  endpointId,
+  start_time: time,
+  end_time: time,
+  by: Type.Union([Type.Literal('hour'), Type.Literal('day'), Type.Literal('total')], {
+    description: 'hour, day (UTC) or total; hour if it is left out'
+  })
+})
+
 /** Of a path that names a session. */
 export const SessionPath = Type.Object({
   sessionId: Type.String({ ...id, description: 'a session id of 1 to 8192 characters' })

@@ -11,10 +11,11 @@ export interface DebugLog extends Log {
 /** Chosen, as for the ids that the admin port hides: enough to recognise a session, too little to take it over. */
 const SHOWN_CHARACTERS = 8
 
-/** Writes a line for each event, if the level is debug. */
+/** Writes a line for each event of a session, if the level is debug. */
 export function logEvents(log: DebugLog, events: readonly LedgerEvent[]): void {
   if (log.isLevelEnabled?.('debug') !== true) return
-  for (const event of events) log.debug?.(detailsOf(event), `session event: ${event.type}`)
+  for (const event of events)
+    if (event.type !== 'tool') log.debug?.(detailsOf(event), `session event: ${event.type}`)
 }
 
 /** The form in which a session's id may be in a log. */
@@ -22,7 +23,7 @@ export const shownId = (id: string): string => `${id.slice(0, Math.min(SHOWN_CHA
 
 function detailsOf(event: LedgerEvent): object {
   const at = new Date(event.at).toISOString()
-  if (event.type === 'restart') return { at }
+  if (event.type === 'restart' || event.type === 'tool') return { at }
   const { endpointId, sessionId } = event
   return {
     endpointId,

@@ -5,6 +5,7 @@ import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
 import { openCounts, principals } from './read/principals-list.js'
+import { toolUsage } from './read/tool-usage.js'
 import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
@@ -56,6 +57,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     census: query => census(database, query),
     instances: since => instances(database, since),
     feed: query => feed(database, query),
+    toolUsage: query => toolUsage(database, query),
     series: query => series(database, query),
     metrics: () => Promise.resolve(tally.metrics()),
     close: () => database.close()

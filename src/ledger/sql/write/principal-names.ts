@@ -34,7 +34,7 @@ export async function withNames<E extends { event: LedgerEvent }>(
 }
 
 const principalOf = (event: LedgerEvent): Principal | undefined =>
-  event.type === 'close' || event.type === 'restart' ? undefined : event.principal
+  'principal' in event ? event.principal : undefined
 
 function fingerprint(kind: string, digest: string, key: string): string {
   const keyed = createHmac('sha256', key).update(`principal\n${digest}`).digest('base64url')
