@@ -109,11 +109,13 @@ export function buildAdmin(
     http,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     routerOptions: { maxParamLength: MAX_ID_LENGTH },
-    ...(tls && { serverFactory: ((handler: RequestListener) => withTls(handler, tls)) as () => Server }),
+    ...(tls && { serverFactory: (handler: RequestListener) => withTls(handler, tls) }),
     // A path that cannot be decoded: no hook runs for it.
     frameworkErrors: (error, request, reply) => sendError(error, request, secured(reply), log)
   })
-  app.addHook('preClose', async () => void (await Promise.all(fronts.map(front => front.close()))))
+  app.addHook('preClose', async () => {
+    await Promise.all(fronts.map(front => front.close()))
+  })
   app.setValidatorCompiler(compile)
   app.setErrorHandler((error: FastifyError, request, reply) => sendError(error, request, reply, log))
   app.setNotFoundHandler(sendNotFound)

@@ -49,6 +49,7 @@ export class AdminApi {
   }
 
   /** All items of a list that comes in pages, at most `limit`; `itemsIn` finds them in a page. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- the caller says what a page is
   async *pages<Page, Item>(
     path: string,
     query: Query,

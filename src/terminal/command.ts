@@ -30,4 +30,4 @@ export interface Command<S extends Schema = Schema> {
 }
 
 /** A command with the types of its own flags. */
-export const command = <S extends Schema>(declared: Command<S>): Command => declared as unknown as Command
+export const command = <S extends Schema>(declared: Command<S>): Command => declared

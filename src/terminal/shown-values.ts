@@ -59,5 +59,5 @@ export function shownDuration(ms: number): string {
   if (first === -1) return '0s'
   const [[letter, unit], next] = [UNITS[first]!, UNITS[first + 1]]
   const rest = next ? Math.trunc((ms % unit) / next[1]) : 0
-  return Math.trunc(ms / unit) + letter + (rest > 0 ? rest + next![0] : '')
+  return `${Math.trunc(ms / unit)}${letter}${rest > 0 ? `${rest}${next![0]}` : ''}`
 }

@@ -1,5 +1,4 @@
 // Owns what commands print: tables and lines for people, JSON for programs, and colours only on a terminal.
-import type { WriteStream } from 'node:tty'
 import { type Style, shownJson, styled } from './shown-values.js'
 import { type Cell, type Column, COLUMN_GAP, layOut } from './text-table.js'
 
@@ -29,9 +28,7 @@ export class Output {
 
   /** `text` in a style, where there is a terminal with colours (`NO_COLOR`, `TERM=dumb` and `FORCE_COLOR` are heeded). */
   styled(text: string, style: Style | undefined): string {
-    return style !== undefined && this.isTerminal && (this.#stdout as WriteStream).hasColors()
-      ? styled(text, style)
-      : text
+    return style !== undefined && this.isTerminal && this.#stdout.hasColors() ? styled(text, style) : text
   }
 
   line(text = ''): void {

@@ -118,7 +118,7 @@ class Screen {
     while (!signal.aborted) {
       this.#draw()
       await sleep(intervalMs, undefined, { signal }).catch(() => undefined)
-      if (!signal.aborted && !this.#view.isPaused) await this.#refresh(signal)
+      if (!this.#view.isPaused) await this.#refresh(signal)
     }
     stdin.setRawMode(false)
   }

@@ -52,7 +52,7 @@ void t.test('a gateway goes and comes: a line each, however many requests fail',
   t.ok(turnstile.log.filter(({ status }) => status === 502).length <= 10)
 })
 
-const hasScript = spawnSync('script', ['--version']).stdout?.toString().includes('util-linux')
+const hasScript = String(spawnSync('script', ['--version']).stdout).includes('util-linux')
 
 void t.test(
   'on a terminal: lines for people',

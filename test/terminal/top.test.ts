@@ -74,7 +74,7 @@ void t.test('no line is wider than the terminal, and no screen is higher', t => 
   t.end()
 })
 
-const hasScript = spawnSync('script', ['--version']).stdout?.toString().includes('util-linux')
+const hasScript = String(spawnSync('script', ['--version']).stdout).includes('util-linux')
 
 void t.test('on a terminal', { skip: !hasScript && 'needs script of util-linux' }, async t => {
   const gateway = await startFakeGateway()
