@@ -5,8 +5,8 @@ import type { Principal } from '../mcp/principal.js'
 import { storedSessionId } from '../mcp/stored-ids.js'
 import type { AccessEntry, WriteAccess } from '../proxy/access-entry.js'
 import { reasonOf, TurnstileError } from '../util/errors.js'
-import type { Log } from '../util/log.js'
 import { type DroppedLines, LineWriter } from '../util/log-lines.js'
+import type { Log } from '../util/log.js'
 import { maskKey } from './mask-key.js'
 
 /** Lines are written together: so many bytes, or after so long. Chosen: a write takes some microseconds, and people wait less. */

@@ -3,10 +3,14 @@ import type { WebhookTarget } from '../admin/webhooks/webhook-request.js'
 import type { Token } from '../config/admin-token.js'
 import type { Address, StoreLocation } from '../config/setting-kinds.js'
 import type { RoutePatterns } from '../mcp/routes.js'
+import type { TlsFiles } from '../util/tls-front.js'
+import type { Startable } from './instance-methods.js'
 
 /** The settings of the admin thread, and what it must know of the proxy: plain data that can be cloned, so URLs are strings. */
 export interface AdminThreadData {
   listen: Address
+  /** Undefined: without TLS. */
+  tls: TlsFiles | undefined
   store: StoreLocation
   /** For the head of a request, and for its body; 0: no limit. */
   headTimeoutMs: number
@@ -27,6 +31,12 @@ export interface AdminThreadData {
   droppedLines: SharedArrayBuffer
   /** Undefined: no live monitoring. */
   monitoring: MonitoringData | undefined
+}
+
+/** What can be called in the admin thread. */
+export interface AdminThreadMethods extends Startable {
+  /** Other tokens count from now on. */
+  setTokens(tokens: readonly Token[]): void | Promise<void>
 }
 
 /** What live monitoring needs. */

@@ -17,13 +17,8 @@ import { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, RemoteError } from '../util/rpc.js'
 import { startInOrder } from '../util/startup.js'
 import { latestNow } from '../util/time.js'
-import type { AdminThreadData, MonitoringData } from './admin-thread-protocol.js'
-import {
-  CALL_TIMEOUT_MS,
-  type InstanceMethods,
-  type Startable,
-  type StartReport
-} from './instance-methods.js'
+import type { AdminThreadData, AdminThreadMethods, MonitoringData } from './admin-thread-protocol.js'
+import { CALL_TIMEOUT_MS, type InstanceMethods, type StartReport } from './instance-methods.js'
 import { maskKey } from './mask-key.js'
 import { openStore } from './open-store.js'
 import { droppedLinesMetric, startProcessLog } from './process-log.js'
@@ -49,7 +44,8 @@ if (process.platform === 'linux') {
 
 const data = workerData as AdminThreadData
 const { logger, dropped } = startProcessLog(data.logLevel, new DroppedLines(data.droppedLines))
-const methods: Startable = {
+const methods: AdminThreadMethods = {
+  setTokens: async tokens => (await started).setTokens(tokens),
   shutDown: () => void started.then(admin => admin.close()).finally(() => process.exit())
 }
 const proxies = connect<InstanceMethods & StartReport>(portChannel(parentPort!), methods, {
@@ -74,6 +70,7 @@ const started = startInOrder(async onClose => {
     mask,
     logger,
     headTimeoutMs: data.headTimeoutMs,
+    tls: data.tls,
     version: version(),
     health: () => proxies.health(),
     metrics: () => proxies.metrics(),
@@ -82,7 +79,8 @@ const started = startInOrder(async onClose => {
     monitoring: data.monitoring && monitoringOptions(data.monitoring, store)
   })
   onClose(() => admin.close())
-  return { url: await admin.listen(data.listen) }
+  const url = await admin.listen(data.listen)
+  return { url: data.tls === undefined ? url : url.replace(/^http:/, 'https:'), setTokens: admin.setTokens }
 })
 started.then(
   ({ url }) => proxies.started.asEvent(url),

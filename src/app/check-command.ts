@@ -1,4 +1,5 @@
 // Owns `mcp-turnstile check`: prints where counts and roll-ups, or events, differ from the sessions; repairs the former if asked.
+import { ConfigError } from '../config/read-settings.js'
 import type { CheckConfig } from '../config/settings.js'
 import { ALL_ENDPOINTS } from '../ledger/model/people.js'
 import type { Database } from '../ledger/sql/sql-database.js'
@@ -8,22 +9,31 @@ import { check, repair } from '../ledger/sql/write/check.js'
 import { openDatabase } from './open-database.js'
 
 /**
- * Compares, and repairs if `repair` is set; `events`: also replays the events. Resolves with the exit code: 0 when nothing
- * differs (any more), 1 when something differs. Throws when the database cannot be used.
+ * Compares, and repairs if `repair` is set; `events`: also replays the events. The tables stay as they are. Resolves with the exit
+ * code: 0 when nothing differs (any more), 1 when something differs. Throws when the database cannot be used, or has no tables of
+ * this version.
  */
 export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair' | 'events'>): Promise<number> {
   const db = openDatabase(options.store, '--store')
   try {
-    await db.migrate()
+    if (!(await db.isUpToDate()))
+      throw new ConfigError(
+        'BAD_VALUE',
+        'the tables of the database are not those of this version: start the proxy on it once, which upgrades them'
+      )
+    const compared = { endpoints: 0, principals: 0 }
     const endpoints = new Set<string>()
     let differences = 0
-    for await (const { endpointId, figure, off } of check(db)) {
+    for await (const { endpointId, figure, off } of check(db, () => compared.endpoints++)) {
       console.log(`${JSON.stringify(endpointId)} ${figure}: off by ${off}`)
       endpoints.add(endpointId)
       differences++
     }
     const principals = new Set<string>()
-    for await (const { principal, endpointId, figure, off } of checkPrincipals(db)) {
+    for await (const { principal, endpointId, figure, off } of checkPrincipals(
+      db,
+      number => (compared.principals += number)
+    )) {
       const where = endpointId === ALL_ENDPOINTS ? '' : ` on ${JSON.stringify(endpointId)}`
       console.log(`principal ${JSON.stringify(principal)}${where} ${figure}: off by ${off}`)
       principals.add(principal)
@@ -35,6 +45,7 @@ export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair' | '
     }
     const of = `${endpoints.size} endpoints and ${principals.size} principals`
     console.log(`${differences} figures of ${of} differ${options.repair ? 'ed; put right' : ''}`)
+    console.log(`compared: ${compared.endpoints} endpoints and ${compared.principals} principals`)
     const isReplayed = !options.events || (await replays(db))
     return isReplayed && (differences === 0 || options.repair) ? 0 : 1
   } finally {

@@ -38,6 +38,8 @@ export type WorkerMethods = InstanceMethods & WorkerControl
 export interface Proxies extends Closable, InstanceMethods {
   /** Where clients connect. */
   readonly proxyUrl: string
+  /** Other processes read their files again; this one does so by itself. */
+  hangUp?(): void
 }
 
 /** What can be called in a thread or process by the one that started it. */

@@ -71,6 +71,7 @@ export type ProxyParts = Pick<
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
   host: config.listen.host,
   port: config.listen.port,
+  tls: config.tls,
   listenFd: activatedSocket(process.env),
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,

@@ -80,7 +80,7 @@ export class WorkerSlot {
     return await Promise.race([asked, sleep(METRICS_TIMEOUT_MS, undefined, { ref: false })])
   }
 
-  /** Passes SIGHUP on; a process that does not listen yet would end by it, and reads everything at its start. */
+  /** Has its process read its files again; one that does not listen yet would end by the signal, and reads them at its start. */
   hangUp(): void {
     if (this.#isListening) this.#worker?.process.kill('SIGHUP')
   }

@@ -25,9 +25,9 @@ export const startPrimary = (config: Config, log: ProcessLog): Promise<App> =>
       onClose(() => Promise.all(slots.map(slot => slot.close())))
       // All workers mask with the same key.
       if (config.accessLog !== 'off') maskKey(config.dataDir)
-      process.on('SIGHUP', () => slots.forEach(slot => slot.hangUp()))
       const [proxyUrl] = await Promise.all(slots.map(slot => slot.start()))
-      return { proxyUrl: proxyUrl!, ...together(slots, draining) }
+      const hangUp = (): void => slots.forEach(slot => slot.hangUp())
+      return { proxyUrl: proxyUrl!, hangUp, ...together(slots, draining) }
     })
   )
 

@@ -225,6 +225,14 @@ export const processes: Kind<number> = {
   }
 }
 
+/** A file with certificates or a key in PEM. */
+export const pemFile: Kind<string> = {
+  placeholder: 'FILE',
+  expected:
+    'a file that can be read, with what begins as -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY----- does',
+  parse: path => readIn(path, text => (text.includes('-----BEGIN ') ? path : undefined))
+}
+
 /** A directory; whether it can be used shows when it is opened. */
 export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
 

@@ -2,6 +2,7 @@
 //
 // To add a flag, add an entry here, and name it in app/instance-settings.ts for the part that uses it. To follow a flag, search
 // for the name of its entry: every part calls it so.
+import type { TlsFiles } from '../util/tls-front.js'
 import {
   accessLog,
   address,
@@ -21,6 +22,7 @@ import {
   oneOf,
   origins,
   pathPatterns,
+  pemFile,
   processes,
   store,
   storeFile,
@@ -47,6 +49,8 @@ export interface Setting<T> {
   secret?: true
   /** A variable that is understood too, after the setting's own. */
   alias?: string
+  /** Only the flag counts: it says what one command is about. */
+  flagOnly?: true
 }
 
 /**
@@ -65,6 +69,11 @@ export const settings = {
   },
   listen: { kind: address, default: '127.0.0.1:8080', help: 'where MCP clients connect' },
   admin: { kind: address, default: '127.0.0.1:9090', help: 'where operators ask' },
+  tlsCert: {
+    kind: pemFile,
+    help: 'serve MCP clients over TLS with this certificate, read again when it changes (default: none)'
+  },
+  tlsKey: { kind: pemFile, help: 'its key (default: none)' },
   store: {
     kind: store,
     default: 'sqlite:./data/turnstile.db',
@@ -212,6 +221,15 @@ export const settings = {
     help: 'bearer tokens for the admin port: read:TOKEN may only read, metrics:TOKEN only /metrics (default: none)'
   },
   adminTokenFile: { kind: tokenFile, help: 'a file with such tokens, one a line (default: none)' },
+  adminTlsCert: {
+    kind: pemFile,
+    help: 'serve operators over TLS with this certificate, read again when it changes (default: none)'
+  },
+  adminTlsKey: { kind: pemFile, help: 'its key (default: none)' },
+  adminTlsClientCa: {
+    kind: pemFile,
+    help: 'refuse operators that show no certificate of these authorities (default: none)'
+  },
   adminAllowOrigin: {
     kind: origins,
     help: 'origins whose web pages may ask the admin port, beside its own (default: none)'
@@ -292,6 +310,9 @@ export type ValuesOf<S extends Schema> = { [Name in keyof S]: ValueOf<S[Name]> }
 
 /** The values of all settings, read and checked. Names ending in `Ms` are milliseconds; 0 there means off. */
 export type Config = ValuesOf<typeof settings> & {
+  /** Of the proxy, and of the admin port; undefined: without TLS. */
+  tls: TlsFiles | undefined
+  adminTls: TlsFiles | undefined
   /** The gateways of both settings, one at least. */
   upstreams: readonly UpstreamAddress[]
 }

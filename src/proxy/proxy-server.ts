@@ -15,8 +15,10 @@ import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { Visitors } from '../sessions/visitors.js'
 import { ThrottledLog } from '../util/log.js'
-import { checkIntervalMs } from '../util/time.js'
+import type { Closable } from '../util/startup.js'
+import { checkIntervalMs, MINUTE_MS } from '../util/time.js'
 import type { EpochMs } from '../util/time.js'
+import { startTlsFront, type TlsFiles } from '../util/tls-front.js'
 import { accessEntry, type WriteAccess } from './access-entry.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
@@ -50,6 +52,8 @@ export interface Timeouts {
 /** Each of them goes only to the parts that use it: see `startProxy`. */
 export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOptions, PrincipalSettings {
   host: string
+  /** Undefined: without TLS. */
+  tls?: TlsFiles | undefined
   /** 0: any free one. */
   port: number
   /** The descriptor of a socket to listen on, in place of `host` and `port`. */
@@ -112,8 +116,8 @@ const KEEP_ALIVE_PROBE_MS = 60_000
  */
 const BACKLOG = 4_096
 
-/** How many failures of a kind are logged in a second, so that their request ids are found. Chosen: more than people cause. */
-const FAILURES_PER_SECOND = 10
+/** How many failures of a kind are logged in a minute, so that their request ids are found. Chosen: more than people cause. */
+const FAILURES_PER_MINUTE = 10
 
 const unreadableStream =
   'A legacy stream cannot be read, so its session is not counted; later ones are counted in turnstile_unreadable_streams_total'
@@ -123,11 +127,12 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { upstreams, upstreamTimeoutMs, rewriteHost, logger, traffic, operations } = options
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
-  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, sseKeepAliveMs } = options
+  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, sseKeepAliveMs, tls } = options
+  const scheme = tls === undefined ? 'http' : 'https'
   const { principals, principalHeader, principalClaim, apiKeyHeader } = options
 
   const refusals = new ThrottledLog(logger)
-  const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_SECOND)
+  const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_MINUTE, MINUTE_MS)
   const failures = { refusals, failures: upstreamFailures, traffic, cors: new UpstreamCors() }
   const clients = new ConnectedClients()
   const drainedEndpoints = new DrainedEndpoints()
@@ -180,17 +185,22 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     },
     upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }
   }
+  const fronts: Closable[] = []
   const app = Fastify({
     loggerInstance: logger,
     clientErrorHandler: (error, socket) => onClientError(error, socket, traffic),
-    serverFactory: () => createHttpServer(parts, headTimeoutMs, keepAliveTimeoutMs)
+    serverFactory: () => {
+      const server = createHttpServer(parts, headTimeoutMs, keepAliveTimeoutMs)
+      if (tls !== undefined) fronts.push(startTlsFront(server, tls, headTimeoutMs, logger))
+      return server
+    }
   })
   const { host, port: wantedPort, listenFd } = options
   await app.listen({
     // Node takes the descriptor first; Fastify would look the host up.
     ...(listenFd === undefined ? { host, port: wantedPort } : { host: '0.0.0.0', fd: listenFd }),
     backlog: BACKLOG,
-    listenTextResolver: at => `Proxy listening at ${at}`
+    listenTextResolver: at => `Proxy listening at ${at.replace(/^http:/, `${scheme}:`)}`
   })
   const stopCutting = cutStalled({
     clients: clients.sockets,
@@ -206,13 +216,13 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 
   return {
     port,
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    url: `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     drainedEndpoints: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
     uncounted: () => notices.uncounted,
     notePresence: (at, withinMs, share) => clients.notePresence(at, withinMs, share),
     async close(graceMs) {
-      await clients.close(graceMs, () => app.close())
+      await clients.close(graceMs, () => Promise.all([app.close(), ...fronts.map(front => front.close())]))
       stopCutting()
     },
     metrics() {

@@ -5,6 +5,7 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { isatty } from 'node:tty'
+import { lineForPeople } from './log-for-people.js'
 
 /** The longest line, in bytes. Issue 16: strangers choose what is in a line, and disks are finite. */
 const MAX_LINE_BYTES = 2_048
@@ -44,6 +45,7 @@ export class DroppedLines {
 /** Writes lines to a file descriptor; a destination for pino. */
 export class LineWriter {
   #fd: number
+  readonly #isTerminal: boolean
   readonly #dropped: DroppedLines
   /** Oldest first; of the first, a part may be written already. */
   readonly #waiting: { bytes: Buffer; lines: number }[] = []
@@ -53,13 +55,15 @@ export class LineWriter {
   /** `fd`: 1 or 2, or a file. Made first in the main thread, which then no longer waits on that descriptor. */
   constructor(fd: number, dropped: DroppedLines) {
     this.#fd = withoutWaiting(fd)
+    this.#isTerminal = isatty(this.#fd)
     this.#dropped = dropped
     process.on('exit', () => this.#finish())
   }
 
-  /** `line` ends with a line feed; it is cut where it is too long. */
+  /** `line` ends with a line feed; it is cut where it is too long. On a terminal people read it. */
   write(line: string): void {
-    this.writeLines(shortened(line), 1)
+    const short = shortened(line)
+    this.writeLines(this.#isTerminal ? lineForPeople(short, hasColors()) : short, 1)
   }
 
   /** So many lines at once, each of a bounded length, and with a line feed at its end. */
@@ -112,6 +116,9 @@ export class LineWriter {
     }
   }
 }
+
+/** Whether terminals are to have colours (no-color.org). */
+const hasColors = (): boolean => !process.env.NO_COLOR && process.env.TERM !== 'dumb'
 
 /** Copies what another process writes, line by line. */
 export function copyLines(from: Readable, to: LineWriter): void {

@@ -71,6 +71,19 @@ const eventCursor = Type.String({
   description:
     'the cursor of an earlier response, unchanged; now: only what comes; or leave it out for all events that are kept'
 })
+/** The form of an export, in place of `Accept`; and how a browser or a spreadsheet takes it. */
+const exportParameters = {
+  format: Type.Enum(['json', 'csv', 'ndjson'], { description: 'in place of Accept: json, csv or ndjson' }),
+  bom: parsed('true, for a spreadsheet that needs a byte order mark before UTF-8 in CSV, or false', text =>
+    text === 'true' ? 'bom' : text === 'false' ? 'none' : undefined
+  ),
+  filename: Type.String({
+    minLength: 1,
+    maxLength: 200,
+    pattern: '^[^\\u0000-\\u001f\\u007f"\\\\/:*?<>|\\ud800-\\udfff]+$',
+    description: 'the name under which browsers save the response'
+  })
+}
 
 /** All parameters are optional, and there are no others. */
 const query = <Parameters extends Record<string, TSchema>>(parameters: Parameters) =>
@@ -86,7 +99,8 @@ export const ConnectionsParameters = query({
   principal,
   conversation,
   limit,
-  cursor
+  cursor,
+  ...exportParameters
 })
 
 /** Of `/api/connections/endpoint/count`. */
@@ -99,7 +113,12 @@ export const CountParameters = query({
 })
 
 /** Of `/api/connections/time-series`. */
-export const SeriesParameters = query({ endpoint_id: endpointId, start_time: time, end_time: time })
+export const SeriesParameters = query({
+  endpoint_id: endpointId,
+  start_time: time,
+  end_time: time,
+  ...exportParameters
+})
 
 /** Of `/api/events`. */
 export const EventsParameters = query({ after: eventCursor, limit, wait, endpointId, types })

@@ -125,6 +125,14 @@ export function openMysql(url: string, options: MysqlOptions = {}): Database {
     },
     // What the server keeps in its logs is its own.
     scrub: () => Promise.resolve(),
+    async isUpToDate() {
+      const connection = await pool.take()
+      try {
+        return await isUpToDate(schemaEditor(allOn(connection)))
+      } finally {
+        pool.give(connection, true)
+      }
+    },
     migrate: () => (migrating ??= migrate().finally(() => (migrating = undefined))),
     close: () => pool.close()
   }

@@ -1,4 +1,6 @@
 // Owns one gateway as the proxy uses it: its URL, its connection pool, its state, and what is under way there.
+import type { Log } from '../../util/log.js'
+import { OutageLog } from '../../util/outage-log.js'
 import { type EpochMs, epochNow } from '../../util/time.js'
 import { basePathOf } from '../http/request-target.js'
 import { UpstreamUrls } from '../http/upstream-urls.js'
@@ -7,6 +9,11 @@ import { DelayedAckDetector } from '../upstream/delayed-acks.js'
 import type { Acknowledge } from '../upstream/quick-acks.js'
 import type { SerialUpstreamDetector } from '../upstream/serial-upstream.js'
 import type { UpstreamFacts } from './choose-upstream.js'
+
+const delayedAckAdvice =
+  'The upstream holds the second part of a response back until the first is acknowledged (Nagle), 40 ms, on a connection ' +
+  'just used (tokio-rs/axum#2521). The proxy lets its connections rest. To end this for all clients, serve without Nagle: ' +
+  'axum::serve(listener.tap_io(|tcp| { tcp.set_nodelay(true).ok(); }), app)'
 
 /** What a gateway is called, and where it is. */
 export interface NamedUrl {
@@ -46,6 +53,7 @@ export class Upstream implements UpstreamFacts {
   failingSince: EpochMs | undefined
   /** Called when it is seen to take no connections, once until it takes them again. */
   onFailing: (() => void) | undefined
+  readonly #outage: OutageLog
   isDraining = false
   opening = 0
   underWay = 0
@@ -53,12 +61,12 @@ export class Upstream implements UpstreamFacts {
   /** Of those, the ones that asked for a stream, and WebSockets. */
   streams = 0
 
-  /** `openSessions`: as in `UpstreamFacts`; `onDelayedAcks` is called when that fault is found. */
+  /** `openSessions`: as in `UpstreamFacts`. */
   constructor(
     { name, url }: NamedUrl,
     settings: UpstreamSettings,
     openSessions: (name: string) => number,
-    onDelayedAcks: (name: string) => void
+    log: Log
   ) {
     const { rewriteHost, connectTimeoutMs, upstreamTimeoutMs, upstreamKeepAliveMs, acknowledge } = settings
     this.name = name
@@ -66,10 +74,16 @@ export class Upstream implements UpstreamFacts {
     this.basePath = basePathOf(url)
     this.rewrittenHost = rewriteHost ? url.host : undefined
     this.urls = rewriteHost || this.basePath !== '' ? new UpstreamUrls(url, this.basePath) : undefined
-    const delayedAcks = acknowledge ? undefined : new DelayedAckDetector(() => onDelayedAcks(name))
+    const delayedAcks = acknowledge
+      ? undefined
+      : new DelayedAckDetector(() => log.warn({ upstream: name }, delayedAckAdvice))
     this.delayedAcks = delayedAcks
     this.pool = new ConnectionPool({
       ...{ upstream: url, connectTimeoutMs, upstreamTimeoutMs, upstreamKeepAliveMs, acknowledge, delayedAcks }
+    })
+    this.#outage = new OutageLog(log, {
+      failing: 'the gateway takes no connections',
+      recovered: 'the gateway takes connections again'
     })
     this.#openSessions = openSessions
   }
@@ -84,6 +98,7 @@ export class Upstream implements UpstreamFacts {
 
   /** A connection was refused, or did not come in time. */
   failed(): void {
+    this.#outage.failed({ upstream: this.name })
     if (!this.isUp) return
     this.failingSince = epochNow()
     this.onFailing?.()
@@ -91,6 +106,7 @@ export class Upstream implements UpstreamFacts {
 
   /** It took a connection. */
   recovered(): void {
+    this.#outage.recovered({ upstream: this.name })
     this.failingSince = undefined
   }
 

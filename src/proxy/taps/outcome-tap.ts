@@ -10,8 +10,8 @@ import { type EpochMs, epochNow } from '../../util/time.js'
 import { type PassedBytes, takeBytes } from '../http/connection-bytes.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 import type { RoutedRequest } from '../http/routed-request.js'
-import { type ResponseOutcome, responseOutcome } from './response-outcome.js'
 import type { Asked } from './request-body.js'
+import { type ResponseOutcome, responseOutcome } from './response-outcome.js'
 import type { Tap } from './tap.js'
 
 const FIRST_ERROR_STATUS = 400
