@@ -2,6 +2,7 @@
 import type { Config } from '../config/settings.js'
 import type { ProxyOptions } from '../proxy/proxy-server.js'
 import type { LedgerSettings } from './start-ledger.js'
+import type { PrincipalLimitSettings } from './start-principal-limit.js'
 import type { SessionSettings } from './start-sessions.js'
 import type { UpkeepSettings } from './start-upkeep.js'
 import type { GatewaySettings } from './start-upstreams.js'
@@ -24,6 +25,12 @@ export const sessionSettings = (config: Config): SessionSettings => ({
   sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
   confirmSuspects: config.confirmSuspects,
   maxNewSessionsPerAddress: config.maxNewSessionsPerAddress
+})
+
+/** What `startEvictions` uses. */
+export const principalLimitSettings = (config: Config): PrincipalLimitSettings => ({
+  maxSessionsPerPrincipal: config.maxSessionsPerPrincipal,
+  whenFull: config.whenFull
 })
 
 /** What `startUpstreams` uses. */
@@ -54,6 +61,7 @@ export type ProxyParts = Pick<
   | 'credentials'
   | 'observe'
   | 'liveSessions'
+  | 'countSessions'
   | 'upstreams'
   | 'upstreamOf'
   | 'locate'
@@ -76,6 +84,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   maxStreams: config.maxStreams,
   maxRequests: config.maxRequests,
   maxSessionsPerEndpoint: config.maxSessionsPerEndpoint,
+  ...principalLimitSettings(config),
   allowedHost: config.allowedHost,
   allowedOrigin: config.allowedOrigin,
   trustedProxy: config.trustedProxy,
@@ -89,6 +98,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   credentials: parts.credentials,
   observe: parts.observe,
   liveSessions: parts.liveSessions,
+  countSessions: parts.countSessions,
   upstreams: parts.upstreams,
   upstreamOf: parts.upstreamOf,
   locate: parts.locate,

@@ -13,6 +13,7 @@ import { type Closable, startInOrder } from '../util/startup.js'
 import type { WorkerMethods } from './instance-methods.js'
 import {
   ledgerSettings,
+  principalLimitSettings,
   proxyOptions,
   sessionSettings,
   upkeepSettings,
@@ -21,7 +22,9 @@ import {
 import { ledgerHealth } from './ledger-health.js'
 import { operatorControl } from './operator-control.js'
 import { instanceMetrics } from './proxy-instance-metrics.js'
+import { sessionEnder } from './session-ender.js'
 import { startLedger } from './start-ledger.js'
+import { sessionCounter, startEvictions } from './start-principal-limit.js'
 import { startSessions } from './start-sessions.js'
 import { startUpkeep } from './start-upkeep.js'
 import { startUpstreams } from './start-upstreams.js'
@@ -67,6 +70,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         credentials: sessions.credentials,
         observe: sessions.observe,
         liveSessions: endpointId => ledger.liveCounts?.of(storedEndpointId(endpointId) ?? '') ?? 0,
+        countSessions: sessionCounter(ledger, sessions.tracker),
         upstreams,
         upstreamOf: upkeep.upstreamOf,
         locate: (session, request, isBeginning) =>
@@ -83,6 +87,11 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     )
     onClose(() => proxy.close(config.drainTimeoutMs))
     sessions.onPresence((...ask) => proxy.notePresence(...ask))
+    const end = sessionEnder({ proxy, sessions, requests: upkeep.requests })
+    const evictions = startEvictions(principalLimitSettings(config), {
+      ...{ ledger, maintenance: upkeep.maintenance, sessions, proxy, end, log: logger }
+    })
+    onClose(() => evictions?.close())
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth({ ...ledger, maintenance: upkeep.maintenance }),
@@ -93,16 +102,18 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         traffic,
         ledger,
         tracker: sessions.tracker,
-        upkeep
+        upkeep,
+        evictions
       }),
-      ...operatorControl({ proxy, ledger, requests: upkeep.requests, reports })
+      ...operatorControl({ proxy, ledger, requests: upkeep.requests, end, reports })
     }
   })
 
 /** A request's credentials, for asking a gateway as its client would. */
-const credentialsIn = ({ req, target }: RoutedRequest): RequestCredentials => ({
+const credentialsIn = ({ req, target, identity }: RoutedRequest): RequestCredentials => ({
   target: target.path,
   host: req.headers.host,
   protocolVersion: text(req.headers['mcp-protocol-version']),
-  authorization: req.headers.authorization
+  authorization: req.headers.authorization,
+  identity
 })

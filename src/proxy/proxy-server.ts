@@ -20,6 +20,7 @@ import type { EpochMs } from '../util/time.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
+import { PrincipalLimit, type PrincipalLimitOptions } from './admission/principal-limit.js'
 import { cutStalled } from './admission/stalled-clients.js'
 import { Balancer, type BalancerOptions } from './balancing/balancer.js'
 import { ConnectedClients, type SessionStream } from './connected-clients.js'
@@ -46,7 +47,8 @@ export interface Timeouts {
 }
 
 /** Each of them goes only to the parts that use it: see `startProxy`. */
-export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOptions, PrincipalSettings {
+export interface ProxyOptions
+  extends Timeouts, Limits, AllowedNames, BalancerOptions, PrincipalSettings, PrincipalLimitOptions {
   host: string
   /** 0: any free one. */
   port: number
@@ -79,6 +81,8 @@ export interface Proxy {
   readonly drainedEndpoints: Set<StoredId>
   /** The streams of a session that run through this proxy. */
   streamsOf(endpointId: StoredId, sessionId: StoredId): SessionStream[]
+  /** The sessions (`sessionKey`) of Streamable HTTP that have a call under way through this proxy. */
+  inCall(): ReadonlySet<string>
   /**
    * Reports, to `observe`, the sessions and session-less clients that exchanges under way keep present at `at`, but for those
    * in use within `withinMs`, and of many only this share: the others next time.
@@ -115,6 +119,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
   const { principals, principalHeader, principalClaim, apiKeyHeader } = options
+  const { maxSessionsPerPrincipal, whenFull, countSessions } = options
 
   const refusals = new ThrottledLog(logger)
   const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_SECOND)
@@ -156,7 +161,15 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     admission,
     clients,
     traffic,
-    forwarding: { balancer: new Balancer(options), clients, accounting, operations, traffic, failures },
+    forwarding: {
+      balancer: new Balancer(options),
+      principalLimit: new PrincipalLimit({ maxSessionsPerPrincipal, whenFull, countSessions }),
+      clients,
+      accounting,
+      operations,
+      traffic,
+      failures
+    },
     upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }
   }
   const app = Fastify({
@@ -187,6 +200,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     drainedEndpoints: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
+    inCall: () => clients.inCall(),
     notePresence: (at, withinMs, share) => clients.notePresence(at, withinMs, share),
     async close(graceMs) {
       await clients.close(graceMs, () => app.close())

@@ -134,9 +134,12 @@ export class UpstreamRequests {
     return { status: response.statusCode, sessionNotFound: false, at: epochNow() }
   }
 
-  /** Sends the DELETE of a session; the status of the response. */
-  async end(session: SessionOnWire): Promise<number> {
-    const { statusCode, body } = await this.#send('DELETE', this.#way(session))
+  /**
+   * Sends the DELETE of a session; the status of the response.
+   * @param speaker Another client of the same principal, which may speak for a session whose client is not known here.
+   */
+  async end(session: SessionOnWire, speaker?: RequestCredentials): Promise<number> {
+    const { statusCode, body } = await this.#send('DELETE', this.#way(session, speaker))
     await body.dump().catch(() => undefined)
     return statusCode
   }
@@ -147,7 +150,7 @@ export class UpstreamRequests {
   }
 
   /** How to reach a session: as its client does, or as its stored ids tell. */
-  #way({ endpointId, sessionId }: SessionOnWire): SessionCredentials {
+  #way({ endpointId, sessionId }: SessionOnWire, speaker?: RequestCredentials): SessionCredentials {
     const { routes, credentials } = this.#options
     const client = credentials.of(endpointId, sessionId)
     if (client) return client
@@ -160,12 +163,20 @@ export class UpstreamRequests {
     const target = routes.streamPath(endpointId)
     if (target === undefined)
       throw new UnreachableSession(`no URL leads to an endpoint with the id "${endpointId}"`)
-    return { target, host: undefined, sessionId, protocolVersion: undefined, authorization: undefined }
+    const { host, authorization, identity } = speaker ?? {}
+    return { target, host, sessionId, protocolVersion: undefined, authorization, identity }
   }
 
   async #send(
     method: 'GET' | 'POST' | 'DELETE',
-    { target, host, protocolVersion, authorization, ...of }: RequestCredentials & { sessionId?: string },
+    {
+      target,
+      host,
+      protocolVersion,
+      authorization,
+      identity,
+      ...of
+    }: RequestCredentials & { sessionId?: string },
     body?: string,
     fields: Record<string, string> = {}
   ): Promise<Dispatcher.ResponseData> {
@@ -178,6 +189,7 @@ export class UpstreamRequests {
         host: (rewriteHost ? undefined : host) ?? upstream.host,
         'user-agent': 'mcp-turnstile',
         accept: 'application/json, text/event-stream',
+        ...identity,
         ...fields,
         ...(of.sessionId !== undefined && { 'mcp-session-id': of.sessionId }),
         ...(body !== undefined && { 'content-type': 'application/json' }),

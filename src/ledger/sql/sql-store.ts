@@ -4,6 +4,7 @@ import type { LedgerRules, Store } from '../store-port.js'
 import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { series } from './read/minute-series.js'
+import { principalSessions } from './read/principal-sessions.js'
 import { openCounts, principals } from './read/principals-list.js'
 import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
@@ -33,7 +34,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     closeIdle: now => closeIdle(ledger, now),
     settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(ledger, notedBefore, now),
     deleteEnded: before => deleteEnded(database, before),
-    erasePrincipal: (principal, now) => erasePrincipal(ledger, principal, now),
+    erasePrincipal: (principal, now, options) => erasePrincipal(ledger, principal, now, options),
     deleteFeed: before => deleteFeed(database, before),
     deleteRollups: before => deleteRollups(database, before),
     deleteEndpoint: (endpointId, now) => deleteEndpoint(ledger, endpointId, now),
@@ -50,6 +51,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     upstreams: () => upstreams(database),
     upstreamOrders: query => upstreamOrders(database, query),
     upstreamCounts: query => upstreamCounts(database, query),
+    principalSessions: query => principalSessions(database, query),
     totals: query => totals(database, query),
     snapshot: query => snapshot(database, query),
     busiest: query => busiest(database, query),
