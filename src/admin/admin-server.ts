@@ -102,9 +102,9 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
   app.register(dashboardRoutes, { isOn: monitoring !== undefined })
   app.register(connectionRoutes, { store, mask, now })
   if (monitoring) {
-    const { control, gateway, keepsUp, historyLimit, settings, endpointUrl } = monitoring
+    const { control, ...shown } = monitoring
     const monitor = new Monitor(store, mask, now)
-    app.register(monitoringRoutes, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl, log })
+    app.register(monitoringRoutes, { ...shown, monitor, log })
     app.register(upstreamRoutes, { store, control, audit: auditor(logger, mask) })
     app.register(actionRoutes, { store, monitor, control, gate, audit: auditor(logger, mask) })
     const live = new LiveMonitoring(app, { store, monitor, gate, allowedOrigins, logger })

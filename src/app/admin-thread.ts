@@ -108,11 +108,12 @@ function monitoringOptions(
       const { ready, outbox } = await proxies.health()
       return ready && (outbox.oldestAt === null || latestNow() - Date.parse(outbox.oldestAt) < MAX_DELAY_MS)
     },
+    uncounted: () => proxies.uncounted(),
     historyLimit: options.historyLimit,
     settings: options.shownSettings,
     endpointUrl: (endpointId?: string) =>
       proxyUrl +
-      ((endpointId === undefined ? undefined : routes.streamPath(endpointId)) ?? routes.streamPattern)
+      ((endpointId === undefined ? undefined : routes.streamPaths(endpointId)[0]) ?? routes.streamPattern)
   }
 }
 
@@ -131,10 +132,12 @@ function rethrowAsActionError(error: unknown): never {
 
 /** Where the upstream serves an endpoint, behind the base path of its URL. Throws `ActionError` where no URL leads to it. */
 function upstreamUrls(upstream: URL, routes: Routes, endpointId: WireId): EndpointUrls {
-  const urlOf = (path: string | undefined): URL | undefined =>
-    path === undefined ? undefined : new URL(upstream.pathname.replace(/\/$/, '') + path, upstream)
-  const urls = { streamable: urlOf(routes.streamPath(endpointId)), sse: urlOf(routes.ssePath(endpointId)) }
-  if (urls.streamable === undefined && urls.sse === undefined)
+  const urlOf = (path: string): URL => new URL(upstream.pathname.replace(/\/$/, '') + path, upstream)
+  const urls = {
+    streamable: routes.streamPaths(endpointId).map(urlOf),
+    sse: routes.ssePaths(endpointId).map(urlOf)
+  }
+  if (urls.streamable.length + urls.sse.length === 0)
     throw new ActionError('NOT_POSSIBLE', `no URL leads to an endpoint with the id "${endpointId}"`)
   return urls
 }

@@ -1,6 +1,7 @@
 // Owns which part of a proxy instance gets which settings: each is named here, and no part gets a secret that it does not use.
 import type { Config } from '../config/settings.js'
 import type { ProxyOptions } from '../proxy/proxy-server.js'
+import { activatedSocket } from './socket-activation.js'
 import type { LedgerSettings } from './start-ledger.js'
 import type { PrincipalLimitSettings } from './start-principal-limit.js'
 import type { SessionSettings } from './start-sessions.js'
@@ -40,6 +41,7 @@ export const upstreamsSettings = (config: Config): GatewaySettings => ({
   upstreams: config.upstreams,
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,
+  upstreamKeepAliveMs: config.upstreamKeepAliveMs,
   connectTimeoutMs: config.connectTimeoutMs
 })
 
@@ -75,11 +77,13 @@ export type ProxyParts = Pick<
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
   host: config.listen.host,
   port: config.listen.port,
+  listenFd: activatedSocket(process.env),
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,
   headTimeoutMs: config.headTimeoutMs,
   keepAliveTimeoutMs: config.keepAliveTimeoutMs,
   stallTimeoutMs: config.stallTimeoutMs,
+  sseKeepAliveMs: config.sseKeepAliveMs,
   maxConnections: config.maxConnections,
   maxStreams: config.maxStreams,
   maxRequests: config.maxRequests,

@@ -95,6 +95,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth({ ...ledger, maintenance: upkeep.maintenance }),
+      uncounted: () => proxy.uncounted(),
       metrics: instanceMetrics({
         upstreams,
         proxy,

@@ -9,7 +9,7 @@ import { SessionTracker } from '../sessions/tracker.js'
 import { type UnplacedChange, UnplacedMessages } from '../sessions/unplaced-messages.js'
 import type { Log } from '../util/log.js'
 import type { Closable } from '../util/startup.js'
-import { type EpochMs, epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
+import { type EpochMs, epochNow, MAX_DURATION_MS, MINUTE_MS, monotonicNow } from '../util/time.js'
 import { startMessagePlacement } from './message-placement.js'
 import type { InstanceLedger } from './start-ledger.js'
 
@@ -19,6 +19,12 @@ const MIN_TICK_MS = 100
 /** How often each exchange under way is reported as present: several times within the idle timeout. All chosen. */
 const MAX_PRESENCE_MS = 30_000
 const PRESENCES_PER_IDLE_TIMEOUT = 4
+
+/**
+ * How long the end of the process waits for the store to have what was observed; the rest stays in the outbox. Chosen: with the
+ * default of `--drain-timeout` less than the 10 s of `docker stop`. The documentation on Kubernetes names it.
+ */
+const CLOSE_TIMEOUT_MS = 1_500
 
 /** The settings of session tracking. */
 export interface SessionSettings {
@@ -125,11 +131,12 @@ export function startSessions(
     async close() {
       clearInterval(aging)
       clearInterval(ticking)
+      const deadline = monotonicNow() + CLOSE_TIMEOUT_MS
       // A message may be of a session that only the outbox knows.
-      if (unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped()
+      if (unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped(CLOSE_TIMEOUT_MS)
       await placement.close()
       tick(Infinity)
-      await ledger.shipped()
+      await ledger.shipped(deadline - monotonicNow())
     }
   }
 }

@@ -4,6 +4,7 @@
 // waits for no other process, and several instances on one store are exact already. The primary forwards nothing: it hands out
 // connections, serves operators, and restarts workers that die; a new worker's first event closes the streams of the old one.
 import cluster from 'node:cluster'
+import type { UncountedPath } from '../admin/schemas/monitoring-responses.js'
 import type { Config } from '../config/settings.js'
 import { startInOrder } from '../util/startup.js'
 import { type App, startAround } from './app.js'
@@ -35,6 +36,9 @@ function together(slots: readonly WorkerSlot[], draining: Set<string>): Instance
       )
     },
     metrics: () => Promise.all(slots.map(slot => slot.metrics())),
+    async uncounted() {
+      return addedUp(await Promise.all(slots.map(({ worker }) => worker.uncounted().catch(() => []))))
+    },
     // Any worker that knows the session's client can end it, and any worker may hold streams of it.
     async end(session) {
       const known = await Promise.all(slots.map(({ worker }) => worker.knows(session).catch(() => false)))
@@ -62,4 +66,14 @@ function together(slots: readonly WorkerSlot[], draining: Set<string>): Instance
       await Promise.allSettled(slots.map(({ worker }) => worker.reportUpstreams()))
     }
   }
+}
+
+/** What several workers say of the same path, as one. */
+function addedUp(lists: readonly UncountedPath[][]): UncountedPath[] {
+  const paths = new Map<string, UncountedPath>()
+  for (const { path, advice, requests } of lists.flat()) {
+    const known = paths.get(`${path} ${advice}`)
+    paths.set(`${path} ${advice}`, { path, advice, requests: requests + (known?.requests ?? 0) })
+  }
+  return [...paths.values()]
 }

@@ -83,11 +83,18 @@ function withUpstreams(values: ValuesOf<typeof settings>): Config {
 }
 
 /** Throws ConfigError for a path pattern, other than a default, for which another one leaves no request. */
-function refuseHiddenPaths({ streamPath, ssePath, messagePath }: Config): void {
-  const found = findHidden({ stream: streamPath, sse: ssePath, message: messagePath })
+function refuseHiddenPaths({
+  streamPath,
+  ssePath,
+  messagePath
+}: Pick<Config, 'streamPath' | 'ssePath' | 'messagePath'>): void {
+  const patterns = { stream: streamPath, sse: ssePath, message: messagePath }
+  const byDefault = (['stream', 'sse', 'message'] as const).filter(
+    setting => patterns[setting] === settings[`${setting}Path`].default
+  )
+  const found = findHidden(patterns, new Set(byDefault))
   if (found === undefined) return
   const { hidden, by } = found
-  if (hidden.setting === 'sse' && ssePath === settings.ssePath.default) return
   const advice =
     hidden.setting === by.setting ? 'leave it out, or put it first' : 'make one of the two match less'
   throw new ConfigError(

@@ -70,11 +70,15 @@ export const settings = {
   dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
   streamPath: {
     kind: pathPatterns,
-    default: '/stream/{endpoint_id}',
+    default: '/stream/{endpoint_id},/mcp,/mcp/{endpoint_id},/{endpoint_id}/mcp',
     help: "the gateway's Streamable HTTP endpoints: {name} is the endpoint's id, {name+} one with slashes; a path without braces is one endpoint, `default`"
   },
-  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse', help: 'its legacy SSE streams' },
-  messagePath: { kind: pathPatterns, default: '/message', help: 'where messages of those are posted' },
+  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse,/sse', help: 'its legacy SSE streams' },
+  messagePath: {
+    kind: pathPatterns,
+    default: '/message,/messages,/mcp/message,/mcp/messages',
+    help: 'where messages of those are posted'
+  },
   sessionIdleTimeoutMs: {
     kind: duration,
     default: '300s',
@@ -115,13 +119,18 @@ export const settings = {
     default: '300s',
     help: "wait for a response's headers, or until more of an upload is read; 0: for ever"
   },
+  upstreamKeepAliveMs: {
+    kind: duration,
+    default: '4s',
+    help: 'use an idle connection to the upstream for this long, unless its Keep-Alive header names a time; 0: never'
+  },
   connectTimeoutMs: { kind: duration, default: '5s', help: 'wait for a connection to the upstream' },
   drainDelayMs: {
     kind: duration,
     default: '0',
     help: 'at exit, go on accepting for this long while /readyz says 503'
   },
-  drainTimeoutMs: { kind: duration, default: '10s', help: 'at exit, wait for requests under way' },
+  drainTimeoutMs: { kind: duration, default: '8s', help: 'at exit, wait for requests under way' },
   workers: { kind: processes, default: '1', help: 'processes that share the listener' },
   headTimeoutMs: {
     kind: duration,
@@ -133,6 +142,11 @@ export const settings = {
     kind: duration,
     default: '60s',
     help: 'wait for a client that stops in the middle of a body or a response; 0: for ever'
+  },
+  sseKeepAliveMs: {
+    kind: duration,
+    default: '0',
+    help: 'send a comment to clients whose event stream was quiet for so long; 0: never'
   },
   maxConnections: { kind: count, default: '20000', help: 'connections of clients; 0: no limit' },
   maxStreams: { kind: count, default: '15000', help: 'streams under way; 0: no limit' },

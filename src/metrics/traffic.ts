@@ -208,7 +208,7 @@ export class Traffic {
       ),
       gauge(
         'turnstile_upstream_stalls',
-        '1: the upstream holds the second part of its responses back (Nagle), so the proxy lets its connections rest.',
+        '1: the upstream holds the second part of its responses back (Nagle), so the proxy lets its connections rest; 0 where the proxy acknowledges at once.',
         Number(now.upstreamStalls),
         'max'
       )

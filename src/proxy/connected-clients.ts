@@ -24,6 +24,8 @@ export interface ClientExchange {
   cut(): void
   /** Ends the request to the upstream; the client has left already. */
   abort(): void
+  /** Ends the response as if it were complete, if it is a stream that its client opens again, elsewhere. */
+  endReopened(): void
 }
 
 /** A stream of a session that runs through this proxy. */
@@ -154,12 +156,13 @@ export class ConnectedClients {
   }
 
   /**
-   * Lets requests in flight finish, ends connections that are not in use, and after `graceMs` cuts what is left. Resolves when
-   * all exchanges are over.
+   * Ends streams that their clients open again, lets other requests in flight finish, ends connections that are not in use, and
+   * after `graceMs` cuts what is left. Resolves when all exchanges are over.
    * @param closeListener Stops accepting; resolves when all connections are closed.
    */
   async close(graceMs: number, closeListener: () => Promise<unknown>): Promise<void> {
     this.#closing = true
+    this.#latest.forEach(exchange => exchange.endReopened())
     const cut = setTimeout(() => {
       this.#sockets.forEach(socket => socket.destroy())
       this.#unattended.forEach(exchange => exchange.abort())

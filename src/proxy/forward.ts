@@ -9,7 +9,7 @@ import type { Balancer } from './balancing/balancer.js'
 import type { Upstream } from './balancing/upstream.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { EndpointEvent } from './endpoint-event.js'
-import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
+import { chunkOf, lastChunk, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
 import {
   asksForStream,
   bodyLength,
@@ -25,6 +25,7 @@ import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './htt
 import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
 import type { RoutedRequest } from './http/routed-request.js'
+import { sseComment, SseKeepAlive } from './http/sse-keep-alive.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
 import type { Connection, ExchangeHandler } from './upstream/connection.js'
@@ -41,6 +42,8 @@ export interface ForwardOptions {
   operations: Operations
   traffic: Traffic
   failures: FailureLog
+  /** After so long without a byte an event stream gets a comment, in milliseconds; 0: never. */
+  sseKeepAliveMs: number
 }
 
 /** Forwards a request that was let in, in the next tick, and sends the response to `res`. */
@@ -87,6 +90,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #readTask: ((part: Buffer) => void) | undefined
   /** Of a legacy stream that may name another URL than the client's. */
   #endpointEvent: EndpointEvent | undefined
+  #keepAlive: SseKeepAlive | undefined
 
   constructor(request: RoutedRequest, res: ServerResponse, options: ForwardOptions) {
     this.#options = options
@@ -182,7 +186,9 @@ class Exchange implements ExchangeHandler, ClientExchange {
     upstream.underWay++
     this.#isStream = asksForStream(req)
     if (this.#isStream) upstream.streams++
-    const connection = upstream.pool.take()
+    // No session is open yet, so no session meets two controls in a row.
+    const mayBeControl = upstream.delayedAcks !== undefined && request.opensSessionOn !== undefined
+    const connection = upstream.pool.take(mayBeControl)
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${fieldLines(fields)}\r\n`
     connection.send({ method, head, body, complete: whole, headMayWait: this.#isStream }, this)
@@ -245,7 +251,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const { traffic, operations, clients, accounting, failures, balancer } = this.#options
+    const { traffic, operations, clients, accounting, failures, balancer, sseKeepAliveMs } = this.#options
     traffic.responded(this.#req.method ?? '', status, this.#seconds(), this.#namedUpstream)
     failures.cors.note(this.#req, headers)
     if (this.#tap) this.#tap.head(status, headers)
@@ -264,6 +270,9 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (status === 200) this.#readTask = balancer.taskReader(this.#request, this.#upstream!)
     res.writeHead(status, reason, returned)
     this.#chunked = chunked
+    // In a body with a length there is no room, and within a compressed one nothing can be said.
+    if (sseKeepAliveMs > 0 && chunked && isEventStream(headers))
+      this.#keepAlive = new SseKeepAlive(sseKeepAliveMs, () => this.#comment())
     takeOverFraming(res)
     this.#unsent = true
   }
@@ -280,14 +289,23 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (this.#counted) this.#settle(isSuccessful(this.#res.statusCode))
     this.#readTask?.(part)
     if (this.#isOpening) this.#noteOpened()
+    this.#keepAlive?.passed(part)
     if (part.length > maxCopiedBytes) return this.#writeLarge(Buffer.from(part))
     const text = part.toString('latin1')
     this.#pending += this.#chunked ? chunkOf(text) : text
     this.#unsent = true
   }
 
+  /** Not while the client has enough to read. */
+  #comment(): void {
+    if (this.#over || this.#paused) return
+    this.#pending += chunkOf(sseComment)
+    this.#write()
+  }
+
   onReadEnd(): void {
     if (!this.#over && this.#unsent) this.#write()
+    if (this.#options.clients.closing) this.endReopened()
   }
 
   onEnd(trailers: string[]): void {
@@ -378,6 +396,23 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.abort()
   }
 
+  endReopened(): void {
+    if (this.#over || !this.#chunked || this.#unsent || !this.#isStandaloneStream) return
+    this.abort()
+    endConnectionAfter(this.#res)
+    sendNow(this.#res, lastChunk)
+    this.#res.end()
+  }
+
+  /**
+   * The GET stream of a session: its client opens it again when it ends (MCP 2025-11-25, Streamable HTTP, "Listening for Messages
+   * from the Server"), but not that of the legacy transport, whose session ends with it.
+   */
+  get #isStandaloneStream(): boolean {
+    const isStreamable = this.#request.target.route?.kind === 'streamable'
+    return isStreamable && this.#req.method === 'GET' && this.#tap?.streamOf !== undefined
+  }
+
   abort(): void {
     this.#finish(false)
     this.#abandon()
@@ -391,6 +426,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #finish(byUpstream: boolean, whole = false): void {
     this.#over = true
     this.#settle(false)
+    this.#keepAlive?.end()
     this.#options.clients.finish(this)
     this.#leaveUpstream()
     this.#tap?.end(byUpstream, whole)

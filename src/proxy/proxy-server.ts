@@ -33,7 +33,7 @@ import { Principals, type PrincipalSettings } from './http/principals.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
 import { UpstreamCors } from './http/upstream-cors.js'
 import { ConversationKeys } from './taps/conversation-keys.js'
-import { Notices } from './taps/notices.js'
+import { Notices, type UncountedPath } from './taps/notices.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 
 /** How long the proxy waits for a client, in milliseconds; each: 0 is for ever. */
@@ -52,10 +52,14 @@ export interface ProxyOptions
   host: string
   /** 0: any free one. */
   port: number
+  /** The descriptor of a socket to listen on, in place of `host` and `port`. */
+  listenFd?: number | undefined
   /** Send the upstream's authority as `Host` instead of the client's. */
   rewriteHost: boolean
   /** For the head of the response to an upgrade, in milliseconds; 0 is for ever. */
   upstreamTimeoutMs: number
+  /** After so long without a byte an event stream gets a comment, in milliseconds; 0: never. */
+  sseKeepAliveMs: number
   /** Which requests are accounted. */
   routes: Routes
   liveSessions: LiveSessions
@@ -88,6 +92,8 @@ export interface Proxy {
    * in use within `withinMs`, and of many only this share: the others next time.
    */
   notePresence(at: EpochMs, withinMs: number, share: number): void
+  /** Paths with MCP that is not counted. */
+  uncounted(): UncountedPath[]
   /** What passed since the process started, and what there is now. */
   metrics(): PortableMetric[]
   /** Stops accepting, lets requests in flight finish, and cuts what is left (streams) after `graceMs`. */
@@ -117,7 +123,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { upstreams, upstreamTimeoutMs, rewriteHost, logger, traffic, operations } = options
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
-  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
+  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, sseKeepAliveMs } = options
   const { principals, principalHeader, principalClaim, apiKeyHeader } = options
   const { maxSessionsPerPrincipal, whenFull, countSessions } = options
 
@@ -136,7 +142,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     hostRefusals: rewriteHost ? undefined : new HostRefusals(isUpstreamHost, logger),
     failures
   })
-  const notices = new Notices(logger, traffic)
+  const notices = new Notices(logger, traffic, routes.patterns)
   const messageUris = new MessageUris()
   const unreadable = (reason: string): void => {
     if (traffic.streamUnreadable()) logger.warn({ reason }, unreadableStream)
@@ -164,11 +170,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     forwarding: {
       balancer: new Balancer(options),
       principalLimit: new PrincipalLimit({ maxSessionsPerPrincipal, whenFull, countSessions }),
-      clients,
-      accounting,
-      operations,
-      traffic,
-      failures
+      ...{ clients, accounting, operations, traffic, failures, sseKeepAliveMs }
     },
     upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }
   }
@@ -177,9 +179,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     clientErrorHandler: (error, socket) => onClientError(error, socket, traffic),
     serverFactory: () => createHttpServer(parts, headTimeoutMs, keepAliveTimeoutMs)
   })
+  const { host, port: wantedPort, listenFd } = options
   await app.listen({
-    host: options.host,
-    port: options.port,
+    // Node takes the descriptor first; Fastify would look the host up.
+    ...(listenFd === undefined ? { host, port: wantedPort } : { host: '0.0.0.0', fd: listenFd }),
     backlog: BACKLOG,
     listenTextResolver: at => `Proxy listening at ${at}`
   })
@@ -201,6 +204,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     drainedEndpoints: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
     inCall: () => clients.inCall(),
+    uncounted: () => notices.uncounted,
     notePresence: (at, withinMs, share) => clients.notePresence(at, withinMs, share),
     async close(graceMs) {
       await clients.close(graceMs, () => app.close())
@@ -222,7 +226,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
         })),
         receivedBytes: received,
         sentBytes: sent,
-        upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks.found)
+        upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks?.found)
       })
     }
   }

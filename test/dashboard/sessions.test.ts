@@ -2,7 +2,14 @@
 import t from 'tap'
 import type { ConnectionInfo } from '../../src/admin/schemas/monitoring-responses.js'
 import type { ConnectionRow } from '../../src/admin/schemas/query-responses.js'
-import { clientLabel, fromInfo, fromRow, listKey, newestFirst } from '../../src/dashboard/sessions.js'
+import {
+  clientLabel,
+  fromInfo,
+  fromRow,
+  listKey,
+  newestFirst,
+  personLabel
+} from '../../src/dashboard/sessions.js'
 
 const info: ConnectionInfo = {
   sessionId: 's-1',
@@ -73,6 +80,19 @@ void t.test('a client is called by its name, else by its user agent', t => {
   t.equal(clientLabel({ ...session, userAgent: 'node', clientName: 'inspector' }), 'inspector')
   const long = 'x'.repeat(10_000)
   t.equal(clientLabel({ ...session, clientName: long }), long, 'long names are cut by the style sheet only')
+  t.end()
+})
+
+void t.test('a person is called without the issuer of the token', t => {
+  for (const [principal, label] of [
+    [null, ''],
+    ['alice', 'alice'],
+    ['https://login.example/realm#alice', 'alice'],
+    ['https://login.example#a#b', 'a#b'],
+    ['https://login.example#', 'https://login.example#'],
+    ['#7', '#7']
+  ] as const)
+    t.equal(personLabel({ ...fromInfo(info), principal }), label)
   t.end()
 })
 

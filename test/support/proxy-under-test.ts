@@ -38,6 +38,8 @@ export async function startProxyTo(
     rewriteHost: options.rewriteHost ?? false,
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     upstreamTimeoutMs: options.upstreamTimeoutMs ?? 30_000,
+    upstreamKeepAliveMs: options.upstreamKeepAliveMs ?? 4_000,
+    acknowledge: options.acknowledge,
     log: logger
   })
   t.teardown(() => upstreams.close())
@@ -55,6 +57,7 @@ export async function startProxyTo(
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
+    sseKeepAliveMs: 0,
     streamIsUse: true,
     principals: 'plain',
     principalHeader: undefined,

@@ -110,6 +110,14 @@ export const GatewayStatus = gateway({
   })
 })
 
+/** MCP on a path that no pattern covers. */
+export const UncountedPath = Type.Object({
+  path: Type.String({ description: 'without what may be an id' }),
+  advice: Type.String({ description: 'what to do about it: the flag to give, where one would count it' }),
+  requests: NaturalNumber
+})
+export type UncountedPath = Static<typeof UncountedPath>
+
 /** Whether gateway and ledger work, at `/api/mcp/health`. */
 export const GatewayHealth = gateway({
   healthy: Type.Boolean({
@@ -117,6 +125,11 @@ export const GatewayHealth = gateway({
   }),
   serverRunning: Type.Boolean({ description: 'the gateway answers' }),
   connections: Type.Object(totals),
+  uncounted: Type.Optional(
+    Type.Array(UncountedPath, {
+      description: 'the paths on which MCP passes that no pattern counts, at most 20 a process; absent: none'
+    })
+  ),
   lastCheck: Instant
 })
 export type GatewayHealth = Static<typeof GatewayHealth>

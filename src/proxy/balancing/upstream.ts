@@ -4,6 +4,7 @@ import { basePathOf } from '../http/request-target.js'
 import { UpstreamUrls } from '../http/upstream-urls.js'
 import { ConnectionPool } from '../upstream/connection-pool.js'
 import { DelayedAckDetector } from '../upstream/delayed-acks.js'
+import type { Acknowledge } from '../upstream/quick-acks.js'
 import type { SerialUpstreamDetector } from '../upstream/serial-upstream.js'
 import type { UpstreamFacts } from './choose-upstream.js'
 
@@ -20,6 +21,10 @@ export interface UpstreamSettings {
   connectTimeoutMs: number
   /** For the head of a response, in milliseconds; 0 is for ever. There is no limit on bodies and streams. */
   upstreamTimeoutMs: number
+  /** For how long an idle connection is used where the upstream names no time; 0: not at all. */
+  upstreamKeepAliveMs: number
+  /** Ends delayed acknowledgements; undefined: the platform cannot. */
+  acknowledge?: Acknowledge | undefined
 }
 
 /** Counts and states are kept up to date by whoever uses it. */
@@ -27,8 +32,8 @@ export class Upstream implements UpstreamFacts {
   readonly name: string
   readonly url: URL
   readonly pool: ConnectionPool
-  /** It holds the second part of its responses back (Nagle). */
-  readonly delayedAcks: DelayedAckDetector
+  /** Finds out whether it holds the second part of its responses back (Nagle); not needed where `acknowledge` ends that. */
+  readonly delayedAcks: DelayedAckDetector | undefined
   /** Goes before the path of each request. */
   readonly basePath: string
   /** Sent as `Host` in place of the client's; undefined: the client's. */
@@ -55,15 +60,17 @@ export class Upstream implements UpstreamFacts {
     openSessions: (name: string) => number,
     onDelayedAcks: (name: string) => void
   ) {
-    const { rewriteHost, connectTimeoutMs, upstreamTimeoutMs } = settings
+    const { rewriteHost, connectTimeoutMs, upstreamTimeoutMs, upstreamKeepAliveMs, acknowledge } = settings
     this.name = name
     this.url = url
     this.basePath = basePathOf(url)
     this.rewrittenHost = rewriteHost ? url.host : undefined
     this.urls = rewriteHost || this.basePath !== '' ? new UpstreamUrls(url, this.basePath) : undefined
-    this.delayedAcks = new DelayedAckDetector(() => onDelayedAcks(name))
-    const { delayedAcks } = this
-    this.pool = new ConnectionPool({ upstream: url, connectTimeoutMs, upstreamTimeoutMs, delayedAcks })
+    const delayedAcks = acknowledge ? undefined : new DelayedAckDetector(() => onDelayedAcks(name))
+    this.delayedAcks = delayedAcks
+    this.pool = new ConnectionPool({
+      ...{ upstream: url, connectTimeoutMs, upstreamTimeoutMs, upstreamKeepAliveMs, acknowledge, delayedAcks }
+    })
     this.#openSessions = openSessions
   }
 

@@ -96,8 +96,17 @@ export class LegacyStreamTap implements Tap {
   /** Set until the negotiated revision is known. */
   #result: ReturnType<typeof initializeResult> | undefined
   #session: AnnouncedSession | undefined
+  readonly #isExpected: boolean
 
-  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting, upstream: TappedUpstream) {
+  /** `isExpected`: false where the stream may be another one. */
+  constructor(
+    endpointId: WireId,
+    request: RoutedRequest,
+    accounting: Accounting,
+    upstream: TappedUpstream,
+    isExpected = true
+  ) {
+    this.#isExpected = isExpected
     this.#endpointId = endpointId
     this.#request = request
     this.#accounting = accounting
@@ -117,8 +126,7 @@ export class LegacyStreamTap implements Tap {
     const coding = (text(headers['content-encoding']) ?? 'identity').toLowerCase()
     if (coding !== 'identity') {
       this.#decoder = DecodedStart.of(coding)
-      if (this.#decoder === undefined)
-        return this.#accounting.unreadable(`its content coding ${coding} is not known`)
+      if (this.#decoder === undefined) return this.#unreadable(`its content coding ${coding} is not known`)
     }
     this.#opening = endpointEvent()
   }
@@ -157,8 +165,12 @@ export class LegacyStreamTap implements Tap {
 
   /** Reads no more of it. */
   #giveUp(reason: string): void {
-    if (this.#opening !== undefined) this.#accounting.unreadable(reason)
+    if (this.#opening !== undefined) this.#unreadable(reason)
     this.#opening = this.#result = this.#decoder = undefined
+  }
+
+  #unreadable(reason: string): void {
+    if (this.#isExpected) this.#accounting.unreadable(reason)
   }
 
   #awaitResult(result: ReturnType<typeof initializeResult>, chunk: Buffer): void {

@@ -21,6 +21,10 @@ const START =
 
 /** A body that names its client has this, also where it escapes the slash before it, as PHP does. */
 const CLIENT_INFO = Buffer.from('clientInfo"')
+/** Each message has it (JSON-RPC 2.0, §4). */
+const JSON_RPC = Buffer.from('"jsonrpc"')
+/** `{}` says nothing. */
+const EMPTY_OBJECT_BYTES = 2
 const META_NAME = Buffer.from('"_meta"')
 const INITIALIZE = Buffer.from('"initialize"')
 /** What each request of MCP 2026-07-28 has in `_meta`. */
@@ -54,6 +58,12 @@ export class RequestBody {
     if (rpcMethod !== undefined) return { rpcMethod, rpcName }
     const mayInitialize = body.includes(INITIALIZE)
     return mayInitialize && this.#messages().some(isInitialize) ? { rpcMethod: 'initialize' } : {}
+  }
+
+  /** Whether the body is no JSON-RPC, such as a form or the JSON of another API. One of which the end is not kept may be. */
+  get isForeign(): boolean {
+    const mayTell = this.#bytes > EMPTY_OBJECT_BYTES && this.#bytes <= MAX_COPY_BYTES
+    return mayTell && !this.#joined().includes(JSON_RPC)
   }
 
   /** Whether the body may name its client; if not, `clientInfo` need not be asked. */

@@ -14,6 +14,7 @@ import type { ResponseHeaders } from '../http/header-section.js'
 import { asksForStream, isEventStream, issuedSessionIdIn, sessionIdIn, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { InitializeResponse } from './initialize-response.js'
+import { LegacyStreamTap } from './legacy-taps.js'
 import { MessageLines } from './message-lines.js'
 import { callOf, RequestBody } from './request-body.js'
 import { errorInFirstMessage, SessionErrorReader } from './session-error-reader.js'
@@ -34,7 +35,7 @@ export class StreamableTap implements Tap {
   readonly #request: RoutedRequest
   readonly #req: IncomingMessage
   readonly #accounting: Accounting
-  readonly #upstream: string
+  readonly #upstream: TappedUpstream
   /** That the request names; from the head of the response on, that it issued in place of it. */
   #sessionId: WireId | undefined
   /** The one that the exchange keeps present: the response may have issued it. */
@@ -58,6 +59,8 @@ export class StreamableTap implements Tap {
   operation: Operation | undefined
   /** Set while only the body can show whether the response means that the session is gone. */
   #undecided: SessionErrorReader | undefined
+  /** Set for a stream that nobody asked for in a session: it may be that of a legacy one, at a path of both transports. */
+  #legacy: LegacyStreamTap | undefined
   /** Set until the first message of an event stream is read, which may say that. */
   #awaitMessage: ((chunk: Buffer) => void) | undefined
   /** Reports the request as accepted, unless the stream began with that message. */
@@ -65,18 +68,13 @@ export class StreamableTap implements Tap {
   /** Set from the head of a response that opened a session until the negotiated revision is read. */
   #opening: { sessionId: WireId; clientInfo: ClientInfo; response: InitializeResponse } | undefined
 
-  constructor(
-    endpointId: WireId,
-    request: RoutedRequest,
-    accounting: Accounting,
-    { name }: Pick<TappedUpstream, 'name'>
-  ) {
+  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting, upstream: TappedUpstream) {
     const { req } = request
     this.#endpointId = endpointId
     this.#request = request
     this.#req = req
     this.#accounting = accounting
-    this.#upstream = name
+    this.#upstream = upstream
     this.#sessionId = sessionIdIn(req)
     this.#presentSessionId = this.#sessionId
     if (req.method === 'POST') this.#body = new RequestBody()
@@ -87,6 +85,7 @@ export class StreamableTap implements Tap {
   }
 
   get streamOf(): StreamSession | undefined {
+    if (this.#legacy) return this.#legacy.streamOf
     const [endpointId, sessionId] = [this.#endpointId, this.#sessionId]
     return this.#stream && sessionId !== undefined ? { endpointId, sessionId } : undefined
   }
@@ -115,7 +114,7 @@ export class StreamableTap implements Tap {
       this.#accounting.observe({
         kind: 'streamable',
         endpointId: this.#endpointId,
-        upstream: this.#upstream,
+        upstream: this.#upstream.name,
         method,
         acceptsStream,
         status,
@@ -155,6 +154,16 @@ export class StreamableTap implements Tap {
     }
     this.#sentAt = undefined
     this.#body = undefined
+    if (method === 'GET' && this.#presentSessionId === undefined) {
+      this.#legacy = new LegacyStreamTap(
+        this.#endpointId,
+        this.#request,
+        this.#accounting,
+        this.#upstream,
+        false
+      )
+      this.#legacy.head(status, headers)
+    }
     const isNew = issuedSessionId !== undefined && issuedSessionId !== sessionId
     const isAccepted = isSuccessful(status) && (isNew || method !== 'POST')
     if (isOfSession && !isAccepted && this.#stream) {
@@ -179,6 +188,7 @@ export class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
+    this.#legacy?.chunk(chunk)
     const isMessage = this.#stream?.feed(chunk)
     if (this.#awaitMessage && chunk.includes(BRACE)) {
       this.#awaitMessage(chunk)
@@ -215,6 +225,7 @@ export class StreamableTap implements Tap {
   }
 
   end(byUpstream: boolean, whole: boolean): void {
+    this.#legacy?.end()
     this.#reportAccepted()
     // A client without a session that got no response was never there.
     if (this.#sentAt === undefined || this.#presentSessionId !== undefined)
@@ -229,7 +240,10 @@ export class StreamableTap implements Tap {
 
   /** Whether it is, until its response began, a request of a client that has no session. */
   #mayVisit(): boolean {
-    return this.#body !== undefined && this.#presentSessionId === undefined
+    if (this.#body === undefined || this.#presentSessionId !== undefined) return false
+    const { headers } = this.#req
+    const saysRevision = headers['mcp-protocol-version'] !== undefined || headers['mcp-method'] !== undefined
+    return saysRevision || !this.#body.isForeign
   }
 
   #readVisitor(): string {

@@ -214,6 +214,14 @@ void t.test('status and health without a gateway', async t => {
   })
 })
 
+void t.test('health tells on which paths MCP passes that is not counted', async t => {
+  const uncounted = [{ path: '/kites', advice: 'give --stream-path /mcp,/kites', requests: 2 }]
+  const { ask } = startMonitoring(t, { uncounted })
+  const health = await ask('/api/mcp/health')
+  t.ok(Check(GatewayHealth, health))
+  t.match(health, { uncounted })
+})
+
 void t.test('health is an answer while the store is away', async t => {
   const everything = await startEverything('streamableHttp')
   t.teardown(() => everything.stop())
