@@ -3,11 +3,12 @@
 import cluster from 'node:cluster'
 import { type App, startApp } from './app/app.js'
 import { runCheck } from './app/check-command.js'
+import { runCopy } from './app/copy-command.js'
 import { startProcessLog } from './app/process-log.js'
 import { runWorker } from './app/worker-process.js'
 import { startPrimary } from './app/workers.js'
 import { informationAsked } from './config/help.js'
-import { ConfigError, parseCheckConfig, parseConfig } from './config/read-settings.js'
+import { ConfigError, parseCheckConfig, parseConfig, parseCopyConfig } from './config/read-settings.js'
 import { shownUpstreams } from './config/upstream-list.js'
 import { reasonOf } from './util/errors.js'
 import { exitParked } from './util/threads.js'
@@ -39,6 +40,10 @@ if (information !== undefined) {
 if (args[0] === 'check') {
   const options = orRefuse(() => parseCheckConfig(args.slice(1), process.env))
   process.exit(await runCheck(options).catch(refuse))
+}
+if (args[0] === 'copy') {
+  const options = orRefuse(() => parseCopyConfig(args.slice(1), process.env))
+  process.exit(await runCopy(options).catch(refuse))
 }
 const config = orRefuse(() => parseConfig(args, process.env))
 const log = startProcessLog(config.logLevel)

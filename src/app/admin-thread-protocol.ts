@@ -14,7 +14,7 @@ export interface AdminThreadData {
   sessionIdleTimeoutMs: number
   tokens: readonly Token[]
   allowedOrigins: readonly string[]
-  /** Keeps the key of masked ids. */
+  /** Keeps the key that ids are hashed with (--mask). */
   dataDir: string
   mask: boolean
   logLevel: string

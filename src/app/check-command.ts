@@ -1,21 +1,16 @@
 // Owns `mcp-turnstile check`: prints where counts and roll-ups differ from the sessions, and repairs them if asked.
-import { existsSync } from 'node:fs'
-import { ConfigError } from '../config/read-settings.js'
-import type { StoreLocation } from '../config/setting-kinds.js'
 import type { CheckConfig } from '../config/settings.js'
 import { ALL_ENDPOINTS } from '../ledger/model/people.js'
-import { openMysql } from '../ledger/mysql/mysql-database.js'
-import type { Database } from '../ledger/sql/sql-database.js'
 import { checkPrincipals, repairPrincipals } from '../ledger/sql/write/check-principals.js'
 import { check, repair } from '../ledger/sql/write/check.js'
-import { openSqlite } from '../ledger/sqlite/sqlite-database.js'
+import { openDatabase } from './open-database.js'
 
 /**
  * Compares, and repairs if `repair` is set. Resolves with the exit code: 0 when nothing differs (any more), 1 when something
  * differs. Throws when the database cannot be used.
  */
 export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair'>): Promise<number> {
-  const db = openDatabase(options.store)
+  const db = openDatabase(options.store, '--store')
   try {
     await db.migrate()
     const endpoints = new Set<string>()
@@ -42,11 +37,4 @@ export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair'>): 
   } finally {
     await db.close()
   }
-}
-
-function openDatabase(location: StoreLocation): Database {
-  if (location.kind === 'mysql') return openMysql(location.url)
-  if (!existsSync(location.path))
-    throw new ConfigError('BAD_VALUE', `there is no database at ${location.path}: give its --store`)
-  return openSqlite(location.path)
 }

@@ -63,7 +63,7 @@ export type ProxyParts = Pick<
   | 'credentials'
   | 'observe'
   | 'liveSessions'
-  | 'countSessions'
+  | 'principalCounts'
   | 'upstreams'
   | 'upstreamOf'
   | 'locate'
@@ -102,7 +102,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   credentials: parts.credentials,
   observe: parts.observe,
   liveSessions: parts.liveSessions,
-  countSessions: parts.countSessions,
+  principalCounts: parts.principalCounts,
   upstreams: parts.upstreams,
   upstreamOf: parts.upstreamOf,
   locate: parts.locate,

@@ -24,7 +24,7 @@ import { operatorControl } from './operator-control.js'
 import { instanceMetrics } from './proxy-instance-metrics.js'
 import { sessionEnder } from './session-ender.js'
 import { startLedger } from './start-ledger.js'
-import { sessionCounter, startEvictions } from './start-principal-limit.js'
+import { principalCounts, startEvictions } from './start-principal-limit.js'
 import { startSessions } from './start-sessions.js'
 import { startUpkeep } from './start-upkeep.js'
 import { startUpstreams } from './start-upstreams.js'
@@ -70,7 +70,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         credentials: sessions.credentials,
         observe: sessions.observe,
         liveSessions: endpointId => ledger.liveCounts?.of(storedEndpointId(endpointId) ?? '') ?? 0,
-        countSessions: sessionCounter(ledger, sessions.tracker),
+        principalCounts: principalCounts(ledger, sessions.tracker),
         upstreams,
         upstreamOf: upkeep.upstreamOf,
         locate: (session, request, isBeginning) =>

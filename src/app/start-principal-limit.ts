@@ -4,7 +4,7 @@ import type { StoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import type { Principal } from '../mcp/principal.js'
 import { Transport } from '../mcp/transports.js'
 import { counter, type PortableMetric, sample } from '../metrics/metric.js'
-import type { CountSessions } from '../proxy/admission/principal-limit.js'
+import type { PrincipalCounts } from '../proxy/admission/principal-limit.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { RequestCredentials } from '../sessions/client-credentials.js'
 import type { SessionTracker } from '../sessions/tracker.js'
@@ -21,12 +21,12 @@ export interface PrincipalLimitSettings {
   whenFull: 'refuse' | 'evict-idlest'
 }
 
-/** The open sessions of a principal: what the store says, or of a store that is away or behind, what is known at least. */
-export function sessionCounter(ledger: InstanceLedger, tracker: SessionTracker): CountSessions {
-  const lookup = new PrincipalLookup(ledger.store, ledger.outbox)
-  return async (principal, timeoutMs) => {
-    const found = await lookup.read(principal, 0, timeoutMs)
-    return found?.isCurrent ? found.openNum : Math.max(found?.openNum ?? 0, tracker.ownedBy(principal).length)
+/** The open sessions of a principal, as the store and this process know them. */
+export function principalCounts({ store, outbox }: InstanceLedger, tracker: SessionTracker): PrincipalCounts {
+  const lookup = new PrincipalLookup(store, outbox)
+  return {
+    stored: (principal, timeoutMs) => lookup.read(principal, 0, timeoutMs),
+    known: principal => tracker.ownedBy(principal).length
   }
 }
 

@@ -1,6 +1,6 @@
 // Owns what `--help` and `--version` print.
 import { boolean } from './setting-kinds.js'
-import { byFlag, checkSettings, type Schema, settings } from './settings.js'
+import { byFlag, checkSettings, copySettings, type Schema, settings } from './settings.js'
 import { version } from './version.js'
 
 /** The text that `--help`, `-h` or `--version` asks for; undefined where none of them is given. */
@@ -25,6 +25,10 @@ export function helpText(): string {
     'mcp-turnstile check [flags]: compares counts by endpoint, minute and day with the sessions; exit code 1 if they differ',
     '',
     ...flagLines(checkSettings),
+    '',
+    'mcp-turnstile copy [flags]: copies a whole store into an empty one, SQLite or MySQL, and compares them; exit code 1: nothing was copied',
+    '',
+    ...flagLines(copySettings),
     '',
     'Every flag is also an environment variable (--data-dir is TURNSTILE_DATA_DIR); where both are given, the flag counts.',
     'Times: 500ms, 300s, 5m, 1h, ages also 30d. A flag without a value is switched off by =false.'

@@ -1,6 +1,6 @@
 // Owns how flags and environment variables become settings, and the error message for an invalid one.
 import { BlockList, isIPv6 } from 'node:net'
-import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { isDeepStrictEqual, parseArgs, type ParseArgsConfig } from 'node:util'
 import { closest, distance } from 'fastest-levenshtein'
 import { findHidden } from '../mcp/routes.js'
 import { TurnstileError } from '../util/errors.js'
@@ -10,6 +10,8 @@ import {
   type CheckConfig,
   checkSettings,
   type Config,
+  type CopyConfig,
+  copySettings,
   flagOf,
   type Schema,
   type Setting,
@@ -108,6 +110,20 @@ export const parseCheckConfig = (
   argv: readonly string[],
   env: Record<string, string | undefined>
 ): CheckConfig => withStoreOfFile(readAll(checkSettings, argv, env))
+
+/** Reads the settings of `mcp-turnstile copy`; throws as `parseConfig` does. */
+export function parseCopyConfig(
+  argv: readonly string[],
+  env: Record<string, string | undefined>
+): CopyConfig {
+  const { from, fromFile, to, toFile } = readAll(copySettings, argv, env)
+  const [source, target] = [fromFile ?? from, toFile ?? to]
+  if (source === undefined || target === undefined)
+    throw new ConfigError('REQUIRED', 'copy needs two stores: give --from STORE and --to STORE')
+  if (isDeepStrictEqual(source, target))
+    throw new ConfigError('BAD_VALUE', '--from and --to name the same store: give another --to')
+  return { from: source, to: target }
+}
 
 const withStoreOfFile = <C extends Pick<CheckConfig, 'store' | 'storeFile'>>(config: C): C => ({
   ...config,

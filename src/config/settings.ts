@@ -22,6 +22,7 @@ import {
   processes,
   store,
   storeFile,
+  type StoreLocation,
   tokenFile,
   tokens,
   upstreamFile,
@@ -248,6 +249,17 @@ export const checkSettings = {
   repair: { kind: boolean, default: 'off', help: 'put right what differs' }
 } satisfies Record<string, Setting<unknown>>
 
+/** The settings of `mcp-turnstile copy`. */
+export const copySettings = {
+  from: { kind: store, secret: true, help: 'the store to copy; no proxy may use it meanwhile' },
+  fromFile: {
+    kind: storeFile,
+    help: 'a file with that, so that its password is in no variable; wins over --from'
+  },
+  to: { kind: store, secret: true, help: 'the store to copy it to; it must be empty' },
+  toFile: { kind: storeFile, help: 'a file with that; wins over --to' }
+} satisfies Record<string, Setting<unknown>>
+
 /** Settings by their names. */
 export type Schema = Record<string, Setting<unknown>>
 
@@ -268,6 +280,12 @@ export type Config = ValuesOf<typeof settings> & {
 
 /** The values of the settings of `mcp-turnstile check`. */
 export type CheckConfig = ValuesOf<typeof checkSettings>
+
+/** The values of the settings of `mcp-turnstile copy`. */
+export interface CopyConfig {
+  from: StoreLocation
+  to: StoreLocation
+}
 
 /** The flag of a setting: `sessionIdleTimeoutMs` is `--session-idle-timeout`. */
 export const flagOf = (name: string): string =>

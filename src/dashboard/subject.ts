@@ -118,7 +118,7 @@ export class SubjectPage {
     )
     if (subject !== this.#subject) return
     const sessions = page.body.map(fromRow).filter(matcher({ ...noFilters, ...subject }))
-    // The admin port does not count by a masked name.
+    // The admin port does not count by a name that is hidden (--mask).
     const open =
       asked(value) === undefined ? sessions.filter(({ ended }) => !ended).length : count.connect_num
     this.#show(sessions, page.next !== undefined, open)

@@ -125,7 +125,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, sseKeepAliveMs } = options
   const { principals, principalHeader, principalClaim, apiKeyHeader } = options
-  const { maxSessionsPerPrincipal, whenFull, countSessions } = options
+  const { maxSessionsPerPrincipal, whenFull, principalCounts } = options
 
   const refusals = new ThrottledLog(logger)
   const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_SECOND)
@@ -169,7 +169,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     traffic,
     forwarding: {
       balancer: new Balancer(options),
-      principalLimit: new PrincipalLimit({ maxSessionsPerPrincipal, whenFull, countSessions }),
+      principalLimit: new PrincipalLimit({ maxSessionsPerPrincipal, whenFull, principalCounts }),
       ...{ clients, accounting, operations, traffic, failures, sseKeepAliveMs }
     },
     upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }

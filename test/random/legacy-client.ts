@@ -10,7 +10,7 @@ import { Person } from './whose.js'
 interface Layout {
   /** What the endpoint event says; `own` is the path of the stream. */
   uri: (id: string, endpoint: string, gateway: string) => string
-  /** Whether the README says by which id it is known, and another process can tell whose message it is. */
+  /** Whether docs/counting.md says by which id it is known, and another process can tell whose message it is. */
   id: 'known' | 'made'
   message: 'anywhere' | 'own proxy'
 }

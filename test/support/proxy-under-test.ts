@@ -73,7 +73,7 @@ export async function startProxyTo(
     liveSessions: () => 0,
     maxSessionsPerPrincipal: 0,
     whenFull: 'refuse',
-    countSessions: () => Promise.resolve(0),
+    principalCounts: { stored: () => Promise.resolve(undefined), known: () => 0 },
     operations: new Operations(),
     traffic: new Traffic(),
     observe: observation => void observations.push(observation),

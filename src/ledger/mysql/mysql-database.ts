@@ -61,6 +61,8 @@ export function openMysql(url: string, options: MysqlOptions = {}): Database {
   const transaction = async <T>(begin: readonly string[], work: (sql: Sql) => Promise<T>): Promise<T> => {
     const connection = await pool.take()
     try {
+      if (options.silenceS !== undefined)
+        await connection.query(`SET SESSION wait_timeout = ${options.silenceS}`)
       const value = await transactionOn(connection, begin, work, STATEMENT_TIMEOUT_MS)
       pool.give(connection)
       return value

@@ -10,8 +10,19 @@ import type { RoutedRequest } from '../http/routed-request.js'
 /** How long a request waits for the number of sessions at most. Chosen: as long as for the gateway of a session (NEXT §1). */
 const LOOK_UP_TIMEOUT_MS = 250
 
-/** The open sessions of a principal; of a store that takes longer than `timeoutMs`, what this process knows. */
-export type CountSessions = (principal: Principal, timeoutMs: number) => Promise<number>
+/** The open sessions of a principal. */
+export interface PrincipalCounts {
+  /**
+   * As the store counts them; undefined where it does not answer within `timeoutMs`. `isCurrent`: with all that this process had
+   * recorded when the store was asked.
+   */
+  stored: (
+    principal: Principal,
+    timeoutMs: number
+  ) => Promise<{ openNum: number; isCurrent: boolean } | undefined>
+  /** Those that this process knows at this moment. */
+  known: (principal: Principal) => number
+}
 
 /** What `PrincipalLimit` needs. */
 export interface PrincipalLimitOptions {
@@ -19,7 +30,7 @@ export interface PrincipalLimitOptions {
   maxSessionsPerPrincipal: number
   /** Only `refuse` refuses; otherwise a session is ended once another one has opened (upkeep/idlest-ender.ts). */
   whenFull: 'refuse' | 'evict-idlest'
-  countSessions: CountSessions
+  principalCounts: PrincipalCounts
 }
 
 /** What is under way of a principal. */
@@ -60,7 +71,7 @@ export class PrincipalLimit {
   }
 
   async #admit(principal: Principal, req: IncomingMessage): Promise<Opening | undefined> {
-    const { maxSessionsPerPrincipal: limit, countSessions } = this.#options
+    const { maxSessionsPerPrincipal: limit, principalCounts } = this.#options
     const until = monotonicNow() + LOOK_UP_TIMEOUT_MS
     const openings = this.#openingsOf(principal)
     openings.waiting++
@@ -68,16 +79,19 @@ export class PrincipalLimit {
       const isOther = isOtherMethod(req)
       for (;;) {
         const before = openings.accepted
-        const [count, opensNone] = await Promise.all([
-          countSessions(principal, until - monotonicNow()),
+        const [stored, opensNone] = await Promise.all([
+          principalCounts.stored(principal, until - monotonicNow()),
           isOther
         ])
         if (opensNone) return undefined
-        // Perhaps not among those that were counted.
+        const isCurrent = stored?.isCurrent === true
+        // Perhaps not among those that the store counted.
         const meanwhile = openings.accepted - before
-        if (count + meanwhile + this.#underWay(principal, openings) < limit)
-          return this.#begin(principal, openings)
-        if (meanwhile === 0 || monotonicNow() >= until)
+        const count = isCurrent
+          ? stored.openNum + meanwhile
+          : Math.max(stored?.openNum ?? 0, principalCounts.known(principal))
+        if (count + this.#underWay(principal, openings) < limit) return this.#begin(principal, openings)
+        if (!isCurrent || meanwhile === 0)
           throw new RefusedRequest('The principal has reached its session limit', 429, 'principal')
       }
     } finally {
