@@ -36,9 +36,11 @@ const INNER_ROOMS = {
   'admin/schemas': [],
   'admin/access': ['admin/schemas'],
   'admin/paging': ['admin/schemas'],
+  'admin/events': ['admin/access', 'admin/schemas'],
+  'admin/webhooks': ['admin/access', 'admin/schemas', 'admin/events'],
   'admin/gateway': ['admin/schemas'],
   'admin/live': ['admin/access', 'admin/schemas'],
-  'admin/routes': ['admin/access', 'admin/schemas', 'admin/paging', 'admin/gateway']
+  'admin/routes': ['admin/access', 'admin/schemas', 'admin/paging', 'admin/gateway', 'admin/events']
 }
 
 const within = room => `^src/${room}/`

@@ -16,6 +16,7 @@ import { checkIntervalMs, type EpochMs, latestNow, monotonicNow, type MonotonicM
 import { guardAccess } from './access/guard.js'
 import type { Mask } from './access/mask.js'
 import { TokenGate } from './access/tokens.js'
+import { EventReader } from './events/event-reader.js'
 import { LiveMonitoring } from './live/socket-io.js'
 import { Monitor } from './monitor.js'
 import { describeRoutes } from './openapi.js'
@@ -23,9 +24,11 @@ import { auditor, type Control } from './operator-port.js'
 import { actionRoutes } from './routes/action-routes.js'
 import { connectionRoutes } from './routes/connection-routes.js'
 import { dashboardRoutes } from './routes/dashboard-routes.js'
+import { eventRoutes } from './routes/event-routes.js'
 import { healthRoutes } from './routes/health-routes.js'
 import { metricsRoutes } from './routes/metrics-routes.js'
 import { monitoringRoutes, type MonitoringRoutesOptions } from './routes/monitoring-routes.js'
+import { toolUsageRoutes } from './routes/tool-usage-routes.js'
 import { upstreamRoutes } from './routes/upstream-routes.js'
 import { sendError, sendNotFound } from './schemas/admin-errors.js'
 import type { Readiness } from './schemas/readiness.js'
@@ -47,6 +50,8 @@ export interface AdminOptions {
   /** Undefined: no monitoring interface, no actions and no dashboard (--monitoring is off). */
   monitoring: MonitoringParts | undefined
   version: string
+  /** How long events are kept, in milliseconds; 0: for ever. */
+  eventRetentionMs: number
   logger: FastifyBaseLogger
   /** For a whole request, its body included, in milliseconds; 0, the default: no limit. */
   headTimeoutMs?: number
@@ -70,7 +75,7 @@ const FAILURES_PER_SECOND = 10
 /** Builds the admin port, not yet listening. Of its parts, only the gate gets the tokens. */
 export function buildAdmin(options: AdminOptions): FastifyInstance {
   const { store, health, metrics, tokens, allowedOrigins, mask, monitoring, version, logger } = options
-  const { now = latestNow, hostMetrics = () => [], headTimeoutMs = 0 } = options
+  const { eventRetentionMs, now = latestNow, hostMetrics = () => [], headTimeoutMs = 0 } = options
   const log = new ThrottledLog(logger, FAILURES_PER_SECOND)
   const app = Fastify({
     loggerInstance: logger,
@@ -101,10 +106,12 @@ export function buildAdmin(options: AdminOptions): FastifyInstance {
   app.register(metricsRoutes, { metrics: new Scrape(store, metrics, version, hostMetrics) })
   app.register(dashboardRoutes, { isOn: monitoring !== undefined })
   app.register(connectionRoutes, { store, mask, now })
+  app.register(eventRoutes, { reader: new EventReader(store, eventRetentionMs, logger), mask })
   if (monitoring) {
     const { control, ...shown } = monitoring
     const monitor = new Monitor(store, mask, now)
     app.register(monitoringRoutes, { ...shown, monitor, log })
+    app.register(toolUsageRoutes, { store, now })
     app.register(upstreamRoutes, { store, control, audit: auditor(logger, mask) })
     app.register(actionRoutes, { store, monitor, control, gate, audit: auditor(logger, mask) })
     const live = new LiveMonitoring(app, { store, monitor, gate, allowedOrigins, logger })

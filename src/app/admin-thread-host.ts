@@ -77,6 +77,9 @@ export function adminThreadData(
     headTimeoutMs: config.headTimeoutMs,
     stores: storesOf(config),
     sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
+    eventRetentionMs: config.eventRetentionMs,
+    webhook:
+      config.webhook === undefined ? undefined : { url: config.webhook, secret: config.webhookSecretFile! },
     tokens: [...(config.adminToken ?? []), ...(config.adminTokenFile ?? [])],
     allowedOrigins: config.adminAllowOrigin ?? [],
     dataDir: config.dataDir,
@@ -109,5 +112,6 @@ const shownSettings = (config: Config): Record<string, unknown> => ({
   sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
   leaseMs: config.leaseMs,
   retentionMs: config.retentionMs,
-  rollupRetentionMs: config.rollupRetentionMs
+  rollupRetentionMs: config.rollupRetentionMs,
+  eventRetentionMs: config.eventRetentionMs
 })

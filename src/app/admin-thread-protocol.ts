@@ -1,4 +1,5 @@
 // Owns what the admin thread is started with.
+import type { WebhookTarget } from '../admin/webhooks/webhook-request.js'
 import type { Token } from '../config/admin-token.js'
 import type { Address, StoreLocation } from '../config/setting-kinds.js'
 import type { RoutePatterns } from '../mcp/routes.js'
@@ -12,6 +13,10 @@ export interface AdminThreadData {
   /** As for the ledger (`LedgerSettings`). */
   stores: number
   sessionIdleTimeoutMs: number
+  /** How long events are kept; 0: for ever. */
+  eventRetentionMs: number
+  /** Where events are posted; undefined: nowhere. */
+  webhook: WebhookTarget | undefined
   tokens: readonly Token[]
   allowedOrigins: readonly string[]
   /** Keeps the key that ids are hashed with (--mask). */

@@ -7,6 +7,7 @@ import { type AdminOptions, buildAdmin } from '../admin/admin-server.js'
 import { GatewayClient } from '../admin/gateway/gateway-client.js'
 import type { EndpointUrls } from '../admin/gateway/tool-list.js'
 import { ActionError } from '../admin/schemas/admin-errors.js'
+import { startWebhookDelivery } from '../admin/webhooks/webhook-delivery.js'
 import { version } from '../config/version.js'
 import type { StoreReader } from '../ledger/store-port.js'
 import { Routes } from '../mcp/routes.js'
@@ -61,17 +62,23 @@ const started = startInOrder(async onClose => {
     { pools: data.stores, log: logger }
   )
   onClose(() => store.close())
+  const mask = new Mask(maskKey(data.dataDir), data.mask)
+  const delivery =
+    data.webhook &&
+    startWebhookDelivery({ target: data.webhook, store, keptMs: data.eventRetentionMs, mask, log: logger })
+  onClose(() => delivery?.close())
   const admin = buildAdmin({
     store,
     tokens: data.tokens,
     allowedOrigins: data.allowedOrigins,
-    mask: new Mask(maskKey(data.dataDir), data.mask),
+    mask,
     logger,
     headTimeoutMs: data.headTimeoutMs,
     version: version(),
     health: () => proxies.health(),
     metrics: () => proxies.metrics(),
-    hostMetrics: () => [droppedLinesMetric(dropped)],
+    hostMetrics: () => [droppedLinesMetric(dropped), ...(delivery?.metrics() ?? [])],
+    eventRetentionMs: data.eventRetentionMs,
     monitoring: data.monitoring && monitoringOptions(data.monitoring, store)
   })
   onClose(() => admin.close())

@@ -1,15 +1,17 @@
-// Owns `mcp-turnstile check`: prints where counts and roll-ups differ from the sessions, and repairs them if asked.
+// Owns `mcp-turnstile check`: prints where counts and roll-ups, or events, differ from the sessions; repairs the former if asked.
 import type { CheckConfig } from '../config/settings.js'
 import { ALL_ENDPOINTS } from '../ledger/model/people.js'
+import type { Database } from '../ledger/sql/sql-database.js'
+import { checkEvents } from '../ledger/sql/write/check-events.js'
 import { checkPrincipals, repairPrincipals } from '../ledger/sql/write/check-principals.js'
 import { check, repair } from '../ledger/sql/write/check.js'
 import { openDatabase } from './open-database.js'
 
 /**
- * Compares, and repairs if `repair` is set. Resolves with the exit code: 0 when nothing differs (any more), 1 when something
- * differs. Throws when the database cannot be used.
+ * Compares, and repairs if `repair` is set; `events`: also replays the events. Resolves with the exit code: 0 when nothing
+ * differs (any more), 1 when something differs. Throws when the database cannot be used.
  */
-export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair'>): Promise<number> {
+export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair' | 'events'>): Promise<number> {
   const db = openDatabase(options.store, '--store')
   try {
     await db.migrate()
@@ -33,8 +35,27 @@ export async function runCheck(options: Pick<CheckConfig, 'store' | 'repair'>): 
     }
     const of = `${endpoints.size} endpoints and ${principals.size} principals`
     console.log(`${differences} figures of ${of} differ${options.repair ? 'ed; put right' : ''}`)
-    return differences > 0 && !options.repair ? 1 : 0
+    const isReplayed = !options.events || (await replays(db))
+    return isReplayed && (differences === 0 || options.repair) ? 0 : 1
   } finally {
     await db.close()
   }
+}
+
+/** Replays the events; prints where they differ from the sessions, and how far they reach. Whether nothing differs. */
+async function replays(db: Database): Promise<boolean> {
+  const { events, since, open, openBefore, differences } = await checkEvents(db)
+  for (const { endpointId, sessionId, what } of differences) {
+    const session = sessionId === null ? '' : ` session ${JSON.stringify(sessionId)}`
+    console.log(`${JSON.stringify(endpointId)}${session}: ${what}`)
+  }
+  const from = since === null ? '' : ` since ${new Date(since).toISOString()}`
+  console.log(
+    `${events} events${from} replayed: ${open} sessions are open by them, ${differences.length} differences`
+  )
+  if (openBefore > 0)
+    console.log(
+      `${openBefore} more sessions are open and opened before the events that are kept: no event tells of them`
+    )
+  return differences.length === 0
 }

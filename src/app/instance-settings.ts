@@ -52,6 +52,7 @@ export const upkeepSettings = (config: Config): UpkeepSettings => ({
   leaseMs: config.leaseMs,
   retentionMs: config.retentionMs,
   rollupRetentionMs: config.rollupRetentionMs,
+  eventRetentionMs: config.eventRetentionMs,
   confirmSuspects: config.confirmSuspects,
   endIdleSessions: config.endIdleSessions
 })

@@ -101,6 +101,7 @@ export function startSessions(
     // Many that are due at once take turns within half of the interval.
     recorder.batch(() => notePresence(epochNow(), presenceMs, (2 * tickMs) / presenceMs))
     record(tracker.flush(epochNow(), atLeast), unplaced.takeChanges())
+    recorder.record(tracker.flushTools(epochNow(), atLeast))
     recorder.alive(epochNow())
     sayOthers()
   }

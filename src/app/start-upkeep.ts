@@ -26,6 +26,7 @@ export interface UpkeepSettings {
   leaseMs: number
   retentionMs: number
   rollupRetentionMs: number
+  eventRetentionMs: number
   confirmSuspects: boolean
   endIdleSessions: boolean
 }
@@ -106,6 +107,7 @@ function startMaintenance(
     leaseMs: settings.leaseMs,
     retentionMs: settings.retentionMs,
     rollupRetentionMs: settings.rollupRetentionMs,
+    eventRetentionMs: settings.eventRetentionMs,
     isRegistered: () => ledger.shipper.isRegistered,
     onFailure: () => ledger.shipper.registerAgain(),
     onErased: () => void scrubOnceShipped(ledger),

@@ -59,6 +59,8 @@ export function parseConfig(argv: readonly string[], env: Record<string, string 
       'REQUIRED',
       '--principal-header is believed of trusted proxies only: give --trusted-proxy too'
     )
+  if (config.webhook !== undefined && config.webhookSecretFile === undefined)
+    throw new ConfigError('REQUIRED', '--webhook is signed with a secret: give --webhook-secret-file too')
   const complete = withStoreOfFile(config)
   refuseFewConnections(complete)
   return complete

@@ -14,6 +14,7 @@ import {
   duration,
   headerName,
   hosts,
+  keeping,
   lease,
   type Kind,
   oneOf,
@@ -27,6 +28,8 @@ import {
   tokens,
   upstreamFile,
   upstreams,
+  webhook,
+  webhookSecretFile,
   wholeNumber
 } from './setting-kinds.js'
 import type { UpstreamAddress } from './upstream-list.js'
@@ -114,6 +117,11 @@ export const settings = {
     kind: age,
     default: '400d',
     help: 'delete the counts by minute and day of a time longer ago; 0: never'
+  },
+  eventRetentionMs: {
+    kind: keeping,
+    default: '24h',
+    help: 'how long events of sessions are kept for /api/events; 0: for ever'
   },
   upstreamTimeoutMs: {
     kind: duration,
@@ -228,6 +236,15 @@ export const settings = {
     alias: 'MCP_CONNECTION_MONITORING_ENABLED',
     help: 'serve live monitoring: /api/mcp, /internal/connections, Socket.IO and the dashboard'
   },
+  webhook: {
+    kind: webhook,
+    secret: true,
+    help: 'a URL to which each event of a session is posted (default: none)'
+  },
+  webhookSecretFile: {
+    kind: webhookSecretFile,
+    help: 'a file with the secret that signs what is posted there, whsec_… (default: none)'
+  },
   historyLimit: {
     kind: wholeNumber(1_000),
     default: '100',
@@ -246,7 +263,12 @@ export const settings = {
 export const checkSettings = {
   store: settings.store,
   storeFile: settings.storeFile,
-  repair: { kind: boolean, default: 'off', help: 'put right what differs' }
+  repair: { kind: boolean, default: 'off', help: 'put right what differs' },
+  events: {
+    kind: boolean,
+    default: 'off',
+    help: 'also replay the events that are kept, and compare what is open then'
+  }
 } satisfies Record<string, Setting<unknown>>
 
 /** The settings of `mcp-turnstile copy`. */

@@ -10,6 +10,7 @@ import type { Upstream } from './balancing/upstream.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { EndpointEvent } from './endpoint-event.js'
 import { chunkOf, lastChunk, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
+import { takeBytes } from './http/connection-bytes.js'
 import {
   asksForStream,
   bodyLength,
@@ -26,6 +27,7 @@ import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
 import type { RoutedRequest } from './http/routed-request.js'
 import { sseComment, SseKeepAlive } from './http/sse-keep-alive.js'
+import { OutcomeTap } from './taps/outcome-tap.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
 import type { Connection, ExchangeHandler } from './upstream/connection.js'
@@ -76,6 +78,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #connection: Connection | undefined
   #upload: Upload | undefined
   #tap: Tap | undefined
+  #outcome: OutcomeTap | undefined
   /** When its sending began. */
   #sentAt: MonotonicMs = 0
   /** The body of the response goes out in chunks. */
@@ -111,7 +114,9 @@ class Exchange implements ExchangeHandler, ClientExchange {
   }
 
   notePresence(at: EpochMs, withinMs: number): boolean {
-    return !this.#over && this.#tap?.notePresence(at, withinMs) === true
+    if (this.#over) return false
+    const hasBytes = this.#outcome?.noteBytes(at, withinMs) === true
+    return this.#tap?.notePresence(at, withinMs) === true || hasBytes
   }
 
   cut(): void {
@@ -182,6 +187,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (this.#replacesEndpoint) fields = without(fields, notCompressed)
     this.#sentAt = monotonicNow()
     this.#tap = tapFor(request, accounting, upstream)
+    this.#outcome = this.#tap && new OutcomeTap(this.#tap, request, accounting.observe)
     if (body !== null) this.#tap?.requestBody(body)
     upstream.underWay++
     this.#isStream = asksForStream(req)
@@ -222,7 +228,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#upstream!.opening--
   }
 
-  #settle(accepted: boolean): void {
+  #settleOpening(accepted: boolean): void {
     this.#counted?.settle(accepted)
     this.#counted = undefined
   }
@@ -258,7 +264,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
     else accounting.notices.notAccounted(this.#request, status, headers)
     // A legacy session begins with the first event.
     if (this.#counted && this.#request.target.route?.kind !== 'legacy-stream')
-      this.#settle(isSuccessful(status))
+      this.#settleOpening(isSuccessful(status))
+    this.#outcome?.head(status, headers)
     if (this.#tap?.operation) operations.began(this.#tap.operation)
     if (res.destroyed) return this.abort()
     if (clients.closing) endConnectionAfter(res)
@@ -286,7 +293,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #pass(part: Buffer): void {
     if (part.length === 0) return
     this.#tap?.chunk(part)
-    if (this.#counted) this.#settle(isSuccessful(this.#res.statusCode))
+    if (this.#counted) this.#settleOpening(isSuccessful(this.#res.statusCode))
+    this.#outcome?.chunk(part)
     this.#readTask?.(part)
     if (this.#isOpening) this.#noteOpened()
     this.#keepAlive?.passed(part)
@@ -320,6 +328,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     limitLateBody(this.#req)
     sendNow(this.#res, this.#pending)
     this.#res.end()
+    this.#settle()
   }
 
   onError(error: unknown): void {
@@ -367,16 +376,17 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#abandon()
     if (this.#over) return
     this.#finish(true)
-    if (this.#res.destroyed) return
-    if (!this.#res.headersSent)
-      return sendFailure(
-        this.#res,
-        failureOf(error, this.#request, this.#options.failures, this.#namedUpstream)
-      )
+    if (this.#res.destroyed) return this.#settle()
+    if (!this.#res.headersSent) {
+      const failure = failureOf(error, this.#request, this.#options.failures, this.#namedUpstream)
+      sendFailure(this.#res, failure)
+      return this.#settle(failure.status)
+    }
     this.#options.traffic.failed(this.#req.method ?? '', 'broken_off', undefined, this.#namedUpstream)
     // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
     if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
     else this.#res.destroy()
+    this.#settle()
   }
 
   /** The gateway that failed, where there are several. */
@@ -398,10 +408,12 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   endReopened(): void {
     if (this.#over || !this.#chunked || this.#unsent || !this.#isStandaloneStream) return
-    this.abort()
+    this.#finish(false)
+    this.#abandon()
     endConnectionAfter(this.#res)
     sendNow(this.#res, lastChunk)
     this.#res.end()
+    this.#settle()
   }
 
   /**
@@ -416,6 +428,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   abort(): void {
     this.#finish(false)
     this.#abandon()
+    this.#settle()
   }
 
   #abandon(): void {
@@ -425,13 +438,20 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   #finish(byUpstream: boolean, whole = false): void {
     this.#over = true
-    this.#settle(false)
+    this.#settleOpening(false)
     this.#keepAlive?.end()
     this.#options.clients.finish(this)
     this.#leaveUpstream()
     this.#tap?.end(byUpstream, whole)
+    this.#outcome?.end(byUpstream, whole)
     const operation = this.#tap?.operation
     if (operation) this.#options.operations.ended(operation, this.#seconds(), !byUpstream)
+  }
+
+  /** All was written that the client gets. `failedAs`: the status of a response that the proxy made. */
+  #settle(failedAs?: number): void {
+    if (this.#outcome === undefined) takeBytes(this.#req.socket)
+    else this.#outcome.settle(Math.round(monotonicNow() - this.#sentAt), failedAs)
   }
 
   /** Since its sending began. */

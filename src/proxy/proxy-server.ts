@@ -26,6 +26,7 @@ import { Balancer, type BalancerOptions } from './balancing/balancer.js'
 import { ConnectedClients, type SessionStream } from './connected-clients.js'
 import { forward, type ForwardOptions } from './forward.js'
 import { onBodyTimeout, onClientError, onConnect } from './http/client-errors.js'
+import { takeBytes } from './http/connection-bytes.js'
 import { maxHeaderBytes } from './http/header-section.js'
 import { neverCloseIdleConnections, upgradeOnlyIf } from './http/node-internals.js'
 import { inTurn, responseInFlight } from './http/pipelining.js'
@@ -259,6 +260,8 @@ function createHttpServer(parts: ServerParts, headTimeoutMs: number, keepAliveTi
       inTurn(res, () => {
         const request = new RoutedRequest(req, routing)
         if (admission.admit(request, res)) forward(request, res, forwarding)
+        // No request after it is to account for those.
+        else takeBytes(req.socket)
       })
   )
   // `ConnectedClients.close` ends them.

@@ -5,6 +5,7 @@ import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { Attributed, CloseEvent, FinalReason, OpenEvent, UseEvent } from './events.js'
 import type { Attribution, Client } from './observations.js'
+import type { Outcome } from './outcomes.js'
 
 /** A session that this process has seen open. */
 export interface TrackedSession {
@@ -27,6 +28,8 @@ export interface TrackedSession {
   reportedAt: EpochMs
   /** Requests that were not yet reported to the ledger. */
   pendingRequests: number
+  /** What came of requests and was not yet reported to the ledger. */
+  pendingOutcome: Outcome | undefined
   /** What was reported of its client by this process. */
   clientInfo: ClientInfo
   /** Whose it is, as far as this process saw: what was said first counts. */
@@ -68,6 +71,7 @@ export const newSession = ({
   orderedAt: at,
   reportedAt: at,
   pendingRequests: 0,
+  pendingOutcome: undefined,
   clientInfo: unknownClient,
   attributed: attributed(request),
   isShared: false,
@@ -142,8 +146,9 @@ export const openEvent = (
 
 /** Reports a session's pending uses, and takes them out of it; `who`: what was just learned of its client. */
 export function useEvent(session: TrackedSession, who?: ClientInfo): UseEvent {
-  const { endpointId, sessionId, transport, lastSeenAt, provedAt, pendingRequests } = session
+  const { endpointId, sessionId, transport, lastSeenAt, provedAt, pendingRequests, pendingOutcome } = session
   session.pendingRequests = 0
+  session.pendingOutcome = undefined
   session.reportedAt = lastSeenAt
   return {
     type: 'use',
@@ -153,6 +158,7 @@ export function useEvent(session: TrackedSession, who?: ClientInfo): UseEvent {
     at: lastSeenAt,
     requests: pendingRequests,
     ...(provedAt < lastSeenAt && { provedAt }),
+    ...(pendingOutcome && { outcome: pendingOutcome }),
     ...(who && { who })
   }
 }

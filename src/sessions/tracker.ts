@@ -11,7 +11,7 @@ import {
 } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
-import type { SessionEvent, UseEvent, VisitEvent } from './events.js'
+import type { SessionEvent, ToolEvent, UseEvent, VisitEvent } from './events.js'
 import { Newcomers } from './newcomers.js'
 import type {
   Attribution,
@@ -19,8 +19,10 @@ import type {
   Identity,
   MessageResponse,
   Observation,
+  RequestOutcome,
   StreamableResponse
 } from './observations.js'
+import { addOutcome } from './outcomes.js'
 import { RememberedSessions } from './remembered-sessions.js'
 import { actions, finalReasons, type Input, isSilent, proofs, stateOf } from './session-actions.js'
 import {
@@ -34,7 +36,9 @@ import {
   useEvent
 } from './session.js'
 import { messageSignal, pingSignal, streamableSignal } from './signals.js'
+import { StrayOutcomes } from './stray-outcomes.js'
 import { Suspects } from './suspects.js'
+import { ToolUses } from './tool-uses.js'
 import { type KnownSession, UnplacedMessages, type UnplacedSession } from './unplaced-messages.js'
 import { UseBatching } from './use-batching.js'
 import { VisitTracker } from './visits.js'
@@ -79,6 +83,8 @@ export class SessionTracker {
   readonly #unreported: UseBatching<TrackedSession>
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
+  readonly #strayOutcomes = new StrayOutcomes()
+  readonly #toolUses: ToolUses
   readonly #newcomers: Newcomers
   readonly #confirmSuspects: boolean
   readonly #onChange: NonNullable<TrackerOptions['onChange']>
@@ -97,6 +103,7 @@ export class SessionTracker {
   }: TrackerOptions) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#unreported = new UseBatching(idleTimeoutMs)
+    this.#toolUses = new ToolUses(idleTimeoutMs)
     this.#newcomers = new Newcomers(maxNewSessionsPerAddress)
     this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered, this.#newcomers)
     this.#sessions = new RememberedSessions(maxRemembered)
@@ -167,6 +174,8 @@ export class SessionTracker {
         return this.#visits.listenEnded(observation.visitor, observation.at)
       case 'identity':
         return this.#identify(observation)
+      case 'outcome':
+        return this.#account(observation)
     }
   }
 
@@ -177,7 +186,12 @@ export class SessionTracker {
   flush(now: EpochMs, atLeast?: number): SessionEvent[] {
     const uses = this.#unreported.flush(now, atLeast).map(session => useEvent(session))
     if (this.#idleTimeoutMs > 0) this.#sessions.forgetIdle(now - this.#idleTimeoutMs)
-    return [...uses, ...this.#visits.flush(now, atLeast)]
+    return [...uses, ...this.#visits.flush(now, atLeast), ...this.#strayOutcomes.take()]
+  }
+
+  /** Reports the uses of tools that are due at `now`; `atLeast` so many, if there are. */
+  flushTools(now: EpochMs, atLeast?: number): ToolEvent[] {
+    return this.#toolUses.flush(now, atLeast)
   }
 
   /** Whether a streamable session was in use here within the idle timeout before `at`, whatever the store knows of that. */
@@ -225,7 +239,7 @@ export class SessionTracker {
   /** Reports once more the sessions whose legacy stream runs through this process: they are still open at `at`. */
   held(at: EpochMs): UseEvent[] {
     return Array.from(this.#sessions.held, session =>
-      useEvent({ ...session, lastSeenAt: at, provedAt: at, pendingRequests: 0 })
+      useEvent({ ...session, lastSeenAt: at, provedAt: at, pendingRequests: 0, pendingOutcome: undefined })
     )
   }
 
@@ -257,13 +271,18 @@ export class SessionTracker {
       known[0]!
     const { endpointId, sessionId, isOpen } = session
     const upstream = session.upstream ?? undefined
-    const events = steps.flatMap(({ at, requests }): SessionEvent[] => {
+    const events = steps.flatMap(({ at, requests, outcome }): SessionEvent[] => {
       const sighting = { endpointId, sessionId, transport: Transport.sse, upstream, client: NO_CLIENT, at }
-      if (requests === 0) return this.#act('gone', sighting)
+      if (requests === 0) {
+        const { transport } = sighting
+        const told = outcome && { type: 'outcome' as const, endpointId, sessionId, transport, at, outcome }
+        return [...this.#act('gone', sighting), ...(told ? [told] : [])]
+      }
       const key = sessionKey(sighting)
       const stays = this.#sessions.get(key) !== undefined || !isOpen
       const forgotten = stays ? [] : this.#remember(key, newSession(sighting))
-      return [...forgotten, useEvent({ ...newSession(sighting), pendingRequests: requests })]
+      const used = newSession(sighting)
+      return [...forgotten, useEvent({ ...used, pendingRequests: requests, pendingOutcome: outcome })]
     })
     const last = events.findLast(event => event.type === 'use' && event.sessionId === sessionId)
     if (last?.type === 'use' && who) last.who = who
@@ -296,6 +315,42 @@ export class SessionTracker {
       return this.#visits.request(endpointId, response.visitor, response)
     this.unstorableIds++
     return []
+  }
+
+  /** What came of a request; it proves nothing of its session. */
+  #account(told: RequestOutcome): SessionEvent[] {
+    const { transport, visitor, sessionId: rawSessionId, outcome, client, at } = told
+    const endpointId = told.endpointId === undefined ? undefined : storedEndpointId(told.endpointId)
+    if (visitor !== undefined && endpointId !== undefined) {
+      const place = this.#visits.account(endpointId, visitor, client, outcome)
+      this.#noteCalls(place, endpointId, told)
+    }
+    const sessionId = rawSessionId === undefined ? undefined : storedSessionId(rawSessionId)
+    if (sessionId === undefined) return []
+    const isLegacy = transport === Transport.sse
+    const found = isLegacy
+      ? this.#sessions.findLegacy(endpointId, sessionId)
+      : this.#sessions.find(endpointId, sessionId)
+    const session = found?.transport === transport ? found : undefined
+    this.#noteCalls(session?.endpointId, endpointId, told)
+    if (session !== undefined) {
+      session.pendingOutcome = addOutcome(session.pendingOutcome, outcome)
+      this.#unreported.add(session)
+      return []
+    }
+    if (isLegacy && this.unplaced.account(sessionId, outcome)) return []
+    if (endpointId === undefined) return []
+    return this.#strayOutcomes.add({ type: 'outcome', endpointId, sessionId, transport, at, outcome })
+  }
+
+  /** Of a call that was refused, strangers choose the name: it counts only where it is of a session or client that is known. */
+  #noteCalls(
+    known: StoredId | undefined,
+    named: StoredId | undefined,
+    { calls = [], isAccepted, at }: RequestOutcome
+  ): void {
+    const endpointId = known ?? (isAccepted ? named : undefined)
+    if (endpointId !== undefined) for (const call of calls) this.#toolUses.add(endpointId, call, at)
   }
 
   #identify(identity: Identity): SessionEvent[] {

@@ -135,6 +135,24 @@ async function refused(url: string): Promise<void> {
   }
 }
 
+void t.test('the GET stream of a session ends at once, and its session goes on', async t => {
+  const gateway = await startFakeGateway()
+  t.teardown(() => gateway.stop())
+  const directory = t.testdir()
+  const first = await Turnstile.start(gateway.url, directory, ['--drain-timeout', '60s'])
+  const opened = await fetch(`${first.proxyUrl}/stream/e`, { method: 'POST', body: '{}' })
+  await opened.text()
+  const headers = { 'mcp-session-id': opened.headers.get('mcp-session-id')!, accept: 'text/event-stream' }
+  const stream = await fetch(`${first.proxyUrl}/stream/e`, { headers })
+  const ended = stream.text()
+  t.equal(await first.stop(), 0)
+  t.equal(await ended, '', 'ended, not broken off')
+  const second = await Turnstile.start(gateway.url, directory)
+  t.teardown(() => second.stop())
+  t.equal((await fetch(`${second.proxyUrl}/stream/e`, { headers })).status, 200, 'opened again')
+  t.match(await second.connections(), [{ endpoint_id: 'e', reason: null }])
+})
+
 void t.test('a stream is cut after the drain timeout, and its session ends with it', async t => {
   const gateway = await startFakeGateway()
   t.teardown(() => gateway.stop())

@@ -160,7 +160,7 @@ export class Reader {
 
   async #check(full: boolean): Promise<void> {
     await this.#query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
-    await this.#query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
+    await this.#query('START TRANSACTION WITH CONSISTENT SNAPSHOT')
     const found: string[] = []
     for (const statement of full ? [...always, minutes, days] : always) {
       for (const difference of await this.#query(statement)) {

@@ -1,7 +1,8 @@
 // Owns `npm run test:chaos`: three proxies, two gateways, one MariaDB, load and faults; the ledger must stay exact.
 //
 // During the run an independent reader finds counts and roll-ups, of principals and conversations too, equal to the rows in every
-// snapshot; so does who asks the admin ports. At rest the open
+// snapshot; so does who asks the admin ports. A consumer of
+// /api/events that is killed at random misses and repeats none; replayed, they say what is open. At rest the open
 // rows are the gateways' own live sessions, id by id, and each session that a client was told is a row. Three things
 // nobody could have told the ledger, and they are accounted for precisely:
 // - A session that the gateway opened, but whose answer passed no proxy (which died, or whose client had left): it has
@@ -16,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
 import { Random } from '../support/random.js'
+import { EventWatch } from './event-watch.js'
 import { ExpectedSessions, SSE, STREAMABLE } from './expected-sessions.js'
 import { Faults } from './faults.js'
 import { type Member, createFleet } from './fleet.js'
@@ -55,6 +57,12 @@ const database = await startDatabase({ own: true })
 const databaseUrl = await freshDatabase(database.url)
 fleet.push(...(await createFleet(PROXIES, { upstream: gateways.upstream, databaseUrl, directory })))
 for (const member of fleet) await member.start()
+const eventWatch = new EventWatch(
+  join(directory, 'events'),
+  fleet.map(({ adminUrl }) => adminUrl),
+  new Random(random.seed - 2)
+)
+process.on('exit', () => eventWatch.killNow())
 const reader = new Reader(databaseUrl)
 reader.start()
 const asker = new Asker(fleet)
@@ -80,6 +88,7 @@ console.log(`the load ended after ${seconds.toFixed(0)} s`)
 const checksUnderLoad = reader.checks
 await asker.stop()
 const rest = await checkAtRest(fleet, gateways, readerAtRest, expected)
+await eventWatch.stop(await readerAtRest.rows())
 const afterStop = await checkStop(fleet, gateways, readerAtRest)
 await reader.stop()
 await readerAtRest.stop()
@@ -97,6 +106,7 @@ const violations = [
   ...reader.violations,
   ...readerAtRest.violations,
   ...rest.violations,
+  ...eventWatch.violations,
   ...afterRestart,
   ...afterStop,
   ...expected.violations
@@ -109,6 +119,7 @@ console.log(`${expected.requests} requests, ${expected.failures} of them without
 console.log(
   `${rest.rows} rows, ${rest.open} open at rest; ${streamsLost} streams were taken for lost, ${reader.reopened} of them open again`
 )
+console.log(`${eventWatch.events} events, read by consumers that were killed ${eventWatch.kills} times`)
 for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`VIOLATION: ${violation}`)
 console.log(
   `${violations.length} violations: ${expected.sessions.size} sessions told, ${reader.checks} snapshots checked ` +

@@ -45,6 +45,7 @@ void t.test('defaults', t => {
     leaseMs: 15_000,
     retentionMs: 0,
     rollupRetentionMs: 400 * 24 * 3_600_000,
+    eventRetentionMs: 24 * 3_600_000,
     upstreamTimeoutMs: 300_000,
     upstreamKeepAliveMs: 4_000,
     connectTimeoutMs: 5_000,
@@ -83,6 +84,8 @@ void t.test('defaults', t => {
     adminAllowOrigin: undefined,
     mask: false,
     monitoring: true,
+    webhook: undefined,
+    webhookSecretFile: undefined,
     historyLimit: 100,
     logLevel: 'info'
   })
@@ -141,6 +144,7 @@ void t.test('every setting has its variable', t => {
     TURNSTILE_MESSAGE_PATH: '/messages',
     TURNSTILE_RETENTION: '30d',
     TURNSTILE_ROLLUP_RETENTION: '8760h',
+    TURNSTILE_EVENT_RETENTION: '90s',
     TURNSTILE_PORT: 'tcp://10.0.0.1:80'
   })
   t.equal(config.upstreams[0]?.url.href, 'https://gateway.example/base/')
@@ -162,7 +166,8 @@ void t.test('every setting has its variable', t => {
     ssePath: '/{name}/events',
     messagePath: '/messages',
     retentionMs: 30 * 24 * 3_600_000,
-    rollupRetentionMs: 8_760 * 3_600_000
+    rollupRetentionMs: 8_760 * 3_600_000,
+    eventRetentionMs: 90_000
   })
   t.end()
 })
@@ -430,6 +435,36 @@ void t.test('admin tokens, their scopes, and files of them', t => {
       '--admin-token-file',
       file.replace(/good$/, name)
     ])
+  t.end()
+})
+
+void t.test('events are kept for seconds, days or ever, and a webhook needs a secret that signs', t => {
+  for (const [text, ms] of [
+    ['1s', 1_000],
+    ['15m', 900_000],
+    ['7d', 7 * 86_400_000],
+    ['0', 0]
+  ] as const)
+    t.equal(parse(['--event-retention', text]).eventRetentionMs, ms)
+  for (const text of ['0s', '500ms', '24', '-1h'])
+    refuses(t, 'BAD_VALUE', /^--event-retention/, [...UPSTREAM, '--event-retention', text])
+
+  const secret = (bytes: number): string => `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`
+  const folder = t.testdir({
+    ...{ good: `${secret(32)}\n`, short: secret(23), long: secret(65) },
+    ...{ plain: 'a secret that is no base64, s3cret', bare: secret(32).slice(6), empty: '' }
+  })
+  const withFile = (name: string): string[] => ['--webhook-secret-file', join(folder, name)]
+  const url = 'https://hooks.example.com/mcp?key=s3cret'
+  const config = parse(['--webhook', url, ...withFile('good')])
+  t.match(config, { webhook: url, webhookSecretFile: secret(32) })
+  for (const name of ['short', 'long', 'plain', 'bare', 'empty', 'missing']) {
+    const message = /^--webhook-secret-file ".*" cannot be used: give a file(?!.*s3cret)/
+    refuses(t, 'BAD_VALUE', message, [...UPSTREAM, '--webhook', url, ...withFile(name)])
+  }
+  refuses(t, 'REQUIRED', /^--webhook .*--webhook-secret-file/, [...UPSTREAM, '--webhook', url])
+  for (const bad of ['hooks.example.com', 'ftp://s3cret', 'https://u:s3cret@hooks.example.com', 'http://'])
+    refuses(t, 'BAD_VALUE', /^--webhook cannot be used: give(?!.*s3cret)/, [...UPSTREAM, '--webhook', bad])
   t.end()
 })
 

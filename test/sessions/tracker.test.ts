@@ -49,7 +49,7 @@ const brief = (events: SessionEvent[]): unknown[] =>
     event.type,
     event.sessionId,
     event.at,
-    event.type === 'close' ? event.reason : event.requests
+    event.type === 'close' ? event.reason : event.type === 'outcome' ? event.outcome : event.requests
   ])
 
 void t.test(

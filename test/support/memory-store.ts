@@ -10,6 +10,8 @@ import type {
   SessionRow,
   SessionsFilter,
   StoreReader,
+  ToolUsage,
+  ToolUsageQuery,
   Totals
 } from '../../src/ledger/store-port.js'
 import { bruteConnections, bruteOpenCounts, brutePrincipals, bruteSeries, isAsked } from './brute-force.js'
@@ -25,6 +27,9 @@ export class MemoryStore implements StoreReader {
   constructor(rows: readonly SessionRow[] = []) {
     this.rows = rows
   }
+
+  /** It has none. */
+  toolUsage: (query: ToolUsageQuery) => Promise<ToolUsage[]> = () => Promise.resolve([])
 
   connections(query: Parameters<StoreReader['connections']>[0]): Promise<SessionRow[]> {
     const { after, limit } = query
@@ -117,6 +122,11 @@ export class MemoryStore implements StoreReader {
   feed(): Promise<FeedPart> {
     return Promise.resolve({ position: 0, changes: [] })
   }
+
+  events: StoreReader['events'] = () =>
+    Promise.resolve({ events: [], start: '0-0', position: '0-0', more: false })
+
+  eventsEnd: StoreReader['eventsEnd'] = () => Promise.resolve('0-0')
 
   async *series(query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {
     const endpoints = await this.counts(

@@ -2,13 +2,18 @@
 // the fields are those that existing front ends read.
 import Type, { type Static, type TProperties } from 'typebox'
 import {
+  BytesIn,
+  BytesOut,
+  CallCount,
   ConversationName,
+  ErrorCount,
   Instant,
   NaturalNumber,
   NullableText,
   OAuthClient,
   PrincipalKindName,
-  PrincipalName
+  PrincipalName,
+  UnreadCount
 } from './fields.js'
 
 /** A transport by its name; the numbers are in `Transport`. */
@@ -26,6 +31,11 @@ const info = {
   connectedAt: Instant,
   lastActivity: Instant,
   requestCount: NaturalNumber,
+  bytesIn: BytesIn,
+  bytesOut: BytesOut,
+  callCount: CallCount,
+  errorCount: ErrorCount,
+  unreadCount: UnreadCount,
   endpointId: Type.String(),
   transport: TransportName,
   upstream: Type.Union([Type.String(), Type.Null()], {
@@ -173,6 +183,20 @@ export const PrincipalInfo = Type.Object({
   })
 })
 export type PrincipalInfo = Static<typeof PrincipalInfo>
+
+/** How a tool of an endpoint was used, at `/api/mcp/tools/usage`. */
+export const ToolUsageInfo = Type.Object({
+  time: Type.Union([Instant, Type.Null()], {
+    description: 'when the hour or day begins; null with by=total'
+  }),
+  endpointId: Type.String(),
+  tool: Type.String({ description: 'all beyond the first 200 tools of an endpoint and hour are "other"' }),
+  calls: NaturalNumber,
+  errors: NaturalNumber,
+  durationSum: Type.Integer({ minimum: 0, description: 'of all calls, in ms' }),
+  durationMax: Type.Integer({ minimum: 0, description: 'in ms' })
+})
+export type ToolUsageInfo = Static<typeof ToolUsageInfo>
 
 /** A gateway, as all proxies of the store together see it. */
 export const UpstreamInfo = Type.Object({

@@ -6,7 +6,9 @@ import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import { mayBeSessionError, type SessionError } from '../../mcp/session-not-found.js'
 import type { StoredId, WireId } from '../../mcp/stored-ids.js'
+import { Transport } from '../../mcp/transports.js'
 import type { Operation } from '../../metrics/operations.js'
+import type { Requester } from '../../sessions/observations.js'
 import { isSessionRequest } from '../../sessions/signals.js'
 import { isSuccessful } from '../../util/http-status.js'
 import { type EpochMs, epochNow } from '../../util/time.js'
@@ -16,7 +18,7 @@ import type { RoutedRequest } from '../http/routed-request.js'
 import { InitializeResponse } from './initialize-response.js'
 import { LegacyStreamTap } from './legacy-taps.js'
 import { MessageLines } from './message-lines.js'
-import { callOf, RequestBody } from './request-body.js'
+import { type Asked, askedOf, RequestBody } from './request-body.js'
 import { errorInFirstMessage, SessionErrorReader } from './session-error-reader.js'
 import type { Accounting, StreamSession, Tap, TappedUpstream } from './tap.js'
 
@@ -50,6 +52,8 @@ export class StreamableTap implements Tap {
   #body: RequestBody | undefined
   /** Who sent an accepted request without a session. */
   #visitor: string | undefined
+  /** Who sent a request without a session, accepted or not, once its response began. */
+  #sender: string | undefined
   /** Set once the response is known to be an event stream. */
   #stream: MessageLines | undefined
   /** Its messages are those of a session or visit: the request is one that MCP sends there. */
@@ -57,6 +61,7 @@ export class StreamableTap implements Tap {
   /** It is the listen stream of a session-less client. */
   #isListening = false
   operation: Operation | undefined
+  #asked: Asked | undefined
   /** Set while only the body can show whether the response means that the session is gone. */
   #undecided: SessionErrorReader | undefined
   /** Set for a stream that nobody asked for in a session: it may be that of a legacy one, at a path of both transports. */
@@ -90,16 +95,29 @@ export class StreamableTap implements Tap {
     return this.#stream && sessionId !== undefined ? { endpointId, sessionId } : undefined
   }
 
+  get asked(): Asked {
+    return (this.#asked ??= askedOf(this.#req, this.#body))
+  }
+
+  get requester(): Requester | undefined {
+    const [endpointId, sessionId] = [this.#endpointId, this.#presentSessionId]
+    if (sessionId !== undefined) return { transport: Transport.streamable, endpointId, sessionId }
+    if (this.#legacy) return this.#legacy.requester
+    const visitor = this.#sender ?? (this.#mayVisit() ? this.#readVisitor('refused') : undefined)
+    return visitor === undefined ? undefined : { transport: Transport.sessionless, endpointId, visitor }
+  }
+
   head(status: number, headers: ResponseHeaders): void {
     const request = this.#req.headers
     const [sessionId, body] = [this.#sessionId, this.#body]
     const issuedSessionId = this.#issuedSessionId(headers)
     const protocolVersion = text(request['mcp-protocol-version'])
-    const { rpcMethod, rpcName } = callOf(this.#req, body)
+    const { rpcMethod, rpcName, isFurtherRound } = this.asked
     const { client } = this.#request
     this.#presentSessionId = issuedSessionId ?? sessionId
     this.#isRefused = !isSuccessful(status)
-    const visitor = isSuccessful(status) && this.#mayVisit() ? this.#readVisitor() : undefined
+    if (this.#mayVisit()) this.#sender = this.#readVisitor(this.#isRefused ? 'refused' : 'accepted')
+    const visitor = this.#isRefused ? undefined : this.#sender
     const principal = isSuccessful(status) ? this.#request.principal : undefined
     const conversation = (): StoredId | undefined => this.#accounting.conversations.of(this.#req, body)
     const at = epochNow()
@@ -133,7 +151,7 @@ export class StreamableTap implements Tap {
         at
       })
     }
-    if (rpcMethod !== undefined)
+    if (rpcMethod !== undefined && !isFurtherRound)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isSuccessful(status)) {
       if (isEventStream(headers)) this.#stream = new MessageLines()
@@ -219,7 +237,7 @@ export class StreamableTap implements Tap {
       observe({ kind: 'present', endpointId, sessionId, client: this.#request.client, at })
       return true
     }
-    const visitor = this.#visitor ?? (this.#mayVisit() ? this.#readVisitor() : undefined)
+    const visitor = this.#visitor ?? (this.#mayVisit() ? this.#readVisitor('accepted') : undefined)
     if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
     return visitor !== undefined
   }
@@ -246,11 +264,12 @@ export class StreamableTap implements Tap {
     return saysRevision || !this.#body.isForeign
   }
 
-  #readVisitor(): string {
+  #readVisitor(as: 'accepted' | 'refused'): string {
     const { client, principal } = this.#request
     const credential = principal ?? this.#req.headers.authorization
     const clientInfo = this.#body!.metaClientInfo()
-    return this.#accounting.visitors.of(this.#endpointId, client, credential, clientInfo)
+    const { visitors } = this.#accounting
+    return visitors.of(this.#endpointId, client, credential, clientInfo, as === 'accepted')
   }
 
   /** The client left before the response to a whole request. */

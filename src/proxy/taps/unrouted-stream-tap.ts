@@ -12,6 +12,8 @@ import type { Tap } from './tap.js'
 export class UnroutedStreamTap implements Tap {
   readonly streamOf = undefined
   readonly operation = undefined
+  readonly asked = undefined
+  readonly requester = undefined
   readonly #request: RoutedRequest
   readonly #notices: Notices
   /** Set for a compressed stream. */

@@ -45,10 +45,10 @@ void t.test('sessions as CSV: RFC 4180, nothing that a spreadsheet would run', a
   t.equal(
     response.body,
     [
-      'id,endpoint_id,session_id,transport_type,connect_at,disconnect_at,reason,last_seen_at,request_count,client_address,user_agent,client_name,client_version,protocol_version,upstream,principal,principal_kind,oauth_client,conversation',
-      '2,files,session-2,2,2026-11-21T11:59:30.000Z,2026-11-21T12:00:29.999Z,delete,2026-11-21T11:59:30.000Z,1,192.0.2.7,,"line\r\nbreak",,,,,,,',
-      '3,mail,session-3,2,2026-11-21T11:58:30.000Z,2026-11-21T11:58:30.000Z,,2026-11-21T11:58:30.000Z,1,192.0.2.7,,,,,,,,,',
-      `1,files,"a""b,c",2,2026-11-21T11:00:30.000Z,2026-11-21T11:00:30.000Z,,2026-11-21T11:00:30.000Z,1,192.0.2.7,"'=HYPERLINK(""http://evil"")",,,,,,,,`,
+      'id,endpoint_id,session_id,transport_type,connect_at,disconnect_at,reason,last_seen_at,request_count,client_address,user_agent,client_name,client_version,protocol_version,upstream,principal,principal_kind,oauth_client,conversation,bytes_in,bytes_out,call_count,error_count,unread_count',
+      '2,files,session-2,2,2026-11-21T11:59:30.000Z,2026-11-21T12:00:29.999Z,delete,2026-11-21T11:59:30.000Z,1,192.0.2.7,,"line\r\nbreak",,,,,,,,0,0,0,0,0',
+      '3,mail,session-3,2,2026-11-21T11:58:30.000Z,2026-11-21T11:58:30.000Z,,2026-11-21T11:58:30.000Z,1,192.0.2.7,,,,,,,,,,0,0,0,0,0',
+      `1,files,"a""b,c",2,2026-11-21T11:00:30.000Z,2026-11-21T11:00:30.000Z,,2026-11-21T11:00:30.000Z,1,192.0.2.7,"'=HYPERLINK(""http://evil"")",,,,,,,,,0,0,0,0,0`,
       ''
     ].join('\r\n')
   )

@@ -5,7 +5,12 @@ import { createServer, Socket } from 'node:net'
 import { test, type Test } from 'tap'
 import { DelayedAckDetector } from '../../../src/proxy/upstream/delayed-acks.js'
 import { type Acknowledge, quickAcks } from '../../../src/proxy/upstream/quick-acks.js'
-import { startProxyTo, requestHead, type ProxyUnderTest } from '../../support/proxy-under-test.js'
+import {
+  startExchange,
+  startProxyTo,
+  requestHead,
+  type ProxyUnderTest
+} from '../../support/proxy-under-test.js'
 import { connectTo } from '../../support/raw-http.js'
 
 const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -89,6 +94,20 @@ await test('an upstream that is acknowledged at once never stalls, and keeps its
   })
   t.ok(stalls < 10, `${stalls} of 100 took as long as a delayed acknowledgement`)
   t.equal(connections(), 1)
+})
+
+await test('what came of a response is acknowledged, unless the response is complete', async t => {
+  let acknowledged = 0
+  const options = { acknowledge: () => void acknowledged++ }
+  const { client, upstream } = await startExchange(t, { options })
+  for (const number of [1, 2]) {
+    await upstream.send(number === 1 ? head + event : event)
+    await client.until(({ reader }) => reader.body.length === number)
+    t.equal(acknowledged, number)
+  }
+  await upstream.send('0\r\n\r\n')
+  await client.done()
+  t.equal(acknowledged, 2)
 })
 
 await test('an upstream without that fault keeps its one connection', async t => {

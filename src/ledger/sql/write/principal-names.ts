@@ -33,7 +33,7 @@ export async function withNames<E extends { event: LedgerEvent }>(
 }
 
 const principalOf = (event: LedgerEvent): Principal | undefined =>
-  event.type === 'close' || event.type === 'restart' ? undefined : event.principal
+  'principal' in event ? event.principal : undefined
 
 /** The name under which a principal is stored; `key`: that of fingerprints. */
 export function storedNameOf({ kind, name, isDigest }: Principal, key: string): string {
