@@ -3,6 +3,7 @@ import type { Config } from '../config/settings.js'
 import type { ProxyOptions } from '../proxy/proxy-server.js'
 import { activatedSocket } from './socket-activation.js'
 import type { LedgerSettings } from './start-ledger.js'
+import type { PrincipalLimitSettings } from './start-principal-limit.js'
 import type { SessionSettings } from './start-sessions.js'
 import type { UpkeepSettings } from './start-upkeep.js'
 import type { GatewaySettings } from './start-upstreams.js'
@@ -25,6 +26,12 @@ export const sessionSettings = (config: Config): SessionSettings => ({
   sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
   confirmSuspects: config.confirmSuspects,
   maxNewSessionsPerAddress: config.maxNewSessionsPerAddress
+})
+
+/** What `startEvictions` uses. */
+export const principalLimitSettings = (config: Config): PrincipalLimitSettings => ({
+  maxSessionsPerPrincipal: config.maxSessionsPerPrincipal,
+  whenFull: config.whenFull
 })
 
 /** What `startUpstreams` uses. */
@@ -57,6 +64,7 @@ export type ProxyParts = Pick<
   | 'credentials'
   | 'observe'
   | 'liveSessions'
+  | 'principalCounts'
   | 'upstreams'
   | 'upstreamOf'
   | 'locate'
@@ -83,6 +91,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   maxStreams: config.maxStreams,
   maxRequests: config.maxRequests,
   maxSessionsPerEndpoint: config.maxSessionsPerEndpoint,
+  ...principalLimitSettings(config),
   allowedHost: config.allowedHost,
   allowedOrigin: config.allowedOrigin,
   trustedProxy: config.trustedProxy,
@@ -96,6 +105,7 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   credentials: parts.credentials,
   observe: parts.observe,
   liveSessions: parts.liveSessions,
+  principalCounts: parts.principalCounts,
   upstreams: parts.upstreams,
   upstreamOf: parts.upstreamOf,
   locate: parts.locate,

@@ -14,6 +14,7 @@ import type { AccessLog } from './access-log.js'
 import type { WorkerMethods } from './instance-methods.js'
 import {
   ledgerSettings,
+  principalLimitSettings,
   proxyOptions,
   sessionSettings,
   upkeepSettings,
@@ -22,7 +23,9 @@ import {
 import { ledgerHealth } from './ledger-health.js'
 import { operatorControl } from './operator-control.js'
 import { instanceMetrics } from './proxy-instance-metrics.js'
+import { sessionEnder } from './session-ender.js'
 import { startLedger } from './start-ledger.js'
+import { principalCounts, startEvictions } from './start-principal-limit.js'
 import { startSessions } from './start-sessions.js'
 import { startUpkeep } from './start-upkeep.js'
 import { startUpstreams } from './start-upstreams.js'
@@ -72,6 +75,7 @@ export const startProxyInstance = (
         credentials: sessions.credentials,
         observe: sessions.observe,
         liveSessions: endpointId => ledger.liveCounts?.of(storedEndpointId(endpointId) ?? '') ?? 0,
+        principalCounts: principalCounts(ledger, sessions.tracker),
         upstreams,
         upstreamOf: upkeep.upstreamOf,
         locate: (session, request, isBeginning) =>
@@ -89,6 +93,11 @@ export const startProxyInstance = (
     )
     onClose(() => proxy.close(config.drainTimeoutMs))
     sessions.onPresence((...ask) => proxy.notePresence(...ask))
+    const end = sessionEnder({ proxy, sessions, requests: upkeep.requests })
+    const evictions = startEvictions(principalLimitSettings(config), {
+      ...{ ledger, maintenance: upkeep.maintenance, sessions, proxy, end, log: logger }
+    })
+    onClose(() => evictions?.close())
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth({ ...ledger, maintenance: upkeep.maintenance }),
@@ -100,16 +109,18 @@ export const startProxyInstance = (
         traffic,
         ledger,
         tracker: sessions.tracker,
-        upkeep
+        upkeep,
+        evictions
       }),
-      ...operatorControl({ proxy, ledger, requests: upkeep.requests, reports })
+      ...operatorControl({ proxy, ledger, requests: upkeep.requests, end, reports })
     }
   })
 
 /** A request's credentials, for asking a gateway as its client would. */
-const credentialsIn = ({ req, target }: RoutedRequest): RequestCredentials => ({
+const credentialsIn = ({ req, target, identity }: RoutedRequest): RequestCredentials => ({
   target: target.path,
   host: req.headers.host,
   protocolVersion: text(req.headers['mcp-protocol-version']),
-  authorization: req.headers.authorization
+  authorization: req.headers.authorization,
+  identity
 })

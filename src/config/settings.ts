@@ -175,6 +175,16 @@ export const settings = {
     default: '0',
     help: 'open sessions of one endpoint, counted in the store; 0: no limit'
   },
+  maxSessionsPerPrincipal: {
+    kind: count,
+    default: '0',
+    help: 'open sessions of one principal, counted in the store; 0: no limit'
+  },
+  whenFull: {
+    kind: oneOf('refuse|evict-idlest', 'refuse', 'evict-idlest'),
+    default: 'refuse',
+    help: 'what becomes of a session over that limit: it is refused, or it opens and the idlest one of the principal is ended'
+  },
   maxEndpoints: {
     kind: count,
     default: '10000',

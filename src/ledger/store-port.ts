@@ -1,5 +1,5 @@
 // Owns the store port: what a ledger's database must do, whichever it is. All times are epoch milliseconds, UTC.
-import type { PrincipalKind } from '../mcp/principal.js'
+import type { Principal, PrincipalKind } from '../mcp/principal.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { PortableMetric } from '../metrics/metric.js'
@@ -92,6 +92,23 @@ export interface PrincipalsQuery {
   limit: number
   /** The last one of the page before. */
   after?: Pick<PrincipalRow, 'activeNum' | 'sessionNum' | 'id'>
+}
+
+/** The open sessions of a principal; session-less clients hold none. */
+export interface PrincipalSessionsQuery {
+  principal: Principal
+  instanceId: string
+  /** How many rows at most; 0: only the number is asked for. */
+  limit: number
+}
+
+/** What came of it, all at one moment. */
+export interface PrincipalSessions {
+  openNum: number
+  /** Those that connected first. */
+  rows: SessionRow[]
+  /** As in `StoreReader.liveCounts`. */
+  appliedOffset: number
 }
 
 /** The name of a principal was erased. */
@@ -308,6 +325,8 @@ export interface StoreReader {
   liveCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: EndpointCount[] }>
   /** The open sessions by gateway, those of a known one, and the outbox offset as in `liveCounts`. */
   upstreamCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: UpstreamCount[] }>
+  /** The sessions that go on under the token of a name that was erased are among them. */
+  principalSessions(query: PrincipalSessionsQuery): Promise<PrincipalSessions>
   /** The gateways that the instances have, by name. */
   upstreams(): Promise<UpstreamState[]>
   upstreamOrders(query: { instanceId: string }): Promise<UpstreamOrders>
@@ -370,8 +389,11 @@ export interface StoreWriter {
   settleEarlyCloses(notedBefore: EpochMs, now: EpochMs): Promise<number>
   /** Deletes sessions that ended before `before`, at most a batch; returns how many. Counts and roll-ups keep them. */
   deleteEnded(before: EpochMs): Promise<number>
-  /** Puts a token in the place of a principal's name, in all sessions, and in those that are told of later up to `now`. */
-  erasePrincipal(principal: string, now: EpochMs): Promise<Erasure>
+  /**
+   * Puts a token in the place of a principal's name, in all sessions, and in those that are told of later up to `now`. `again`: in
+   * none that is known to be the principal's since a later time only.
+   */
+  erasePrincipal(principal: string, now: EpochMs, options?: { again: boolean }): Promise<Erasure>
   /** Deletes the changes (and events) that entered the feed before `before`, at most a batch; returns how many. */
   deleteFeed(before: EpochMs): Promise<number>
   /** Deletes roll-ups, and uses of tools, of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
@@ -415,6 +437,7 @@ export const readerMethods = methodsOf<StoreReader>({
   principals: true,
   liveCounts: true,
   upstreamCounts: true,
+  principalSessions: true,
   upstreams: true,
   upstreamOrders: true,
   totals: true,

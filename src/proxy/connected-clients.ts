@@ -1,7 +1,13 @@
 // Owns who is connected to the proxy, which exchanges are under way, and how both come to an end when the proxy closes.
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { storedEndpointId, type StoredId, storedSessionId, type WireId } from '../mcp/stored-ids.js'
+import {
+  sessionKey,
+  storedEndpointId,
+  type StoredId,
+  storedSessionId,
+  type WireId
+} from '../mcp/stored-ids.js'
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../util/time.js'
 import { responseInFlight } from './http/pipelining.js'
 import type { StreamSession } from './taps/tap.js'
@@ -10,6 +16,8 @@ import type { StreamSession } from './taps/tap.js'
 export interface ClientExchange {
   /** The session whose messages its response carries, while it lasts. */
   readonly streamOf: StreamSession | undefined
+  /** The session whose message it brings to the upstream, while its response is not over. */
+  readonly callOf: StreamSession | undefined
   /** Reports that it keeps its session present at `at`, unless it was in use within `withinMs`; whether it reported that. */
   notePresence(at: EpochMs, withinMs: number): boolean
   /** Ends it on both sides, as if the client had left. */
@@ -113,6 +121,18 @@ export class ConnectedClients {
         storedSessionId(session.sessionId) === sessionId
       return isAsked ? [{ sessionId: session.sessionId, cut: () => exchange.cut() }] : []
     })
+  }
+
+  /** The sessions (`sessionKey`) of Streamable HTTP that have a call under way. */
+  inCall(): Set<string> {
+    const found = new Set<string>()
+    for (const { callOf } of this.#latest.values()) {
+      const endpointId = callOf && storedEndpointId(callOf.endpointId)
+      const sessionId = callOf && storedSessionId(callOf.sessionId)
+      if (endpointId !== undefined && sessionId !== undefined)
+        found.add(sessionKey({ endpointId, sessionId }))
+    }
+    return found
   }
 
   /**

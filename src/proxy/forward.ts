@@ -2,8 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
+import { isSuccessful } from '../util/http-status.js'
 import { type EpochMs, type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
 import { type AccessError, accessEntry, type WriteAccess } from './access-entry.js'
+import type { Opening, PrincipalLimit } from './admission/principal-limit.js'
 import type { Balancer } from './balancing/balancer.js'
 import type { Upstream } from './balancing/upstream.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
@@ -17,6 +19,7 @@ import {
   isEventStream,
   requestHeaders,
   responseHeaders,
+  sessionIdIn,
   without
 } from './http/headers.js'
 import { limitLateBody } from './http/late-body.js'
@@ -36,6 +39,7 @@ import { Upload } from './upstream/upload.js'
 export interface ForwardOptions {
   /** Says which gateway gets a request. */
   balancer: Balancer
+  principalLimit: PrincipalLimit
   clients: ConnectedClients
   accounting: Accounting
   operations: Operations
@@ -68,6 +72,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #isStream = false
   /** The response may open a session there, and has not begun. */
   #isOpening = false
+  /** What the limit of its principal counts of it. */
+  #counted: Opening | undefined
   /** The gateways that took no connection for it. */
   #refusedBy: Set<string> | undefined
   /** A body that was all there when its head came, while the request may still go to another gateway. */
@@ -101,6 +107,13 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#res = res
   }
 
+  get callOf(): StreamSession | undefined {
+    const { route } = this.#request.target
+    if (this.#over || this.#req.method !== 'POST' || route?.kind !== 'streamable') return undefined
+    const sessionId = sessionIdIn(this.#req)
+    return sessionId === undefined ? undefined : { endpointId: route.endpointId, sessionId }
+  }
+
   get streamOf(): StreamSession | undefined {
     return this.#over ? undefined : this.#tap?.streamOf
   }
@@ -122,15 +135,35 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#res.on('close', () => this.#onClientClose())
     try {
       refuseAmbiguousFraming(this.#req)
-      const upstream = this.#options.balancer.upstreamFor(this.#request)
-      if (!(upstream instanceof Promise)) return this.#send(upstream)
-      upstream.then(
-        found => this.#sendLater(found),
+      const admitted = this.#options.principalLimit.admit(this.#request)
+      if (admitted === undefined) return this.#choose()
+      admitted.then(
+        opening => this.#chooseLater(opening),
         (error: unknown) => this.#fail(error)
       )
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** The sessions of its principal were counted; the client may have left meanwhile. */
+  #chooseLater(opening: Opening | undefined): void {
+    if (this.#over) return opening?.settle(false)
+    this.#counted = opening
+    try {
+      this.#choose()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #choose(): void {
+    const upstream = this.#options.balancer.upstreamFor(this.#request)
+    if (!(upstream instanceof Promise)) return this.#send(upstream)
+    upstream.then(
+      found => this.#sendLater(found),
+      (error: unknown) => this.#fail(error)
+    )
   }
 
   /** The gateway of its session was looked for; the client may have left meanwhile. */
@@ -200,6 +233,11 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#upstream!.opening--
   }
 
+  #settleOpening(accepted: boolean): void {
+    this.#counted?.settle(accepted)
+    this.#counted = undefined
+  }
+
   /** The response is a legacy stream whose `endpoint` event may lead past the proxy. */
   get #replacesEndpoint(): boolean {
     return this.#upstream?.urls !== undefined && this.#request.target.route?.kind === 'legacy-stream'
@@ -230,6 +268,9 @@ class Exchange implements ExchangeHandler, ClientExchange {
     failures.cors.note(this.#req, headers)
     if (this.#tap) this.#tap.head(status, headers)
     else accounting.notices.notAccounted(this.#request, status, headers)
+    // A legacy session begins with the first event.
+    if (this.#counted && this.#request.target.route?.kind !== 'legacy-stream')
+      this.#settleOpening(isSuccessful(status))
     this.#outcome?.head(status, headers)
     if (this.#tap?.operation) operations.began(this.#tap.operation)
     if (res.destroyed) return this.abort()
@@ -258,6 +299,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #pass(part: Buffer): void {
     if (part.length === 0) return
     this.#tap?.chunk(part)
+    if (this.#counted) this.#settleOpening(isSuccessful(this.#res.statusCode))
     this.#outcome?.chunk(part)
     this.#readTask?.(part)
     if (this.#isOpening) this.#noteOpened()
@@ -402,6 +444,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   #finish(byUpstream: boolean, whole = false): void {
     this.#over = true
+    this.#settleOpening(false)
     this.#keepAlive?.end()
     this.#options.clients.finish(this)
     this.#leaveUpstream()

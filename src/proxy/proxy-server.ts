@@ -23,6 +23,7 @@ import { accessEntry, type WriteAccess } from './access-entry.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
+import { PrincipalLimit, type PrincipalLimitOptions } from './admission/principal-limit.js'
 import { cutStalled } from './admission/stalled-clients.js'
 import { Balancer, type BalancerOptions } from './balancing/balancer.js'
 import { ConnectedClients, type SessionStream } from './connected-clients.js'
@@ -50,7 +51,8 @@ export interface Timeouts {
 }
 
 /** Each of them goes only to the parts that use it: see `startProxy`. */
-export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOptions, PrincipalSettings {
+export interface ProxyOptions
+  extends Timeouts, Limits, AllowedNames, BalancerOptions, PrincipalSettings, PrincipalLimitOptions {
   host: string
   /** Undefined: without TLS. */
   tls?: TlsFiles | undefined
@@ -91,6 +93,8 @@ export interface Proxy {
   readonly drainedEndpoints: Set<StoredId>
   /** The streams of a session that run through this proxy. */
   streamsOf(endpointId: StoredId, sessionId: StoredId): SessionStream[]
+  /** The sessions (`sessionKey`) of Streamable HTTP that have a call under way through this proxy. */
+  inCall(): ReadonlySet<string>
   /**
    * Reports, to `observe`, the sessions and session-less clients that exchanges under way keep present at `at`, but for those
    * in use within `withinMs`, and of many only this share: the others next time.
@@ -130,6 +134,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, sseKeepAliveMs, tls } = options
   const scheme = tls === undefined ? 'http' : 'https'
   const { principals, principalHeader, principalClaim, apiKeyHeader } = options
+  const { maxSessionsPerPrincipal, whenFull, principalCounts } = options
 
   const refusals = new ThrottledLog(logger)
   const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_MINUTE, MINUTE_MS)
@@ -173,15 +178,9 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     traffic,
     forwarding: {
       balancer: new Balancer(options),
-      ...{
-        clients,
-        accounting,
-        operations,
-        traffic,
-        failures,
-        sseKeepAliveMs,
-        writeAccess: options.writeAccess
-      }
+      principalLimit: new PrincipalLimit({ maxSessionsPerPrincipal, whenFull, principalCounts }),
+      ...{ clients, accounting, operations, traffic, failures, sseKeepAliveMs },
+      writeAccess: options.writeAccess
     },
     upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }
   }
@@ -219,6 +218,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     url: `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     drainedEndpoints: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
+    inCall: () => clients.inCall(),
     uncounted: () => notices.uncounted,
     notePresence: (at, withinMs, share) => clients.notePresence(at, withinMs, share),
     async close(graceMs) {

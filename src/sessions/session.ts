@@ -16,6 +16,8 @@ export interface TrackedSession {
   isHeld: boolean
   /** The name of the gateway that it belongs to, where a response showed that. */
   readonly upstream: string | undefined
+  /** When this process saw it first. */
+  readonly firstSeenAt: EpochMs
   /** Last use. */
   lastSeenAt: EpochMs
   /** The last proof that the upstream knew it; 0: none. */
@@ -63,6 +65,7 @@ export const newSession = ({
   transport,
   isHeld: false,
   upstream,
+  firstSeenAt: at,
   lastSeenAt: at,
   provedAt: at,
   orderedAt: at,

@@ -1,5 +1,6 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
 import { isSameClientInfo, isUnknownClient, mergeClientInfo } from '../mcp/client-info.js'
+import type { Principal } from '../mcp/principal.js'
 import {
   type SessionIds,
   sessionKey,
@@ -65,6 +66,8 @@ export interface TrackerOptions {
    * out next, as the last one.
    */
   onChange?: (endpointId: StoredId, by: 1 | -1, upstream: string | undefined) => void
+  /** A principal has one more session: it opened, or turned out to be used on its behalf. The event of that comes out next. */
+  onOwned?: (principal: Principal) => void
 }
 
 /**
@@ -85,6 +88,7 @@ export class SessionTracker {
   readonly #newcomers: Newcomers
   readonly #confirmSuspects: boolean
   readonly #onChange: NonNullable<TrackerOptions['onChange']>
+  readonly #onOwned: NonNullable<TrackerOptions['onOwned']>
   /** Sessions that may be gone; signs of life that are observed here clear them. */
   readonly suspects: Suspects
 
@@ -94,7 +98,8 @@ export class SessionTracker {
     confirmSuspects = true,
     maxNewSessionsPerAddress = 0,
     unplaced = new UnplacedMessages(),
-    onChange
+    onChange,
+    onOwned
   }: TrackerOptions) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#unreported = new UseBatching(idleTimeoutMs)
@@ -105,6 +110,7 @@ export class SessionTracker {
     this.unplaced = unplaced
     this.#confirmSuspects = confirmSuspects
     this.#onChange = onChange ?? (() => undefined)
+    this.#onOwned = onOwned ?? (() => undefined)
     this.suspects = new Suspects(maxRemembered)
   }
 
@@ -192,6 +198,26 @@ export class SessionTracker {
   isInUse(session: SessionIds, at: EpochMs): boolean {
     const lastSeenAt = this.#sessions.get(sessionKey(session))?.lastSeenAt
     return lastSeenAt !== undefined && lastSeenAt + this.#idleTimeoutMs > at
+  }
+
+  /** The sessions of a principal that are open, as far as this process knows. */
+  ownedBy({ name }: Principal): readonly Readonly<TrackedSession>[] {
+    return this.#sessions.ownedBy(name)
+  }
+
+  /** When a session was last used, as far as this process knows. */
+  lastSeenAt(session: SessionIds): EpochMs | undefined {
+    return this.#sessions.get(sessionKey(session))?.lastSeenAt
+  }
+
+  /** The proxy itself ended a session: it is forgotten; its unreported uses come out. One whose stream runs here ends with that. */
+  ended(session: SessionIds): SessionEvent[] {
+    const key = sessionKey(session)
+    const known = this.#sessions.get(key)
+    if (known === undefined || known.isHeld) return []
+    this.#onChange(known.endpointId, -1, known.upstream)
+    this.suspects.clear(key)
+    return this.#forget(key, known)
   }
 
   /**
@@ -382,8 +408,10 @@ export class SessionTracker {
     if (action === 'close' && session && session.transport !== sighting.transport) return []
     if (action === 'open' || action === 'hold') this.#newcomers.learn(sighting.endpointId)
     // A session seen first by its use counts already: whoever saw it open counted it.
-    if (state === 'unknown' && (input === 'open' || action === 'hold'))
+    if (state === 'unknown' && (input === 'open' || action === 'hold')) {
       this.#onChange(sighting.endpointId, 1, sighting.upstream)
+      if (sighting.principal !== undefined) this.#onOwned(sighting.principal)
+    }
     if (session && action === 'close') this.#onChange(sighting.endpointId, -1, session.upstream)
     if (action !== 'ignore' && !isSilent(input)) this.suspects.clear(key)
     switch (action) {
@@ -426,8 +454,13 @@ export class SessionTracker {
 
   /** Reports whose the session is at once, where the request says something new of that. */
   #attribute(session: TrackedSession, request: Attribution): SessionEvent[] {
+    const wasOwned = session.attributed.principal !== undefined
     const news = learn(session, request)
     if (news === undefined) return []
+    if (news.principal !== undefined && !wasOwned) {
+      this.#sessions.own(session)
+      this.#onOwned(news.principal)
+    }
     this.#unreported.delete(session)
     return [{ ...useEvent(session), ...news }]
   }

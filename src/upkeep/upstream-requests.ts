@@ -138,9 +138,12 @@ export class UpstreamRequests {
     return { status: response.statusCode, sessionNotFound: false, at: epochNow() }
   }
 
-  /** Sends the DELETE of a session; the status of the response. */
-  async end(session: SessionOnWire): Promise<number> {
-    const { status } = await firstFound(this.#ways(session), async way =>
+  /**
+   * Sends the DELETE of a session; the status of the response.
+   * @param speaker Another client of the same principal, which may speak for a session whose client is not known here.
+   */
+  async end(session: SessionOnWire, speaker?: RequestCredentials): Promise<number> {
+    const { status } = await firstFound(this.#ways(session, speaker), async way =>
       readError(await this.#send('DELETE', way))
     )
     return status
@@ -152,7 +155,7 @@ export class UpstreamRequests {
   }
 
   /** How a session may be reached, one way at least: as its client does, or as its stored ids tell. */
-  #ways({ endpointId, sessionId }: SessionOnWire): SessionCredentials[] {
+  #ways({ endpointId, sessionId }: SessionOnWire, speaker?: RequestCredentials): SessionCredentials[] {
     const { routes, credentials } = this.#options
     const client = credentials.of(endpointId, sessionId)
     if (client) return [client]
@@ -165,13 +168,21 @@ export class UpstreamRequests {
     const targets = routes.streamPaths(endpointId)
     if (targets.length === 0)
       throw new UnreachableSession(`no URL leads to an endpoint with the id "${endpointId}"`)
-    const of = { host: undefined, sessionId, protocolVersion: undefined, authorization: undefined }
+    const { host, authorization, identity } = speaker ?? {}
+    const of = { host, sessionId, protocolVersion: undefined, authorization, identity }
     return targets.map(target => ({ target, ...of }))
   }
 
   async #send(
     method: 'GET' | 'POST' | 'DELETE',
-    { target, host, protocolVersion, authorization, ...of }: RequestCredentials & { sessionId?: string },
+    {
+      target,
+      host,
+      protocolVersion,
+      authorization,
+      identity,
+      ...of
+    }: RequestCredentials & { sessionId?: string },
     body?: string,
     fields: Record<string, string> = {}
   ): Promise<Dispatcher.ResponseData> {
@@ -184,6 +195,7 @@ export class UpstreamRequests {
         host: (rewriteHost ? undefined : host) ?? upstream.host,
         'user-agent': 'mcp-turnstile',
         accept: 'application/json, text/event-stream',
+        ...identity,
         ...fields,
         ...(of.sessionId !== undefined && { 'mcp-session-id': of.sessionId }),
         ...(body !== undefined && { 'content-type': 'application/json' }),

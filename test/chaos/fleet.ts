@@ -1,8 +1,8 @@
 // Owns the proxies under test: fixed ports and data directories, deaths and freezes, and the history of their lives.
 import { join } from 'node:path'
+import { CuttingProxy } from '../support/cutting-proxy.js'
 import { freePort } from '../support/ports.js'
 import { Turnstile } from '../support/turnstile.js'
-import { CuttingProxy } from './cutting-proxy.js'
 
 /** The shortest that the settings allow. */
 export const LEASE_MS = 6_000
@@ -81,6 +81,11 @@ export class Member {
   thaw(): void {
     this.#lives.at(-1)!.frozen.at(-1)!.to = Date.now()
     this.#turnstile?.process.kill('SIGCONT')
+  }
+
+  /** The process that lives now. */
+  get turnstile(): Turnstile {
+    return this.#turnstile!
   }
 
   async health(): Promise<Health> {

@@ -1,6 +1,7 @@
 // Owns `npm run test:chaos`: three proxies, two gateways, one MariaDB, load and faults; the ledger must stay exact.
 //
-// During the run an independent reader finds counts and roll-ups equal to the rows in every snapshot, and a consumer of
+// During the run an independent reader finds counts and roll-ups, of principals and conversations too, equal to the rows in every
+// snapshot; so does who asks the admin ports. A consumer of
 // /api/events that is killed at random misses and repeats none; replayed, they say what is open. At rest the open
 // rows are the gateways' own live sessions, id by id, and each session that a client was told is a row. Three things
 // nobody could have told the ledger, and they are accounted for precisely:
@@ -22,6 +23,7 @@ import { Faults } from './faults.js'
 import { type Member, createFleet } from './fleet.js'
 import { Gateways } from './gateways.js'
 import { Client, type Manner } from './load.js'
+import { Asker } from './people.js'
 import { Reader } from './reader.js'
 import { checkAtRest, checkRestart, checkStop } from './settled-checks.js'
 
@@ -31,6 +33,8 @@ const VISITORS = 40
 const RESIDENTS = 32
 /** Of the ten a second that are meant: the database is down at times, and the machine is shared. */
 const FEWEST_CHECKS_PER_S = 3
+/** Of the five a second that are meant: an admin port whose proxy is frozen does not answer, and asks the same database. */
+const FEWEST_ANSWERS_PER_S = 0.5
 /** Long enough for everything that rests on chance to have happened. */
 const LONG_RUN_MS = 5 * 60_000
 const VIOLATIONS_SHOWN = 100
@@ -61,6 +65,8 @@ const eventWatch = new EventWatch(
 process.on('exit', () => eventWatch.killNow())
 const reader = new Reader(databaseUrl)
 reader.start()
+const asker = new Asker(fleet)
+asker.start()
 
 const expected = new ExpectedSessions()
 const loadEnd = new AbortController()
@@ -80,6 +86,7 @@ const seconds = (Date.now() - startedAt) / 1000
 console.log(`the load ended after ${seconds.toFixed(0)} s`)
 
 const checksUnderLoad = reader.checks
+await asker.stop()
 const rest = await checkAtRest(fleet, gateways, readerAtRest, expected)
 await eventWatch.stop(await readerAtRest.rows())
 const afterStop = await checkStop(fleet, gateways, readerAtRest)
@@ -94,6 +101,8 @@ const violations = [
     ? ['no stream was open again after it had been taken for lost']
     : []),
   ...(checksUnderLoad < seconds * FEWEST_CHECKS_PER_S ? [`only ${checksUnderLoad} checks`] : []),
+  ...(asker.checks < seconds * FEWEST_ANSWERS_PER_S ? [`only ${asker.checks} answers of admin ports`] : []),
+  ...asker.violations,
   ...reader.violations,
   ...readerAtRest.violations,
   ...rest.violations,
@@ -114,7 +123,7 @@ console.log(`${eventWatch.events} events, read by consumers that were killed ${e
 for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`VIOLATION: ${violation}`)
 console.log(
   `${violations.length} violations: ${expected.sessions.size} sessions told, ${reader.checks} snapshots checked ` +
-    `(${reader.fullChecks} bucket by bucket) in ${seconds.toFixed(0)} s, seed ${random.seed}`
+    `(${reader.fullChecks} bucket by bucket), ${asker.checks} answers of admin ports in ${seconds.toFixed(0)} s, seed ${random.seed}`
 )
 await gateways.stop()
 await database.stop()

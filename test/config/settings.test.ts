@@ -63,6 +63,8 @@ void t.test('defaults', t => {
     maxStreams: 15_000,
     maxRequests: 5_000,
     maxSessionsPerEndpoint: 0,
+    maxSessionsPerPrincipal: 0,
+    whenFull: 'refuse',
     maxEndpoints: 10_000,
     maxNewSessionsPerAddress: 600,
     rewriteHost: false,

@@ -124,6 +124,11 @@ async function exercise(
     const [busiest] = await store.principals({ ...endpoint, limit: 10 })
     await store.principals({ ...endpoint, limit: 10, after: busiest! })
   }
+  as('principalSessions')
+  for (const limit of [0, 100]) {
+    const owner = { kind: 'oauth', name: principal! } as const
+    await store.principalSessions({ principal: owner, instanceId: 'proxy-of-this-test', limit })
+  }
   as('session')
   await store.session(first!.sessionId)
   as('legacySessions')
@@ -259,6 +264,7 @@ const everyMethod = [
   'legacySessions',
   'liveCounts',
   'openCounts',
+  'principalSessions',
   'principals',
   'series',
   'session',

@@ -89,6 +89,14 @@ export class MemoryStore implements StoreReader {
     })
   }
 
+  principalSessions({ principal, limit }: Parameters<StoreReader['principalSessions']>[0]) {
+    const open = this.rows.filter(
+      row => row.reason === null && row.transport !== 3 && row.principal === principal.name
+    )
+    const rows = open.toSorted((a, b) => a.connectAt - b.connectAt || a.id - b.id).slice(0, limit)
+    return Promise.resolve({ openNum: open.length, rows, appliedOffset: 0 })
+  }
+
   totals(filter: SessionsFilter): Promise<Totals> {
     const { openNum } = bruteOpenCounts(this.rows, filter)
     return Promise.resolve({ openNum, openedNum: this.rows.filter(row => isAsked(row, filter)).length })

@@ -74,6 +74,9 @@ export async function startProxyTo(
     maxRequests: 0,
     maxSessionsPerEndpoint: 0,
     liveSessions: () => 0,
+    maxSessionsPerPrincipal: 0,
+    whenFull: 'refuse',
+    principalCounts: { stored: () => Promise.resolve(undefined), known: () => 0 },
     operations: new Operations(),
     traffic: new Traffic(),
     observe: observation => {

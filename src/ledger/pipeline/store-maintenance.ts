@@ -82,6 +82,8 @@ export class StoreMaintenance implements Closable {
   #heardAtMs: MonotonicMs = monotonicNow()
   #respondedAtMs: MonotonicMs = monotonicNow()
   #probeFailure: StoreFailure | undefined
+  /** Other instances of this store are at work. */
+  hasOthers = false
   /** Failures since the process started. */
   errors = 0
   readonly #failed = (): undefined => {
@@ -149,6 +151,7 @@ export class StoreMaintenance implements Closable {
       if (erasedAt !== this.#erasedAt) onErased()
       this.#erasedAt = erasedAt
       for (const other of this.#withoutLease(others)) this.#lose(other)
+      this.hasOthers = others.length > 0
       this.#respondedAtMs = monotonicNow()
     } catch (error) {
       this.#noContact()

@@ -5,6 +5,7 @@ import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
 import { events, eventsEnd } from './read/event-pages.js'
 import { series } from './read/minute-series.js'
+import { principalSessions } from './read/principal-sessions.js'
 import { openCounts, principals } from './read/principals-list.js'
 import { toolUsage } from './read/tool-usage.js'
 import { upstreamOrders, upstreams } from './read/upstream-states.js'
@@ -36,7 +37,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     closeIdle: now => closeIdle(ledger, now),
     settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(ledger, notedBefore, now),
     deleteEnded: before => deleteEnded(database, before),
-    erasePrincipal: (principal, now) => erasePrincipal(ledger, principal, now),
+    erasePrincipal: (principal, now, options) => erasePrincipal(ledger, principal, now, options),
     deleteFeed: before => deleteFeed(database, before),
     deleteRollups: before => deleteRollups(database, before),
     deleteEndpoint: (endpointId, now) => deleteEndpoint(ledger, endpointId, now),
@@ -53,6 +54,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     upstreams: () => upstreams(database),
     upstreamOrders: query => upstreamOrders(database, query),
     upstreamCounts: query => upstreamCounts(database, query),
+    principalSessions: query => principalSessions(database, query),
     totals: query => totals(database, query),
     snapshot: query => snapshot(database, query),
     busiest: query => busiest(database, query),

@@ -311,7 +311,8 @@ export class StreamableTap implements Tap {
       host: headers.host,
       sessionId,
       protocolVersion,
-      authorization: headers.authorization
+      authorization: headers.authorization,
+      identity: this.#request.identity
     })
   }
 
