@@ -60,6 +60,13 @@ async function start(t: Test, shippedAt = Date.now()): Promise<Rig> {
 const valueOf = (delivery: WebhookDelivery, name: string): number =>
   delivery.metrics().find(metric => metric.name === `turnstile_webhook_${name}`)!.values[0]!.value
 
+/** Resolves once these have the response to so many events: the receiver has an event before. */
+async function delivered(deliveries: readonly WebhookDelivery[], count: number): Promise<void> {
+  const sum = (): number =>
+    deliveries.reduce((sum, delivery) => sum + valueOf(delivery, 'delivered_total'), 0)
+  while (sum() < count) await sleep(10)
+}
+
 void t.test(
   'a receiver that fails half of its calls gets all events, in order for each endpoint',
   async t => {
@@ -86,7 +93,7 @@ void t.test(
     t.equal(receiver.accepted.length, 40, 'each was accepted once')
     const sums = (name: string): number =>
       deliveries.reduce((sum, delivery) => sum + valueOf(delivery, name), 0)
-    await sleep(50)
+    await delivered(deliveries, 40)
     t.equal(sums('delivered_total'), 40)
     t.equal(sums('failures_total'), receiver.requests.length - 40)
     t.equal(sums('active'), 1, 'one of the two delivers')
@@ -100,6 +107,7 @@ void t.test('an endpoint whose events fail holds up no other one', async t => {
   const delivery = deliver()
   for (let i = 0; i < 50; i++) await sender.send(open('bad', `b${i}`), open('good', `g${i}`))
   await receiver.events(50)
+  await delivered([delivery], 50)
   t.strictSame(Object.keys(inOrder(receiver.accepted)), ['good'])
   t.equal(valueOf(delivery, 'delivered_total'), 50)
   t.ok(valueOf(delivery, 'lag_seconds') > 0)
@@ -118,6 +126,7 @@ void t.test('the next proxy goes on where the one before stopped', async t => {
   const first = deliver()
   await sender.send(open('e', 'a'), open('e', 'b'))
   await receiver.events(2)
+  await delivered([first], 2)
   await first.close()
   await sender.send(open('e', 'c'))
   deliver()
