@@ -332,7 +332,8 @@ export class SessionTracker {
       ? this.#sessions.findLegacy(endpointId, sessionId)
       : this.#sessions.find(endpointId, sessionId)
     const session = found?.transport === transport ? found : undefined
-    this.#noteCalls(session?.endpointId, endpointId, told)
+    // The endpoint that a legacy message names need not be that of its session.
+    this.#noteCalls(session?.endpointId, isLegacy ? undefined : endpointId, told)
     if (session !== undefined) {
       session.pendingOutcome = addOutcome(session.pendingOutcome, outcome)
       this.#unreported.add(session)
