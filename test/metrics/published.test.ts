@@ -8,13 +8,16 @@ import { parse } from 'yaml'
 import { startFakeGateway } from '../support/fake-gateway.js'
 import { Scrape } from '../support/scrape.js'
 import { Turnstile } from '../support/turnstile.js'
+import { SECRET } from '../support/webhook-receiver.js'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
 const gateway = await startFakeGateway()
 t.teardown(() => gateway.stop())
-const turnstile = await Turnstile.start(gateway.url, t.testdir())
+const directory = t.testdir({ 'webhook.secret': SECRET })
+const webhook = ['--webhook', 'http://127.0.0.1:9/', '--webhook-secret-file', join(directory, 'webhook.secret')]
+const turnstile = await Turnstile.start(gateway.url, directory, webhook)
 t.teardown(() => turnstile.stop())
 const scrape = await afterTraffic()
 

@@ -95,7 +95,7 @@ void t.test('a name that cannot be stored as it is is known by its digest', t =>
     'a\u2028b',
     '\u001b[31m'
   ])
-    t.match(of(bearer({ sub }))?.name, /^sha256-[0-9a-f]{64}$/, encodeURIComponent(sub.slice(0, 9)))
+    t.match(of(bearer({ sub }))?.name, /^sha256-[0-9a-f]{64}$/, JSON.stringify(sub.slice(0, 9)))
   t.not(of(bearer({ sub: 'a\nb' }))?.name, of(bearer({ sub: 'a\rb' }))?.name, 'they stay different')
   t.match(of(bearer({ sub: 'a', client_id: 'b\nc' }))?.oauthClient, /^sha256-/)
   t.match(of(bearer({ sub: 'a', iss: 'i'.repeat(10_000) }))?.name, /^sha256-/)
