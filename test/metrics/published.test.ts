@@ -16,7 +16,12 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 const gateway = await startFakeGateway()
 t.teardown(() => gateway.stop())
 const directory = t.testdir({ 'webhook.secret': SECRET })
-const webhook = ['--webhook', 'http://127.0.0.1:9/', '--webhook-secret-file', join(directory, 'webhook.secret')]
+const webhook = [
+  '--webhook',
+  'http://127.0.0.1:9/',
+  '--webhook-secret-file',
+  join(directory, 'webhook.secret')
+]
 const turnstile = await Turnstile.start(gateway.url, directory, webhook)
 t.teardown(() => turnstile.stop())
 const scrape = await afterTraffic()
