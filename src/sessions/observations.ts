@@ -146,8 +146,6 @@ export interface RequestOutcome extends Requester {
   outcome: Outcome
   /** Calls of tools that are over with it, where there are any. */
   calls?: readonly ToolCall[]
-  /** The upstream accepted the request. */
-  isAccepted: boolean
   /** For a session-less client: its address. */
   client: Client
   at: EpochMs

@@ -323,7 +323,7 @@ export class SessionTracker {
     const endpointId = told.endpointId === undefined ? undefined : storedEndpointId(told.endpointId)
     if (visitor !== undefined && endpointId !== undefined) {
       const place = this.#visits.account(endpointId, visitor, client, outcome)
-      this.#noteCalls(place, endpointId, told)
+      this.#noteCalls(place, told)
     }
     const sessionId = rawSessionId === undefined ? undefined : storedSessionId(rawSessionId)
     if (sessionId === undefined) return []
@@ -332,8 +332,7 @@ export class SessionTracker {
       ? this.#sessions.findLegacy(endpointId, sessionId)
       : this.#sessions.find(endpointId, sessionId)
     const session = found?.transport === transport ? found : undefined
-    // The endpoint that a legacy message names need not be that of its session.
-    this.#noteCalls(session?.endpointId, isLegacy ? undefined : endpointId, told)
+    this.#noteCalls(session?.endpointId, told)
     if (session !== undefined) {
       session.pendingOutcome = addOutcome(session.pendingOutcome, outcome)
       this.#unreported.add(session)
@@ -344,13 +343,8 @@ export class SessionTracker {
     return this.#strayOutcomes.add({ type: 'outcome', endpointId, sessionId, transport, at, outcome })
   }
 
-  /** Of a call that was refused, strangers choose the name: it counts only where it is of a session or client that is known. */
-  #noteCalls(
-    known: StoredId | undefined,
-    named: StoredId | undefined,
-    { calls = [], isAccepted, at }: RequestOutcome
-  ): void {
-    const endpointId = known ?? (isAccepted ? named : undefined)
+  /** Strangers may name any endpoint: calls count at that of a session or client that is known. */
+  #noteCalls(endpointId: StoredId | undefined, { calls = [], at }: RequestOutcome): void {
     if (endpointId !== undefined) for (const call of calls) this.#toolUses.add(endpointId, call, at)
   }
 

@@ -29,7 +29,6 @@ const outcome = (sessionId: string, figures: Partial<Outcome>, more: Partial<Req
     endpointId: 'e',
     sessionId,
     outcome: { ...nothing, ...figures },
-    isAccepted: true,
     client,
     at: 5,
     ...more

@@ -5,7 +5,6 @@ import { Transport } from '../../mcp/transports.js'
 import type { Observe, Requester } from '../../sessions/observations.js'
 import type { Outcome } from '../../sessions/outcomes.js'
 import type { ToolCall } from '../../sessions/tool-uses.js'
-import { isSuccessful } from '../../util/http-status.js'
 import { type EpochMs, epochNow } from '../../util/time.js'
 import { type PassedBytes, takeBytes } from '../http/connection-bytes.js'
 import type { ResponseHeaders } from '../http/header-section.js'
@@ -139,7 +138,6 @@ export class OutcomeTap {
     const { requester } = this.#tap
     if (requester === undefined) return
     const { client } = this.#request
-    const isAccepted = isSuccessful(this.#status)
-    this.#observe({ kind: 'outcome', ...requester, client, outcome, calls, isAccepted, at: epochNow() })
+    this.#observe({ kind: 'outcome', ...requester, client, outcome, calls, at: epochNow() })
   }
 }
