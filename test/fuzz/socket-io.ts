@@ -110,7 +110,9 @@ function open(adminUrl: string): Promise<Socket> {
   const options = { forceNew: true, reconnection: false, transports: ['websocket'] }
   const socket = io(`${adminUrl}/monitoring`, options)
   return new Promise(resolve => {
-    socket.once('connect', () => resolve(socket)).once('connect_error', () => resolve(socket))
+    // It may also be cut before it has joined: that is no error, but an end.
+    for (const end of ['connect', 'connect_error', 'disconnect'] as const)
+      socket.once(end, () => resolve(socket))
   })
 }
 
