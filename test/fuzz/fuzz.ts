@@ -123,7 +123,7 @@ export async function fuzz(side: Side, messages: number, random: Random, directo
   await send(Math.floor(messages * (1 - WARM_UP)))
   running.abort()
   await behaving
-  await leave()
+  if (side === 'socket.io') await leave()
   let after = await memoryUsedBytes(inspectorPort)
   // What waits for a time limit, or for a later collection, is no leak.
   for (let look = 1; look < LOOKS && after - before > SLACK_BYTES; look++) {
