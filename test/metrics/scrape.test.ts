@@ -75,7 +75,12 @@ void t.test('sessions by endpoint, transport and reason, their duration, and wha
   await Promise.all(streams)
   legacy.abort()
   await call(`${turnstile.proxyUrl}/stream/files`, { userAgent: 'one' }, 'tools/list')
-  const opened = await until(turnstile, scrape => scrape.value('turnstile_sessions_closed_total')! >= 4)
+  const opened = await until(
+    turnstile,
+    scrape =>
+      scrape.value('turnstile_sessions_closed_total')! >= 4 &&
+      scrape.value('turnstile_sessions_opened_total')! >= 9
+  )
   const count = (name: string, endpoint: string, transport: string) =>
     opened.value(name, { endpoint, transport })
   t.equal(count('turnstile_sessions_opened_total', 'files', 'streamable'), 5)
