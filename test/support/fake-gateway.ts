@@ -9,6 +9,8 @@ export interface FakeGateway {
   readonly sessions: Set<string>
   /** The standalone GET streams that are open, by the same names. */
   readonly streams: Map<string, ServerResponse>
+  /** How many it has, silent ones too. */
+  connections(): number
   /** Closes all connections, silent ones too. */
   hangUp(): void
   stop(): Promise<void>
@@ -38,6 +40,7 @@ export async function startFakeGateway(
     url: `http://${host}:${(server.address() as AddressInfo).port}`,
     sessions,
     streams,
+    connections: () => sockets.size,
     hangUp: () => sockets.forEach(socket => socket.destroy()),
     async stop() {
       sockets.forEach(socket => socket.destroy())
