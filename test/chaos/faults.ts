@@ -14,6 +14,8 @@ const LOCKS_MS = [3_500, LEASE_MS] as const
 const FINALE_MS = 20_000
 /** The streams of a frozen proxy are lost by then, on a machine however slow. */
 const LOST_TIMEOUT_MS = 40_000
+/** Longer than a proxy or the database is away. */
+const RECONNECT_TIMEOUT_MS = 20_000
 const DATABASE_RESTART_TIMEOUT_MS = 120_000
 
 type Range = readonly [number, number]
@@ -183,8 +185,15 @@ export class Faults {
       case 'COMMIT cut off':
         wire.armCommit('before')
         return false
-      case 'connections cut':
-        return wire.cut() > 0
+      case 'connections cut': {
+        // There are none while its proxy is dead, or the database was killed under a frozen one.
+        const deadline = Date.now() + RECONNECT_TIMEOUT_MS
+        while (wire.cut() === 0) {
+          if (Date.now() > deadline) return false
+          await sleep(100)
+        }
+        return true
+      }
       case 'no connections':
         wire.close()
         break
