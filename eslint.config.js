@@ -12,7 +12,9 @@ export default tseslint.config(
       'test/bench/ends',
       'eslint.config.js',
       '.dependency-cruiser.js',
-      '.ci'
+      '.ci',
+      'build.js',
+      'docker'
     ]
   },
   ...tseslint.configs.strictTypeChecked,

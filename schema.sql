@@ -14,6 +14,11 @@ CREATE TABLE IF NOT EXISTS endpoint_logs_v2 (
   duration_class TINYINT NOT NULL COMMENT '-1 while open, else floor(log4(duration in ms)): makes range queries independent of the history',
   last_seen_at DATETIME(3) NOT NULL,
   request_count BIGINT UNSIGNED NOT NULL,
+  bytes_in BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'that the client sent, heads and framing included',
+  bytes_out BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'that were sent to the client',
+  call_count BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'calls of tools',
+  error_count BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'JSON-RPC errors, results with isError, HTTP errors',
+  unread_count BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'responses that could not be read: errors or not',
   seen_by VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the proxy that saw it last',
   upstream VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'the gateway that opened it; NULL: not known',
   client_address VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -103,6 +108,19 @@ CREATE TABLE IF NOT EXISTS endpoint_days_v2 (
   KEY days_of_endpoint (endpoint_id, start_at)
 ) ENGINE = InnoDB;
 
+-- Calls of tools by the hour (UTC) in which they ended: 200 tools an endpoint and hour, the others together as `other`.
+CREATE TABLE IF NOT EXISTS endpoint_tools_v2 (
+  start_at DATETIME(3) NOT NULL,
+  endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  tool VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  calls BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  errors BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  duration_sum_ms BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  duration_max_ms BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  PRIMARY KEY (start_at, endpoint_id, tool),
+  KEY tools_of_endpoint (endpoint_id, start_at)
+) ENGINE = InnoDB;
+
 -- Ends of sessions that no proxy has told to be open yet: another proxy's outbox may still hold the open.
 CREATE TABLE IF NOT EXISTS turnstile_early_closes (
   session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -143,24 +161,36 @@ CREATE TABLE IF NOT EXISTS turnstile_instances (
   PRIMARY KEY (id)
 ) ENGINE = InnoDB;
 
--- Sessions that opened or closed, in the order of the commits, for some minutes: what live views follow.
+-- Sessions that opened or closed, in the order of the commits, as long as events are kept: what /api/events tells and live views follow.
 CREATE TABLE IF NOT EXISTS turnstile_feed (
   seq BIGINT UNSIGNED NOT NULL,
   endpoint_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
   session_id VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  transport_type TINYINT NULL,
   connect_at DATETIME(3) NOT NULL,
   disconnect_at DATETIME(3) NOT NULL,
   reason VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'NULL: it opened',
+  is_again TINYINT NOT NULL DEFAULT 0 COMMENT '1: it was closed, and is open again',
+  request_count BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'until then',
   noted_at DATETIME(3) NOT NULL,
-  PRIMARY KEY (seq),
-  KEY feed_noted (noted_at)
+  PRIMARY KEY (seq)
 ) ENGINE = InnoDB;
 
 -- The last seq of the feed. Whoever takes the next one keeps this row locked until its change is committed.
 CREATE TABLE IF NOT EXISTS turnstile_feed_head (
   id TINYINT NOT NULL,
   last_seq BIGINT UNSIGNED NOT NULL,
+  tag VARCHAR(12) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'random: tells the ids of its events from those of other stores',
   PRIMARY KEY (id)
+) ENGINE = InnoDB;
+
+-- How far each webhook has got, and which proxy delivers to it now. A webhook is known by the SHA-256 of its URL.
+CREATE TABLE IF NOT EXISTS turnstile_webhooks (
+  webhook VARCHAR(43) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  position VARCHAR(4096) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'all events up to this place are delivered',
+  holder VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  leased_until_at DATETIME(3) NOT NULL,
+  PRIMARY KEY (webhook)
 ) ENGINE = InnoDB;
 
 -- From which instant on all ended sessions (id 1) and all roll-ups (id 2) are still there: retention deletes older ones. No row: for ever.

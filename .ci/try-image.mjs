@@ -36,6 +36,10 @@ const container = run('from', '--pull-never', image)
 const root = run('mount', container)
 const inRoot = (...paths) => paths.filter(path => existsSync(join(root, path)))
 check('it has no development packages', inRoot('app/node_modules/typescript', 'app/src', 'app/test'), [])
+check('it has no shell', inRoot('bin', 'usr/bin'), [])
+const sizeMb = Math.round(execFileSync('du', ['-sb', root], { encoding: 'utf8' }).split('\t')[0] / 1e6)
+console.log(`    ${sizeMb} MB`)
+check('it is smaller than 200 MB', sizeMb < 200)
 check(
   'it has nothing of the machine that built it',
   inRoot('root/.npmrc', 'usr/local/etc/npmrc', 'run/npm-ca.pem'),
@@ -49,8 +53,9 @@ const upstream = createServer((request, response) => {
 const upstreamPort = await listen(upstream)
 const [proxyPort, adminPort] = [await freePort(), await freePort()]
 
-const touch = async path => (await once(runInContainer(['touch', path]), 'exit'))[0]
-check('its root is read-only here', [await touch('/tmp/file'), await touch('/data/file')], [1, 0])
+const evaluate = code => runInContainer(['node', '-e', code])
+const write = async path => (await once(evaluate(`fs.writeFileSync('${path}', '')`), 'exit'))[0]
+check('its root is read-only here', [await write('/tmp/file'), await write('/data/file')], [1, 0])
 
 let output = ''
 const turnstile = runInContainer([...config.Entrypoint, '--upstream', `http://127.0.0.1:${upstreamPort}`])
@@ -63,7 +68,7 @@ try {
   check('it forwards a request', answer, { status: 200, body: 'POST /stream/a?b=c hello' })
   const healthCheck = runInContainer(config.Healthcheck.Test.slice(1))
   check('its health check succeeds', (await once(healthCheck, 'exit'))[0], 0)
-  const volume = await text(runInContainer(['ls', '/data']).stdout)
+  const volume = await text(evaluate(`console.log(fs.readdirSync('/data').join('\\n'))`).stdout)
   check('its database is in the volume', volume.split('\n').includes('turnstile.db'))
   const status = readFileSync(`/proc/${mainProcess()}/status`, 'utf8')
   check('its process is that user', /^Uid:\s+(\d+)/m.exec(status)?.[1], '1000')
@@ -94,7 +99,7 @@ function runInContainer(command) {
     `TURNSTILE_ADMIN=127.0.0.1:${adminPort}`
   ]
   // Buildah mounts files of its own there, and removes some at the end.
-  for (const path of ['etc/hosts', 'etc/resolv.conf', 'run/.containerenv'])
+  for (const path of ['etc/hostname', 'etc/hosts', 'etc/resolv.conf', 'run/.containerenv'])
     appendFileSync(join(root, path), '')
   const folders = readdirSync(root).filter(name => !['data', 'dev', 'proc', 'sys'].includes(name))
   const readOnly = folders.map(name => `--volume=${join(root, name)}:/${name}:ro`)

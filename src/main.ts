@@ -1,14 +1,12 @@
 #!/usr/bin/env node
 // Owns the command line: settings in, exit codes and signals out.
 import cluster from 'node:cluster'
-import { type App, startApp } from './app/app.js'
-import { runCheck } from './app/check-command.js'
-import { startProcessLog } from './app/process-log.js'
-import { runWorker } from './app/worker-process.js'
-import { startPrimary } from './app/workers.js'
+import type { App } from './app/app.js'
 import { informationAsked } from './config/help.js'
-import { ConfigError, parseCheckConfig, parseConfig } from './config/read-settings.js'
+import { ConfigError, parseCheckConfig, parseConfig, parseCopyConfig } from './config/read-settings.js'
 import { shownUpstreams } from './config/upstream-list.js'
+import { commands } from './terminal/commands.js'
+import { runCommand } from './terminal/run-command.js'
 import { reasonOf } from './util/errors.js'
 import { exitParked } from './util/threads.js'
 
@@ -31,27 +29,38 @@ function orRefuse<T>(read: () => T): T {
 }
 
 const args = process.argv.slice(2)
-const information = informationAsked(args)
+const [command = ''] = args
+if (Object.hasOwn(commands, command)) process.exit(await runCommand(command, args.slice(1), process.env))
+const summaries = Object.entries(commands).map(([name, { summary }]): [string, string] => [name, summary])
+const information = informationAsked(args, summaries)
 if (information !== undefined) {
   console.log(information)
   process.exit(0)
 }
-if (args[0] === 'check') {
+if (command === 'check') {
   const options = orRefuse(() => parseCheckConfig(args.slice(1), process.env))
+  const { runCheck } = await import('./app/check-command.js')
   process.exit(await runCheck(options).catch(refuse))
 }
+if (command === 'copy') {
+  const options = orRefuse(() => parseCopyConfig(args.slice(1), process.env))
+  const { runCopy } = await import('./app/copy-command.js')
+  process.exit(await runCopy(options).catch(refuse))
+}
 const config = orRefuse(() => parseConfig(args, process.env))
+const { startProcessLog } = await import('./app/process-log.js')
 const log = startProcessLog(config.logLevel)
 // By default this ends a process: when its terminal is closed, or by habit, to make it read its settings again.
-process.on('SIGHUP', () => {
-  if (config.upstreamFile === undefined)
-    log.logger.info('SIGHUP is ignored: settings are read at the start only')
-})
-if (cluster.isWorker) await runWorker(config, log)
+let hangUp = (): void => undefined
+process.on('SIGHUP', () => hangUp())
+if (cluster.isWorker) await (await import('./app/worker-process.js')).runWorker(config, log)
 else await run()
 
 async function run(): Promise<void> {
-  const start = config.workers === 1 ? startApp : startPrimary
+  const start =
+    config.workers === 1
+      ? (await import('./app/app.js')).startApp
+      : (await import('./app/workers.js')).startPrimary
   const app: App = await start(config, log).catch(refuse)
   const { logger } = log
   logger.info(
@@ -59,6 +68,7 @@ async function run(): Promise<void> {
     'listening'
   )
 
+  hangUp = () => void reload(app)
   let closing = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
@@ -73,5 +83,16 @@ async function run(): Promise<void> {
         }
       )
     })
+  }
+}
+
+/** Reads the files of the settings again; the flags and variables are what they were. */
+async function reload(app: App): Promise<void> {
+  const { logger } = log
+  try {
+    await app.reload(parseConfig(args, process.env))
+    logger.info('SIGHUP: tokens and lists are read again')
+  } catch (error) {
+    logger.warn({ reason: reasonOf(error) }, 'SIGHUP: a file cannot be used; what was read before stays')
   }
 }

@@ -27,7 +27,7 @@ export interface Control {
   reportUpstreams(): Promise<void>
 }
 
-/** Writes to the log that an operator did something; a session id and a principal in `details` are masked. */
+/** Writes to the log that an operator did something; session ids and principals in `details` are hashed. */
 export type Audit = (request: FastifyRequest, action: string, details: Record<string, unknown>) => void
 
 /** An audit log that writes a line for each action, whatever the log level. */

@@ -4,6 +4,7 @@ import type {
   PrincipalRow,
   SeriesPoint,
   SessionRow,
+  ToolUsage,
   UpstreamState
 } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
@@ -15,6 +16,7 @@ import type {
   EndedConnection,
   OpenedNotice,
   PrincipalInfo,
+  ToolUsageInfo,
   UpstreamInfo
 } from './schemas/monitoring-responses.js'
 import type { ConnectionRow, MinutePoint } from './schemas/query-responses.js'
@@ -42,7 +44,12 @@ export const toConnection = (row: SessionRow, mask: Mask): ConnectionRow => ({
   principal: mask.name(row.principal),
   principal_kind: row.principalKind,
   oauth_client: mask.name(row.oauthClient),
-  conversation: mask.name(row.conversation)
+  conversation: mask.name(row.conversation),
+  bytes_in: row.bytesIn,
+  bytes_out: row.bytesOut,
+  call_count: row.callCount,
+  error_count: row.errorCount,
+  unread_count: row.unreadCount
 })
 
 /** A minute of a time series. */
@@ -76,6 +83,11 @@ export const toInfo = (row: SessionRow, mask: Mask): ConnectionInfo => ({
   connectedAt: iso(row.connectAt),
   lastActivity: iso(row.lastSeenAt),
   requestCount: row.requestCount,
+  bytesIn: row.bytesIn,
+  bytesOut: row.bytesOut,
+  callCount: row.callCount,
+  errorCount: row.errorCount,
+  unreadCount: row.unreadCount,
   endpointId: row.endpointId,
   transport: transportNames[row.transport],
   upstream: row.upstream,
@@ -97,6 +109,17 @@ export const toPrincipal = (row: PrincipalRow, mask: Mask): PrincipalInfo => ({
   requestCount: row.requestNum,
   lastActivity: iso(row.lastSeenAt),
   endpoints: row.endpointIds
+})
+
+/** How a tool was used, in the monitoring interface. */
+export const toToolUsage = (usage: ToolUsage): ToolUsageInfo => ({
+  time: usage.startAt === null ? null : iso(usage.startAt),
+  endpointId: usage.endpointId,
+  tool: usage.tool,
+  calls: usage.calls,
+  errors: usage.errors,
+  durationSum: usage.durationSumMs,
+  durationMax: usage.durationMaxMs
 })
 
 /** A session that ended, in the monitoring interface. */

@@ -5,20 +5,29 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Token } from '../config/admin-token.js'
 import type { Config } from '../config/settings.js'
 import { onlyUpstream, shownUpstreams } from '../config/upstream-list.js'
 import type { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, type Remote } from '../util/rpc.js'
 import type { Closable } from '../util/startup.js'
 import { threadFile } from '../util/threads.js'
-import type { AdminThreadData } from './admin-thread-protocol.js'
-import { CALL_TIMEOUT_MS, type InstanceMethods, type Startable, startReport } from './instance-methods.js'
+import type { AdminThreadData, AdminThreadMethods } from './admin-thread-protocol.js'
+import { CALL_TIMEOUT_MS, type InstanceMethods, startReport } from './instance-methods.js'
 import { storesOf } from './instance-settings.js'
 
 /** Chosen: a thread that dies at each start must not keep a CPU busy, and operators wait for it. */
 const RESTART_DELAY_MS = 1_000
 /** The `threadId` of a thread that has ended (Node). */
 const ENDED = -1
+
+/** The admin port, in its thread. */
+export interface AdminThread extends Closable {
+  /** Where operators ask. */
+  readonly url: string
+  /** Other tokens count from now on. */
+  setTokens(tokens: readonly Token[]): Promise<void>
+}
 
 /**
  * Starts the admin port; `methods` is what it asks of the proxy. Resolves with the URL at which it listens; throws
@@ -28,13 +37,14 @@ export async function startAdminThread(
   data: AdminThreadData,
   methods: InstanceMethods,
   logger: FastifyBaseLogger
-): Promise<Closable & { url: string }> {
+): Promise<AdminThread> {
   let closing = false
   let thread: Worker
-  let remote: Remote<Startable>
+  let remote: Remote<AdminThreadMethods>
+  let { tokens } = data
 
   const start = async (port: number): Promise<string> => {
-    const workerData: AdminThreadData = { ...data, listen: { host: data.listen.host, port } }
+    const workerData: AdminThreadData = { ...data, tokens, listen: { host: data.listen.host, port } }
     thread = new Worker(threadFile('./admin-thread.js', import.meta.url), { workerData, execArgv: [] })
     const { report, url } = startReport()
     remote = connect(portChannel(thread), { ...methods, ...report }, { timeoutMs: CALL_TIMEOUT_MS })
@@ -55,6 +65,10 @@ export async function startAdminThread(
 
   return {
     url: await start(data.listen.port),
+    async setTokens(others) {
+      tokens = others
+      if (thread.threadId !== ENDED) await remote.setTokens(others)
+    },
     async close() {
       closing = true
       if (thread.threadId === ENDED) return
@@ -65,6 +79,12 @@ export async function startAdminThread(
   }
 }
 
+/** All tokens of the admin port. */
+export const tokensOf = ({ adminToken = [], adminTokenFile = [] }: Config): Token[] => [
+  ...adminToken,
+  ...adminTokenFile
+]
+
 /** What the admin thread needs of the settings. */
 export function adminThreadData(
   config: Config,
@@ -73,11 +93,15 @@ export function adminThreadData(
 ): AdminThreadData {
   return {
     listen: config.admin,
+    tls: config.adminTls,
     store: config.store,
     headTimeoutMs: config.headTimeoutMs,
     stores: storesOf(config),
     sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
-    tokens: [...(config.adminToken ?? []), ...(config.adminTokenFile ?? [])],
+    eventRetentionMs: config.eventRetentionMs,
+    webhook:
+      config.webhook === undefined ? undefined : { url: config.webhook, secret: config.webhookSecretFile! },
+    tokens: tokensOf(config),
     allowedOrigins: config.adminAllowOrigin ?? [],
     dataDir: config.dataDir,
     mask: config.mask,
@@ -109,5 +133,6 @@ const shownSettings = (config: Config): Record<string, unknown> => ({
   sessionIdleTimeoutMs: config.sessionIdleTimeoutMs,
   leaseMs: config.leaseMs,
   retentionMs: config.retentionMs,
-  rollupRetentionMs: config.rollupRetentionMs
+  rollupRetentionMs: config.rollupRetentionMs,
+  eventRetentionMs: config.eventRetentionMs
 })

@@ -7,6 +7,7 @@ import { type AdminOptions, buildAdmin } from '../admin/admin-server.js'
 import { GatewayClient } from '../admin/gateway/gateway-client.js'
 import type { EndpointUrls } from '../admin/gateway/tool-list.js'
 import { ActionError } from '../admin/schemas/admin-errors.js'
+import { startWebhookDelivery } from '../admin/webhooks/webhook-delivery.js'
 import { version } from '../config/version.js'
 import type { StoreReader } from '../ledger/store-port.js'
 import { Routes } from '../mcp/routes.js'
@@ -16,13 +17,8 @@ import { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, RemoteError } from '../util/rpc.js'
 import { startInOrder } from '../util/startup.js'
 import { latestNow } from '../util/time.js'
-import type { AdminThreadData, MonitoringData } from './admin-thread-protocol.js'
-import {
-  CALL_TIMEOUT_MS,
-  type InstanceMethods,
-  type Startable,
-  type StartReport
-} from './instance-methods.js'
+import type { AdminThreadData, AdminThreadMethods, MonitoringData } from './admin-thread-protocol.js'
+import { CALL_TIMEOUT_MS, type InstanceMethods, type StartReport } from './instance-methods.js'
 import { maskKey } from './mask-key.js'
 import { openStore } from './open-store.js'
 import { droppedLinesMetric, startProcessLog } from './process-log.js'
@@ -48,7 +44,8 @@ if (process.platform === 'linux') {
 
 const data = workerData as AdminThreadData
 const { logger, dropped } = startProcessLog(data.logLevel, new DroppedLines(data.droppedLines))
-const methods: Startable = {
+const methods: AdminThreadMethods = {
+  setTokens: async tokens => (await started).setTokens(tokens),
   shutDown: () => void started.then(admin => admin.close()).finally(() => process.exit())
 }
 const proxies = connect<InstanceMethods & StartReport>(portChannel(parentPort!), methods, {
@@ -61,21 +58,29 @@ const started = startInOrder(async onClose => {
     { pools: data.stores, log: logger }
   )
   onClose(() => store.close())
+  const mask = new Mask(maskKey(data.dataDir), data.mask)
+  const delivery =
+    data.webhook &&
+    startWebhookDelivery({ target: data.webhook, store, keptMs: data.eventRetentionMs, mask, log: logger })
+  onClose(() => delivery?.close())
   const admin = buildAdmin({
     store,
     tokens: data.tokens,
     allowedOrigins: data.allowedOrigins,
-    mask: new Mask(maskKey(data.dataDir), data.mask),
+    mask,
     logger,
     headTimeoutMs: data.headTimeoutMs,
+    tls: data.tls,
     version: version(),
     health: () => proxies.health(),
     metrics: () => proxies.metrics(),
-    hostMetrics: () => [droppedLinesMetric(dropped)],
+    hostMetrics: () => [droppedLinesMetric(dropped), ...(delivery?.metrics() ?? [])],
+    eventRetentionMs: data.eventRetentionMs,
     monitoring: data.monitoring && monitoringOptions(data.monitoring, store)
   })
   onClose(() => admin.close())
-  return { url: await admin.listen(data.listen) }
+  const url = await admin.listen(data.listen)
+  return { url: data.tls === undefined ? url : url.replace(/^http:/, 'https:'), setTokens: admin.setTokens }
 })
 started.then(
   ({ url }) => proxies.started.asEvent(url),
@@ -108,11 +113,12 @@ function monitoringOptions(
       const { ready, outbox } = await proxies.health()
       return ready && (outbox.oldestAt === null || latestNow() - Date.parse(outbox.oldestAt) < MAX_DELAY_MS)
     },
+    uncounted: () => proxies.uncounted(),
     historyLimit: options.historyLimit,
     settings: options.shownSettings,
     endpointUrl: (endpointId?: string) =>
       proxyUrl +
-      ((endpointId === undefined ? undefined : routes.streamPath(endpointId)) ?? routes.streamPattern)
+      ((endpointId === undefined ? undefined : routes.streamPaths(endpointId)[0]) ?? routes.streamPattern)
   }
 }
 
@@ -131,10 +137,12 @@ function rethrowAsActionError(error: unknown): never {
 
 /** Where the upstream serves an endpoint, behind the base path of its URL. Throws `ActionError` where no URL leads to it. */
 function upstreamUrls(upstream: URL, routes: Routes, endpointId: WireId): EndpointUrls {
-  const urlOf = (path: string | undefined): URL | undefined =>
-    path === undefined ? undefined : new URL(upstream.pathname.replace(/\/$/, '') + path, upstream)
-  const urls = { streamable: urlOf(routes.streamPath(endpointId)), sse: urlOf(routes.ssePath(endpointId)) }
-  if (urls.streamable === undefined && urls.sse === undefined)
+  const urlOf = (path: string): URL => new URL(upstream.pathname.replace(/\/$/, '') + path, upstream)
+  const urls = {
+    streamable: routes.streamPaths(endpointId).map(urlOf),
+    sse: routes.ssePaths(endpointId).map(urlOf)
+  }
+  if (urls.streamable.length + urls.sse.length === 0)
     throw new ActionError('NOT_POSSIBLE', `no URL leads to an endpoint with the id "${endpointId}"`)
   return urls
 }

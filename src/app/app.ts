@@ -4,7 +4,8 @@ import { MIN_GOOD_LENGTH } from '../config/admin-token.js'
 import type { Config } from '../config/settings.js'
 import type { Log } from '../util/log.js'
 import { type Closable, startInOrder } from '../util/startup.js'
-import { adminThreadData, startAdminThread } from './admin-thread-host.js'
+import { startAccessLog } from './access-log.js'
+import { adminThreadData, startAdminThread, tokensOf } from './admin-thread-host.js'
 import type { InstanceMethods, Proxies } from './instance-methods.js'
 import type { ProcessLog } from './process-log.js'
 import { startProxyInstance } from './proxy-instance.js'
@@ -15,11 +16,15 @@ export interface App extends Closable {
   readonly proxyUrl: string
   /** Where operators ask. */
   readonly adminUrl: string
+  /** Takes what files say now; `config` is read again from the same flags. */
+  reload(config: Config): Promise<void>
 }
 
 /** Starts everything in this process. Throws when a port, the data directory or the embedded store cannot be used. */
 export const startApp = (config: Config, log: ProcessLog): Promise<App> =>
-  startAround(config, log, () => startProxyInstance(config, log.logger))
+  startAround(config, log, () =>
+    startProxyInstance(config, log.logger, startAccessLog(config, log.dropped, log.logger))
+  )
 
 /** Starts proxies and an admin port; `close` ends the proxies first, while operators can still ask. */
 export async function startAround(
@@ -45,13 +50,20 @@ export async function startAround(
       closing = true
       await sleep(config.drainDelayMs)
     })
-    return { proxyUrl: proxies.proxyUrl, adminUrl: admin.url }
+    return {
+      proxyUrl: proxies.proxyUrl,
+      adminUrl: admin.url,
+      async reload(config: Config) {
+        proxies.hangUp?.()
+        warnOfShortTokens(config, log.logger)
+        await admin.setTokens(tokensOf(config))
+      }
+    }
   })
 }
 
-function warnOfShortTokens({ adminToken, adminTokenFile }: Config, log: Log): void {
-  const tokens = [...(adminToken ?? []), ...(adminTokenFile ?? [])]
-  const short = tokens.filter(({ secret }) => secret.length < MIN_GOOD_LENGTH).length
+function warnOfShortTokens(config: Config, log: Log): void {
+  const short = tokensOf(config).filter(({ secret }) => secret.length < MIN_GOOD_LENGTH).length
   if (short > 0)
     log.warn(
       { tokens: short },

@@ -6,7 +6,7 @@ import type { NamedUrl } from '../proxy/balancing/upstream.js'
 import { reasonOf } from '../util/errors.js'
 import { type Log, ThrottledLog } from '../util/log.js'
 import type { Closable } from '../util/startup.js'
-import { SECOND_MS } from '../util/time.js'
+import { MINUTE_MS, SECOND_MS } from '../util/time.js'
 
 /** How often. Fixed by the specification of this proxy (NEXT §1). */
 const LOOK_UP_INTERVAL_MS = 5 * SECOND_MS
@@ -22,7 +22,7 @@ export class DnsNames implements Closable {
   onChange: () => void = () => undefined
 
   constructor(log: Log) {
-    this.#throttledLog = new ThrottledLog(log)
+    this.#throttledLog = new ThrottledLog(log, 1, MINUTE_MS)
   }
 
   /** The settings name these gateways now; resolves once names among them were looked up. */

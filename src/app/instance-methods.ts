@@ -1,5 +1,6 @@
 // Owns what threads and processes call in each other: what a proxy instance can be asked, and how a start is reported.
 import type { Control } from '../admin/operator-port.js'
+import type { UncountedPath } from '../admin/schemas/monitoring-responses.js'
 import type { SessionIds } from '../mcp/stored-ids.js'
 import type { Snapshot } from '../metrics/exposition.js'
 import { TurnstileError } from '../util/errors.js'
@@ -16,6 +17,8 @@ export const CALL_TIMEOUT_MS = 15_000
 export interface InstanceMethods extends Control {
   /** Whether what is observed reaches the disk and the store. */
   health(): LedgerHealth | Promise<LedgerHealth>
+  /** Paths on which MCP passes that no setting counts. */
+  uncounted(): UncountedPath[] | Promise<UncountedPath[]>
   /** One snapshot of each process, in the order of the workers; undefined for one that does not respond. */
   metrics(): Promise<(Snapshot | undefined)[]>
 }
@@ -35,6 +38,8 @@ export type WorkerMethods = InstanceMethods & WorkerControl
 export interface Proxies extends Closable, InstanceMethods {
   /** Where clients connect. */
   readonly proxyUrl: string
+  /** Other processes read their files again; this one does so by itself. */
+  hangUp?(): void
 }
 
 /** What can be called in a thread or process by the one that started it. */

@@ -1,7 +1,9 @@
 // Owns which part of a proxy instance gets which settings: each is named here, and no part gets a secret that it does not use.
 import type { Config } from '../config/settings.js'
 import type { ProxyOptions } from '../proxy/proxy-server.js'
+import { activatedSocket } from './socket-activation.js'
 import type { LedgerSettings } from './start-ledger.js'
+import type { PrincipalLimitSettings } from './start-principal-limit.js'
 import type { SessionSettings } from './start-sessions.js'
 import type { UpkeepSettings } from './start-upkeep.js'
 import type { GatewaySettings } from './start-upstreams.js'
@@ -26,6 +28,12 @@ export const sessionSettings = (config: Config): SessionSettings => ({
   maxNewSessionsPerAddress: config.maxNewSessionsPerAddress
 })
 
+/** What `startEvictions` uses. */
+export const principalLimitSettings = (config: Config): PrincipalLimitSettings => ({
+  maxSessionsPerPrincipal: config.maxSessionsPerPrincipal,
+  whenFull: config.whenFull
+})
+
 /** What `startUpstreams` uses. */
 export const upstreamsSettings = (config: Config): GatewaySettings => ({
   upstream: config.upstream,
@@ -33,6 +41,7 @@ export const upstreamsSettings = (config: Config): GatewaySettings => ({
   upstreams: config.upstreams,
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,
+  upstreamKeepAliveMs: config.upstreamKeepAliveMs,
   connectTimeoutMs: config.connectTimeoutMs
 })
 
@@ -43,6 +52,7 @@ export const upkeepSettings = (config: Config): UpkeepSettings => ({
   leaseMs: config.leaseMs,
   retentionMs: config.retentionMs,
   rollupRetentionMs: config.rollupRetentionMs,
+  eventRetentionMs: config.eventRetentionMs,
   confirmSuspects: config.confirmSuspects,
   endIdleSessions: config.endIdleSessions
 })
@@ -54,12 +64,14 @@ export type ProxyParts = Pick<
   | 'credentials'
   | 'observe'
   | 'liveSessions'
+  | 'principalCounts'
   | 'upstreams'
   | 'upstreamOf'
   | 'locate'
   | 'locateTask'
   | 'operations'
   | 'traffic'
+  | 'writeAccess'
   | 'logger'
 >
 
@@ -67,15 +79,19 @@ export type ProxyParts = Pick<
 export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions => ({
   host: config.listen.host,
   port: config.listen.port,
+  tls: config.tls,
+  listenFd: activatedSocket(process.env),
   rewriteHost: config.rewriteHost,
   upstreamTimeoutMs: config.upstreamTimeoutMs,
   headTimeoutMs: config.headTimeoutMs,
   keepAliveTimeoutMs: config.keepAliveTimeoutMs,
   stallTimeoutMs: config.stallTimeoutMs,
+  sseKeepAliveMs: config.sseKeepAliveMs,
   maxConnections: config.maxConnections,
   maxStreams: config.maxStreams,
   maxRequests: config.maxRequests,
   maxSessionsPerEndpoint: config.maxSessionsPerEndpoint,
+  ...principalLimitSettings(config),
   allowedHost: config.allowedHost,
   allowedOrigin: config.allowedOrigin,
   trustedProxy: config.trustedProxy,
@@ -89,11 +105,13 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   credentials: parts.credentials,
   observe: parts.observe,
   liveSessions: parts.liveSessions,
+  principalCounts: parts.principalCounts,
   upstreams: parts.upstreams,
   upstreamOf: parts.upstreamOf,
   locate: parts.locate,
   locateTask: parts.locateTask,
   operations: parts.operations,
   traffic: parts.traffic,
+  writeAccess: parts.writeAccess,
   logger: parts.logger
 })

@@ -1,13 +1,10 @@
 // Owns what operators can do to sessions and endpoints of a proxy instance: upstream, streams and ledger together.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ActionError } from '../admin/schemas/admin-errors.js'
-import { Transport } from '../mcp/transports.js'
 import type { Proxy } from '../proxy/proxy-server.js'
-import type { RequestedSession, SessionRequests } from '../upkeep/session-requests.js'
-import { UnreachableSession } from '../upkeep/upstream-requests.js'
-import { isSuccessful } from '../util/http-status.js'
-import { epochNow, SECOND_MS } from '../util/time.js'
+import type { SessionRequests } from '../upkeep/session-requests.js'
+import { SECOND_MS } from '../util/time.js'
 import type { WorkerControl } from './instance-methods.js'
+import type { EndSession } from './session-ender.js'
 import type { InstanceLedger } from './start-ledger.js'
 import type { UpstreamReports } from './upstream-reports.js'
 
@@ -22,32 +19,14 @@ export interface ControlParts {
   proxy: Proxy
   ledger: InstanceLedger
   requests: SessionRequests
+  end: EndSession
   reports: UpstreamReports
 }
 
 /** What operators can do to this instance; `end` throws `ActionError`. */
-export function operatorControl({ proxy, ledger, requests, reports }: ControlParts): WorkerControl {
+export function operatorControl({ proxy, ledger, requests, end, reports }: ControlParts): WorkerControl {
   return {
-    async end({ endpointId, sessionId, transport, upstream }) {
-      // Taken before the DELETE: whatever clients notice of the end comes later.
-      const at = epochNow()
-      const streams = proxy.streamsOf(endpointId, sessionId)
-      if (transport === Transport.sessionless)
-        throw new ActionError('NOT_POSSIBLE', 'a session-less client has no session that could be ended')
-      if (transport === Transport.sse && streams.length === 0)
-        throw new ActionError(
-          'NOT_HERE',
-          'its stream runs through another proxy: ask the admin port of that one'
-        )
-      if (transport === Transport.streamable)
-        await deleteSession(requests, {
-          endpointId,
-          sessionId: streams[0]?.sessionId ?? sessionId,
-          upstream
-        })
-      ledger.recorder.record([{ type: 'close', endpointId, sessionId, at, reason: 'killed' }])
-      for (const stream of streams) stream.cut()
-    },
+    end: session => end(session),
     knows: session => requests.knows(session),
     cut({ endpointId, sessionId }) {
       for (const stream of proxy.streamsOf(endpointId, sessionId)) stream.cut()
@@ -60,10 +39,13 @@ export function operatorControl({ proxy, ledger, requests, reports }: ControlPar
     },
     draining: () => proxy.drainedEndpoints,
     async erasePrincipal(principal) {
-      const erase = () => ledger.store.erasePrincipal(principal, ledger.clock.now())
-      const erasure = await erase()
-      // A transaction that began before may have the name still.
-      for (const ms of ERASED_AGAIN_MS) setTimeout(() => void erase().catch(() => undefined), ms).unref()
+      const { store, clock } = ledger
+      const at = clock.now()
+      const erasure = await store.erasePrincipal(principal, at)
+      // A transaction that began before may have the name still. Who came back meanwhile is not meant.
+      const eraseAgain = () =>
+        void store.erasePrincipal(principal, at, { again: true }).catch(() => undefined)
+      for (const ms of ERASED_AGAIN_MS) setTimeout(eraseAgain, ms).unref()
       return erasure
     },
     async drainUpstream(name, on) {
@@ -75,16 +57,4 @@ export function operatorControl({ proxy, ledger, requests, reports }: ControlPar
       await Promise.race([reported, sleep(SETTLE_TIMEOUT_MS, undefined, { ref: false })])
     }
   }
-}
-
-/** Throws `ActionError` unless the upstream forgot the session. */
-async function deleteSession(requests: SessionRequests, session: RequestedSession): Promise<void> {
-  const refused = (reason: string) =>
-    new ActionError('GATEWAY_REFUSED', `the gateway does not end the session (${reason}): it is still open`)
-  const status = await requests.end(session).catch((error: unknown) => {
-    throw error instanceof UnreachableSession
-      ? new ActionError('NOT_POSSIBLE', error.message)
-      : refused('it cannot be reached')
-  })
-  if (status !== 404 && !isSuccessful(status)) throw refused(`it answers ${status}`)
 }

@@ -10,10 +10,12 @@ import { byReason, type Traffic } from '../metrics/traffic.js'
 import type { Upstreams } from '../proxy/balancing/upstreams.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import type { SessionTracker } from '../sessions/tracker.js'
+import type { IdlestEnder } from '../upkeep/idlest-ender.js'
 import type { UpstreamWatch } from '../upkeep/upstream-watch.js'
 import { epochNow, SECOND_MS } from '../util/time.js'
 import { ledgerHealth } from './ledger-health.js'
 import type { InstanceLedger } from './start-ledger.js'
+import { evictionMetrics } from './start-principal-limit.js'
 import type { Upkeep } from './start-upkeep.js'
 
 /** How long a scrape waits for the thread that writes the store. Chosen: half of what a scrape waits for a worker. */
@@ -28,6 +30,8 @@ export interface InstanceParts {
   tracker: SessionTracker
   ledger: InstanceLedger
   upkeep: Upkeep
+  /** Undefined where no session is ended to make room. */
+  evictions: IdlestEnder | undefined
 }
 
 /** Returns a function that reads all metrics of this process. */
@@ -47,6 +51,7 @@ export function instanceMetrics(parts: InstanceParts): () => Promise<[Snapshot]>
       ...operations.metrics(),
       ...proxy.metrics(),
       ...ledgerMetrics(parts),
+      evictionMetrics(parts.evictions),
       ...processes
     ]
     return [{ process, metrics }]

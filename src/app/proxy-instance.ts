@@ -10,9 +10,11 @@ import type { RoutedRequest } from '../proxy/http/routed-request.js'
 import { startProxy } from '../proxy/proxy-server.js'
 import type { RequestCredentials } from '../sessions/client-credentials.js'
 import { type Closable, startInOrder } from '../util/startup.js'
+import type { AccessLog } from './access-log.js'
 import type { WorkerMethods } from './instance-methods.js'
 import {
   ledgerSettings,
+  principalLimitSettings,
   proxyOptions,
   sessionSettings,
   upkeepSettings,
@@ -21,7 +23,9 @@ import {
 import { ledgerHealth } from './ledger-health.js'
 import { operatorControl } from './operator-control.js'
 import { instanceMetrics } from './proxy-instance-metrics.js'
+import { sessionEnder } from './session-ender.js'
 import { startLedger } from './start-ledger.js'
+import { principalCounts, startEvictions } from './start-principal-limit.js'
 import { startSessions } from './start-sessions.js'
 import { startUpkeep } from './start-upkeep.js'
 import { startUpstreams } from './start-upstreams.js'
@@ -34,7 +38,11 @@ export interface ProxyInstance extends Closable, WorkerMethods {
 }
 
 /** Throws when the port, the data directory or the embedded store cannot be used. */
-export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): Promise<ProxyInstance> =>
+export const startProxyInstance = (
+  config: Config,
+  logger: FastifyBaseLogger,
+  accessLog?: AccessLog
+): Promise<ProxyInstance> =>
   startInOrder(async onClose => {
     const upstreams = await startUpstreams(upstreamsSettings(config), logger, onClose)
     const isBalanced = (): boolean => upstreams.only === undefined
@@ -67,6 +75,7 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         credentials: sessions.credentials,
         observe: sessions.observe,
         liveSessions: endpointId => ledger.liveCounts?.of(storedEndpointId(endpointId) ?? '') ?? 0,
+        principalCounts: principalCounts(ledger, sessions.tracker),
         upstreams,
         upstreamOf: upkeep.upstreamOf,
         locate: (session, request, isBeginning) =>
@@ -78,14 +87,21 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         locateTask: (task, request) => upkeep.locator.locateTask(task, credentialsIn(request)),
         operations,
         traffic,
+        writeAccess: accessLog?.write,
         logger
       })
     )
     onClose(() => proxy.close(config.drainTimeoutMs))
     sessions.onPresence((...ask) => proxy.notePresence(...ask))
+    const end = sessionEnder({ proxy, sessions, requests: upkeep.requests })
+    const evictions = startEvictions(principalLimitSettings(config), {
+      ...{ ledger, maintenance: upkeep.maintenance, sessions, proxy, end, log: logger }
+    })
+    onClose(() => evictions?.close())
     return {
       proxyUrl: proxy.url,
       health: () => ledgerHealth({ ...ledger, maintenance: upkeep.maintenance }),
+      uncounted: () => proxy.uncounted(),
       metrics: instanceMetrics({
         upstreams,
         proxy,
@@ -93,16 +109,18 @@ export const startProxyInstance = (config: Config, logger: FastifyBaseLogger): P
         traffic,
         ledger,
         tracker: sessions.tracker,
-        upkeep
+        upkeep,
+        evictions
       }),
-      ...operatorControl({ proxy, ledger, requests: upkeep.requests, reports })
+      ...operatorControl({ proxy, ledger, requests: upkeep.requests, end, reports })
     }
   })
 
 /** A request's credentials, for asking a gateway as its client would. */
-const credentialsIn = ({ req, target }: RoutedRequest): RequestCredentials => ({
+const credentialsIn = ({ req, target, identity }: RoutedRequest): RequestCredentials => ({
   target: target.path,
   host: req.headers.host,
   protocolVersion: text(req.headers['mcp-protocol-version']),
-  authorization: req.headers.authorization
+  authorization: req.headers.authorization,
+  identity
 })

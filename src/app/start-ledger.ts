@@ -13,7 +13,7 @@ import { type Closable, startInOrder } from '../util/startup.js'
 import { epochNow } from '../util/time.js'
 import { openStore } from './open-store.js'
 
-/** How long the end of the process waits for the store to have what was observed. Chosen; the documentation on Kubernetes names it. */
+/** How long to wait for the store to have what was observed, before the upstream is asked about a session. Chosen. */
 const SHIP_TIMEOUT_MS = 5_000
 
 /**
@@ -48,7 +48,7 @@ export interface InstanceLedger extends Closable {
   /** Open sessions by gateway; read from the store while `isBalanced` says so. */
   readonly upstreamCounts: LiveCounts
   /** Resolves once the store has what was recorded, or cannot have it soon. */
-  shipped(): Promise<void>
+  shipped(timeoutMs?: number): Promise<void>
 }
 
 /** Starts it. Throws when the data directory or the store cannot be used. */
@@ -76,7 +76,7 @@ export const startLedger = (
     const upstreamCounts = startLiveCounts({ outbox, read: byUpstream(store), isWanted: isBalanced })
     onClose(() => upstreamCounts.close())
     const recorder = new Recorder(outbox, shipper, logger)
-    const shipped = (): Promise<void> => shipper.whenEmpty(SHIP_TIMEOUT_MS)
+    const shipped = (timeoutMs = SHIP_TIMEOUT_MS): Promise<void> => shipper.whenEmpty(timeoutMs)
     return { store, clock, outbox, shipper, recorder, outboxFile, liveCounts, upstreamCounts, shipped }
   })
 

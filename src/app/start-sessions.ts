@@ -1,4 +1,6 @@
 // Owns the start of an instance's session tracking: observations become events of the ledger, uses once a second.
+import type { Principal } from '../mcp/principal.js'
+import type { SessionIds } from '../mcp/stored-ids.js'
 import type { Proxy } from '../proxy/proxy-server.js'
 import { ClientCredentials } from '../sessions/client-credentials.js'
 import type { SessionEvent } from '../sessions/events.js'
@@ -7,7 +9,7 @@ import { SessionTracker } from '../sessions/tracker.js'
 import { type UnplacedChange, UnplacedMessages } from '../sessions/unplaced-messages.js'
 import type { Log } from '../util/log.js'
 import type { Closable } from '../util/startup.js'
-import { epochNow, MAX_DURATION_MS, MINUTE_MS } from '../util/time.js'
+import { type EpochMs, epochNow, MAX_DURATION_MS, MINUTE_MS, monotonicNow } from '../util/time.js'
 import { startMessagePlacement } from './message-placement.js'
 import type { InstanceLedger } from './start-ledger.js'
 
@@ -17,6 +19,12 @@ const MIN_TICK_MS = 100
 /** How often each exchange under way is reported as present: several times within the idle timeout. All chosen. */
 const MAX_PRESENCE_MS = 30_000
 const PRESENCES_PER_IDLE_TIMEOUT = 4
+
+/**
+ * How long the end of the process waits for the store to have what was observed; the rest stays in the outbox. Chosen: with the
+ * default of `--drain-timeout` less than the 10 s of `docker stop`. The documentation on Kubernetes names it.
+ */
+const CLOSE_TIMEOUT_MS = 1_500
 
 /** The settings of session tracking. */
 export interface SessionSettings {
@@ -36,6 +44,10 @@ export interface Sessions extends Closable {
   readonly observe: Observe
   /** `notePresence` is called at each tick, to observe what exchanges under way keep present. */
   onPresence(notePresence: Proxy['notePresence']): void
+  /** `owned` is told of each principal that has one more session. */
+  onOwned(owned: (principal: Principal) => void): void
+  /** The proxy itself ended a session at `at`. */
+  end(session: SessionIds, at: EpochMs): void
   /** Resolves once the store has what was observed, or cannot have it soon. */
   shipped(): Promise<void>
 }
@@ -48,6 +60,7 @@ export function startSessions(
 ): Sessions {
   const { recorder, liveCounts, upstreamCounts, store, shipper } = ledger
   const unplaced = new UnplacedMessages(ledger.outbox.unplaced())
+  let noteOwned: (principal: Principal) => void = () => undefined
   const tracker = new SessionTracker({
     idleTimeoutMs: sessionIdleTimeoutMs,
     confirmSuspects,
@@ -56,7 +69,8 @@ export function startSessions(
     onChange(endpointId, by, upstream) {
       liveCounts?.change(endpointId, by)
       if (upstream !== undefined) upstreamCounts.change(upstream, by)
-    }
+    },
+    onOwned: principal => noteOwned(principal)
   })
   let notePresence: Proxy['notePresence'] = () => undefined
   const record = (events: readonly SessionEvent[], changes: readonly UnplacedChange[] = []): void => {
@@ -87,6 +101,7 @@ export function startSessions(
     // Many that are due at once take turns within half of the interval.
     recorder.batch(() => notePresence(epochNow(), presenceMs, (2 * tickMs) / presenceMs))
     record(tracker.flush(epochNow(), atLeast), unplaced.takeChanges())
+    recorder.record(tracker.flushTools(epochNow(), atLeast))
     recorder.alive(epochNow())
     sayOthers()
   }
@@ -103,6 +118,13 @@ export function startSessions(
     onPresence(note) {
       notePresence = note
     },
+    onOwned(owned) {
+      noteOwned = owned
+    },
+    end({ endpointId, sessionId }, at) {
+      const ended = tracker.ended({ endpointId, sessionId })
+      record([...ended, { type: 'close', endpointId, sessionId, at, reason: 'killed' }])
+    },
     async shipped() {
       tick()
       await ledger.shipped()
@@ -110,11 +132,12 @@ export function startSessions(
     async close() {
       clearInterval(aging)
       clearInterval(ticking)
+      const deadline = monotonicNow() + CLOSE_TIMEOUT_MS
       // A message may be of a session that only the outbox knows.
-      if (unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped()
+      if (unplaced.size > 0 && shipper.failure === undefined) await ledger.shipped(CLOSE_TIMEOUT_MS)
       await placement.close()
       tick(Infinity)
-      await ledger.shipped()
+      await ledger.shipped(deadline - monotonicNow())
     }
   }
 }

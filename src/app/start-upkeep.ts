@@ -1,5 +1,6 @@
 // Owns the start of an instance's upkeep: periodic work on the store, and requests that the proxy itself sends upstream.
 import type { FastifyBaseLogger } from 'fastify'
+import { shownId } from '../ledger/pipeline/event-log.js'
 import { type StoreMaintenance, startStoreMaintenance } from '../ledger/pipeline/store-maintenance.js'
 import type { SessionRow, StoreReader } from '../ledger/store-port.js'
 import type { Routes } from '../mcp/routes.js'
@@ -26,6 +27,7 @@ export interface UpkeepSettings {
   leaseMs: number
   retentionMs: number
   rollupRetentionMs: number
+  eventRetentionMs: number
   confirmSuspects: boolean
   endIdleSessions: boolean
 }
@@ -106,12 +108,17 @@ function startMaintenance(
     leaseMs: settings.leaseMs,
     retentionMs: settings.retentionMs,
     rollupRetentionMs: settings.rollupRetentionMs,
+    eventRetentionMs: settings.eventRetentionMs,
     isRegistered: () => ledger.shipper.isRegistered,
     onFailure: () => ledger.shipper.registerAgain(),
     onErased: () => void scrubOnceShipped(ledger),
     onLost: () => ledger.recorder.record(sessions.tracker.held(epochNow())),
     // While the store was away, it did not get the uses that this proxy saw.
-    onIdle: ended => ender?.add(ended.filter(session => !sessions.tracker.isInUse(session, epochNow()))),
+    onIdle: ended => {
+      for (const { endpointId, sessionId } of ended)
+        logger.debug({ endpointId, session: shownId(sessionId), reason: 'idle' }, 'session event: close')
+      ender?.add(ended.filter(session => !sessions.tracker.isInUse(session, epochNow())))
+    },
     log: logger
   })
 }

@@ -10,6 +10,7 @@ import {
 } from '../config/upstream-list.js'
 import type { UpstreamSettings } from '../proxy/balancing/upstream.js'
 import { Upstreams } from '../proxy/balancing/upstreams.js'
+import { quickAcks } from '../proxy/upstream/quick-acks.js'
 import { reasonOf } from '../util/errors.js'
 import type { Closable, OnClose } from '../util/startup.js'
 import { SECOND_MS } from '../util/time.js'
@@ -44,7 +45,12 @@ export async function startUpstreams(
 ): Promise<Upstreams> {
   const names = new DnsNames(log)
   await Promise.race([names.set(named), sleep(START_TIMEOUT_MS, undefined, { ref: false })])
-  const upstreams = new Upstreams({ ...settings, upstreams: names.gateways(), log })
+  const upstreams = new Upstreams({
+    ...settings,
+    upstreams: names.gateways(),
+    acknowledge: quickAcks(log),
+    log
+  })
   onClose(() => upstreams.close())
   names.onChange = () => upstreams.set(names.gateways())
   onClose(() => names.close())

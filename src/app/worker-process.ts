@@ -2,11 +2,13 @@
 import { join } from 'node:path'
 import type { Config } from '../config/settings.js'
 import { reasonOf } from '../util/errors.js'
+import type { DroppedLines } from '../util/log-lines.js'
 import { connect, ipcChannel } from '../util/rpc.js'
 import { exitParked } from '../util/threads.js'
+import { startAccessLog } from './access-log.js'
 import { CALL_TIMEOUT_MS, type Startable, type StartReport, type WorkerMethods } from './instance-methods.js'
 import { droppedLinesMetric, type ProcessLog } from './process-log.js'
-import { startProxyInstance } from './proxy-instance.js'
+import { type ProxyInstance, startProxyInstance } from './proxy-instance.js'
 
 /** Set in the environment of a worker: its number, from 1 on. */
 export const WORKER_NUMBER_VARIABLE = 'TURNSTILE_WORKER_NUMBER'
@@ -17,7 +19,7 @@ export async function runWorker(config: Config, { logger, dropped }: ProcessLog)
   const log = logger.child({ worker: number })
   // Terminals and service managers signal every process of a group; the primary says when to end.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
-  const started = startProxyInstance(shareOf(config, number), log)
+  const started = startOf(config, number, dropped, log)
   const methods = started.then((instance): WorkerMethods & Startable => ({
     ...instance,
     async metrics() {
@@ -43,6 +45,14 @@ export async function runWorker(config: Config, { logger, dropped }: ProcessLog)
     process.disconnect()
   }
 }
+
+const startOf = async (
+  config: Config,
+  number: number,
+  dropped: DroppedLines,
+  log: ProcessLog['logger']
+): Promise<ProxyInstance> =>
+  startProxyInstance(shareOf(config, number), log, startAccessLog(config, dropped, log))
 
 /** The configuration of one worker: the first keeps the data directory of a proxy without workers; load limits are divided. */
 function shareOf(config: Config, number: number): Config {

@@ -26,6 +26,7 @@ export class WorkerSlot {
   #worker: Worker | undefined
   #remote: Remote<WorkerMethods & Startable> | undefined
   #starting: Promise<string> | undefined
+  #isListening = false
   #closing = false
 
   /** `number`: from 1 on. `draining`: the endpoints that a new worker is to drain from its start. */
@@ -46,6 +47,7 @@ export class WorkerSlot {
   }
 
   async #start(): Promise<string> {
+    this.#isListening = false
     const worker = cluster.fork({ [WORKER_NUMBER_VARIABLE]: String(this.#number) })
     copyLines(worker.process.stdout!, this.#log.stdout)
     copyLines(worker.process.stderr!, this.#log.stderr)
@@ -63,6 +65,7 @@ export class WorkerSlot {
     const listening = await url
     // What was sent before the process listens would be lost: Node's cluster takes messages from its first moment on.
     this.#remote = remote
+    this.#isListening = true
     worker.once('exit', (code, signal) => this.#replace(startedAt, code, signal))
     for (const endpointId of this.#draining) await remote.drain(endpointId, true)
     return listening
@@ -75,6 +78,11 @@ export class WorkerSlot {
       () => undefined
     )
     return await Promise.race([asked, sleep(METRICS_TIMEOUT_MS, undefined, { ref: false })])
+  }
+
+  /** Has its process read its files again; one that does not listen yet would end by the signal, and reads them at its start. */
+  hangUp(): void {
+    if (this.#isListening) this.#worker?.process.kill('SIGHUP')
   }
 
   /** Ends the process, and resolves when it has ended and its last lines are read. */

@@ -4,11 +4,13 @@
 // waits for no other process, and several instances on one store are exact already. The primary forwards nothing: it hands out
 // connections, serves operators, and restarts workers that die; a new worker's first event closes the streams of the old one.
 import cluster from 'node:cluster'
+import type { UncountedPath } from '../admin/schemas/monitoring-responses.js'
 import type { Config } from '../config/settings.js'
 import { startInOrder } from '../util/startup.js'
 import { type App, startAround } from './app.js'
 import type { InstanceMethods } from './instance-methods.js'
 import { totalHealth, unreachable } from './ledger-health.js'
+import { maskKey } from './mask-key.js'
 import type { ProcessLog } from './process-log.js'
 import { WorkerSlot } from './worker-slot.js'
 
@@ -21,8 +23,11 @@ export const startPrimary = (config: Config, log: ProcessLog): Promise<App> =>
       const draining = new Set<string>()
       const slots = Array.from({ length: config.workers }, (_, i) => new WorkerSlot(i + 1, draining, log))
       onClose(() => Promise.all(slots.map(slot => slot.close())))
+      // All workers mask with the same key.
+      if (config.accessLog !== 'off') maskKey(config.dataDir)
       const [proxyUrl] = await Promise.all(slots.map(slot => slot.start()))
-      return { proxyUrl: proxyUrl!, ...together(slots, draining) }
+      const hangUp = (): void => slots.forEach(slot => slot.hangUp())
+      return { proxyUrl: proxyUrl!, hangUp, ...together(slots, draining) }
     })
   )
 
@@ -35,6 +40,9 @@ function together(slots: readonly WorkerSlot[], draining: Set<string>): Instance
       )
     },
     metrics: () => Promise.all(slots.map(slot => slot.metrics())),
+    async uncounted() {
+      return addedUp(await Promise.all(slots.map(({ worker }) => worker.uncounted().catch(() => []))))
+    },
     // Any worker that knows the session's client can end it, and any worker may hold streams of it.
     async end(session) {
       const known = await Promise.all(slots.map(({ worker }) => worker.knows(session).catch(() => false)))
@@ -62,4 +70,14 @@ function together(slots: readonly WorkerSlot[], draining: Set<string>): Instance
       await Promise.allSettled(slots.map(({ worker }) => worker.reportUpstreams()))
     }
   }
+}
+
+/** What several workers say of the same path, as one. */
+function addedUp(lists: readonly UncountedPath[][]): UncountedPath[] {
+  const paths = new Map<string, UncountedPath>()
+  for (const { path, advice, requests } of lists.flat()) {
+    const known = paths.get(`${path} ${advice}`)
+    paths.set(`${path} ${advice}`, { path, advice, requests: requests + (known?.requests ?? 0) })
+  }
+  return [...paths.values()]
 }

@@ -1,16 +1,30 @@
 // Owns what `--help` and `--version` print.
 import { boolean } from './setting-kinds.js'
-import { byFlag, checkSettings, type Schema, settings } from './settings.js'
+import { byFlag, checkSettings, copySettings, type Schema, settings } from './settings.js'
 import { version } from './version.js'
 
-/** The text that `--help`, `-h` or `--version` asks for; undefined where none of them is given. */
-export function informationAsked(argv: readonly string[]): string | undefined {
-  if (argv.includes('--help') || argv.includes('-h')) return helpText()
+/** The text that `--help`, `-h` or `--version` asks for; undefined where none of them is given. `commands`: with their summaries. */
+export function informationAsked(
+  argv: readonly string[],
+  commands: readonly [name: string, summary: string][] = []
+): string | undefined {
+  if (argv.includes('--help') || argv.includes('-h'))
+    return argv[0] === 'check' ? checkHelp() : helpText(commands)
   return argv.includes('--version') ? version() : undefined
 }
 
+/** What `check --help` prints. */
+const checkHelp = (): string =>
+  [
+    'mcp-turnstile check: compares counts by endpoint, minute and day with the sessions; changes nothing without --repair',
+    '',
+    ...flagLines(checkSettings),
+    '',
+    'Exit codes: 0 nothing differs, or all is put right; 1 something differs; 2 the database cannot be used.'
+  ].join('\n')
+
 /** What `--help` prints: a line for each setting, with its default. */
-export function helpText(): string {
+export function helpText(commands: readonly [name: string, summary: string][] = []): string {
   return [
     'mcp-turnstile: a reverse proxy in front of an MCP gateway that counts every session',
     '',
@@ -26,12 +40,22 @@ export function helpText(): string {
     '',
     ...flagLines(checkSettings),
     '',
+    'mcp-turnstile copy [flags]: copies a whole store into an empty one, SQLite or MySQL, and compares them; exit code 1: nothing was copied',
+    '',
+    ...flagLines(copySettings),
+    '',
+    ...(commands.length > 0
+      ? ['Commands that ask the admin port (mcp-turnstile COMMAND --help tells more):', '']
+      : []),
+    ...commands.map(([name, summary]) => `  ${name.padEnd(12)}${summary}`),
+    ...(commands.length > 0 ? [''] : []),
     'Every flag is also an environment variable (--data-dir is TURNSTILE_DATA_DIR); where both are given, the flag counts.',
     'Times: 500ms, 300s, 5m, 1h, ages also 30d. A flag without a value is switched off by =false.'
   ].join('\n')
 }
 
-function flagLines(schema: Schema): string[] {
+/** A line of `--help` for each setting. */
+export function flagLines(schema: Schema): string[] {
   const lines = [...byFlag(schema)].map(([flag, { kind, ...setting }]): [string, string] => {
     const byDefault = setting.default === undefined ? '' : ` (default: ${setting.default})`
     const left = kind.alone === undefined ? `${flag} ${kind.placeholder}` : flag

@@ -1,15 +1,18 @@
 // Owns how flags and environment variables become settings, and the error message for an invalid one.
 import { BlockList, isIPv6 } from 'node:net'
-import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { isDeepStrictEqual, parseArgs, type ParseArgsConfig } from 'node:util'
 import { closest, distance } from 'fastest-levenshtein'
 import { findHidden } from '../mcp/routes.js'
-import { TurnstileError } from '../util/errors.js'
+import { reasonOf, TurnstileError } from '../util/errors.js'
 import { parseMysqlUrl } from '../util/mysql-url.js'
+import { readTlsFiles, type TlsFiles } from '../util/tls-front.js'
 import {
   byFlag,
   type CheckConfig,
   checkSettings,
   type Config,
+  type CopyConfig,
+  copySettings,
   flagOf,
   type Schema,
   type Setting,
@@ -57,7 +60,9 @@ export function parseConfig(argv: readonly string[], env: Record<string, string 
       'REQUIRED',
       '--principal-header is believed of trusted proxies only: give --trusted-proxy too'
     )
-  const complete = withStoreOfFile(config)
+  if (config.webhook !== undefined && config.webhookSecretFile === undefined)
+    throw new ConfigError('REQUIRED', '--webhook is signed with a secret: give --webhook-secret-file too')
+  const complete = withTls(withStoreOfFile(config))
   refuseFewConnections(complete)
   return complete
 }
@@ -71,8 +76,38 @@ function refuseFewConnections({ store, workers }: Config): void {
   throw new ConfigError('BAD_VALUE', message)
 }
 
+/** Throws ConfigError where a certificate or key is missing, or the two do not fit. */
+function withTls(config: Omit<Config, 'tls' | 'adminTls'>): Config {
+  const { tlsCert, tlsKey, adminTlsCert, adminTlsKey, adminTlsClientCa } = config
+  return {
+    ...config,
+    tls: tlsFiles('--tls', tlsCert, tlsKey),
+    adminTls: tlsFiles('--admin-tls', adminTlsCert, adminTlsKey, adminTlsClientCa)
+  }
+}
+
+/** `flags`: how the flags begin. */
+function tlsFiles(
+  flags: string,
+  cert: string | undefined,
+  key: string | undefined,
+  clientCa?: string
+): TlsFiles | undefined {
+  if (cert === undefined || key === undefined) {
+    if (cert === undefined && key === undefined && clientCa === undefined) return undefined
+    throw new ConfigError('REQUIRED', `${flags}-cert and ${flags}-key go together: give both`)
+  }
+  const files = { cert, key, clientCa }
+  try {
+    readTlsFiles(files)
+  } catch (error) {
+    throw new ConfigError('BAD_VALUE', `${flags}-cert and ${flags}-key cannot be used: ${reasonOf(error)}`)
+  }
+  return files
+}
+
 /** Throws ConfigError where there is no gateway, or two have one name. */
-function withUpstreams(values: ValuesOf<typeof settings>): Config {
+function withUpstreams(values: ValuesOf<typeof settings>): Omit<Config, 'tls' | 'adminTls'> {
   const { upstream = [], upstreamFile } = values
   const upstreams = [...upstream, ...(upstreamFile?.upstreams ?? [])]
   if (upstreams.length === 0)
@@ -83,11 +118,18 @@ function withUpstreams(values: ValuesOf<typeof settings>): Config {
 }
 
 /** Throws ConfigError for a path pattern, other than a default, for which another one leaves no request. */
-function refuseHiddenPaths({ streamPath, ssePath, messagePath }: Config): void {
-  const found = findHidden({ stream: streamPath, sse: ssePath, message: messagePath })
+function refuseHiddenPaths({
+  streamPath,
+  ssePath,
+  messagePath
+}: Pick<Config, 'streamPath' | 'ssePath' | 'messagePath'>): void {
+  const patterns = { stream: streamPath, sse: ssePath, message: messagePath }
+  const byDefault = (['stream', 'sse', 'message'] as const).filter(
+    setting => patterns[setting] === settings[`${setting}Path`].default
+  )
+  const found = findHidden(patterns, new Set(byDefault))
   if (found === undefined) return
   const { hidden, by } = found
-  if (hidden.setting === 'sse' && ssePath === settings.ssePath.default) return
   const advice =
     hidden.setting === by.setting ? 'leave it out, or put it first' : 'make one of the two match less'
   throw new ConfigError(
@@ -102,17 +144,43 @@ export const parseCheckConfig = (
   env: Record<string, string | undefined>
 ): CheckConfig => withStoreOfFile(readAll(checkSettings, argv, env))
 
+/** Reads the settings of `mcp-turnstile copy`; throws as `parseConfig` does. */
+export function parseCopyConfig(
+  argv: readonly string[],
+  env: Record<string, string | undefined>
+): CopyConfig {
+  const { from, fromFile, to, toFile } = readAll(copySettings, argv, env)
+  const [source, target] = [fromFile ?? from, toFile ?? to]
+  if (source === undefined || target === undefined)
+    throw new ConfigError('REQUIRED', 'copy needs two stores: give --from STORE and --to STORE')
+  if (isDeepStrictEqual(source, target))
+    throw new ConfigError('BAD_VALUE', '--from and --to name the same store: give another --to')
+  return { from: source, to: target }
+}
+
 const withStoreOfFile = <C extends Pick<CheckConfig, 'store' | 'storeFile'>>(config: C): C => ({
   ...config,
   store: config.storeFile ?? config.store
 })
 
-function readAll<S extends Schema>(
+/** Reads the flags of a command and what stands between them; throws as `parseConfig` does. */
+export function parseCommand<S extends Schema>(
   schema: S,
   argv: readonly string[],
   env: Record<string, string | undefined>
+): { values: ValuesOf<S>; operands: string[] } {
+  const operands: string[] = []
+  return { values: readAll(schema, argv, env, operands), operands }
+}
+
+/** `operands` gets what is no flag; without it, that is refused. */
+function readAll<S extends Schema>(
+  schema: S,
+  argv: readonly string[],
+  env: Record<string, string | undefined>,
+  operands?: string[]
 ): ValuesOf<S> {
-  const flags = readFlags(byFlag(schema), argv)
+  const flags = readFlags(byFlag(schema), argv, operands)
   const entries = Object.entries(schema).map(([name, setting]) => [
     name,
     read(flagOf(name), setting, flags, env)
@@ -123,11 +191,16 @@ function readAll<S extends Schema>(
 /** The flags of a command line and their texts. */
 function readFlags(
   known: ReadonlyMap<string, Setting<unknown>>,
-  argv: readonly string[]
+  argv: readonly string[],
+  operands?: string[]
 ): Map<string, string> {
   const flags = new Map<string, string>()
   const { tokens } = parseArgs({ args: [...argv], options: optionsOf(known), tokens: true, strict: false })
   for (const token of tokens) {
+    if (operands !== undefined && token.kind !== 'option') {
+      if (token.kind === 'positional') operands.push(token.value)
+      continue
+    }
     if (token.kind !== 'option' || !/^--[^=]/.test(token.rawName)) {
       const message = `unexpected argument ${JSON.stringify(argv[token.index])}: every setting is a flag, such as --upstream URL`
       throw new ConfigError('UNEXPECTED_ARGUMENT', message)
@@ -168,8 +241,8 @@ function read(
   flags: ReadonlyMap<string, string>,
   env: Record<string, string | undefined>
 ): unknown {
-  const { kind, alias, secret } = setting
-  const variables = [variableOf(flag), ...(alias === undefined ? [] : [alias])]
+  const { kind, alias, secret, flagOnly } = setting
+  const variables = flagOnly ? [] : [variableOf(flag), ...(alias === undefined ? [] : [alias])]
   const source = flags.has(flag) ? flag : variables.find(name => env[name])
   const text = source === undefined ? setting.default : (flags.get(source) ?? env[source])
   if (text === undefined) return undefined

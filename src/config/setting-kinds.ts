@@ -5,7 +5,7 @@ import type { ConversationKey } from '../mcp/conversation.js'
 import { faultOf } from '../mcp/path-patterns.js'
 import { reasonOf } from '../util/errors.js'
 import { parseMysqlUrl } from '../util/mysql-url.js'
-import { HOUR_MS, MAX_DURATION_MS, MINUTE_MS, SECOND_MS } from '../util/time.js'
+import { DAY_MS, HOUR_MS, MAX_DURATION_MS, MINUTE_MS, SECOND_MS } from '../util/time.js'
 import { SCOPES, type Token } from './admin-token.js'
 import {
   faultOfFile,
@@ -132,6 +132,18 @@ export const age: Kind<number> = {
   }
 }
 
+/** How long something small is kept, in milliseconds: no timer waits for it. */
+export const keeping: Kind<number> = {
+  placeholder: 'TIME',
+  expected: 'a time of at least 1s with its unit, such as 90s, 15m, 24h or 7d, or 0',
+  parse(text) {
+    if (text === '0') return 0
+    const [, digits, unit] = /^(\d{1,6})(s|m|h|d)$/.exec(text) ?? []
+    const ms = Number(digits) * (unit === 'd' ? DAY_MS : unitsMs[unit as keyof typeof unitsMs])
+    return ms >= SECOND_MS ? ms : undefined
+  }
+}
+
 /**
  * Long enough for several heartbeats, which come once a second, and for the time in which the locks of a frozen instance can
  * hold up those of the others (`MAX_SILENCE_S` in ledger/mysql).
@@ -213,8 +225,23 @@ export const processes: Kind<number> = {
   }
 }
 
+/** A file with certificates or a key in PEM. */
+export const pemFile: Kind<string> = {
+  placeholder: 'FILE',
+  expected:
+    'a file that can be read, with what begins as -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY----- does',
+  parse: path => readIn(path, text => (text.includes('-----BEGIN ') ? path : undefined))
+}
+
 /** A directory; whether it can be used shows when it is opened. */
 export const directory: Kind<string> = { placeholder: 'DIR', expected: 'a directory', parse: text => text }
+
+/** Where the access log goes. */
+export const accessLog: Kind<string> = {
+  placeholder: 'off|stdout|FILE',
+  expected: 'off, stdout, or the path of a file',
+  parse: text => (/^(?:off|stdout)$/i.test(text) ? text.toLowerCase() : text)
+}
 
 /** Paths of the upstream, each with at most one part in braces: the endpoint id. */
 export const pathPatterns: Kind<string> = {
@@ -268,6 +295,35 @@ export const tokenFile: Kind<Token[]> = {
     'a file that can be read, with a token a line, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
   parse: path => readIn(path, text => readTokens(linesOf(text).filter(isNotBlank))),
   advice: path => readIn(path, text => tokenAdvice(linesOf(text), 'line'))
+}
+
+/** Where events are posted. It may hold a secret; no user and password, which no request of `fetch` may have. */
+export const webhook: Kind<string> = {
+  placeholder: 'URL',
+  expected: 'an http or https URL without user and password, such as https://hooks.example.com/mcp',
+  parse: text => {
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    const isUsable =
+      url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.password === ''
+    return isUsable ? url.href : undefined
+  }
+}
+
+/** The bytes of a secret (Standard Webhooks 1.0, "Signature scheme"). */
+const MIN_SECRET_BYTES = 24
+const MAX_SECRET_BYTES = 64
+
+/** A secret that signs webhooks, read from a file: `whsec_` and base64. */
+export const webhookSecretFile: Kind<string> = {
+  placeholder: 'FILE',
+  expected: `a file that can be read, with whsec_ and the base64 of ${MIN_SECRET_BYTES} to ${MAX_SECRET_BYTES} random bytes`,
+  parse: path =>
+    readIn(path, text => {
+      const secret = text.trim()
+      const [, base64 = ''] = /^whsec_([\w+/]+={0,2})$/.exec(secret) ?? []
+      const bytes = Buffer.from(base64, 'base64').length
+      return bytes >= MIN_SECRET_BYTES && bytes <= MAX_SECRET_BYTES ? secret : undefined
+    })
 }
 
 const linesOf = (text: string): string[] => text.split(/\r?\n/)

@@ -2,7 +2,9 @@
 //
 // To add a flag, add an entry here, and name it in app/instance-settings.ts for the part that uses it. To follow a flag, search
 // for the name of its entry: every part calls it so.
+import type { TlsFiles } from '../util/tls-front.js'
 import {
+  accessLog,
   address,
   addressRanges,
   age,
@@ -14,18 +16,23 @@ import {
   duration,
   headerName,
   hosts,
+  keeping,
   lease,
   type Kind,
   oneOf,
   origins,
   pathPatterns,
+  pemFile,
   processes,
   store,
   storeFile,
+  type StoreLocation,
   tokenFile,
   tokens,
   upstreamFile,
   upstreams,
+  webhook,
+  webhookSecretFile,
   wholeNumber
 } from './setting-kinds.js'
 import type { UpstreamAddress } from './upstream-list.js'
@@ -42,6 +49,8 @@ export interface Setting<T> {
   secret?: true
   /** A variable that is understood too, after the setting's own. */
   alias?: string
+  /** Only the flag counts: it says what one command is about. */
+  flagOnly?: true
 }
 
 /**
@@ -60,6 +69,11 @@ export const settings = {
   },
   listen: { kind: address, default: '127.0.0.1:8080', help: 'where MCP clients connect' },
   admin: { kind: address, default: '127.0.0.1:9090', help: 'where operators ask' },
+  tlsCert: {
+    kind: pemFile,
+    help: 'serve MCP clients over TLS with this certificate, read again when it changes (default: none)'
+  },
+  tlsKey: { kind: pemFile, help: 'its key (default: none)' },
   store: {
     kind: store,
     default: 'sqlite:./data/turnstile.db',
@@ -70,11 +84,15 @@ export const settings = {
   dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
   streamPath: {
     kind: pathPatterns,
-    default: '/stream/{endpoint_id}',
+    default: '/stream/{endpoint_id},/mcp,/mcp/{endpoint_id},/{endpoint_id}/mcp',
     help: "the gateway's Streamable HTTP endpoints: {name} is the endpoint's id, {name+} one with slashes; a path without braces is one endpoint, `default`"
   },
-  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse', help: 'its legacy SSE streams' },
-  messagePath: { kind: pathPatterns, default: '/message', help: 'where messages of those are posted' },
+  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse,/sse', help: 'its legacy SSE streams' },
+  messagePath: {
+    kind: pathPatterns,
+    default: '/message,/messages,/mcp/message,/mcp/messages',
+    help: 'where messages of those are posted'
+  },
   sessionIdleTimeoutMs: {
     kind: duration,
     default: '300s',
@@ -110,10 +128,20 @@ export const settings = {
     default: '400d',
     help: 'delete the counts by minute and day of a time longer ago; 0: never'
   },
+  eventRetentionMs: {
+    kind: keeping,
+    default: '24h',
+    help: 'how long events of sessions are kept for /api/events; 0: for ever'
+  },
   upstreamTimeoutMs: {
     kind: duration,
     default: '300s',
     help: "wait for a response's headers, or until more of an upload is read; 0: for ever"
+  },
+  upstreamKeepAliveMs: {
+    kind: duration,
+    default: '4s',
+    help: 'use an idle connection to the upstream for this long, unless its Keep-Alive header names a time; 0: never'
   },
   connectTimeoutMs: { kind: duration, default: '5s', help: 'wait for a connection to the upstream' },
   drainDelayMs: {
@@ -121,7 +149,7 @@ export const settings = {
     default: '0',
     help: 'at exit, go on accepting for this long while /readyz says 503'
   },
-  drainTimeoutMs: { kind: duration, default: '10s', help: 'at exit, wait for requests under way' },
+  drainTimeoutMs: { kind: duration, default: '8s', help: 'at exit, wait for requests under way' },
   workers: { kind: processes, default: '1', help: 'processes that share the listener' },
   headTimeoutMs: {
     kind: duration,
@@ -134,6 +162,11 @@ export const settings = {
     default: '60s',
     help: 'wait for a client that stops in the middle of a body or a response; 0: for ever'
   },
+  sseKeepAliveMs: {
+    kind: duration,
+    default: '0',
+    help: 'send a comment to clients whose event stream was quiet for so long; 0: never'
+  },
   maxConnections: { kind: count, default: '20000', help: 'connections of clients; 0: no limit' },
   maxStreams: { kind: count, default: '15000', help: 'streams under way; 0: no limit' },
   maxRequests: { kind: count, default: '5000', help: 'other requests under way; 0: no limit' },
@@ -141,6 +174,16 @@ export const settings = {
     kind: count,
     default: '0',
     help: 'open sessions of one endpoint, counted in the store; 0: no limit'
+  },
+  maxSessionsPerPrincipal: {
+    kind: count,
+    default: '0',
+    help: 'open sessions of one principal, counted in the store; 0: no limit'
+  },
+  whenFull: {
+    kind: oneOf('refuse|evict-idlest', 'refuse', 'evict-idlest'),
+    default: 'refuse',
+    help: 'what becomes of a session over that limit: it is refused, or it opens and the idlest one of the principal is ended'
   },
   maxEndpoints: {
     kind: count,
@@ -188,6 +231,15 @@ export const settings = {
     help: 'bearer tokens for the admin port: read:TOKEN may only read, metrics:TOKEN only /metrics (default: none)'
   },
   adminTokenFile: { kind: tokenFile, help: 'a file with such tokens, one a line (default: none)' },
+  adminTlsCert: {
+    kind: pemFile,
+    help: 'serve operators over TLS with this certificate, read again when it changes (default: none)'
+  },
+  adminTlsKey: { kind: pemFile, help: 'its key (default: none)' },
+  adminTlsClientCa: {
+    kind: pemFile,
+    help: 'refuse operators that show no certificate of these authorities (default: none)'
+  },
   adminAllowOrigin: {
     kind: origins,
     help: 'origins whose web pages may ask the admin port, beside its own (default: none)'
@@ -203,11 +255,25 @@ export const settings = {
     alias: 'MCP_CONNECTION_MONITORING_ENABLED',
     help: 'serve live monitoring: /api/mcp, /internal/connections, Socket.IO and the dashboard'
   },
+  webhook: {
+    kind: webhook,
+    secret: true,
+    help: 'a URL to which each event of a session is posted (default: none)'
+  },
+  webhookSecretFile: {
+    kind: webhookSecretFile,
+    help: 'a file with the secret that signs what is posted there, whsec_… (default: none)'
+  },
   historyLimit: {
     kind: wholeNumber(1_000),
     default: '100',
     alias: 'MCP_CONNECTION_HISTORY_LIMIT',
     help: 'how many ended sessions a status response lists'
+  },
+  accessLog: {
+    kind: accessLog,
+    default: 'off',
+    help: 'one JSON line a request: off, stdout, or a file, opened again on SIGHUP'
   },
   logLevel: {
     kind: oneOf('LEVEL', 'fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
@@ -221,7 +287,23 @@ export const settings = {
 export const checkSettings = {
   store: settings.store,
   storeFile: settings.storeFile,
-  repair: { kind: boolean, default: 'off', help: 'put right what differs' }
+  repair: { kind: boolean, default: 'off', help: 'put right what differs' },
+  events: {
+    kind: boolean,
+    default: 'off',
+    help: 'also replay the events that are kept, and compare what is open then'
+  }
+} satisfies Record<string, Setting<unknown>>
+
+/** The settings of `mcp-turnstile copy`. */
+export const copySettings = {
+  from: { kind: store, secret: true, help: 'the store to copy; no proxy may use it meanwhile' },
+  fromFile: {
+    kind: storeFile,
+    help: 'a file with that, so that its password is in no variable; wins over --from'
+  },
+  to: { kind: store, secret: true, help: 'the store to copy it to; it must be empty' },
+  toFile: { kind: storeFile, help: 'a file with that; wins over --to' }
 } satisfies Record<string, Setting<unknown>>
 
 /** Settings by their names. */
@@ -238,12 +320,21 @@ export type ValuesOf<S extends Schema> = { [Name in keyof S]: ValueOf<S[Name]> }
 
 /** The values of all settings, read and checked. Names ending in `Ms` are milliseconds; 0 there means off. */
 export type Config = ValuesOf<typeof settings> & {
+  /** Of the proxy, and of the admin port; undefined: without TLS. */
+  tls: TlsFiles | undefined
+  adminTls: TlsFiles | undefined
   /** The gateways of both settings, one at least. */
   upstreams: readonly UpstreamAddress[]
 }
 
 /** The values of the settings of `mcp-turnstile check`. */
 export type CheckConfig = ValuesOf<typeof checkSettings>
+
+/** The values of the settings of `mcp-turnstile copy`. */
+export interface CopyConfig {
+  from: StoreLocation
+  to: StoreLocation
+}
 
 /** The flag of a setting: `sessionIdleTimeoutMs` is `--session-idle-timeout`. */
 export const flagOf = (name: string): string =>

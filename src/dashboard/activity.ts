@@ -3,6 +3,7 @@ import type { ClosedNotice } from '../admin/schemas/monitoring-responses.js'
 import { el, setText } from './dom.js'
 import { clockText, countText, durationText, reasonText } from './format.js'
 import { clientLabel, type ListedSession } from './sessions.js'
+import { texts } from './texts.js'
 
 /** How many notices the list keeps. Chosen: more than people read. */
 const MAX_SHOWN = 40
@@ -36,16 +37,22 @@ export class Activity {
     this.#named.unshift({ button, session })
     this.#named.length = Math.min(this.#named.length, MAX_SHOWN)
     button.addEventListener('click', () => this.#onOpen(session.key))
-    this.#note('opened', Date.now(), button, `joined ${session.endpointId}`)
+    this.#note('opened', Date.now(), button, texts.joined(session.endpointId))
   }
 
   /** A session ended; `session`: undefined for one that was not listed. */
   closed(closed: ClosedNotice, session: ListedSession | undefined): void {
     this.#closed++
-    const name = session ? clientLabel(session) : 'A session'
-    const text = `left ${closed.endpointId} after ${durationText(closed.duration)}`
+    const name = session ? clientLabel(session) : texts.aSession
+    const text = texts.left(closed.endpointId, durationText(closed.duration))
     const tag = el('span', { class: 'tag', title: reasonText(closed.reason) }, closed.reason)
     this.#note('closed', Date.parse(closed.timestamp), el('b', {}, name), text, tag)
+  }
+
+  /** Times are told in another zone. */
+  repaint(): void {
+    for (const time of this.#list.querySelectorAll('time'))
+      setText(time, clockText(Date.parse(time.dateTime)))
   }
 
   /** Names of clients may be known now. */
@@ -62,7 +69,8 @@ export class Activity {
   }
 
   #note(kind: string, at: number, name: HTMLElement, text: string, ...more: HTMLElement[]): void {
-    const time = el('time', { class: 'number' }, clockText(at))
+    const datetime = new Date(at).toISOString()
+    const time = el('time', { class: 'number', datetime }, clockText(at))
     const what = el('span', { class: 'what' }, name, ` ${text} `, ...more)
     this.#waiting.unshift(el('li', { class: kind }, el('span', { class: 'dot' }), what, time))
     this.#waiting.length = Math.min(this.#waiting.length, MAX_SHOWN)
@@ -78,7 +86,7 @@ export class Activity {
 
   #summarize(): void {
     if (this.#opened + this.#closed === 0) return
-    setText(this.#spoken, `${countText(this.#opened)} opened, ${countText(this.#closed)} closed`)
+    setText(this.#spoken, texts.openedAndClosed(countText(this.#opened), countText(this.#closed)))
     this.#opened = this.#closed = 0
   }
 }

@@ -1,171 +1,204 @@
-// Owns the dashboard as a whole: signing in, the live connection, and what each part of the page is given.
+// Owns the dashboard as a whole: what each part of the page is given, and what the reader looks at.
 import type {
   ClosedNotice,
   ConnectionInfo,
   ConnectionStats,
-  EndpointInfo,
-  TokenAccess
+  EndpointInfo
 } from '../admin/schemas/monitoring-responses.js'
 import { Activity } from './activity.js'
-import { Api, ApiError } from './api.js'
+import { AddressBar } from './address-bar.js'
+import { ClientsTab } from './clients-tab.js'
+import { ColumnHeads } from './column-heads.js'
+import { startConfirm } from './confirm.js'
+import { downloadCsv } from './csv.js'
+import { Details } from './details.js'
 import { byId, html, setFlag, setText } from './dom.js'
-import { Drawer } from './drawer.js'
+import { EndpointActions } from './endpoint-actions.js'
 import { Endpoints } from './endpoints.js'
-import { clockText } from './format.js'
+import { FilterForm } from './filter-form.js'
+import { noFilters } from './filters.js'
 import { Gateways } from './gateways.js'
-import { HealthStrip } from './health.js'
-import { Live } from './live.js'
+import { startLanguage } from './language.js'
+import { Connection } from './live-page.js'
 import { Overview } from './overview.js'
 import { Pace } from './pace.js'
+import { failureText, Part } from './part.js'
+import { People } from './people-tab.js'
+import { RangePicker } from './range-picker.js'
+import { rangeAt, type ShownRange } from './range.js'
 import { SessionList } from './session-list.js'
+import { chooseColumn, type ColumnName } from './sorting.js'
+import { type Subject, SubjectPage } from './subject.js'
+import { startTabs } from './tab-bar.js'
+import { texts } from './texts.js'
 import { startTheme } from './theme.js'
-import { askForToken, keepToken, keptToken } from './token.js'
+import { Toast } from './toast.js'
+import type { View } from './view.js'
+import { startZone } from './zone.js'
 
-// How often the page counts seconds, reads the endpoints and the gateways, and checks store and outbox. Chosen: each costs the proxy little.
+// How often the page counts seconds, and reads endpoints and gateways. Chosen: each costs the proxy little.
 const TICK_MS = 1_000
 const ENDPOINTS_MS = 1_000
 const GATEWAYS_MS = 2_000
-const HEALTH_MS = 5_000
-/** Chosen: rarer than the other checks, because each one makes the proxy send a request to the gateway. */
-const GATEWAY_MS = 15_000
-/** How soon an admin port that cannot be reached is asked again. Chosen. */
-const RETRY_MS = 2_000
-/** How long a message stays. Chosen: long enough to read two lines. */
-const TOAST_MS = 8_000
-
-const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+/** How often gateways are read while there is one only, which is not shown. Chosen. */
+const ONE_GATEWAY_MS = 15_000
+/** How often requests and last activity of people are read while nobody comes or goes. Chosen. */
+const PEOPLE_MS = 15_000
 
 class Dashboard {
-  readonly #api = new Api(() => void this.#enter())
-  readonly #live = new Live(
-    {
-      onJoined: () => this.#joined(),
-      onLost: () => this.#lost(),
-      onRefused: () => void this.#enter(),
-      onStats: stats => this.#stats(stats),
-      onOpened: info => this.#opened(info),
-      onClosed: closed => this.#closed(closed)
+  readonly #toast = new Toast(html('toast'))
+  readonly #address = new AddressBar(view => this.#look(view))
+  readonly #connection = new Connection({
+    onEntered: () => {
+      this.#show(this.#address.view)
+      this.#details.look()
     },
-    () => this.#api.token
-  )
-  readonly #health = new HealthStrip(html('health'), this.#api)
-  readonly #overview = new Overview(this.#api, () => this.#sessions.readRange())
-  readonly #endpoints = new Endpoints(html('endpoints'), html('endpoints-more'), id => void this.#choose(id))
+    onConnected: isLive => this.#connected(isLive),
+    onStore: ({ canRead }) => {
+      if (!canRead) for (const part of this.#parts()) part.failed(texts.storeIsAway)
+    },
+    onStoreBack: () => this.#readAll(),
+    onGateway: () => this.#sessions.changed(),
+    onStats: stats => this.#stats(stats),
+    onOpened: info => this.#opened(info),
+    onClosed: closed => this.#closed(closed)
+  })
+  readonly #api = this.#connection.api
+  readonly #banner = this.#connection.banner
+  readonly #picker = new RangePicker({
+    shown: () => this.#range,
+    onChoose: range => this.#address.go({ range })
+  })
+  readonly #overview = new Overview({
+    api: this.#api,
+    range: () => this.#range,
+    onChoose: range => this.#address.go({ range }),
+    onZoomOut: () => this.#address.go({ range: this.#picker.last })
+  })
+  readonly #endpoints = new Endpoints(html('endpoints'), html('endpoints-more'), id => this.#choose(id))
+  readonly #endpointsPart = new Part(html('endpoints-panel'), html('endpoints-head'))
+  readonly #actions = new EndpointActions({
+    api: this.#api,
+    mayWrite: () => this.#connection.mayWrite,
+    onDone: text => this.#done(text),
+    onDeleted: () => this.#choose(undefined)
+  })
   readonly #gateways = new Gateways({
     api: this.#api,
-    mayDrain: () => this.#mayWrite,
-    onDone: text => this.#toast(text)
+    mayDrain: () => this.#connection.mayWrite,
+    onDone: text => this.#toast.show(text),
+    onKnown: upstream => this.#form.offer({ upstream })
   })
   readonly #activity = new Activity(html('activity'), html('activity-empty'), html('spoken'), key =>
-    this.#openDrawer(key)
+    this.#details.openListed(key)
   )
+  readonly #activityPart = new Part(html('activity-panel'), html('activity-head'))
+  readonly #form = new FilterForm({
+    onChange: (change, isTyping) => this.#address.go(change, isTyping),
+    onSort: column => this.#sort(column)
+  })
+  readonly #heads = new ColumnHeads(html('grid-columns'), column => this.#sort(column))
+  readonly #showTab = startTabs(tab => this.#address.go({ tab }))
   readonly #sessions: SessionList = new SessionList({
     api: this.#api,
-    range: () => this.#overview.range.now,
-    endpointUrl: () => this.#health.endpointUrl,
-    onOpen: session => this.#drawer.open(session)
+    view: () => this.#address.view,
+    range: () => this.#range,
+    now: () => this.#banner.now,
+    endpointUrl: () => this.#connection.endpointUrl,
+    onOpen: session => this.#details.open(session),
+    onShown: (sessions, more) => this.#clients.update(sessions, more)
   })
-  readonly #drawer = new Drawer({
+  readonly #clients = new ClientsTab(text => this.#narrow(text))
+  readonly #people = new People({
     api: this.#api,
-    mayEnd: () => this.#mayWrite,
-    onEnded: text => this.#toast(text)
+    onChoose: principal => this.#goTo({ principal }),
+    onKnown: principal => this.#form.offer({ principal })
+  })
+  readonly #subject = new SubjectPage({
+    api: this.#api,
+    mayWrite: () => this.#connection.mayWrite,
+    query: () => ({ ...this.#sessions.query, transport: undefined, upstream: undefined }),
+    onOpen: session => this.#details.open(session),
+    onSubject: subject => this.#goTo(subject),
+    onEndpoint: endpointId => this.#address.go({ endpointId }),
+    onText: text => this.#narrow(text),
+    onDone: text => this.#done(text),
+    onRenamed: principal => this.#goTo({ principal })
+  })
+  readonly #details = new Details({
+    api: this.#api,
+    address: this.#address,
+    toast: this.#toast,
+    listed: key => this.#sessions.get(key),
+    mayAsk: () => !this.#connection.isEntering,
+    mayEnd: () => this.#connection.mayWrite,
+    onSubject: subject => this.#goTo(subject)
   })
   readonly #endpointsPace = new Pace(ENDPOINTS_MS, () => this.#askEndpoints())
-  /** Undefined: all. */
-  #endpointId: string | undefined
-  #mayWrite = false
-  #isEntering = false
-  #lostAt: number | undefined
-  #toastTimer: number | undefined
+  #isLive = false
+  /** The endpoint that is watched; undefined: all. */
+  #watched: string | undefined
 
   start(): void {
+    startConfirm()
+    startZone(byId('zone', HTMLButtonElement), () => this.#repaint())
     startTheme(byId('theme', HTMLButtonElement), () => this.#overview.repaint())
-    html('all-endpoints').addEventListener('click', () => void this.#choose(undefined))
-    html('sign-out').addEventListener('click', () => {
-      this.#api.token = undefined
-      keepToken(undefined)
-      void this.#enter()
-    })
-    this.#api.token = keptToken()
+    this.#startButtons()
     setInterval(() => this.#tick(), TICK_MS)
-    this.#every(GATEWAYS_MS, async () => {
+    this.#connection.every(GATEWAYS_MS, async () => {
       if (this.#gateways.isShown) await this.#gateways.ask()
     })
-    this.#every(GATEWAY_MS, () => this.#gateways.ask())
-    this.#every(HEALTH_MS, () => this.#health.ask())
-    this.#every(GATEWAY_MS, () => this.#health.askGateway())
+    this.#connection.every(ONE_GATEWAY_MS, () => this.#gateways.ask())
+    this.#connection.every(PEOPLE_MS, () => Promise.resolve(this.#peopleChanged()))
     document.addEventListener('visibilitychange', () => {
-      if (!document.hidden && this.#live.isConnected) this.#readAll()
+      if (!document.hidden && this.#connection.isConnected) this.#readAll()
     })
-    void this.#enter()
+    this.#watched = this.#address.view.endpointId
+    this.#connection.watch(this.#watched)
+    this.#show(this.#address.view)
+    this.#connection.start()
   }
 
-  /** Finds out what may be seen, asking for a token as often as needed, and connects. */
-  async #enter(): Promise<void> {
-    if (this.#isEntering) return
-    this.#isEntering = true
-    this.#live.close()
-    for (;;) {
-      try {
-        const { scope } = await this.#api.get<TokenAccess>('/api/mcp/access')
-        this.#mayWrite = scope === 'write'
-        break
-      } catch (error) {
-        if (!(error instanceof ApiError)) {
-          this.#lost()
-          await sleep(RETRY_MS)
-        } else if ([401, 403, 429].includes(error.status)) {
-          setFlag(document.body, 'locked', true)
-          html('banner').hidden = true
-          const wrong = this.#api.token === undefined ? '' : 'This token is not accepted.'
-          this.#api.token = await askForToken(error.status === 401 ? wrong : `${error.message}.`)
-        } else {
-          this.#banner(error.message)
-          await sleep(RETRY_MS)
-        }
-      }
-    }
-    this.#isEntering = false
-    keepToken(this.#api.token)
-    html('sign-out').hidden = this.#api.token === undefined
-    html('read-only').hidden = this.#mayWrite
-    setFlag(document.body, 'locked', false)
-    this.#live.connect()
+  #startButtons(): void {
+    html('all-endpoints').addEventListener('click', () => this.#choose(undefined))
+    html('subject-back').addEventListener('click', () => this.#goTo(undefined))
+    html('pause').addEventListener('click', () => this.#pause(!this.#banner.isPaused))
+    html('csv').addEventListener('click', () => void this.#download())
+    // The fragment of the address is the view.
+    html('skip').addEventListener('click', event => {
+      event.preventDefault()
+      html('sessions').focus()
+    })
   }
 
-  #joined(): void {
-    this.#lostAt = undefined
-    html('banner').hidden = true
-    setFlag(document.body, 'stale', false)
-    this.#health.live(true)
+  #connected(isLive: boolean): void {
+    this.#isLive = isLive
     this.#readAll()
-    void this.#health.ask().catch(() => undefined)
-    void this.#gateways.ask().catch(() => undefined)
-    this.#health.askGateway().then(
-      () => this.#sessions.changed(),
-      () => undefined
-    )
+    if (!isLive) this.#activityPart.failed(texts.noSubscription)
+    this.#gateways.ask().catch(() => undefined)
   }
 
-  #lost(): void {
-    if (this.#lostAt !== undefined) return
-    this.#lostAt = Date.now()
-    setFlag(document.body, 'stale', true)
-    this.#health.live(false)
-    this.#banner(
-      `Disconnected from mcp-turnstile. What you see is from ${clockText(this.#lostAt)}. Trying again…`
-    )
+  #parts(): Part[] {
+    const own = [this.#endpointsPart, this.#activityPart]
+    return [
+      ...own,
+      ...[this.#overview, this.#gateways, this.#sessions, this.#people, this.#subject].map(p => p.part)
+    ]
   }
 
-  #banner(text: string): void {
-    html('banner').hidden = false
-    setText(html('banner'), text)
+  /** The range that is shown; it stands still with the page. */
+  get #range(): ShownRange {
+    return rangeAt(this.#address.view.range, this.#banner.now)
   }
 
   #readAll(): void {
+    const { endpointId } = this.#address.view
     this.#endpointsPace.now()
-    this.#overview.read(this.#endpointId)
-    this.#sessions.read(this.#endpointId)
+    this.#overview.read(endpointId)
+    this.#sessions.read()
+    this.#people.read(endpointId)
+    this.#subject.changed()
+    if (this.#isLive) this.#activityPart.ok()
   }
 
   #stats(stats: ConnectionStats): void {
@@ -182,59 +215,127 @@ class Dashboard {
   #closed(closed: ClosedNotice): void {
     const ended = this.#sessions.closed(closed)
     this.#activity.closed(closed, ended)
-    if (ended && this.#drawer.key === ended.key) this.#drawer.update(ended)
+    if (ended) this.#details.closed(ended)
     this.#changed()
   }
 
   #changed(): void {
     this.#endpointsPace.soon()
     this.#overview.changed()
+    this.#peopleChanged()
   }
 
-  async #choose(endpointId: string | undefined): Promise<void> {
-    this.#endpointId = endpointId
-    this.#endpoints.choose(endpointId)
-    setText(html('scope'), endpointId ?? 'all endpoints')
-    html('all-endpoints').hidden = endpointId === undefined
+  #peopleChanged(): void {
+    if (this.#banner.isPaused) return
+    this.#people.changed()
+    this.#subject.changed()
+  }
+
+  /** The reader looks at something else. */
+  #look(view: View): void {
+    if (view.endpointId !== this.#watched) this.#watch(view.endpointId)
+    else this.#overview.look()
+    this.#show(view)
+    this.#details.look()
+  }
+
+  /** Another endpoint is watched; a pause ends. */
+  #watch(endpointId: string | undefined): void {
+    this.#watched = endpointId
+    this.#pause(false)
     this.#activity.clear()
-    await this.#live.watch(endpointId)
+    if (!this.#connection.isConnected) this.#readAll()
+    this.#connection.watch(endpointId)
+  }
+
+  #show(view: View): void {
+    const { endpointId, filters, range, sorting, tab } = view
+    const { principal, conversation } = filters
+    const subject =
+      principal !== undefined ? { principal } : conversation !== undefined ? { conversation } : undefined
+    setText(html('scope'), endpointId ?? texts.allEndpoints)
+    html('all-endpoints').hidden = endpointId === undefined
+    setFlag(document.body, 'of-subject', subject !== undefined)
+    this.#endpoints.choose(endpointId)
+    this.#actions.choose(endpointId)
+    this.#picker.show(range)
+    this.#form.show(view)
+    this.#heads.show(sorting)
+    this.#showTab(tab)
+    this.#people.look(tab === 'people')
+    this.#clients.look(tab === 'clients')
+    this.#sessions.look()
+    this.#subject.look(subject)
+  }
+
+  #choose(endpointId: string | undefined): void {
+    this.#address.go({ endpointId })
+  }
+
+  /** The page of a principal or conversation; undefined: back to all. */
+  #goTo(subject: Subject | undefined): void {
+    const state = subject ? 'all' : 'open'
+    this.#address.go({ session: undefined, tab: 'sessions', filters: { ...noFilters, ...subject, state } })
+  }
+
+  #sort(column: ColumnName): void {
+    this.#address.go({ sorting: chooseColumn(this.#address.view.sorting, column) })
+  }
+
+  /** Lists those sessions that have this text. */
+  #narrow(text: string): void {
+    this.#address.go({ tab: 'sessions', filters: { ...this.#address.view.filters, text } })
+  }
+
+  #pause(on: boolean): void {
+    if (on === this.#banner.isPaused) return
+    this.#connection.pause(on)
+    setText(html('pause'), on ? texts.page.resume : texts.page.pause)
+    html('pause').setAttribute('aria-pressed', String(on))
+    if (!on) this.#readAll()
+  }
+
+  async #download(): Promise<void> {
+    const button = byId('csv', HTMLButtonElement)
+    button.disabled = true
+    try {
+      await downloadCsv(this.#api, this.#sessions.query)
+    } catch (error) {
+      this.#toast.show(texts.notDone(failureText(error)))
+    }
+    button.disabled = false
+  }
+
+  /** Something was done; the page shows it soon. */
+  #done(text: string): void {
+    this.#toast.show(text)
+    this.#readAll()
   }
 
   async #askEndpoints(): Promise<void> {
-    if (!document.hidden) this.#endpoints.show(await this.#api.get<EndpointInfo[]>('/api/mcp/endpoints'))
+    if (document.hidden) return
+    const asked = () => this.#api.get<EndpointInfo[]>('/api/mcp/endpoints')
+    const endpoints = await this.#endpointsPart.reading(asked)
+    this.#endpoints.show(endpoints)
+    this.#actions.update(endpoints)
+    this.#form.offer({ endpoint: this.#endpoints.shown })
   }
 
-  #openDrawer(key: string): void {
-    const session = this.#sessions.get(key)
-    if (session) this.#drawer.open(session)
-    else this.#toast('This session has ended. Look for it among the ended ones.')
-  }
-
-  #toast(text: string): void {
-    const toast = html('toast')
-    setText(toast, text)
-    setFlag(toast, 'shown', true)
-    clearTimeout(this.#toastTimer)
-    this.#toastTimer = setTimeout(() => {
-      setFlag(toast, 'shown', false)
-      setText(toast, '')
-    }, TOAST_MS)
+  #repaint(): void {
+    this.#overview.repaint()
+    this.#sessions.repaint()
+    this.#activity.repaint()
+    this.#show(this.#address.view)
   }
 
   #tick(): void {
-    if (document.hidden || this.#lostAt !== undefined) return
-    this.#sessions.tick(Date.now())
+    if (document.hidden || this.#banner.isStale) return
+    this.#sessions.tick()
     this.#activity.tick()
     this.#overview.tick()
-    const key = this.#drawer.key
-    if (key !== undefined) this.#drawer.update(this.#sessions.get(key))
-  }
-
-  #every(ms: number, act: () => Promise<void>): void {
-    setInterval(() => {
-      if (!document.hidden && this.#live.isConnected) void act().catch(() => undefined)
-    }, ms)
+    this.#details.tick()
   }
 }
 
+startLanguage()
 new Dashboard().start()

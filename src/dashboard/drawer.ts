@@ -1,8 +1,12 @@
 // Owns the drawer with the details of one session: facts, timeline, and the button that ends it.
-import { type Api, ApiError } from './api.js'
+import type { Api } from './api.js'
+import { confirmed } from './confirm.js'
+import { copyable } from './copy.js'
 import { byId, el, html, setText } from './dom.js'
-import { clockText, countText, durationText, reasonText, transportText } from './format.js'
+import { clockText, countText, durationText, reasonText } from './format.js'
+import { failureText } from './part.js'
 import { clientLabel, type ListedSession } from './sessions.js'
+import { texts } from './texts.js'
 
 /** What the drawer acts on. */
 export interface DrawerOptions {
@@ -10,6 +14,9 @@ export interface DrawerOptions {
   mayEnd: () => boolean
   /** A session was ended; `text` says which one. */
   onEnded: (text: string) => void
+  onClosed: () => void
+  /** The reader wants to see all sessions of a principal or conversation. */
+  onSubject: (subject: { principal: string } | { conversation: string }) => void
 }
 
 /** The drawer, open or not. */
@@ -21,7 +28,6 @@ export class Drawer {
   readonly #timeline = html('drawer-timeline')
   readonly #end = byId('drawer-end', HTMLButtonElement)
   readonly #note = html('drawer-note')
-  readonly #confirm = byId('confirm', HTMLDialogElement)
   #session: ListedSession | undefined
   /** The facts in the page, as JSON. */
   #shownFacts: string | undefined
@@ -29,16 +35,16 @@ export class Drawer {
 
   constructor(options: DrawerOptions) {
     this.#options = options
-    this.#end.addEventListener('click', () => this.#ask())
-    html('confirm-end').addEventListener('click', () => void this.#endIt())
-    for (const dialog of [this.#dialog, this.#confirm])
-      dialog.addEventListener('click', event => {
-        const target = event.target as Element
-        if (target === dialog || target.closest('[data-close]')) dialog.close()
-      })
+    this.#end.addEventListener('click', () => void this.#endIt())
+    this.#dialog.addEventListener('click', event => {
+      const target = event.target as Element
+      if (target === this.#dialog || target.closest('[data-close]')) this.#dialog.close()
+    })
     // The event comes late: the drawer may be open again by then, with another session.
     this.#dialog.addEventListener('close', () => {
-      if (!this.#dialog.open) this.#session = undefined
+      if (this.#dialog.open || !this.#session) return
+      this.#session = undefined
+      options.onClosed()
     })
   }
 
@@ -55,6 +61,12 @@ export class Drawer {
     this.#show()
     if (!this.#dialog.open) this.#dialog.showModal()
     this.#dialog.scrollTop = 0
+  }
+
+  /** Shows none. */
+  close(): void {
+    this.#session = undefined
+    this.#dialog.close()
   }
 
   /** The session in the drawer changed, or time has passed. */
@@ -77,56 +89,79 @@ export class Drawer {
   }
 
   #showFacts(session: ListedSession): void {
-    const facts = [
-      ['Endpoint', session.endpointId],
-      ['Transport', transportText[session.transport]],
-      ['Client', [session.clientName ?? 'not told', session.clientVersion ?? ''].join(' ').trim()],
-      ['User agent', session.userAgent === '' ? 'not told' : session.userAgent],
-      ['Address', session.address],
-      ['Protocol', session.protocolVersion ?? 'not told'],
-      ['Requests', countText(session.requestCount)],
-      ...(session.upstream === null ? [] : [['Gateway', session.upstream] as const]),
-      ['Session id', session.sessionId]
-    ] as const
-    const shown = JSON.stringify(facts)
+    const shown = JSON.stringify({ ...session, lastSeenAt: 0 })
     if (shown === this.#shownFacts) return
     this.#shownFacts = shown
     this.#facts.replaceChildren(
-      ...facts.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])
+      ...this.#factsOf(session).flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])
+    )
+  }
+
+  #factsOf(session: ListedSession): (readonly [string, Node | string])[] {
+    const { facts } = texts
+    const { principal, principalKind, oauthClient, conversation, upstream } = session
+    const client = [session.clientName ?? texts.notTold, session.clientVersion ?? ''].join(' ').trim()
+    return [
+      [facts.endpoint, session.endpointId],
+      ...(principal === null
+        ? []
+        : [[facts.principal, this.#link(principal, { principal }, principalKind)] as const]),
+      ...(oauthClient === null ? [] : [[facts.oauthClient, oauthClient] as const]),
+      ...(conversation === null
+        ? []
+        : [[facts.conversation, this.#link(conversation, { conversation }, null)] as const]),
+      [facts.transport, texts.transports[session.transport]],
+      [facts.client, client],
+      [facts.userAgent, session.userAgent === '' ? texts.notTold : session.userAgent],
+      [facts.address, session.address],
+      [facts.protocol, session.protocolVersion ?? texts.notTold],
+      [facts.requests, countText(session.requestCount)],
+      ...(upstream === null ? [] : [[facts.gateway, upstream] as const]),
+      [facts.sessionId, copyable(facts.sessionId, session.sessionId)]
+    ]
+  }
+
+  #link(
+    name: string,
+    subject: Parameters<DrawerOptions['onSubject']>[0],
+    kind: ListedSession['principalKind']
+  ): Node {
+    const button = el('button', { type: 'button', class: 'link' }, name)
+    button.addEventListener('click', () => this.#options.onSubject(subject))
+    return el(
+      'span',
+      {},
+      button,
+      ...(kind === null ? [] : [' ', el('span', { class: 'tag' }, texts.kinds[kind])])
     )
   }
 
   /** Why the session cannot be ended, as a message for the reader; empty if it can be ended. */
   #whyNot({ transport }: ListedSession): string {
-    if (!this.#options.mayEnd()) return 'Your token may only read.'
-    return transport === 'sessionless' ? 'A session-less client has no session that could be ended.' : ''
-  }
-
-  #ask(): void {
-    const session = this.#session
-    if (!session) return
-    setText(
-      html('confirm-text'),
-      `${clientLabel(session)} loses its session on ${session.endpointId}. Most clients notice with their next request, and connect again.`
-    )
-    this.#confirm.showModal()
+    if (!this.#options.mayEnd()) return texts.mayOnlyRead
+    return transport === 'sessionless' ? texts.cannotEndSessionless : ''
   }
 
   async #endIt(): Promise<void> {
     const session = this.#session
-    this.#confirm.close()
     if (!session) return
+    const { sessionId, endpointId } = session
+    const question = {
+      title: texts.endTitle,
+      text: texts.losesSession(clientLabel(session), endpointId),
+      yes: texts.endIt,
+      no: texts.keepIt
+    }
+    if (!(await confirmed(question))) return
     this.#end.disabled = true
     this.#end.setAttribute('aria-busy', 'true')
     try {
-      const { sessionId, endpointId } = session
       const path = `/api/mcp/connections/${encodeURIComponent(sessionId)}`
       await this.#options.api.send('DELETE', path, { endpointId })
-      this.#options.onEnded(`The session of ${clientLabel(session)} on ${endpointId} was ended.`)
+      this.#options.onEnded(texts.sessionEnded(clientLabel(session), endpointId))
       if (this.key === session.key) this.#dialog.close()
     } catch (error) {
-      const reason = error instanceof ApiError ? error.message : 'the admin port cannot be reached'
-      this.#failure = `Not ended: ${reason}.`
+      this.#failure = texts.notEnded(failureText(error))
     } finally {
       this.#end.removeAttribute('aria-busy')
       this.#show()
@@ -144,18 +179,20 @@ function timeline(session: ListedSession, now: number): HTMLElement[] {
       el('div', {}, el('b', {}, title), el('p', {}, text)),
       el('time', { class: 'number', datetime: new Date(at).toISOString() }, clockText(at))
     )
-  const requests = requestCount === 1 ? '1 request' : `${countText(requestCount)} requests`
-  const quiet = ended ? requests : `${requests}, quiet for ${durationText(now - lastSeenAt)}`
+  const requests = texts.requests(requestCount, countText(requestCount))
+  const quiet = ended ? requests : texts.quietFor(requests, durationText(now - lastSeenAt))
   return [
-    step('opened', connectedAt, 'Opened', `from ${session.address}`),
-    ...(lastSeenAt > connectedAt || requestCount > 1 ? [step('used', lastSeenAt, 'Last used', quiet)] : []),
+    step('opened', connectedAt, texts.opened, texts.fromAddress(session.address)),
+    ...(lastSeenAt > connectedAt || requestCount > 1
+      ? [step('used', lastSeenAt, texts.lastUsed, quiet)]
+      : []),
     ended
       ? step(
           'closed',
           ended.at,
-          `Ended after ${durationText(ended.at - connectedAt)}`,
+          texts.endedAfter(durationText(ended.at - connectedAt)),
           reasonText(ended.reason)
         )
-      : step('now', now, `Open for ${durationText(now - connectedAt)}`, '')
+      : step('now', now, texts.openFor(durationText(now - connectedAt)), '')
   ]
 }

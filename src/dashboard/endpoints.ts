@@ -2,6 +2,7 @@
 import type { EndpointInfo } from '../admin/schemas/monitoring-responses.js'
 import { el, setFlag, setText } from './dom.js'
 import { countText } from './format.js'
+import { texts } from './texts.js'
 
 /** How many endpoints the page lists, the busiest ones. Chosen: browsers lay out so many buttons at once. */
 const MAX_SHOWN = 200
@@ -25,6 +26,11 @@ export class Endpoints {
     this.#list = list
     this.#more = more
     this.#onChoose = onChoose
+  }
+
+  /** The ids of those that are listed. */
+  get shown(): string[] {
+    return [...this.#views.keys()].sort()
   }
 
   /** Filters the page by an endpoint; undefined: all endpoints. */
@@ -57,8 +63,8 @@ export class Endpoints {
         this.#list.insertBefore(item, this.#list.children[index] ?? null)
     }
     const hidden = sorted.length - shown.length
-    const more = hidden > 0 ? `and ${countText(hidden)} more` : ''
-    setText(this.#more, sorted.length === 0 ? 'No endpoint had a session yet.' : more)
+    const more = hidden > 0 ? texts.andMore(countText(hidden)) : ''
+    setText(this.#more, sorted.length === 0 ? texts.noEndpoints : more)
   }
 
   #view(endpointId: string): View {
@@ -66,7 +72,7 @@ export class Endpoints {
     if (known) return known
     const number = el('span', { class: 'number' })
     const bar = el('span', { class: 'fill' })
-    const tag = el('span', { class: 'tag warn', hidden: '' }, 'draining')
+    const tag = el('span', { class: 'tag warn', hidden: '' }, texts.draining)
     const name = el('span', { class: 'endpoint-name', title: endpointId }, endpointId)
     const attributes = { type: 'button', 'aria-pressed': String(endpointId === this.#chosen) }
     const button = el('button', attributes, name, tag, number, el('span', { class: 'track' }, bar))

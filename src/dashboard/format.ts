@@ -1,58 +1,61 @@
-// Owns how numbers, times and reasons read.
+// Owns how numbers, times and reasons read, in the language of the page and in the time zone that the reader chose.
+import { language, texts } from './texts.js'
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 
-const numbers = new Intl.NumberFormat('en')
-const clocks = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
-const minutes = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
-const days = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
+const formatsIn = (timeZone: string | undefined) => {
+  const time = { hour: '2-digit', minute: '2-digit', timeZone, hourCycle: 'h23' } as const
+  return {
+    numbers: new Intl.NumberFormat(language),
+    clocks: new Intl.DateTimeFormat(language, { ...time, second: '2-digit' }),
+    minutes: new Intl.DateTimeFormat(language, time),
+    days: new Intl.DateTimeFormat(language, { day: 'numeric', month: 'short', timeZone })
+  }
+}
+let formats = formatsIn(undefined)
+
+/** Speaks the language of the page, and tells times in this zone, from now on; undefined: in that of the browser. */
+export function tellTimesIn(timeZone: string | undefined): void {
+  formats = formatsIn(timeZone)
+}
 
 /** With commas between thousands. */
-export const countText = (number: number): string => numbers.format(number)
+export const countText = (number: number): string => formats.numbers.format(number)
 
 /** The two largest units: `4 s`, `3 m 20 s`, `5 h 02 m`, `12 d 4 h`. */
 export function durationText(ms: number): string {
   const whole = Math.max(0, ms)
-  if (whole < MINUTE_MS) return `${Math.floor(whole / SECOND_MS)} s`
+  const { second, minute, hour, day } = texts.units
+  if (whole < MINUTE_MS) return `${Math.floor(whole / SECOND_MS)} ${second}`
   if (whole < HOUR_MS)
-    return `${Math.floor(whole / MINUTE_MS)} m ${padded((whole % MINUTE_MS) / SECOND_MS)} s`
-  if (whole < DAY_MS) return `${Math.floor(whole / HOUR_MS)} h ${padded((whole % HOUR_MS) / MINUTE_MS)} m`
-  return `${Math.floor(whole / DAY_MS)} d ${Math.floor((whole % DAY_MS) / HOUR_MS)} h`
+    return `${Math.floor(whole / MINUTE_MS)} ${minute} ${padded((whole % MINUTE_MS) / SECOND_MS)} ${second}`
+  if (whole < DAY_MS)
+    return `${Math.floor(whole / HOUR_MS)} ${hour} ${padded((whole % HOUR_MS) / MINUTE_MS)} ${minute}`
+  return `${Math.floor(whole / DAY_MS)} ${day} ${Math.floor((whole % DAY_MS) / HOUR_MS)} ${hour}`
 }
 
 const padded = (number: number): string => String(Math.floor(number)).padStart(2, '0')
 
 /** `14:03:22`, with the day where it is not today's. */
-export const clockText = (at: number): string => withDay(at, clocks)
+export const clockText = (at: number): string => withDay(at, formats.clocks)
 /** `14:03`, with the day where it is not today's. */
-export const minuteText = (at: number): string => withDay(at, minutes)
+export const minuteText = (at: number): string => withDay(at, formats.minutes)
 
 /** `14:03`, or the day where one begins. */
 export function minuteOrDayText(at: number): string {
-  const time = minutes.format(at)
-  return time === '00:00' ? days.format(at) : time
+  const time = formats.minutes.format(at)
+  return time === '00:00' ? formats.days.format(at) : time
 }
 
 function withDay(at: number, format: Intl.DateTimeFormat): string {
   const time = format.format(at)
-  const day = days.format(at)
-  return day === days.format(Date.now()) ? time : `${day} ${time}`
+  const day = formats.days.format(at)
+  return day === formats.days.format(Date.now()) ? time : `${day} ${time}`
 }
 
-const reasons = new Map([
-  ['delete', 'the client said goodbye (DELETE)'],
-  ['stream_end', 'its stream ended'],
-  ['gone', 'the gateway does not know it any more'],
-  ['idle', 'nobody used it for the idle timeout'],
-  ['lost', 'the proxy that held its stream died'],
-  ['killed', 'an operator ended it']
-])
-
 /** Why a session ended, in words; a reason without words stays as it is. */
-export const reasonText = (reason: string): string => reasons.get(reason) ?? reason
-
-/** The name of a transport for readers. */
-export const transportText = { sse: 'SSE', streamable: 'Streamable', sessionless: 'Session-less' } as const
+export const reasonText = (reason: string): string =>
+  Object.hasOwn(texts.reasons, reason) ? texts.reasons[reason as keyof typeof texts.reasons] : reason

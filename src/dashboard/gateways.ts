@@ -1,8 +1,10 @@
 // Owns the list of gateways, where there are several: what each has now, and the button that drains it.
 import type { UpstreamInfo } from '../admin/schemas/monitoring-responses.js'
-import { type Api, ApiError } from './api.js'
+import type { Api } from './api.js'
 import { el, html, setFlag, setText } from './dom.js'
 import { clockText, countText } from './format.js'
+import { failureText, Part } from './part.js'
+import { texts } from './texts.js'
 
 /** What the list acts on. */
 export interface GatewaysOptions {
@@ -10,6 +12,8 @@ export interface GatewaysOptions {
   mayDrain: () => boolean
   /** Something was done, or could not be done; `text` says what. */
   onDone: (text: string) => void
+  /** Their names, once they are known. */
+  onKnown: (names: readonly string[]) => void
 }
 
 interface View {
@@ -27,6 +31,7 @@ export class Gateways {
   readonly #list = html('gateways')
   readonly #views = new Map<string, View>()
   #shown: readonly UpstreamInfo[] = []
+  readonly part = new Part(html('gateways-panel'), html('gateways-head'))
 
   constructor(options: GatewaysOptions) {
     this.#options = options
@@ -39,13 +44,14 @@ export class Gateways {
 
   /** Asks for their state, and shows it. */
   async ask(): Promise<void> {
-    this.#show(await this.#options.api.get<UpstreamInfo[]>('/api/mcp/upstreams'))
+    this.#show(await this.part.reading(() => this.#options.api.get<UpstreamInfo[]>('/api/mcp/upstreams')))
   }
 
   #show(gateways: readonly UpstreamInfo[]): void {
     this.#shown = gateways
     html('gateways-panel').hidden = gateways.length < 2 && !gateways.some(({ draining }) => draining)
     const names = new Set(gateways.map(({ name }) => name))
+    this.#options.onKnown([...names])
     for (const [name, { item }] of this.#views) {
       if (names.has(name)) continue
       item.remove()
@@ -65,7 +71,7 @@ export class Gateways {
     const number = el('span', { class: 'number' })
     const state = el('span', { class: 'tag' })
     const underWay = el('span', { class: 'under-way' })
-    const safe = el('span', { class: 'tag good' }, 'safe to stop')
+    const safe = el('span', { class: 'tag good' }, texts.safeToStop)
     const button = el('button', { type: 'button' })
     button.addEventListener('click', () => void this.#drain(name))
     const item = el(
@@ -91,10 +97,9 @@ export class Gateways {
     if (view) view.button.disabled = true
     try {
       await api.send(on ? 'PUT' : 'DELETE', `/api/mcp/upstreams/${encodeURIComponent(name)}/drain`)
-      onDone(on ? `${name} gets no new sessions.` : `${name} gets new sessions again.`)
+      onDone(on ? texts.gatewayDrained(name) : texts.gatewayTakenBack(name))
     } catch (error) {
-      const reason = error instanceof ApiError ? error.message : 'the admin port cannot be reached'
-      onDone(`${name} was not changed: ${reason}.`)
+      onDone(texts.gatewayNotChanged(name, failureText(error)))
     }
     await this.ask().catch(() => undefined)
   }
@@ -103,13 +108,12 @@ export class Gateways {
 function update({ number, state, underWay, safe, button }: View, gateway: UpstreamInfo, may: boolean): void {
   const { name, draining, activeConnections, requestsInFlight, streams, safeToStop, failingSince } = gateway
   setText(number, countText(activeConnections))
-  setText(state, draining && gateway.state === 'up' ? 'draining' : gateway.state)
+  setText(state, texts.gatewayStates[draining && gateway.state === 'up' ? 'draining' : gateway.state])
   setFlag(state, 'warn', draining || gateway.state !== 'up')
-  state.title =
-    failingSince === null ? '' : `takes no connections since ${clockText(Date.parse(failingSince))}`
-  setText(underWay, `${countText(requestsInFlight)} requests, ${countText(streams)} streams`)
+  state.title = failingSince === null ? '' : texts.noConnectionsSince(clockText(Date.parse(failingSince)))
+  setText(underWay, texts.underWay(countText(requestsInFlight), countText(streams)))
   safe.hidden = !safeToStop
-  setText(button, draining ? 'Take back' : 'Drain')
-  button.setAttribute('aria-label', draining ? `Give ${name} new sessions again` : `Drain ${name}`)
+  setText(button, draining ? texts.takeBack : texts.drain)
+  button.setAttribute('aria-label', draining ? texts.takeBackNamed(name) : texts.drainNamed(name))
   button.disabled = !may
 }

@@ -1,15 +1,20 @@
 // Owns the health strip: the gateway, the store, the outbox, the proxies of the store, and the live connection.
 import type { GatewayHealth, ProxyInfo } from '../admin/schemas/monitoring-responses.js'
+import type { Readiness } from '../admin/schemas/readiness.js'
 import type { Api } from './api.js'
-import { el, setText } from './dom.js'
-import { countText, durationText } from './format.js'
+import { el, html, setText } from './dom.js'
+import { clockText, countText, durationText } from './format.js'
+import { failureText } from './part.js'
+import type { StoreState } from './store-watch.js'
+import { texts } from './texts.js'
+import { showUncounted } from './uncounted-hint.js'
 
 type State = 'good' | 'warn' | 'bad' | 'unknown'
 
 /** An outbox whose oldest event is older is behind; the same time makes /api/mcp/health unhealthy. */
 const BEHIND_MS = 10_000
 
-const checks = ['Gateway', 'Store', 'Outbox', 'Proxies', 'Live'] as const
+const checks = ['gateway', 'store', 'outbox', 'proxies', 'live'] as const
 type Check = (typeof checks)[number]
 
 /** The state of each check, in a list. */
@@ -18,54 +23,89 @@ export class HealthStrip {
   readonly #views = new Map<Check, { item: HTMLElement; value: HTMLElement }>()
   /** Where clients connect, once it is known. */
   endpointUrl: string | undefined
+  #isClosing = false
 
   constructor(list: HTMLElement, api: Api) {
     this.#api = api
     for (const check of checks) {
       const value = el('span', { class: 'value' })
-      const item = el('li', {}, el('span', { class: 'dot' }), el('span', { class: 'label' }, check), value)
+      const item = el(
+        'li',
+        {},
+        el('span', { class: 'dot' }),
+        el('span', { class: 'label' }, texts.checks[check]),
+        value
+      )
       this.#views.set(check, { item, value })
       list.append(item)
       this.#set(check, 'unknown', '…')
     }
   }
 
-  /** Shows whether the live connection is up; without it, nothing else is known either. */
-  live(isConnected: boolean): void {
-    this.#set('Live', isConnected ? 'good' : 'bad', isConnected ? 'connected' : 'disconnected')
-    if (isConnected) return
-    for (const check of checks) if (check !== 'Live') this.#set(check, 'unknown', 'unknown')
+  /** Shows how the live connection is; without it, nothing else is known either. */
+  live(state: 'connected' | 'waiting' | 'disconnected'): void {
+    this.#set(
+      'live',
+      { connected: 'good', waiting: 'warn', disconnected: 'bad' }[state] as State,
+      texts[state]
+    )
+    if (state !== 'disconnected') return
+    for (const check of checks) if (check !== 'live') this.#set(check, 'unknown', texts.unknown)
   }
 
-  /** Checks the outbox, the store and the proxies, which costs little. */
-  async ask(): Promise<void> {
-    const [{ outbox, store, closing }, proxies] = await Promise.all([
-      this.#api.readiness(),
-      this.#api.get<ProxyInfo[]>('/api/mcp/proxies')
-    ])
-    this.#set(
-      'Store',
-      store.ok ? 'good' : 'bad',
-      store.ok ? 'ok' : 'unreachable',
-      store.failingSince === null ? '' : `since ${store.failingSince}`
-    )
+  /** Shows store and outbox as they were found. */
+  show({ canRead, canWrite, since }: StoreState, { outbox, closing }: Readiness): void {
+    const sinceText = since === undefined ? '' : texts.since(clockText(since))
+    const isUp = canRead && canWrite
+    const failure = canWrite ? texts.notReadable : canRead ? texts.notWritable : texts.unreachable
+    this.#set('store', isUp ? 'good' : 'bad', isUp ? texts.ok : failure, sinceText)
     const ageMs = outbox.oldestAt === null ? 0 : Date.now() - Date.parse(outbox.oldestAt)
-    const waiting = outbox.depth === 0 ? 'empty' : `${countText(outbox.depth)} waiting`
-    if (!outbox.ok) this.#set('Outbox', 'bad', 'cannot write', `${countText(outbox.lostEvents)} events lost`)
-    else if (ageMs > BEHIND_MS) this.#set('Outbox', 'warn', `${waiting}, ${durationText(ageMs)}`)
-    else this.#set('Outbox', 'good', waiting)
+    const waiting = outbox.depth === 0 ? texts.empty : texts.eventsWaiting(countText(outbox.depth))
+    if (!outbox.ok)
+      this.#set('outbox', 'bad', texts.cannotWrite, texts.eventsLost(countText(outbox.lostEvents)))
+    else if (ageMs > BEHIND_MS) this.#set('outbox', 'warn', `${waiting}, ${durationText(ageMs)}`)
+    else this.#set('outbox', 'good', waiting)
+    this.#isClosing = closing === true
+  }
+
+  /** Checks the proxies of the store. */
+  async askProxies(): Promise<void> {
+    const proxies = await this.#reading('proxies', () => this.#api.get<ProxyInfo[]>('/api/mcp/proxies'))
     const alive = proxies.filter(({ lost }) => !lost).length
     const lost = proxies.length - alive
-    const text = [`${countText(alive)} up`, ...(lost > 0 ? [`${lost} gone`] : [])].join(', ')
-    const details = proxies.map(({ id, lastHeartbeat }) => `${id}, last heard of ${lastHeartbeat}`)
-    this.#set('Proxies', closing ? 'warn' : 'good', closing ? 'shutting down' : text, details.join('\n'))
+    const text = texts.proxies(countText(alive), lost === 0 ? undefined : countText(lost))
+    const details = proxies.map(({ id, lastHeartbeat }) => texts.lastHeardOf(id, lastHeartbeat))
+    const isClosing = this.#isClosing
+    this.#set(
+      'proxies',
+      isClosing ? 'warn' : 'good',
+      isClosing ? texts.shuttingDown : text,
+      details.join('\n')
+    )
   }
 
-  /** Checks the gateway; the proxy sends it a request for that. */
+  /** Checks the gateway, for which the proxy sends it a request, and whether all that passes is counted. */
   async askGateway(): Promise<void> {
-    const { serverRunning, endpoint } = await this.#api.get<GatewayHealth>('/api/mcp/health')
+    const { serverRunning, endpoint, uncounted } = await this.#reading('gateway', () =>
+      this.#api.get<GatewayHealth>('/api/mcp/health')
+    )
     this.endpointUrl = endpoint
-    this.#set('Gateway', serverRunning ? 'good' : 'bad', serverRunning ? 'answers' : 'does not answer')
+    showUncounted(html('uncounted'), uncounted)
+    this.#set(
+      'gateway',
+      serverRunning ? 'good' : 'bad',
+      serverRunning ? texts.gatewayAnswers : texts.gatewaySilent
+    )
+  }
+
+  /** A check that could not be made says so. */
+  async #reading<T>(check: Check, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read()
+    } catch (error) {
+      this.#set(check, 'unknown', texts.unknown, failureText(error))
+      throw error
+    }
   }
 
   #set(check: Check, state: State, text: string, details = ''): void {

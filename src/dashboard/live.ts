@@ -9,11 +9,15 @@ import type {
 
 /** How soon a subscription that failed is tried again. Chosen. */
 const RETRY_MS = 2_000
+/** How long a subscription may take before the page is filled without it. Chosen: readers take it for immediate. */
+const PATIENCE_MS = 1_000
 
 /** What comes over the live connection. */
 export interface LiveHandlers {
   /** The subscription began, for the first time or again: what is shown may be out of date. */
   onJoined: () => void
+  /** The connection is up, but there is no subscription: the store is away. */
+  onWaiting: () => void
   onLost: () => void
   /** The connection was refused, so that it does not come back by itself. */
   onRefused: () => void
@@ -81,10 +85,13 @@ export class Live {
 
   async #join(): Promise<void> {
     const room = this.#room
+    const late = setTimeout(() => this.#handlers.onWaiting(), PATIENCE_MS)
     const joined = await this.#send('subscribe_mcp_connections', room)
+    clearTimeout(late)
     if (room !== this.#room) return
-    if (joined) this.#handlers.onJoined()
-    else this.#retry()
+    if (joined) return this.#handlers.onJoined()
+    if (this.isConnected) this.#handlers.onWaiting()
+    this.#retry()
   }
 
   async #send(event: string, serverId: string | undefined): Promise<boolean> {

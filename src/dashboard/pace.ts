@@ -3,8 +3,10 @@
 
 /** The admin port spends at most this part of its time on one kind of request. Chosen. */
 const BUSY_SHARE = 0.05
+/** How soon what failed is tried again, though nothing happened. Chosen. */
+const RETRY_MS = 5_000
 
-/** Runs `act` after each `soon` or `now`, at most once in `minMs`, and always once more after the last of them. */
+/** Runs `act` after each `soon` or `now`, at most once in `minMs`, and always once more after the last of them, or after a failure. */
 export class Pace {
   readonly #act: () => Promise<unknown>
   readonly #minMs: number
@@ -40,15 +42,20 @@ export class Pace {
     this.#again = false
     this.#running = true
     const startedAt = performance.now()
-    // `act` shows its failures itself; there is a next time.
-    await this.#act().catch(() => undefined)
-    this.#rest(performance.now() - startedAt)
+    // `act` shows its failures itself.
+    const works = await this.#act().then(
+      () => true,
+      () => false
+    )
+    this.#rest(works, performance.now() - startedAt)
   }
 
-  #rest(tookMs: number): void {
+  #rest(works: boolean, tookMs: number): void {
     this.#running = false
-    this.#notBefore = this.#urgent ? 0 : performance.now() + Math.max(this.#minMs, tookMs / BUSY_SHARE)
+    const minMs = works ? Math.max(this.#minMs, tookMs / BUSY_SHARE) : Math.max(this.#minMs, RETRY_MS)
+    this.#notBefore = this.#urgent ? 0 : performance.now() + minMs
     this.#urgent = false
+    if (!works) this.#again = true
     if (this.#again) this.soon()
   }
 }

@@ -1,6 +1,7 @@
 // Owns a session as the dashboard lists it: how both forms of the admin port become one.
 import type { ConnectionInfo, TransportName } from '../admin/schemas/monitoring-responses.js'
 import type { ConnectionRow } from '../admin/schemas/query-responses.js'
+import { texts } from './texts.js'
 
 /** A session, open or ended. All times in epoch ms. */
 export interface ListedSession {
@@ -21,6 +22,11 @@ export interface ListedSession {
   protocolVersion: string | null
   /** The name of its gateway, where that is known. */
   upstream: string | null
+  /** On whose behalf it is used, and how that is known. */
+  principal: string | null
+  principalKind: 'header' | 'oauth' | 'key' | null
+  oauthClient: string | null
+  conversation: string | null
 }
 
 /** The key of a session in the lists; stored ids hold no line ends. */
@@ -43,7 +49,11 @@ export const fromInfo = (info: ConnectionInfo): ListedSession => ({
   clientName: info.clientName,
   clientVersion: info.clientVersion,
   protocolVersion: info.protocolVersion,
-  upstream: info.upstream
+  upstream: info.upstream,
+  principal: info.principal,
+  principalKind: info.principalKind,
+  oauthClient: info.oauthClient,
+  conversation: info.conversation
 })
 
 /** From the queries: a session of the history, open or ended. */
@@ -61,12 +71,20 @@ export const fromRow = (row: ConnectionRow): ListedSession => ({
   clientName: row.client_name,
   clientVersion: row.client_version,
   protocolVersion: row.protocol_version,
-  upstream: row.upstream
+  upstream: row.upstream,
+  principal: row.principal,
+  principalKind: row.principal_kind,
+  oauthClient: row.oauth_client,
+  conversation: row.conversation
 })
 
 /** What a client is called: its name, or its user agent if it gave no name. */
 export const clientLabel = ({ clientName, userAgent }: ListedSession): string =>
-  clientName ?? (userAgent === '' ? 'unknown client' : userAgent)
+  clientName ?? (userAgent === '' ? texts.unknownClient : userAgent)
+
+/** What a principal is called where there is little room: without the issuer of its token. Empty where there is none. */
+export const personLabel = ({ principal }: ListedSession): string =>
+  principal?.replace(/^https?:\/\/[^#]*#(?=.)/, '') ?? ''
 
 /** For `sort`. */
 export const newestFirst = (a: ListedSession, b: ListedSession): number =>

@@ -1,8 +1,9 @@
 // Owns the table of sessions: only the rows in sight are in the page (a virtual list), and the reader's place is kept while it
 // changes.
 import { el, setFlag, setText } from './dom.js'
-import { clockText, countText, durationText, transportText } from './format.js'
-import { clientLabel, type ListedSession } from './sessions.js'
+import { clockText, countText, durationText, reasonText } from './format.js'
+import { clientLabel, personLabel, type ListedSession } from './sessions.js'
+import { texts } from './texts.js'
 
 /** Rows in the page beyond those in sight, on either side. Chosen: enough for fast scrolling. */
 const OVERSCAN = 8
@@ -14,6 +15,8 @@ const FRESH_MS = 2_500
 
 /** What the reader does with the table. */
 export interface TableHandlers {
+  /** The moment that the table shows, in epoch ms. */
+  now: () => number
   onOpen: (session: ListedSession) => void
   /** The last rows come into sight. */
   onEnd: () => void
@@ -75,8 +78,14 @@ export class SessionTable {
     if (above < 0) scrollBy({ top: above, behavior: 'instant' })
   }
 
-  tick(now: number): void {
+  tick(): void {
+    const now = this.#handlers.now()
     for (const view of this.#views.values()) view.tick(now)
+  }
+
+  /** Texts read otherwise now. */
+  repaint(): void {
+    this.#render()
   }
 
   #measure(): void {
@@ -135,7 +144,7 @@ export class SessionTable {
       this.#views.delete(key)
       spare.push(view)
     }
-    const now = Date.now()
+    const now = this.#handlers.now()
     let next = this.#body.firstElementChild
     for (const [offset, session] of wanted.entries()) {
       let view = this.#views.get(session.key)
@@ -177,6 +186,8 @@ export class SessionTable {
   }
 
   #onKey(event: KeyboardEvent): void {
+    // The heads of the columns have keys of their own.
+    if (event.target !== this.#grid) return
     const at = this.#activeIndex()
     const page = Math.max(1, Math.floor(innerHeight / this.#rowHeight) - 4)
     const target: Record<string, number> = {
@@ -202,6 +213,7 @@ class RowView {
   readonly element: HTMLElement
   readonly #name = el('span', { class: 'name' })
   readonly #version = el('span', { class: 'version' })
+  readonly #person = el('span', { class: 'person' })
   readonly #endpoint = el('span', { role: 'gridcell', class: 'endpoint' })
   readonly #transport = el('span', { class: 'tag' })
   readonly #address = el('span', { role: 'gridcell', class: 'address mono' })
@@ -215,7 +227,7 @@ class RowView {
     this.element = el(
       'div',
       { role: 'row', class: 'row' },
-      el('span', { role: 'gridcell', class: 'client' }, this.#name, this.#version),
+      el('span', { role: 'gridcell', class: 'client' }, this.#name, this.#version, this.#person),
       this.#endpoint,
       el('span', { role: 'gridcell', class: 'transport' }, this.#transport),
       this.#address,
@@ -234,8 +246,9 @@ class RowView {
     this.#session = session
     setText(this.#name, clientLabel(session))
     setText(this.#version, session.clientVersion ?? '')
+    setText(this.#person, personLabel(session))
     setText(this.#endpoint, session.endpointId)
-    setText(this.#transport, transportText[session.transport])
+    setText(this.#transport, texts.transports[session.transport])
     setText(this.#address, session.address)
     setText(this.#opened, clockText(session.connectedAt))
     setText(this.#requests, countText(session.requestCount))
@@ -248,8 +261,9 @@ class RowView {
     const { connectedAt, lastSeenAt, ended } = session
     setText(this.#duration, durationText((ended?.at ?? now) - connectedAt))
     const quietMs = now - lastSeenAt
-    const openText = quietMs < BUSY_MS ? 'active' : `quiet ${durationText(quietMs)}`
+    const openText = quietMs < BUSY_MS ? texts.active : texts.quiet(durationText(quietMs))
     setText(this.#state, ended ? ended.reason : openText)
+    this.#state.title = ended ? reasonText(ended.reason) : ''
     setFlag(this.element, 'ended', ended !== null)
     setFlag(this.element, 'busy', ended === null && quietMs < BUSY_MS)
   }

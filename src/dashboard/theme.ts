@@ -1,11 +1,10 @@
 // Owns light and dark: as the system has it, until the reader chooses; and colours for a canvas.
 import { el } from './dom.js'
+import { texts } from './texts.js'
 
 const KEY = 'mcp-turnstile-theme'
 const choices = ['auto', 'light', 'dark'] as const
 type Choice = (typeof choices)[number]
-
-const names = { auto: 'as the system', light: 'light', dark: 'dark' }
 
 /** Makes the button work; `onChange` is called whenever the colours change. */
 export function startTheme(button: HTMLButtonElement, onChange: () => void): void {
@@ -13,7 +12,7 @@ export function startTheme(button: HTMLButtonElement, onChange: () => void): voi
   const apply = (chosen: Choice): void => {
     choice = chosen
     document.documentElement.dataset['theme'] = chosen
-    const text = `Colours: ${names[chosen]}`
+    const text = texts.colours[chosen]
     button.setAttribute('aria-label', text)
     button.title = text
     onChange()

@@ -1,5 +1,5 @@
 // Owns the store port: what a ledger's database must do, whichever it is. All times are epoch milliseconds, UTC.
-import type { PrincipalKind } from '../mcp/principal.js'
+import type { Principal, PrincipalKind } from '../mcp/principal.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { PortableMetric } from '../metrics/metric.js'
@@ -7,44 +7,21 @@ import type { CloseReason, LedgerEvent } from '../sessions/events.js'
 import type { KnownSession } from '../sessions/unplaced-messages.js'
 import { TurnstileError } from '../util/errors.js'
 import type { EpochMs } from '../util/time.js'
+import type {
+  EventPosition,
+  EventsPart,
+  EventsQuery,
+  NoEvents,
+  WebhookTurn,
+  WebhookTurnRequest
+} from './event-port.js'
+import type { SessionRow } from './session-row.js'
+
+export type { SessionRow }
 
 /** The store cannot be used as it is, and waiting does not help. The message says what to change. */
 export class UnusableStoreError extends TurnstileError {
   readonly code = 'TURNSTILE_UNUSABLE_STORE'
-}
-
-/** A row of `endpoint_logs_v2`. */
-export interface SessionRow {
-  id: number
-  endpointId: StoredId
-  sessionId: StoredId
-  transport: Transport
-  connectAt: EpochMs
-  /** Equal to `connectAt` while the session is open; later than it, by 1 ms at least, once it is closed. */
-  disconnectAt: EpochMs
-  /** Null while the session is open. */
-  reason: CloseReason | null
-  lastSeenAt: EpochMs
-  /** The last proof that the upstream knew it; null: `lastSeenAt`. */
-  provedAt?: EpochMs | null
-  requestCount: number
-  /** The id of the instance that saw it last; null in rows of the first version of the tables. */
-  seenBy: string | null
-  /** The gateway whose response opened it; null where that is not known, and for a session-less client. */
-  upstream: string | null
-  /** The IP address as text; empty where only uses of the session were seen, not its opening. */
-  clientAddress: string
-  userAgent: string | null
-  clientName: string | null
-  clientVersion: string | null
-  protocolVersion: string | null
-  /** On whose behalf it was first used, and how that is known; null where it is not. */
-  principal: string | null
-  principalKind: PrincipalKind | null
-  /** The OAuth client that the token was issued to. */
-  oauthClient: StoredId | null
-  /** What its client says that it belongs to, together with others of its endpoint; null where it says nothing. */
-  conversation: StoredId | null
 }
 
 /** A session that was found to be used on behalf of two principals. */
@@ -117,6 +94,23 @@ export interface PrincipalsQuery {
   after?: Pick<PrincipalRow, 'activeNum' | 'sessionNum' | 'id'>
 }
 
+/** The open sessions of a principal; session-less clients hold none. */
+export interface PrincipalSessionsQuery {
+  principal: Principal
+  instanceId: string
+  /** How many rows at most; 0: only the number is asked for. */
+  limit: number
+}
+
+/** What came of it, all at one moment. */
+export interface PrincipalSessions {
+  openNum: number
+  /** Those that connected first. */
+  rows: SessionRow[]
+  /** As in `StoreReader.liveCounts`. */
+  appliedOffset: number
+}
+
 /** The name of a principal was erased. */
 export interface Erasure {
   /** What stands in its place. */
@@ -185,6 +179,29 @@ export interface SeriesPoint {
   closed: number
   /** The most sessions open at once within that minute; null where it was not asked for or rows of that time are deleted. */
   peak: number | null
+}
+
+/** Which uses of tools are asked for, in hours that begin with that of `start`, and until `end`. */
+export interface ToolUsageQuery {
+  endpointId?: StoredId
+  start: EpochMs
+  end: EpochMs
+  /** How they are added up; days are of UTC. */
+  by: 'hour' | 'day' | 'total'
+  /** How many at most. */
+  limit: number
+}
+
+/** How a tool of an endpoint was used in an hour or day, or in all of the time asked for. */
+export interface ToolUsage {
+  /** Null for all of the time. */
+  startAt: EpochMs | null
+  endpointId: StoredId
+  tool: string
+  calls: number
+  errors: number
+  durationSumMs: number
+  durationMaxMs: number
 }
 
 /** An instance of this store: a proxy with its data directory. */
@@ -308,6 +325,8 @@ export interface StoreReader {
   liveCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: EndpointCount[] }>
   /** The open sessions by gateway, those of a known one, and the outbox offset as in `liveCounts`. */
   upstreamCounts(query: { instanceId: string }): Promise<{ appliedOffset: number; counts: UpstreamCount[] }>
+  /** The sessions that go on under the token of a name that was erased are among them. */
+  principalSessions(query: PrincipalSessionsQuery): Promise<PrincipalSessions>
   /** The gateways that the instances have, by name. */
   upstreams(): Promise<UpstreamState[]>
   upstreamOrders(query: { instanceId: string }): Promise<UpstreamOrders>
@@ -324,6 +343,12 @@ export interface StoreReader {
    * `deleteFeed`).
    */
   feed(query: { after?: number; limit: number }): Promise<FeedPart>
+  /** By time; within an hour or day the tools with the most calls first. */
+  toolUsage(query: ToolUsageQuery): Promise<ToolUsage[]>
+  /** The opens, closes and reopens committed after a place, each once, none left out. */
+  events(query: EventsQuery): Promise<EventsPart | NoEvents>
+  /** The place after all events that are committed. */
+  eventsEnd(): Promise<EventPosition>
   /** Points ordered by endpoint and time, in chunks small enough for an event loop. */
   series(query: SeriesQuery): AsyncIterable<SeriesPoint[]>
 }
@@ -364,11 +389,14 @@ export interface StoreWriter {
   settleEarlyCloses(notedBefore: EpochMs, now: EpochMs): Promise<number>
   /** Deletes sessions that ended before `before`, at most a batch; returns how many. Counts and roll-ups keep them. */
   deleteEnded(before: EpochMs): Promise<number>
-  /** Puts a token in the place of a principal's name, in all sessions, and in those that are told of later up to `now`. */
-  erasePrincipal(principal: string, now: EpochMs): Promise<Erasure>
-  /** Deletes the changes that entered the feed before `before`, at most a batch; returns how many. */
+  /**
+   * Puts a token in the place of a principal's name, in all sessions, and in those that are told of later up to `now`. `again`: in
+   * none that is known to be the principal's since a later time only.
+   */
+  erasePrincipal(principal: string, now: EpochMs, options?: { again: boolean }): Promise<Erasure>
+  /** Deletes the changes (and events) that entered the feed before `before`, at most a batch; returns how many. */
   deleteFeed(before: EpochMs): Promise<number>
-  /** Deletes roll-ups of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
+  /** Deletes roll-ups, and uses of tools, of the days (UTC) before the one that holds `before`, at most a batch; returns how many. */
   deleteRollups(before: EpochMs): Promise<number>
   /**
    * Deletes an endpoint that has no open session, with all its sessions, counts and roll-ups, a batch of them at a time. A
@@ -384,6 +412,8 @@ export interface StoreWriter {
   reportUpstreams(instance: InstanceIdentity, reports: readonly UpstreamReport[], now: EpochMs): Promise<void>
   /** Drains a gateway, or takes that back. */
   drainUpstream(name: string, on: boolean, now: EpochMs): Promise<void>
+  /** Undefined: it is somebody else's turn. */
+  takeWebhookTurn(request: WebhookTurnRequest): Promise<WebhookTurn | undefined>
   /** Metrics of the opens and closes that these methods committed since the process started, each counted once. */
   metrics(): Promise<PortableMetric[]>
 }
@@ -407,6 +437,7 @@ export const readerMethods = methodsOf<StoreReader>({
   principals: true,
   liveCounts: true,
   upstreamCounts: true,
+  principalSessions: true,
   upstreams: true,
   upstreamOrders: true,
   totals: true,
@@ -415,6 +446,9 @@ export const readerMethods = methodsOf<StoreReader>({
   census: true,
   instances: true,
   feed: true,
+  toolUsage: true,
+  events: true,
+  eventsEnd: true,
   series: true
 })
 
@@ -437,5 +471,6 @@ export const writerMethods = methodsOf<StoreWriter>({
   deleteOldEndpoints: true,
   reportUpstreams: true,
   drainUpstream: true,
+  takeWebhookTurn: true,
   metrics: true
 })

@@ -2,3 +2,6 @@
 
 /** The request whose response is a stream that keeps a session-less client connected (MCP 2026-07-28, "Listen"). */
 export const LISTEN_METHOD = 'subscriptions/listen'
+
+/** The call of a tool. */
+export const CALL_METHOD = 'tools/call'

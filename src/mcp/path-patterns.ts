@@ -6,6 +6,8 @@ export const ONLY_ENDPOINT = 'default'
 
 /** A place for an endpoint id: `{name}` is one segment of a path, `{name+}` one or more. */
 const PLACE = /\{\w+(\+)?\}/
+/** Documents about the server, such as those of OAuth (RFC 8615): no endpoint's id stands there. */
+const WELL_KNOWN = '/.well-known/'
 /** What an encoded slash becomes: it separates no segments. No id that holds this itself can be stored. */
 const SLASH = '\0'
 /** What stands for any id when patterns are compared; no path holds it, so no text of a pattern is like it. */
@@ -130,6 +132,7 @@ export class PathPattern {
     const end = path.length - after.length
     if (end <= before.length || !compared.startsWith(before) || !compared.endsWith(after)) return undefined
     const id = path.slice(before.length, end)
+    if (path.startsWith(WELL_KNOWN)) return undefined
     if (!this.#many && id.includes('/')) return undefined
     return id.includes(SLASH) ? idWithSlashes(id) : id
   }

@@ -44,9 +44,15 @@ interface KindOfPath {
   pattern: PathPattern
 }
 
-/** The order in which patterns are tried: paths without an id first, so that `/mcp/{server}` leaves `/mcp/sse` alone. */
-const inOrder = <P extends { pattern: PathPattern }>(patterns: readonly P[]): P[] =>
-  [...patterns].sort((a, b) => Number(a.pattern.hasPlace) - Number(b.pattern.hasPlace))
+/**
+ * The order in which the patterns of several settings are tried: paths without an id first, so that `/mcp/{server}` leaves
+ * `/mcp/sse` alone, then the first pattern of each setting, the second of each, and so on.
+ */
+const inOrder = <P extends { pattern: PathPattern }>(...settings: readonly P[][]): P[] =>
+  settings
+    .flatMap(patterns => patterns.map((of, place) => ({ of, place })))
+    .sort((a, b) => Number(a.of.pattern.hasPlace) - Number(b.of.pattern.hasPlace) || a.place - b.place)
+    .map(({ of }) => of)
 
 /** A pattern and the setting that has it. */
 export interface PatternOfSetting {
@@ -54,16 +60,20 @@ export interface PatternOfSetting {
   pattern: PathPattern
 }
 
-/** The first pattern for which no request is left, as another one comes before it and stands for the same paths. */
+/**
+ * The first pattern for which no request is left, as another one comes before it and stands for the same paths. `mayBeHidden`:
+ * settings whose patterns nobody asked for.
+ */
 export function findHidden(
-  patterns: RoutePatterns
+  patterns: RoutePatterns,
+  mayBeHidden: ReadonlySet<keyof RoutePatterns> = new Set()
 ): { hidden: PatternOfSetting; by: PatternOfSetting } | undefined {
   const of = (setting: keyof RoutePatterns): PatternOfSetting[] =>
     patternsIn(patterns[setting]).map(pattern => ({ setting, pattern }))
-  for (const tried of [of('stream'), inOrder([...of('stream'), ...of('sse')]), of('message')]) {
+  for (const tried of [of('stream'), inOrder(of('stream'), of('sse')), of('message')]) {
     for (const [i, hidden] of tried.entries()) {
       const by = tried.slice(0, i).find(({ pattern }) => pattern.covers(hidden.pattern))
-      if (by) return { hidden, by }
+      if (by && !mayBeHidden.has(hidden.setting)) return { hidden, by }
     }
   }
   return undefined
@@ -74,6 +84,8 @@ export function findHidden(
  * same however its path is written; only what the upstream accepts is counted, so nothing is counted that it does not serve.
  */
 export class Routes {
+  /** What was set. */
+  readonly patterns: RoutePatterns
   readonly #ofGet: readonly KindOfPath[]
   readonly #ofOthers: readonly KindOfPath[]
   readonly #messages: readonly PathPattern[]
@@ -82,10 +94,12 @@ export class Routes {
   /** Of the patterns, without those that have a place for an id, in lower case. */
   readonly #ownSegments: ReadonlySet<string>
 
-  constructor({ stream, sse, message }: RoutePatterns) {
+  constructor(patterns: RoutePatterns) {
+    const { stream, sse, message } = patterns
+    this.patterns = patterns
     const streams = patternsIn(stream).map(pattern => ({ kind: 'streamable' as const, pattern }))
     const legacy = patternsIn(sse).map(pattern => ({ kind: 'legacy-stream' as const, pattern }))
-    this.#ofGet = inOrder([...streams, ...legacy])
+    this.#ofGet = inOrder<KindOfPath>(streams, legacy)
     this.#ofOthers = streams
     this.#messages = patternsIn(message)
     const segments = [...streams, ...legacy, ...this.#messages.map(pattern => ({ pattern }))].flatMap(
@@ -100,21 +114,24 @@ export class Routes {
     return this.#ofOthers[0]!.pattern.text
   }
 
-  /** The path of a Streamable HTTP endpoint; undefined where none leads there. */
-  streamPath(endpointId: WireId | StoredId): string | undefined {
-    return this.#pathOf('streamable', endpointId)
+  /** The paths that a Streamable HTTP endpoint may have; none where no path leads there. */
+  streamPaths(endpointId: WireId | StoredId): string[] {
+    return this.#pathsOf('streamable', endpointId)
   }
 
   /** The same of a legacy stream. */
-  ssePath(endpointId: WireId | StoredId): string | undefined {
-    return this.#pathOf('legacy-stream', endpointId)
+  ssePaths(endpointId: WireId | StoredId): string[] {
+    return this.#pathsOf('legacy-stream', endpointId)
   }
 
   /** The target of a request as logs show it: the path of its endpoint, else its path without all that may be an id. */
   shownPath(target: string, route: Route | undefined): string {
-    const path =
-      route === undefined || route.kind === 'message' ? undefined : this.#pathOf(route.kind, route.endpointId)
-    return path?.slice(0, MAX_SHOWN_LENGTH) ?? maskedPath(target.split('?', 1)[0]!, this.#ownSegments)
+    const path = target.split('?', 1)[0]!
+    const paths =
+      route === undefined || route.kind === 'message' ? [] : this.#pathsOf(route.kind, route.endpointId)
+    const asked = canonicalPath(path)
+    const shown = paths.find(one => canonicalPath(one) === asked) ?? paths[0]
+    return shown?.slice(0, MAX_SHOWN_LENGTH) ?? maskedPath(path, this.#ownSegments)
   }
 
   /** Reads a target in origin-form (RFC 9112 §3.2.1); undefined where nothing is accounted. */
@@ -137,15 +154,13 @@ export class Routes {
       folded === undefined ? pattern.endpointOf(path) : pattern.endpointIgnoringCase(path, folded)
     const message = method === 'POST' ? this.#messageAt(target, endpointBy) : undefined
     if (message !== undefined) return message
-    for (const { kind, pattern } of method === 'GET' ? this.#ofGet : this.#ofOthers) {
+    for (const { kind, pattern } of method === 'GET' || method === 'POST' ? this.#ofGet : this.#ofOthers) {
       const endpointId = endpointBy(pattern)
-      if (endpointId !== undefined) return { kind, endpointId }
-    }
-    if (method !== 'POST') return undefined
-    // The Go SDK takes messages at the path of the stream.
-    for (const { kind, pattern } of this.#ofGet) {
-      const endpointId = kind === 'legacy-stream' ? endpointBy(pattern) : undefined
-      if (endpointId !== undefined) return messageOf(target, endpointId)
+      if (endpointId === undefined) continue
+      if (kind === 'streamable' || method === 'GET') return { kind, endpointId }
+      // The Go SDK takes messages at the path of the stream.
+      const posted = messageOf(target, endpointId)
+      if (posted !== undefined) return posted
     }
     return undefined
   }
@@ -159,11 +174,11 @@ export class Routes {
     return undefined
   }
 
-  #pathOf(kind: KindOfPath['kind'], endpointId: WireId | StoredId): string | undefined {
+  #pathsOf(kind: KindOfPath['kind'], endpointId: WireId | StoredId): string[] {
     return this.#ofGet
       .filter(candidate => candidate.kind === kind)
       .map(({ pattern }) => pattern.pathOf(endpointId))
-      .find(path => {
+      .filter(path => {
         const route = hasDotSegment(path) ? undefined : this.match('GET', path)
         return route?.kind === kind && route.endpointId === endpointId
       })

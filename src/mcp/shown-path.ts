@@ -1,4 +1,6 @@
-// Owns the form in which logs show a path: without session ids, for whoever knows one can speak in that session.
+// Owns the form in which logs show a path: without session ids, for whoever knows one can speak in that session; and the pattern
+// that would stand for such a path.
+import { canonicalPath } from './path-patterns.js'
 
 /** Longer paths are cut: a stranger's may have 64 KiB. */
 export const MAX_SHOWN_LENGTH = 200
@@ -27,4 +29,24 @@ export function maskedPath(path: string, known: ReadonlySet<string>): string {
     })
     .join('/')
     .slice(0, MAX_SHOWN_LENGTH)
+}
+
+/** A word as people name things. It may be a session's id all the same, where there is a session. Chosen. */
+const PLAIN_WORD = /^[a-z]{1,20}([-_][a-z]{1,20}){0,3}$/
+
+/**
+ * The pattern that stands for a path, with a place for the segments that may be an id or a secret; undefined for a path that is
+ * no UTF-8, and where no segment is left.
+ * @param mayHoldSession The path may name a session: then words that are not known are no words.
+ */
+export function patternFor(path: string, mayHoldSession: boolean): string | undefined {
+  const segments = canonicalPath(path)?.split('/').slice(1)
+  if (segments === undefined || path.length > MAX_SHOWN_LENGTH) return undefined
+  const isHidden = (segment: string): boolean =>
+    segment !== '' && !WORDS.has(segment.toLowerCase()) && (mayHoldSession || !PLAIN_WORD.test(segment))
+  const first = segments.findIndex(isHidden)
+  if (first === -1) return `/${segments.join('/')}`
+  const hidden = segments.findLastIndex(isHidden) + 1 - first
+  if (hidden === segments.length && hidden > 1) return undefined
+  return `/${segments.toSpliced(first, hidden, hidden === 1 ? '{endpoint_id}' : '{path+}').join('/')}`
 }

@@ -12,6 +12,7 @@ export type RefusalReason =
   | 'streams'
   | 'requests'
   | 'sessions'
+  | 'principal'
   /** The endpoint is drained. */
   | 'draining'
   /** Its `Host` or `Origin` is not allowed. */
@@ -74,7 +75,16 @@ export class Traffic {
     undefined
   )
   readonly #refusals: Record<RefusalReason, number> = {
-    ...{ connections: 0, streams: 0, requests: 0, sessions: 0, draining: 0, host: 0, origin: 0 },
+    ...{
+      connections: 0,
+      streams: 0,
+      requests: 0,
+      sessions: 0,
+      principal: 0,
+      draining: 0,
+      host: 0,
+      origin: 0
+    },
     ...{ malformed: 0, too_large: 0, stalled: 0 }
   }
   readonly #failures = new Map([[BY_ALL, noFailures()]])
@@ -198,7 +208,7 @@ export class Traffic {
       ),
       gauge(
         'turnstile_upstream_stalls',
-        '1: the upstream holds the second part of its responses back (Nagle), so the proxy lets its connections rest.',
+        '1: the upstream holds the second part of its responses back (Nagle), so the proxy lets its connections rest; 0 where the proxy acknowledges at once.',
         Number(now.upstreamStalls),
         'max'
       )

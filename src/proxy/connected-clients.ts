@@ -1,7 +1,13 @@
 // Owns who is connected to the proxy, which exchanges are under way, and how both come to an end when the proxy closes.
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { storedEndpointId, type StoredId, storedSessionId, type WireId } from '../mcp/stored-ids.js'
+import {
+  sessionKey,
+  storedEndpointId,
+  type StoredId,
+  storedSessionId,
+  type WireId
+} from '../mcp/stored-ids.js'
 import { type EpochMs, type MonotonicMs, monotonicNow } from '../util/time.js'
 import { responseInFlight } from './http/pipelining.js'
 import type { StreamSession } from './taps/tap.js'
@@ -10,12 +16,16 @@ import type { StreamSession } from './taps/tap.js'
 export interface ClientExchange {
   /** The session whose messages its response carries, while it lasts. */
   readonly streamOf: StreamSession | undefined
+  /** The session whose message it brings to the upstream, while its response is not over. */
+  readonly callOf: StreamSession | undefined
   /** Reports that it keeps its session present at `at`, unless it was in use within `withinMs`; whether it reported that. */
   notePresence(at: EpochMs, withinMs: number): boolean
   /** Ends it on both sides, as if the client had left. */
   cut(): void
   /** Ends the request to the upstream; the client has left already. */
   abort(): void
+  /** Ends the response as if it were complete, if it is a stream that its client opens again, elsewhere. */
+  endReopened(): void
 }
 
 /** A stream of a session that runs through this proxy. */
@@ -113,6 +123,18 @@ export class ConnectedClients {
     })
   }
 
+  /** The sessions (`sessionKey`) of Streamable HTTP that have a call under way. */
+  inCall(): Set<string> {
+    const found = new Set<string>()
+    for (const { callOf } of this.#latest.values()) {
+      const endpointId = callOf && storedEndpointId(callOf.endpointId)
+      const sessionId = callOf && storedSessionId(callOf.sessionId)
+      if (endpointId !== undefined && sessionId !== undefined)
+        found.add(sessionKey({ endpointId, sessionId }))
+    }
+    return found
+  }
+
   /**
    * Reports the sessions that exchanges under way keep present at `at`, but for those in use within `withinMs`, and of many
    * only this share: the others next time.
@@ -134,12 +156,13 @@ export class ConnectedClients {
   }
 
   /**
-   * Lets requests in flight finish, ends connections that are not in use, and after `graceMs` cuts what is left. Resolves when
-   * all exchanges are over.
+   * Ends streams that their clients open again, lets other requests in flight finish, ends connections that are not in use, and
+   * after `graceMs` cuts what is left. Resolves when all exchanges are over.
    * @param closeListener Stops accepting; resolves when all connections are closed.
    */
   async close(graceMs: number, closeListener: () => Promise<unknown>): Promise<void> {
     this.#closing = true
+    this.#latest.forEach(exchange => exchange.endReopened())
     const cut = setTimeout(() => {
       this.#sockets.forEach(socket => socket.destroy())
       this.#unattended.forEach(exchange => exchange.abort())

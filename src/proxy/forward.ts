@@ -2,12 +2,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Operations } from '../metrics/operations.js'
 import type { Traffic } from '../metrics/traffic.js'
+import { isSuccessful } from '../util/http-status.js'
 import { type EpochMs, type MonotonicMs, monotonicNow, SECOND_MS } from '../util/time.js'
+import { type AccessError, accessEntry, type WriteAccess } from './access-entry.js'
+import type { Opening, PrincipalLimit } from './admission/principal-limit.js'
 import type { Balancer } from './balancing/balancer.js'
 import type { Upstream } from './balancing/upstream.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { EndpointEvent } from './endpoint-event.js'
-import { chunkOf, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
+import { chunkOf, lastChunk, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
+import { takeBytes } from './http/connection-bytes.js'
 import {
   asksForStream,
   bodyLength,
@@ -15,13 +19,16 @@ import {
   isEventStream,
   requestHeaders,
   responseHeaders,
+  sessionIdIn,
   without
 } from './http/headers.js'
 import { limitLateBody } from './http/late-body.js'
 import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './http/node-internals.js'
-import { failureOf, sendFailure, type FailureLog } from './http/proxy-errors.js'
+import { failureOf, sendFailure, type FailureLog, type FailureResponse } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
 import type { RoutedRequest } from './http/routed-request.js'
+import { sseComment, SseKeepAlive } from './http/sse-keep-alive.js'
+import { OutcomeTap } from './taps/outcome-tap.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
 import type { Connection, ExchangeHandler } from './upstream/connection.js'
@@ -32,11 +39,16 @@ import { Upload } from './upstream/upload.js'
 export interface ForwardOptions {
   /** Says which gateway gets a request. */
   balancer: Balancer
+  principalLimit: PrincipalLimit
   clients: ConnectedClients
   accounting: Accounting
   operations: Operations
   traffic: Traffic
   failures: FailureLog
+  /** After so long without a byte an event stream gets a comment, in milliseconds; 0: never. */
+  sseKeepAliveMs: number
+  /** The access log; undefined: there is none. */
+  writeAccess: WriteAccess | undefined
 }
 
 /** Forwards a request that was let in, in the next tick, and sends the response to `res`. */
@@ -60,6 +72,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #isStream = false
   /** The response may open a session there, and has not begun. */
   #isOpening = false
+  /** What the limit of its principal counts of it. */
+  #counted: Opening | undefined
   /** The gateways that took no connection for it. */
   #refusedBy: Set<string> | undefined
   /** A body that was all there when its head came, while the request may still go to another gateway. */
@@ -67,6 +81,9 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #connection: Connection | undefined
   #upload: Upload | undefined
   #tap: Tap | undefined
+  #outcome: OutcomeTap | undefined
+  /** Of the response; undefined until its head came. */
+  #status: number | undefined
   /** When its sending began. */
   #sentAt: MonotonicMs = 0
   /** The body of the response goes out in chunks. */
@@ -81,6 +98,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #readTask: ((part: Buffer) => void) | undefined
   /** Of a legacy stream that may name another URL than the client's. */
   #endpointEvent: EndpointEvent | undefined
+  #keepAlive: SseKeepAlive | undefined
 
   constructor(request: RoutedRequest, res: ServerResponse, options: ForwardOptions) {
     this.#options = options
@@ -89,12 +107,21 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#res = res
   }
 
+  get callOf(): StreamSession | undefined {
+    const { route } = this.#request.target
+    if (this.#over || this.#req.method !== 'POST' || route?.kind !== 'streamable') return undefined
+    const sessionId = sessionIdIn(this.#req)
+    return sessionId === undefined ? undefined : { endpointId: route.endpointId, sessionId }
+  }
+
   get streamOf(): StreamSession | undefined {
     return this.#over ? undefined : this.#tap?.streamOf
   }
 
   notePresence(at: EpochMs, withinMs: number): boolean {
-    return !this.#over && this.#tap?.notePresence(at, withinMs) === true
+    if (this.#over) return false
+    const hasBytes = this.#outcome?.noteBytes(at, withinMs) === true
+    return this.#tap?.notePresence(at, withinMs) === true || hasBytes
   }
 
   cut(): void {
@@ -108,15 +135,35 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#res.on('close', () => this.#onClientClose())
     try {
       refuseAmbiguousFraming(this.#req)
-      const upstream = this.#options.balancer.upstreamFor(this.#request)
-      if (!(upstream instanceof Promise)) return this.#send(upstream)
-      upstream.then(
-        found => this.#sendLater(found),
+      const admitted = this.#options.principalLimit.admit(this.#request)
+      if (admitted === undefined) return this.#choose()
+      admitted.then(
+        opening => this.#chooseLater(opening),
         (error: unknown) => this.#fail(error)
       )
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  /** The sessions of its principal were counted; the client may have left meanwhile. */
+  #chooseLater(opening: Opening | undefined): void {
+    if (this.#over) return opening?.settle(false)
+    this.#counted = opening
+    try {
+      this.#choose()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #choose(): void {
+    const upstream = this.#options.balancer.upstreamFor(this.#request)
+    if (!(upstream instanceof Promise)) return this.#send(upstream)
+    upstream.then(
+      found => this.#sendLater(found),
+      (error: unknown) => this.#fail(error)
+    )
   }
 
   /** The gateway of its session was looked for; the client may have left meanwhile. */
@@ -145,11 +192,14 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (this.#replacesEndpoint) fields = without(fields, notCompressed)
     this.#sentAt = monotonicNow()
     this.#tap = tapFor(request, accounting, upstream)
+    this.#outcome = this.#tap && new OutcomeTap(this.#tap, request, accounting.observe)
     if (body !== null) this.#tap?.requestBody(body)
     upstream.underWay++
     this.#isStream = asksForStream(req)
     if (this.#isStream) upstream.streams++
-    const connection = upstream.pool.take()
+    // No session is open yet, so no session meets two controls in a row.
+    const mayBeControl = upstream.delayedAcks !== undefined && request.opensSessionOn !== undefined
+    const connection = upstream.pool.take(mayBeControl)
     this.#connection = connection
     const head = `${method} ${upstreamPath} HTTP/1.1\r\n${fieldLines(fields)}\r\n`
     connection.send({ method, head, body, complete: whole, headMayWait: this.#isStream }, this)
@@ -183,6 +233,11 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#upstream!.opening--
   }
 
+  #settleOpening(accepted: boolean): void {
+    this.#counted?.settle(accepted)
+    this.#counted = undefined
+  }
+
   /** The response is a legacy stream whose `endpoint` event may lead past the proxy. */
   get #replacesEndpoint(): boolean {
     return this.#upstream?.urls !== undefined && this.#request.target.route?.kind === 'legacy-stream'
@@ -207,11 +262,16 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const { traffic, operations, clients, accounting, failures, balancer } = this.#options
+    const { traffic, operations, clients, accounting, failures, balancer, sseKeepAliveMs } = this.#options
+    this.#status = status
     traffic.responded(this.#req.method ?? '', status, this.#seconds(), this.#namedUpstream)
     failures.cors.note(this.#req, headers)
     if (this.#tap) this.#tap.head(status, headers)
     else accounting.notices.notAccounted(this.#request, status, headers)
+    // A legacy session begins with the first event.
+    if (this.#counted && this.#request.target.route?.kind !== 'legacy-stream')
+      this.#settleOpening(isSuccessful(status))
+    this.#outcome?.head(status, headers)
     if (this.#tap?.operation) operations.began(this.#tap.operation)
     if (res.destroyed) return this.abort()
     if (clients.closing) endConnectionAfter(res)
@@ -223,6 +283,9 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (status === 200) this.#readTask = balancer.taskReader(this.#request, this.#upstream!)
     res.writeHead(status, reason, returned)
     this.#chunked = chunked
+    // In a body with a length there is no room, and within a compressed one nothing can be said.
+    if (sseKeepAliveMs > 0 && chunked && isEventStream(headers))
+      this.#keepAlive = new SseKeepAlive(sseKeepAliveMs, () => this.#comment())
     takeOverFraming(res)
     this.#unsent = true
   }
@@ -236,16 +299,27 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #pass(part: Buffer): void {
     if (part.length === 0) return
     this.#tap?.chunk(part)
+    if (this.#counted) this.#settleOpening(isSuccessful(this.#res.statusCode))
+    this.#outcome?.chunk(part)
     this.#readTask?.(part)
     if (this.#isOpening) this.#noteOpened()
+    this.#keepAlive?.passed(part)
     if (part.length > maxCopiedBytes) return this.#writeLarge(Buffer.from(part))
     const text = part.toString('latin1')
     this.#pending += this.#chunked ? chunkOf(text) : text
     this.#unsent = true
   }
 
+  /** Not while the client has enough to read. */
+  #comment(): void {
+    if (this.#over || this.#paused) return
+    this.#pending += chunkOf(sseComment)
+    this.#write()
+  }
+
   onReadEnd(): void {
     if (!this.#over && this.#unsent) this.#write()
+    if (this.#options.clients.closing) this.endReopened()
   }
 
   onEnd(trailers: string[]): void {
@@ -260,6 +334,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     limitLateBody(this.#req)
     sendNow(this.#res, this.#pending)
     this.#res.end()
+    this.#settle()
   }
 
   onError(error: unknown): void {
@@ -307,16 +382,17 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#abandon()
     if (this.#over) return
     this.#finish(true)
-    if (this.#res.destroyed) return
-    if (!this.#res.headersSent)
-      return sendFailure(
-        this.#res,
-        failureOf(error, this.#request, this.#options.failures, this.#namedUpstream)
-      )
+    if (this.#res.destroyed) return this.#settle('left')
+    if (!this.#res.headersSent) {
+      const failure = failureOf(error, this.#request, this.#options.failures, this.#namedUpstream)
+      sendFailure(this.#res, failure)
+      return this.#settle('failed', failure)
+    }
     this.#options.traffic.failed(this.#req.method ?? '', 'broken_off', undefined, this.#namedUpstream)
     // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
     if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
     else this.#res.destroy()
+    this.#settle('cut')
   }
 
   /** The gateway that failed, where there are several. */
@@ -336,9 +412,29 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.abort()
   }
 
+  endReopened(): void {
+    if (this.#over || !this.#chunked || this.#unsent || !this.#isStandaloneStream) return
+    this.#finish(false)
+    this.#abandon()
+    endConnectionAfter(this.#res)
+    sendNow(this.#res, lastChunk)
+    this.#res.end()
+    this.#settle()
+  }
+
+  /**
+   * The GET stream of a session: its client opens it again when it ends (MCP 2025-11-25, Streamable HTTP, "Listening for Messages
+   * from the Server"), but not that of the legacy transport, whose session ends with it.
+   */
+  get #isStandaloneStream(): boolean {
+    const isStreamable = this.#request.target.route?.kind === 'streamable'
+    return isStreamable && this.#req.method === 'GET' && this.#tap?.streamOf !== undefined
+  }
+
   abort(): void {
     this.#finish(false)
     this.#abandon()
+    this.#settle('left')
   }
 
   #abandon(): void {
@@ -348,11 +444,27 @@ class Exchange implements ExchangeHandler, ClientExchange {
 
   #finish(byUpstream: boolean, whole = false): void {
     this.#over = true
+    this.#settleOpening(false)
+    this.#keepAlive?.end()
     this.#options.clients.finish(this)
     this.#leaveUpstream()
     this.#tap?.end(byUpstream, whole)
+    this.#outcome?.end(byUpstream, whole)
     const operation = this.#tap?.operation
     if (operation) this.#options.operations.ended(operation, this.#seconds(), !byUpstream)
+  }
+
+  /** All was written that the client gets. `failure`: the response that the proxy made. */
+  #settle(error?: AccessError, failure?: FailureResponse): void {
+    const outcome = this.#outcome
+    const durationMs = this.#sentAt === 0 ? 0 : Math.round(monotonicNow() - this.#sentAt)
+    const bytes = outcome?.settle(durationMs, failure?.status) ?? takeBytes(this.#req.socket)
+    const { writeAccess } = this.#options
+    if (writeAccess === undefined) return
+    const [upstream, status] = [this.#upstream?.name, failure?.status ?? this.#status]
+    const seen = outcome?.error ?? (status !== undefined && status >= 400 ? 'http' : undefined)
+    const end = { outcome, upstream, status, error: error ?? seen, bytes, durationMs }
+    writeAccess(accessEntry(this.#request, { ...end, requestId: failure?.requestId }))
   }
 
   /** Since its sending began. */

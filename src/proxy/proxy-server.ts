@@ -15,16 +15,21 @@ import type { ClientCredentials } from '../sessions/client-credentials.js'
 import type { Observe } from '../sessions/observations.js'
 import { Visitors } from '../sessions/visitors.js'
 import { ThrottledLog } from '../util/log.js'
-import { checkIntervalMs } from '../util/time.js'
+import type { Closable } from '../util/startup.js'
+import { checkIntervalMs, MINUTE_MS } from '../util/time.js'
 import type { EpochMs } from '../util/time.js'
+import { startTlsFront, type TlsFiles } from '../util/tls-front.js'
+import { accessEntry, type WriteAccess } from './access-entry.js'
 import { Admission, type Limits, type LiveSessions } from './admission/admission.js'
 import { type AllowedNames, HostRefusals } from './admission/allowed-hosts.js'
 import { DrainedEndpoints } from './admission/drained-endpoints.js'
+import { PrincipalLimit, type PrincipalLimitOptions } from './admission/principal-limit.js'
 import { cutStalled } from './admission/stalled-clients.js'
 import { Balancer, type BalancerOptions } from './balancing/balancer.js'
 import { ConnectedClients, type SessionStream } from './connected-clients.js'
 import { forward, type ForwardOptions } from './forward.js'
 import { onBodyTimeout, onClientError, onConnect } from './http/client-errors.js'
+import { takeBytes } from './http/connection-bytes.js'
 import { maxHeaderBytes } from './http/header-section.js'
 import { neverCloseIdleConnections, upgradeOnlyIf } from './http/node-internals.js'
 import { inTurn, responseInFlight } from './http/pipelining.js'
@@ -32,7 +37,7 @@ import { Principals, type PrincipalSettings } from './http/principals.js'
 import { RoutedRequest, type Routing } from './http/routed-request.js'
 import { UpstreamCors } from './http/upstream-cors.js'
 import { ConversationKeys } from './taps/conversation-keys.js'
-import { Notices } from './taps/notices.js'
+import { Notices, type UncountedPath } from './taps/notices.js'
 import { forwardUpgrade, handleAsPlainRequest, isWebSocketUpgrade, type UpgradeOptions } from './upgrade.js'
 
 /** How long the proxy waits for a client, in milliseconds; each: 0 is for ever. */
@@ -46,14 +51,21 @@ export interface Timeouts {
 }
 
 /** Each of them goes only to the parts that use it: see `startProxy`. */
-export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOptions, PrincipalSettings {
+export interface ProxyOptions
+  extends Timeouts, Limits, AllowedNames, BalancerOptions, PrincipalSettings, PrincipalLimitOptions {
   host: string
+  /** Undefined: without TLS. */
+  tls?: TlsFiles | undefined
   /** 0: any free one. */
   port: number
+  /** The descriptor of a socket to listen on, in place of `host` and `port`. */
+  listenFd?: number | undefined
   /** Send the upstream's authority as `Host` instead of the client's. */
   rewriteHost: boolean
   /** For the head of the response to an upgrade, in milliseconds; 0 is for ever. */
   upstreamTimeoutMs: number
+  /** After so long without a byte an event stream gets a comment, in milliseconds; 0: never. */
+  sseKeepAliveMs: number
   /** Which requests are accounted. */
   routes: Routes
   liveSessions: LiveSessions
@@ -69,6 +81,8 @@ export interface ProxyOptions extends Timeouts, Limits, AllowedNames, BalancerOp
   trustedProxy?: BlockList | undefined
   logger: FastifyBaseLogger
   traffic: Traffic
+  /** The access log; undefined: there is none. */
+  writeAccess?: WriteAccess | undefined
 }
 
 /** A proxy that listens. */
@@ -79,11 +93,15 @@ export interface Proxy {
   readonly drainedEndpoints: Set<StoredId>
   /** The streams of a session that run through this proxy. */
   streamsOf(endpointId: StoredId, sessionId: StoredId): SessionStream[]
+  /** The sessions (`sessionKey`) of Streamable HTTP that have a call under way through this proxy. */
+  inCall(): ReadonlySet<string>
   /**
    * Reports, to `observe`, the sessions and session-less clients that exchanges under way keep present at `at`, but for those
    * in use within `withinMs`, and of many only this share: the others next time.
    */
   notePresence(at: EpochMs, withinMs: number, share: number): void
+  /** Paths with MCP that is not counted. */
+  uncounted(): UncountedPath[]
   /** What passed since the process started, and what there is now. */
   metrics(): PortableMetric[]
   /** Stops accepting, lets requests in flight finish, and cuts what is left (streams) after `graceMs`. */
@@ -102,8 +120,8 @@ const KEEP_ALIVE_PROBE_MS = 60_000
  */
 const BACKLOG = 4_096
 
-/** How many failures of a kind are logged in a second, so that their request ids are found. Chosen: more than people cause. */
-const FAILURES_PER_SECOND = 10
+/** How many failures of a kind are logged in a minute, so that their request ids are found. Chosen: more than people cause. */
+const FAILURES_PER_MINUTE = 10
 
 const unreadableStream =
   'A legacy stream cannot be read, so its session is not counted; later ones are counted in turnstile_unreadable_streams_total'
@@ -113,11 +131,13 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   const { upstreams, upstreamTimeoutMs, rewriteHost, logger, traffic, operations } = options
   const { maxConnections, maxStreams, maxRequests, maxSessionsPerEndpoint, liveSessions } = options
   const { routes, trustedProxy, credentials, observe, streamIsUse, allowedHost, allowedOrigin } = options
-  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs } = options
+  const { headTimeoutMs, keepAliveTimeoutMs, stallTimeoutMs, sseKeepAliveMs, tls } = options
+  const scheme = tls === undefined ? 'http' : 'https'
   const { principals, principalHeader, principalClaim, apiKeyHeader } = options
+  const { maxSessionsPerPrincipal, whenFull, principalCounts } = options
 
   const refusals = new ThrottledLog(logger)
-  const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_SECOND)
+  const upstreamFailures = new ThrottledLog(logger, FAILURES_PER_MINUTE, MINUTE_MS)
   const failures = { refusals, failures: upstreamFailures, traffic, cors: new UpstreamCors() }
   const clients = new ConnectedClients()
   const drainedEndpoints = new DrainedEndpoints()
@@ -131,7 +151,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     hostRefusals: rewriteHost ? undefined : new HostRefusals(isUpstreamHost, logger),
     failures
   })
-  const notices = new Notices(logger, traffic)
+  const notices = new Notices(logger, traffic, routes.patterns)
   const messageUris = new MessageUris()
   const unreadable = (reason: string): void => {
     if (traffic.streamUnreadable()) logger.warn({ reason }, unreadableStream)
@@ -156,19 +176,30 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     admission,
     clients,
     traffic,
-    forwarding: { balancer: new Balancer(options), clients, accounting, operations, traffic, failures },
+    forwarding: {
+      balancer: new Balancer(options),
+      principalLimit: new PrincipalLimit({ maxSessionsPerPrincipal, whenFull, principalCounts }),
+      ...{ clients, accounting, operations, traffic, failures, sseKeepAliveMs },
+      writeAccess: options.writeAccess
+    },
     upgrading: { upstreams, upstreamTimeoutMs, clients, traffic, failures }
   }
+  const fronts: Closable[] = []
   const app = Fastify({
     loggerInstance: logger,
     clientErrorHandler: (error, socket) => onClientError(error, socket, traffic),
-    serverFactory: () => createHttpServer(parts, headTimeoutMs, keepAliveTimeoutMs)
+    serverFactory: () => {
+      const server = createHttpServer(parts, headTimeoutMs, keepAliveTimeoutMs)
+      if (tls !== undefined) fronts.push(startTlsFront(server, tls, headTimeoutMs, logger))
+      return server
+    }
   })
+  const { host, port: wantedPort, listenFd } = options
   await app.listen({
-    host: options.host,
-    port: options.port,
+    // Node takes the descriptor first; Fastify would look the host up.
+    ...(listenFd === undefined ? { host, port: wantedPort } : { host: '0.0.0.0', fd: listenFd }),
     backlog: BACKLOG,
-    listenTextResolver: at => `Proxy listening at ${at}`
+    listenTextResolver: at => `Proxy listening at ${at.replace(/^http:/, `${scheme}:`)}`
   })
   const stopCutting = cutStalled({
     clients: clients.sockets,
@@ -184,12 +215,14 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
 
   return {
     port,
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    url: `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     drainedEndpoints: drainedEndpoints.endpoints,
     streamsOf: (endpointId, sessionId) => clients.streamsOf(endpointId, sessionId),
+    inCall: () => clients.inCall(),
+    uncounted: () => notices.uncounted,
     notePresence: (at, withinMs, share) => clients.notePresence(at, withinMs, share),
     async close(graceMs) {
-      await clients.close(graceMs, () => app.close())
+      await clients.close(graceMs, () => Promise.all([app.close(), ...fronts.map(front => front.close())]))
       stopCutting()
     },
     metrics() {
@@ -208,7 +241,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
         })),
         receivedBytes: received,
         sentBytes: sent,
-        upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks.found)
+        upstreamStalls: gateways.some(({ delayedAcks }) => delayedAcks?.found)
       })
     }
   }
@@ -240,7 +273,11 @@ function createHttpServer(parts: ServerParts, headTimeoutMs: number, keepAliveTi
     (req, res) =>
       inTurn(res, () => {
         const request = new RoutedRequest(req, routing)
-        if (admission.admit(request, res)) forward(request, res, forwarding)
+        if (admission.admit(request, res)) return forward(request, res, forwarding)
+        // No request after it is to account for those.
+        const bytes = takeBytes(req.socket)
+        const end = { status: res.statusCode, error: 'refused', bytes, durationMs: 0 } as const
+        forwarding.writeAccess?.(accessEntry(request, end))
       })
   )
   // `ConnectedClients.close` ends them.

@@ -15,6 +15,8 @@ export interface RequestCredentials {
   host: string | undefined
   protocolVersion: string | undefined
   authorization: string | undefined
+  /** Other fields that say who sent it, such as an API key; undefined where there is none. */
+  identity?: Readonly<Record<string, string>> | undefined
 }
 
 /** The same of the last accepted request of a client to its session. */
@@ -111,9 +113,21 @@ const isSame = (a: SessionCredentials, b: SessionCredentials): boolean =>
   a.host === b.host &&
   a.sessionId === b.sessionId &&
   a.protocolVersion === b.protocolVersion &&
-  a.authorization === b.authorization
+  a.authorization === b.authorization &&
+  (a.identity === b.identity || isSameIdentity(a.identity, b.identity))
 
-function charactersOf(key: string, { target, host, sessionId, authorization }: SessionCredentials): number {
-  const texts = key.length + target.length + sessionId.length
-  return ENTRY_CHARACTERS + texts + (host?.length ?? 0) + (authorization?.length ?? 0)
+function isSameIdentity(
+  a: RequestCredentials['identity'] = {},
+  b: RequestCredentials['identity'] = {}
+): boolean {
+  const names = Object.keys(a)
+  return names.length === Object.keys(b).length && names.every(name => a[name] === b[name])
+}
+
+function charactersOf(
+  key: string,
+  { target, host, sessionId, authorization, identity = {} }: SessionCredentials
+): number {
+  const texts = [key, target, sessionId, host ?? '', authorization ?? '', ...Object.values(identity)]
+  return texts.reduce((sum, text) => sum + text.length, ENTRY_CHARACTERS)
 }

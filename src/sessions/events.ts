@@ -6,6 +6,7 @@ import type { Principal } from '../mcp/principal.js'
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
+import type { Outcome } from './outcomes.js'
 
 /**
  * Ends seen on the wire or ordered by an operator. `delete`: the upstream accepted the client's DELETE; `stream_end`: its
@@ -65,6 +66,8 @@ export interface UseEvent extends Attributed {
   provedAt?: EpochMs
   /** Nobody knows whether the upstream ever knew the session: one that the store does not have stays unknown. */
   ofKnown?: true
+  /** What came of its requests since its last event; left out: nothing. */
+  outcome?: Outcome
 }
 
 /** A session-less client was there from `from` to `at`. */
@@ -82,6 +85,31 @@ export interface VisitEvent extends Attributed {
   requests: number
   /** The client's name and version. */
   who: ClientInfo
+  /** As in `UseEvent`. */
+  outcome?: Outcome
+}
+
+/** What came of requests of a session that this process does not know (any more); it proves nothing, and makes no row. */
+export interface OutcomeEvent {
+  type: 'outcome'
+  endpointId: StoredId
+  sessionId: StoredId
+  transport: Transport
+  at: EpochMs
+  outcome: Outcome
+}
+
+/** Uses of a tool on an endpoint, added up; the last of them ended at `at`, and all of them in the same hour. */
+export interface ToolEvent {
+  type: 'tool'
+  endpointId: StoredId
+  /** In the form in which it is stored. */
+  tool: string
+  at: EpochMs
+  calls: number
+  errors: number
+  durationSumMs: number
+  durationMaxMs: number
 }
 
 /** The session ended at `at`. For a session that nobody saw open it creates nothing. */
@@ -103,6 +131,6 @@ export interface RestartEvent {
 }
 
 /** An event of one session or visit. */
-export type SessionEvent = OpenEvent | UseEvent | CloseEvent | VisitEvent
+export type SessionEvent = OpenEvent | UseEvent | CloseEvent | VisitEvent | OutcomeEvent
 /** What an outbox entry holds. */
-export type LedgerEvent = SessionEvent | RestartEvent
+export type LedgerEvent = SessionEvent | ToolEvent | RestartEvent

@@ -2,7 +2,10 @@
 import type { ClientInfo } from '../mcp/client-info.js'
 import type { Principal } from '../mcp/principal.js'
 import type { StoredId, WireId } from '../mcp/stored-ids.js'
+import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
+import type { Outcome } from './outcomes.js'
+import type { ToolCall } from './tool-uses.js'
 
 /** Who sent a request, as far as its connection and headers say. */
 export interface Client {
@@ -127,9 +130,37 @@ export interface Identity {
   clientInfo: ClientInfo
 }
 
+/** Whose request it is: a session, or a session-less client (`Visitors`). */
+export interface Requester {
+  transport: Transport
+  /** Undefined as in `MessageResponse`. */
+  endpointId: WireId | undefined
+  /** A session-less client has none. */
+  sessionId?: WireId | undefined
+  visitor?: string | undefined
+}
+
+/** What came of a request, told when it is over, or of a part of it while it lasts. */
+export interface RequestOutcome extends Requester {
+  kind: 'outcome'
+  outcome: Outcome
+  /** Calls of tools that are over with it, where there are any. */
+  calls?: readonly ToolCall[]
+  /** For a session-less client: its address. */
+  client: Client
+  at: EpochMs
+}
+
 /** One thing that was seen of one session or session-less client. Ids are as they were on the wire, but for a ping's. */
 export type Observation =
-  StreamableResponse | SessionNews | PingResponse | MessageResponse | LegacyStream | VisitStream | Identity
+  | StreamableResponse
+  | SessionNews
+  | PingResponse
+  | MessageResponse
+  | LegacyStream
+  | VisitStream
+  | Identity
+  | RequestOutcome
 
 /** Takes each observation before the bytes it speaks of go to the client; synchronous, and never throws. */
 export type Observe = (observation: Observation) => void

@@ -1,11 +1,5 @@
 // Owns which sessions this process knows: those whose legacy stream it holds, and the others that it has seen, in bounded memory.
-import {
-  type SessionIds,
-  sessionKey,
-  storedEndpointId,
-  type StoredId,
-  type WireId
-} from '../mcp/stored-ids.js'
+import { sessionKey, storedEndpointId, type StoredId, type WireId } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { TrackedSession } from './session.js'
@@ -23,6 +17,8 @@ export class RememberedSessions {
   readonly #held = new Map<string, TrackedSession>()
   /** Endpoint of each legacy session by the session's id: what a message says of it need not be true. */
   readonly #legacyEndpoints = new Map<StoredId, StoredId>()
+  /** By the name of the principal, as this process sees it. */
+  readonly #owned = new Map<string, Set<TrackedSession>>()
   readonly #maxOpen: number
 
   /** `maxOpen`: how many sessions without a stream are remembered. */
@@ -33,6 +29,11 @@ export class RememberedSessions {
   /** The sessions whose legacy stream runs through this process. */
   get held(): Iterable<TrackedSession> {
     return this.#held.values()
+  }
+
+  /** The sessions that are used on behalf of a principal, by its name as this process sees it. */
+  ownedBy(principalName: string): readonly TrackedSession[] {
+    return [...(this.#owned.get(principalName) ?? [])]
   }
 
   /** The session with this key. */
@@ -63,12 +64,14 @@ export class RememberedSessions {
     session.isHeld = true
     this.#held.set(key, session)
     this.#legacyEndpoints.set(session.sessionId, session.endpointId)
+    this.own(session)
   }
 
   /** Remembers a session without a stream; the one that is forgotten in its place, if there are too many. */
   remember(key: string, session: TrackedSession): TrackedSession | undefined {
     this.#open.set(key, session)
     if (session.transport === Transport.sse) this.#legacyEndpoints.set(session.sessionId, session.endpointId)
+    this.own(session)
     if (this.#open.size <= this.#maxOpen) return undefined
     const [oldestKey, oldest] = this.#open.entries().next().value!
     this.forget(oldestKey, oldest)
@@ -83,10 +86,27 @@ export class RememberedSessions {
     if (this.#open.delete(key)) this.#open.set(key, session)
   }
 
-  forget(key: string, { endpointId, sessionId }: SessionIds): void {
+  /** Whose the session is may just have been learned. */
+  own(session: TrackedSession): void {
+    const name = session.attributed.principal?.name
+    if (name === undefined) return
+    const owned = this.#owned.get(name)
+    if (owned === undefined) this.#owned.set(name, new Set([session]))
+    else owned.add(session)
+  }
+
+  forget(key: string, session: TrackedSession): void {
+    const { endpointId, sessionId } = session
     this.#open.delete(key)
     this.#held.delete(key)
+    this.#disown(session)
     if (this.#legacyEndpoints.get(sessionId) === endpointId) this.#legacyEndpoints.delete(sessionId)
+  }
+
+  #disown(session: TrackedSession): void {
+    const name = session.attributed.principal?.name
+    const owned = name === undefined ? undefined : this.#owned.get(name)
+    if (owned?.delete(session) && owned.size === 0) this.#owned.delete(name!)
   }
 
   /** Forgets the sessions without a stream that were last used at `until` or before. */

@@ -5,6 +5,7 @@ import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
 import type { Attributed, CloseEvent, FinalReason, OpenEvent, UseEvent } from './events.js'
 import type { Attribution, Client } from './observations.js'
+import type { Outcome } from './outcomes.js'
 
 /** A session that this process has seen open. */
 export interface TrackedSession {
@@ -15,6 +16,8 @@ export interface TrackedSession {
   isHeld: boolean
   /** The name of the gateway that it belongs to, where a response showed that. */
   readonly upstream: string | undefined
+  /** When this process saw it first. */
+  readonly firstSeenAt: EpochMs
   /** Last use. */
   lastSeenAt: EpochMs
   /** The last proof that the upstream knew it; 0: none. */
@@ -25,6 +28,8 @@ export interface TrackedSession {
   reportedAt: EpochMs
   /** Requests that were not yet reported to the ledger. */
   pendingRequests: number
+  /** What came of requests and was not yet reported to the ledger. */
+  pendingOutcome: Outcome | undefined
   /** What was reported of its client by this process. */
   clientInfo: ClientInfo
   /** Whose it is, as far as this process saw: what was said first counts. */
@@ -60,11 +65,13 @@ export const newSession = ({
   transport,
   isHeld: false,
   upstream,
+  firstSeenAt: at,
   lastSeenAt: at,
   provedAt: at,
   orderedAt: at,
   reportedAt: at,
   pendingRequests: 0,
+  pendingOutcome: undefined,
   clientInfo: unknownClient,
   attributed: attributed(request),
   isShared: false,
@@ -139,8 +146,9 @@ export const openEvent = (
 
 /** Reports a session's pending uses, and takes them out of it; `who`: what was just learned of its client. */
 export function useEvent(session: TrackedSession, who?: ClientInfo): UseEvent {
-  const { endpointId, sessionId, transport, lastSeenAt, provedAt, pendingRequests } = session
+  const { endpointId, sessionId, transport, lastSeenAt, provedAt, pendingRequests, pendingOutcome } = session
   session.pendingRequests = 0
+  session.pendingOutcome = undefined
   session.reportedAt = lastSeenAt
   return {
     type: 'use',
@@ -150,6 +158,7 @@ export function useEvent(session: TrackedSession, who?: ClientInfo): UseEvent {
     at: lastSeenAt,
     requests: pendingRequests,
     ...(provedAt < lastSeenAt && { provedAt }),
+    ...(pendingOutcome && { outcome: pendingOutcome }),
     ...(who && { who })
   }
 }

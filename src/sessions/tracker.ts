@@ -1,5 +1,6 @@
 // Owns the life cycle of the sessions this process sees: observations in, ledger events out; no I/O, no timers.
 import { isSameClientInfo, isUnknownClient, mergeClientInfo } from '../mcp/client-info.js'
+import type { Principal } from '../mcp/principal.js'
 import {
   type SessionIds,
   sessionKey,
@@ -10,7 +11,7 @@ import {
 } from '../mcp/stored-ids.js'
 import { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
-import type { SessionEvent, UseEvent, VisitEvent } from './events.js'
+import type { SessionEvent, ToolEvent, UseEvent, VisitEvent } from './events.js'
 import { Newcomers } from './newcomers.js'
 import type {
   Attribution,
@@ -18,8 +19,10 @@ import type {
   Identity,
   MessageResponse,
   Observation,
+  RequestOutcome,
   StreamableResponse
 } from './observations.js'
+import { addOutcome } from './outcomes.js'
 import { RememberedSessions } from './remembered-sessions.js'
 import { actions, finalReasons, type Input, isSilent, proofs, stateOf } from './session-actions.js'
 import {
@@ -33,7 +36,9 @@ import {
   useEvent
 } from './session.js'
 import { messageSignal, pingSignal, streamableSignal } from './signals.js'
+import { StrayOutcomes } from './stray-outcomes.js'
 import { Suspects } from './suspects.js'
+import { ToolUses } from './tool-uses.js'
 import { type KnownSession, UnplacedMessages, type UnplacedSession } from './unplaced-messages.js'
 import { UseBatching } from './use-batching.js'
 import { VisitTracker } from './visits.js'
@@ -61,6 +66,8 @@ export interface TrackerOptions {
    * out next, as the last one.
    */
   onChange?: (endpointId: StoredId, by: 1 | -1, upstream: string | undefined) => void
+  /** A principal has one more session: it opened, or turned out to be used on its behalf. The event of that comes out next. */
+  onOwned?: (principal: Principal) => void
 }
 
 /**
@@ -76,9 +83,12 @@ export class SessionTracker {
   readonly #unreported: UseBatching<TrackedSession>
   readonly #idleTimeoutMs: number
   readonly #visits: VisitTracker
+  readonly #strayOutcomes = new StrayOutcomes()
+  readonly #toolUses: ToolUses
   readonly #newcomers: Newcomers
   readonly #confirmSuspects: boolean
   readonly #onChange: NonNullable<TrackerOptions['onChange']>
+  readonly #onOwned: NonNullable<TrackerOptions['onOwned']>
   /** Sessions that may be gone; signs of life that are observed here clear them. */
   readonly suspects: Suspects
 
@@ -88,16 +98,19 @@ export class SessionTracker {
     confirmSuspects = true,
     maxNewSessionsPerAddress = 0,
     unplaced = new UnplacedMessages(),
-    onChange
+    onChange,
+    onOwned
   }: TrackerOptions) {
     this.#idleTimeoutMs = idleTimeoutMs
     this.#unreported = new UseBatching(idleTimeoutMs)
+    this.#toolUses = new ToolUses(idleTimeoutMs)
     this.#newcomers = new Newcomers(maxNewSessionsPerAddress)
     this.#visits = new VisitTracker(idleTimeoutMs, maxRemembered, this.#newcomers)
     this.#sessions = new RememberedSessions(maxRemembered)
     this.unplaced = unplaced
     this.#confirmSuspects = confirmSuspects
     this.#onChange = onChange ?? (() => undefined)
+    this.#onOwned = onOwned ?? (() => undefined)
     this.suspects = new Suspects(maxRemembered)
   }
 
@@ -161,6 +174,8 @@ export class SessionTracker {
         return this.#visits.listenEnded(observation.visitor, observation.at)
       case 'identity':
         return this.#identify(observation)
+      case 'outcome':
+        return this.#account(observation)
     }
   }
 
@@ -171,13 +186,38 @@ export class SessionTracker {
   flush(now: EpochMs, atLeast?: number): SessionEvent[] {
     const uses = this.#unreported.flush(now, atLeast).map(session => useEvent(session))
     if (this.#idleTimeoutMs > 0) this.#sessions.forgetIdle(now - this.#idleTimeoutMs)
-    return [...uses, ...this.#visits.flush(now, atLeast)]
+    return [...uses, ...this.#visits.flush(now, atLeast), ...this.#strayOutcomes.take()]
+  }
+
+  /** Reports the uses of tools that are due at `now`; `atLeast` so many, if there are. */
+  flushTools(now: EpochMs, atLeast?: number): ToolEvent[] {
+    return this.#toolUses.flush(now, atLeast)
   }
 
   /** Whether a streamable session was in use here within the idle timeout before `at`, whatever the store knows of that. */
   isInUse(session: SessionIds, at: EpochMs): boolean {
     const lastSeenAt = this.#sessions.get(sessionKey(session))?.lastSeenAt
     return lastSeenAt !== undefined && lastSeenAt + this.#idleTimeoutMs > at
+  }
+
+  /** The sessions of a principal that are open, as far as this process knows. */
+  ownedBy({ name }: Principal): readonly Readonly<TrackedSession>[] {
+    return this.#sessions.ownedBy(name)
+  }
+
+  /** When a session was last used, as far as this process knows. */
+  lastSeenAt(session: SessionIds): EpochMs | undefined {
+    return this.#sessions.get(sessionKey(session))?.lastSeenAt
+  }
+
+  /** The proxy itself ended a session: it is forgotten; its unreported uses come out. One whose stream runs here ends with that. */
+  ended(session: SessionIds): SessionEvent[] {
+    const key = sessionKey(session)
+    const known = this.#sessions.get(key)
+    if (known === undefined || known.isHeld) return []
+    this.#onChange(known.endpointId, -1, known.upstream)
+    this.suspects.clear(key)
+    return this.#forget(key, known)
   }
 
   /**
@@ -199,7 +239,7 @@ export class SessionTracker {
   /** Reports once more the sessions whose legacy stream runs through this process: they are still open at `at`. */
   held(at: EpochMs): UseEvent[] {
     return Array.from(this.#sessions.held, session =>
-      useEvent({ ...session, lastSeenAt: at, provedAt: at, pendingRequests: 0 })
+      useEvent({ ...session, lastSeenAt: at, provedAt: at, pendingRequests: 0, pendingOutcome: undefined })
     )
   }
 
@@ -231,13 +271,18 @@ export class SessionTracker {
       known[0]!
     const { endpointId, sessionId, isOpen } = session
     const upstream = session.upstream ?? undefined
-    const events = steps.flatMap(({ at, requests }): SessionEvent[] => {
+    const events = steps.flatMap(({ at, requests, outcome }): SessionEvent[] => {
       const sighting = { endpointId, sessionId, transport: Transport.sse, upstream, client: NO_CLIENT, at }
-      if (requests === 0) return this.#act('gone', sighting)
+      if (requests === 0) {
+        const { transport } = sighting
+        const told = outcome && { type: 'outcome' as const, endpointId, sessionId, transport, at, outcome }
+        return [...this.#act('gone', sighting), ...(told ? [told] : [])]
+      }
       const key = sessionKey(sighting)
       const stays = this.#sessions.get(key) !== undefined || !isOpen
       const forgotten = stays ? [] : this.#remember(key, newSession(sighting))
-      return [...forgotten, useEvent({ ...newSession(sighting), pendingRequests: requests })]
+      const used = newSession(sighting)
+      return [...forgotten, useEvent({ ...used, pendingRequests: requests, pendingOutcome: outcome })]
     })
     const last = events.findLast(event => event.type === 'use' && event.sessionId === sessionId)
     if (last?.type === 'use' && who) last.who = who
@@ -270,6 +315,37 @@ export class SessionTracker {
       return this.#visits.request(endpointId, response.visitor, response)
     this.unstorableIds++
     return []
+  }
+
+  /** What came of a request; it proves nothing of its session. */
+  #account(told: RequestOutcome): SessionEvent[] {
+    const { transport, visitor, sessionId: rawSessionId, outcome, client, at } = told
+    const endpointId = told.endpointId === undefined ? undefined : storedEndpointId(told.endpointId)
+    if (visitor !== undefined && endpointId !== undefined) {
+      const place = this.#visits.account(endpointId, visitor, client, outcome)
+      this.#noteCalls(place, told)
+    }
+    const sessionId = rawSessionId === undefined ? undefined : storedSessionId(rawSessionId)
+    if (sessionId === undefined) return []
+    const isLegacy = transport === Transport.sse
+    const found = isLegacy
+      ? this.#sessions.findLegacy(endpointId, sessionId)
+      : this.#sessions.find(endpointId, sessionId)
+    const session = found?.transport === transport ? found : undefined
+    this.#noteCalls(session?.endpointId, told)
+    if (session !== undefined) {
+      session.pendingOutcome = addOutcome(session.pendingOutcome, outcome)
+      this.#unreported.add(session)
+      return []
+    }
+    if (isLegacy && this.unplaced.account(sessionId, outcome)) return []
+    if (endpointId === undefined) return []
+    return this.#strayOutcomes.add({ type: 'outcome', endpointId, sessionId, transport, at, outcome })
+  }
+
+  /** Strangers may name any endpoint: calls count at that of a session or client that is known. */
+  #noteCalls(endpointId: StoredId | undefined, { calls = [], at }: RequestOutcome): void {
+    if (endpointId !== undefined) for (const call of calls) this.#toolUses.add(endpointId, call, at)
   }
 
   #identify(identity: Identity): SessionEvent[] {
@@ -327,8 +403,10 @@ export class SessionTracker {
     if (action === 'close' && session && session.transport !== sighting.transport) return []
     if (action === 'open' || action === 'hold') this.#newcomers.learn(sighting.endpointId)
     // A session seen first by its use counts already: whoever saw it open counted it.
-    if (state === 'unknown' && (input === 'open' || action === 'hold'))
+    if (state === 'unknown' && (input === 'open' || action === 'hold')) {
       this.#onChange(sighting.endpointId, 1, sighting.upstream)
+      if (sighting.principal !== undefined) this.#onOwned(sighting.principal)
+    }
     if (session && action === 'close') this.#onChange(sighting.endpointId, -1, session.upstream)
     if (action !== 'ignore' && !isSilent(input)) this.suspects.clear(key)
     switch (action) {
@@ -371,8 +449,13 @@ export class SessionTracker {
 
   /** Reports whose the session is at once, where the request says something new of that. */
   #attribute(session: TrackedSession, request: Attribution): SessionEvent[] {
+    const wasOwned = session.attributed.principal !== undefined
     const news = learn(session, request)
     if (news === undefined) return []
+    if (news.principal !== undefined && !wasOwned) {
+      this.#sessions.own(session)
+      this.#onOwned(news.principal)
+    }
     this.#unreported.delete(session)
     return [{ ...useEvent(session), ...news }]
   }

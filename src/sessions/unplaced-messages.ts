@@ -3,6 +3,7 @@
 import { type ClientInfo, mergeClientInfo } from '../mcp/client-info.js'
 import type { SessionIds, StoredId } from '../mcp/stored-ids.js'
 import { type EpochMs, SECOND_MS } from '../util/time.js'
+import { addOutcome, type Outcome } from './outcomes.js'
 
 /**
  * How long to wait after the first look-up that found nothing, twice as long after the next, and so on. The proxy that
@@ -24,6 +25,8 @@ export interface UnplacedStep {
   at: EpochMs
   /** 0: it was not known. */
   requests: number
+  /** What came of them. */
+  outcome?: Outcome
 }
 
 /** A session without an endpoint. */
@@ -86,6 +89,15 @@ export class UnplacedMessages {
       last.requests += requests
       last.at = requests > 0 ? Math.max(last.at, at) : Math.min(last.at, at)
     } else waiting.steps.push({ at, requests })
+  }
+
+  /** What came of a message of a session that waits; whether it waits. */
+  account(sessionId: StoredId, outcome: Outcome): boolean {
+    const last = this.#waiting.get(sessionId)?.steps.at(-1)
+    if (last === undefined) return false
+    last.outcome = addOutcome(last.outcome, outcome)
+    this.#changed.add(sessionId)
+    return true
   }
 
   /** The client of a session that waits was named. */

@@ -20,13 +20,14 @@ export class Visitors {
 
   /**
    * The client that sent a request, as a text that holds no secret: the same on each proxy that is told the name. `credential`:
-   * its principal, else its Authorization.
+   * its principal, else its Authorization. `remember`: its name is that of later requests that have none.
    */
   of(
     endpointId: WireId,
     client: Client,
     credential: Principal | string | undefined,
-    { clientName, clientVersion }: ClientInfo
+    { clientName, clientVersion }: ClientInfo,
+    remember = true
   ): string {
     // None of the four can hold a line end.
     const by = typeof credential === 'object' ? `${credential.kind} ${credential.name}` : (credential ?? '')
@@ -35,7 +36,7 @@ export class Visitors {
     const known = this.#recent.get(digest) ?? this.#older.get(digest)
     const name = clientName === null ? known : `\n${clientName}\n${clientVersion ?? ''}`
     if (name === undefined) return digest
-    if (name !== this.#recent.get(digest)) this.#remember(digest, name)
+    if (remember && name !== this.#recent.get(digest)) this.#remember(digest, name)
     return digest + name
   }
 

@@ -13,7 +13,8 @@ import { networkOf } from '../util/ipv6.js'
 import type { EpochMs } from '../util/time.js'
 import type { Attributed, VisitEvent } from './events.js'
 import type { Newcomers } from './newcomers.js'
-import type { StreamableResponse } from './observations.js'
+import type { Client, StreamableResponse } from './observations.js'
+import { addOutcome, type Outcome } from './outcomes.js'
 import { attributed, conversationIn } from './session.js'
 import { UseBatching } from './use-batching.js'
 
@@ -34,6 +35,7 @@ interface Visit {
   /** The last presence that was reported to the ledger. */
   reportedAt: EpochMs
   pendingRequests: number
+  pendingOutcome: Outcome | undefined
   /** Listen streams that are open. */
   streams: number
 }
@@ -82,8 +84,8 @@ export class VisitTracker {
     if (this.#current(visitor, at) || this.#newcomers.admit(client.address, endpointId, at))
       return this.#request(endpointId, visitor, response)
     this.othersRequests++
-    const place = this.#newcomers.knows(endpointId) ? endpointId : OTHER_ENDPOINT
-    return this.#request(place, `${OTHER}\n${place}\n${networkOf(client.address)}`, {
+    const place = this.#placeOfOthers(endpointId)
+    return this.#request(place, visitorOfOthers(place, client), {
       ...response,
       client: { ...client, userAgent: undefined },
       body: { clientInfo: () => ({ ...unknownClient, clientName: OTHER }) },
@@ -91,6 +93,20 @@ export class VisitTracker {
       conversation: undefined,
       rpcMethod: undefined
     })
+  }
+
+  /** What came of a request of a client, if that is known or counted together with others; the endpoint of its visit. */
+  account(endpointId: StoredId, visitor: string, client: Client, outcome: Outcome): StoredId | undefined {
+    const others = (): string => visitorOfOthers(this.#placeOfOthers(endpointId), client)
+    const visit = this.#known(visitor) ?? this.#known(others())
+    if (!visit) return undefined
+    visit.pendingOutcome = addOutcome(visit.pendingOutcome, outcome)
+    this.#unreported.add(visit)
+    return visit.endpointId
+  }
+
+  #placeOfOthers(endpointId: StoredId): StoredId {
+    return this.#newcomers.knows(endpointId) ? endpointId : OTHER_ENDPOINT
   }
 
   #request(endpointId: StoredId, visitor: string, response: StreamableResponse): VisitEvent[] {
@@ -122,6 +138,7 @@ export class VisitTracker {
         lastSeenAt: at,
         reportedAt: at,
         pendingRequests: 1,
+        pendingOutcome: undefined,
         streams: 0
       }
       events.push(...this.#rest(visit), this.#report(visit))
@@ -163,9 +180,13 @@ export class VisitTracker {
 
   /** The visit that the client is on at `at`; one that idled before is over. */
   #current(visitor: string, at: EpochMs): Visit | undefined {
-    const visit = this.#listening.get(visitor) ?? this.#resting.get(visitor)
+    const visit = this.#known(visitor)
     if (!visit || visit.streams > 0 || this.#idleTimeoutMs === 0) return visit
     return at - visit.lastSeenAt < this.#idleTimeoutMs ? visit : undefined
+  }
+
+  #known(visitor: string): Visit | undefined {
+    return this.#listening.get(visitor) ?? this.#resting.get(visitor)
   }
 
   #touch(visit: Visit, at: EpochMs, requests: 0 | 1): void {
@@ -201,6 +222,8 @@ export class VisitTracker {
   /** Reports what is pending of a visit, and takes it out of it. */
   #report(visit: Visit): VisitEvent {
     const { endpointId, visitor, clientAddress, userAgent, clientInfo, lastSeenAt, pendingRequests } = visit
+    const { pendingOutcome } = visit
+    visit.pendingOutcome = undefined
     const from = visit.from ?? lastSeenAt
     visit.pendingRequests = 0
     visit.reportedAt = lastSeenAt
@@ -216,7 +239,12 @@ export class VisitTracker {
       userAgent,
       requests: pendingRequests,
       who: clientInfo,
+      ...(pendingOutcome && { outcome: pendingOutcome }),
       ...visit.attributed
     }
   }
 }
+
+/** Under which name the clients of an address are counted together on this endpoint. */
+const visitorOfOthers = (place: StoredId, { address }: Client): string =>
+  `${OTHER}\n${place}\n${networkOf(address)}`

@@ -68,11 +68,11 @@ export class SessionRequests implements Closable {
     return { kind: 'ping-response', endpointId, sessionId, ...found }
   }
 
-  /** Sends the DELETE of a session; the status of the response. */
-  async end(session: RequestedSession): Promise<number> {
+  /** Sends the DELETE of a session; the status of the response. `speaker`: as in `UpstreamRequests.end`. */
+  async end(session: RequestedSession, speaker?: RequestCredentials): Promise<number> {
     const requests = await this.#requestsFor(session)
     if (requests === undefined) throw new UnreachableSession('no gateway has the session')
-    return await requests.end(session)
+    return await requests.end(session, speaker)
   }
 
   /** Whether a gateway has a session, asked as its client would. */

@@ -76,7 +76,7 @@ export class UpstreamRequests {
 
   /** Sends a JSON-RPC `ping` (MCP 2025-11-25, "Ping") as the session's client would; no client uses its request id. */
   async ping({ endpointId, sessionId }: SessionIds): Promise<PingResponse> {
-    const read = await this.#ping(this.#way({ endpointId, sessionId }))
+    const read = await this.#ping({ endpointId, sessionId })
     return { kind: 'ping-response', endpointId, sessionId, ...read }
   }
 
@@ -87,8 +87,8 @@ export class UpstreamRequests {
   async ask(session: NamedSession, as: SessionCredentials | undefined, isBeginning: boolean): Promise<Says> {
     const { endpointId, sessionId, transport } = session
     if (transport === Transport.streamable) {
-      const way = as ?? this.#way({ endpointId: endpointId ?? '', sessionId })
-      return pingSignal(await (isBeginning ? this.#resume(way) : this.#ping(way)))
+      const ways = as === undefined ? this.#ways({ endpointId: endpointId ?? '', sessionId }) : [as]
+      return pingSignal(await firstFound(ways, way => (isBeginning ? this.#resume(way) : this.#pingAt(way))))
     }
     if (isBeginning) throw new UnreachableSession('the session is only beginning')
     if (as === undefined) throw new UnreachableSession('no URL leads to the messages of the session')
@@ -121,7 +121,11 @@ export class UpstreamRequests {
     return statusCode === 404 || memberOf(message, 'error') !== undefined ? 'gone' : 'none'
   }
 
-  async #ping(way: SessionCredentials): Promise<ReadResponse> {
+  async #ping(session: SessionOnWire): Promise<ReadResponse> {
+    return await firstFound(this.#ways(session), way => this.#pingAt(way))
+  }
+
+  async #pingAt(way: SessionCredentials): Promise<ReadResponse> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: ownRequestId(), method: 'ping' })
     return await readError(await this.#send('POST', way, body))
   }
@@ -134,11 +138,15 @@ export class UpstreamRequests {
     return { status: response.statusCode, sessionNotFound: false, at: epochNow() }
   }
 
-  /** Sends the DELETE of a session; the status of the response. */
-  async end(session: SessionOnWire): Promise<number> {
-    const { statusCode, body } = await this.#send('DELETE', this.#way(session))
-    await body.dump().catch(() => undefined)
-    return statusCode
+  /**
+   * Sends the DELETE of a session; the status of the response.
+   * @param speaker Another client of the same principal, which may speak for a session whose client is not known here.
+   */
+  async end(session: SessionOnWire, speaker?: RequestCredentials): Promise<number> {
+    const { status } = await firstFound(this.#ways(session, speaker), async way =>
+      readError(await this.#send('DELETE', way))
+    )
+    return status
   }
 
   /** Requests under way reject. */
@@ -146,26 +154,35 @@ export class UpstreamRequests {
     await this.#pool.destroy()
   }
 
-  /** How to reach a session: as its client does, or as its stored ids tell. */
-  #way({ endpointId, sessionId }: SessionOnWire): SessionCredentials {
+  /** How a session may be reached, one way at least: as its client does, or as its stored ids tell. */
+  #ways({ endpointId, sessionId }: SessionOnWire, speaker?: RequestCredentials): SessionCredentials[] {
     const { routes, credentials } = this.#options
     const client = credentials.of(endpointId, sessionId)
-    if (client) return client
+    if (client) return [client]
     if (isDigest(endpointId) || isDigest(sessionId))
       throw new UnreachableSession('the session is known by the digest of its id only')
     if (endpointId === OTHER_ENDPOINT)
       throw new UnreachableSession(
         'its own endpoint may be one that found no room in the store (--max-endpoints)'
       )
-    const target = routes.streamPath(endpointId)
-    if (target === undefined)
+    const targets = routes.streamPaths(endpointId)
+    if (targets.length === 0)
       throw new UnreachableSession(`no URL leads to an endpoint with the id "${endpointId}"`)
-    return { target, host: undefined, sessionId, protocolVersion: undefined, authorization: undefined }
+    const { host, authorization, identity } = speaker ?? {}
+    const of = { host, sessionId, protocolVersion: undefined, authorization, identity }
+    return targets.map(target => ({ target, ...of }))
   }
 
   async #send(
     method: 'GET' | 'POST' | 'DELETE',
-    { target, host, protocolVersion, authorization, ...of }: RequestCredentials & { sessionId?: string },
+    {
+      target,
+      host,
+      protocolVersion,
+      authorization,
+      identity,
+      ...of
+    }: RequestCredentials & { sessionId?: string },
     body?: string,
     fields: Record<string, string> = {}
   ): Promise<Dispatcher.ResponseData> {
@@ -178,6 +195,7 @@ export class UpstreamRequests {
         host: (rewriteHost ? undefined : host) ?? upstream.host,
         'user-agent': 'mcp-turnstile',
         accept: 'application/json, text/event-stream',
+        ...identity,
         ...fields,
         ...(of.sessionId !== undefined && { 'mcp-session-id': of.sessionId }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -195,6 +213,19 @@ export class UpstreamRequests {
 
 /** The id of a request that no client uses. */
 const ownRequestId = (): string => `mcp-turnstile-${randomUUID()}`
+
+/** The first response that is not the `404` of a path that the upstream does not have; else the last one. */
+async function firstFound(
+  ways: readonly SessionCredentials[],
+  ask: (way: SessionCredentials) => Promise<ReadResponse>
+): Promise<ReadResponse> {
+  let response = await ask(ways[0]!)
+  for (const way of ways.slice(1)) {
+    if (response.status !== 404 || response.sessionNotFound) break
+    response = await ask(way)
+  }
+  return response
+}
 
 /** What a response says of its session. */
 type ReadResponse = Pick<PingResponse, 'status' | 'sessionNotFound' | 'methodNotFound' | 'at'>

@@ -5,6 +5,7 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { isatty } from 'node:tty'
+import { lineForPeople } from './log-for-people.js'
 
 /** The longest line, in bytes. Issue 16: strangers choose what is in a line, and disks are finite. */
 const MAX_LINE_BYTES = 2_048
@@ -43,35 +44,48 @@ export class DroppedLines {
 
 /** Writes lines to a file descriptor; a destination for pino. */
 export class LineWriter {
-  readonly #fd: number
+  #fd: number
+  readonly #isTerminal: boolean
   readonly #dropped: DroppedLines
   /** Oldest first; of the first, a part may be written already. */
-  readonly #waiting: Buffer[] = []
+  readonly #waiting: { bytes: Buffer; lines: number }[] = []
   #waitingBytes = 0
   #retrying = false
 
   /** `fd`: 1 or 2, or a file. Made first in the main thread, which then no longer waits on that descriptor. */
   constructor(fd: number, dropped: DroppedLines) {
     this.#fd = withoutWaiting(fd)
+    this.#isTerminal = isatty(this.#fd)
     this.#dropped = dropped
     process.on('exit', () => this.#finish())
   }
 
-  /** `line` ends with a line feed; it is cut where it is too long. */
+  /** `line` ends with a line feed; it is cut where it is too long. On a terminal people read it. */
   write(line: string): void {
-    const bytes = Buffer.from(shortened(line))
-    if (this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) return this.#dropped.add(1)
-    this.#waiting.push(bytes)
+    const short = shortened(line)
+    this.writeLines(this.#isTerminal ? lineForPeople(short, hasColors()) : short, 1)
+  }
+
+  /** So many lines at once, each of a bounded length, and with a line feed at its end. */
+  writeLines(text: string, lines: number): void {
+    const bytes = Buffer.from(text)
+    if (this.#waitingBytes + bytes.length > MAX_WAITING_BYTES) return this.#dropped.add(lines)
+    this.#waiting.push({ bytes, lines })
     this.#waitingBytes += bytes.length
     if (!this.#retrying) this.#writeWaiting()
   }
 
+  /** From now on lines go to this file. */
+  redirect(fd: number): void {
+    this.#fd = fd
+  }
+
   #writeWaiting(): void {
     try {
-      for (let bytes = this.#waiting[0]; bytes !== undefined; bytes = this.#waiting[0]) {
-        const written = writeSync(this.#fd, bytes)
+      for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+        const written = writeSync(this.#fd, next.bytes)
         this.#waitingBytes -= written
-        if (written < bytes.length) this.#waiting[0] = bytes.subarray(written)
+        if (written < next.bytes.length) next.bytes = next.bytes.subarray(written)
         else this.#waiting.shift()
       }
     } catch (error) {
@@ -82,7 +96,7 @@ export class LineWriter {
 
   /** Nobody will read it. */
   #dropWaiting(): void {
-    this.#dropped.add(this.#waiting.length)
+    this.#dropped.add(this.#waiting.reduce((sum, { lines }) => sum + lines, 0))
     this.#waiting.length = 0
     this.#waitingBytes = 0
   }
@@ -102,6 +116,9 @@ export class LineWriter {
     }
   }
 }
+
+/** Whether terminals are to have colours (no-color.org). */
+const hasColors = (): boolean => !process.env.NO_COLOR && process.env.TERM !== 'dumb'
 
 /** Copies what another process writes, line by line. */
 export function copyLines(from: Readable, to: LineWriter): void {

@@ -8,7 +8,7 @@ export interface Log {
   info(details: object, message: string): void
 }
 
-/** The lines of one kind within the second that began with the first of them. */
+/** The lines of one kind within the period that began with the first of them. */
 interface Kind {
   logged: number
   /** Those that were not logged, and the details of the last of them. */
@@ -17,19 +17,21 @@ interface Kind {
 }
 
 /**
- * Samples lines. Of each kind, which is a level and a message, the first is logged at once; those that follow within a second
- * become one line, with the details of the last of them and their number in `repeated`, and so on each second. Messages must
+ * Samples lines. Of each kind, which is a level and a message, the first is logged at once; those that follow within a second, or
+ * another period, become one line, with the details of the last of them and their number in `repeated`, and so on. Messages must
  * be constant: what varies belongs into the details.
  */
 export class ThrottledLog implements Log {
   readonly #log: Log
-  readonly #perSecond: number
+  readonly #perPeriod: number
+  readonly #periodMs: number
   readonly #kinds = new Map<string, Kind>()
 
-  /** `perSecond`: how many lines of a kind are logged as they are. */
-  constructor(log: Log, perSecond = 1) {
+  /** `perPeriod`: how many lines of a kind are logged as they are within `periodMs`. */
+  constructor(log: Log, perPeriod = 1, periodMs = SECOND_MS) {
     this.#log = log
-    this.#perSecond = perSecond
+    this.#perPeriod = perPeriod
+    this.#periodMs = periodMs
   }
 
   error(details: object, message: string): void {
@@ -46,7 +48,7 @@ export class ThrottledLog implements Log {
 
   #sample(level: keyof Log, details: object, message: string): void {
     const kind = this.#kinds.get(`${level} ${message}`) ?? this.#begin(level, message)
-    if (kind.logged < this.#perSecond) {
+    if (kind.logged < this.#perPeriod) {
       kind.logged++
       this.#log[level](details, message)
     } else {
@@ -61,7 +63,7 @@ export class ThrottledLog implements Log {
     setTimeout(() => {
       this.#kinds.delete(`${level} ${message}`)
       if (kind.held > 0) this.#sample(level, { ...kind.details, repeated: kind.held }, message)
-    }, SECOND_MS).unref()
+    }, this.#periodMs).unref()
     return kind
   }
 }

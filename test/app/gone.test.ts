@@ -153,7 +153,8 @@ void t.test('an event stream that says so at its start is no use of the session'
   t.match(first, { reason: 'gone', request_count: 1 })
   await rig.send('POST', id)
   await rig.send('POST', 'made-up')
-  t.same(await rig.row(id), first, 'asking again changes nothing')
+  const { bytes_in: _in, bytes_out: _out, error_count: _errors, ...rest } = first
+  t.match(await rig.row(id), rest, 'asking again changes nothing but what passed')
   t.equal(await rig.row('made-up'), undefined, 'what the gateway does not know begins nothing')
 })
 

@@ -63,6 +63,7 @@ void t.test('the proxy, session tracking and upkeep hold neither tokens nor the 
     credentials: new ClientCredentials(),
     observe: () => undefined,
     liveSessions: () => 0,
+    principalCounts: { stored: () => Promise.resolve(undefined), known: () => 0 },
     upstreams,
     upstreamOf: () => undefined,
     locate: () => Promise.resolve(undefined),

@@ -47,7 +47,7 @@ async function notReady(turnstile: Turnstile): Promise<void> {
   while ((await fetch(`${turnstile.adminUrl}/readyz`)).status !== 503) await sleep(10)
 }
 
-/** A database of its own, and a user who may do with it what the README says, no more. */
+/** A database of its own, and a user who may do with it what docs/database.md says, no more. */
 async function databaseOfUser(): Promise<string> {
   const url = new URL(await freshDatabase(server.url))
   const name = url.pathname.slice(1)

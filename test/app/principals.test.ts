@@ -109,6 +109,9 @@ void t.test('a header field of a trusted proxy, hashed names, none, and masks', 
   const byHeader = await start(t, trusted)
   const id = await send(byHeader, { 'x-user': 'ann', authorization: bearer('x') })
   t.match(await rowOf(byHeader, id), { principal: 'ann', principal_kind: 'header', oauth_client: null })
+  const distrusting = await start(t, ['--principal-header', 'X-User', '--trusted-proxy', '192.0.2.1'])
+  const fromAnybody = await send(distrusting, { 'x-user': 'ann' })
+  t.match(await rowOf(distrusting, fromAnybody), { principal: null, principal_kind: null })
 
   const hashed = await start(t, ['--principals', 'hashed'])
   const ofAnn = await send(hashed, { authorization: bearer('ann') })
@@ -181,6 +184,38 @@ void t.test('an erased name is in no answer, log or file, and stays so after a r
   )
   t.notMatch(JSON.stringify([...logs, turnstile.log]), name)
 })
+
+void t.test(
+  'who comes back after the erasure is stored again, through whichever proxy, and erased again',
+  async t => {
+    const directory = t.testdir()
+    const store = ['--store', `sqlite:${directory}/ledger.db`]
+    const [here, there] = await Promise.all(
+      ['here', 'there'].map(async name => {
+        const turnstile = await Turnstile.start(gateway.url, `${directory}/${name}`, store)
+        t.teardown(() => turnstile.stop())
+        return turnstile
+      })
+    )
+    const path = `/api/mcp/principals/${encodeURIComponent(`${ISSUER}#ann`)}`
+    const erase = async (): Promise<{ token: string; sessions: number }> => {
+      const response = await fetch(`${here!.adminUrl}${path}`, { method: 'DELETE' })
+      return (await response.json()) as { token: string; sessions: number }
+    }
+    const before = await send(there!, { authorization: bearer('ann') })
+    await there!.shipped()
+    const { token } = await erase()
+    // Which is later than the erasure, in milliseconds.
+    await sleep(5)
+    await send(there!, { 'mcp-session-id': before, authorization: bearer('ann') })
+    const after = await send(there!, { authorization: bearer('ann') })
+    t.match(await rowOf(there!, before), { principal: token })
+    t.match(await rowOf(there!, after), { principal: `${ISSUER}#ann` })
+    t.match(await here!.query('/api/connections/endpoint/count'), { connect_num: 2, principal_num: 2 })
+    t.match(await erase(), { token, sessions: 1 })
+    t.match(await here!.query('/api/connections/endpoint/count'), { connect_num: 2, principal_num: 1 })
+  }
+)
 
 /** The files below a directory that hold these bytes. */
 const filesWith = (directory: string, bytes: string): string[] =>

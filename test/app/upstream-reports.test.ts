@@ -40,7 +40,13 @@ class FakeStore extends EventEmitter {
 async function start(t: Test, names: string[]) {
   const upstreams = new Upstreams({
     upstreams: names.map(name => ({ name, url: new URL(`http://${name}:1`) })),
-    ...{ rewriteHost: false, connectTimeoutMs: 1_000, upstreamTimeoutMs: 0, log: pino({ level: 'silent' }) }
+    ...{
+      rewriteHost: false,
+      connectTimeoutMs: 1_000,
+      upstreamTimeoutMs: 0,
+      upstreamKeepAliveMs: 0,
+      log: pino({ level: 'silent' })
+    }
   })
   t.teardown(() => upstreams.close())
   const store = new FakeStore()

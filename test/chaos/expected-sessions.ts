@@ -12,6 +12,9 @@ export class ExpectedSession {
   /** The session began between these. */
   readonly openSentAt: number
   readonly toldAt: number
+  /** Whose it is; null: its client does not say. */
+  readonly principal: string | null
+  readonly conversation: string | null
   /** Requests that may have been accounted, the opening one included. */
   sent = 1
   /** The accepted ones after the opening one, by the proxy that brought the answer. */
@@ -22,7 +25,14 @@ export class ExpectedSession {
   /** The client's end of the legacy stream is open. */
   streaming = false
 
-  constructor(of: Pick<ExpectedSession, 'endpointId' | 'sessionId' | 'transport' | 'openSentAt' | 'toldAt'>) {
+  constructor(
+    of: Pick<
+      ExpectedSession,
+      'endpointId' | 'sessionId' | 'transport' | 'openSentAt' | 'toldAt' | 'principal' | 'conversation'
+    >
+  ) {
+    this.principal = of.principal
+    this.conversation = of.conversation
     this.endpointId = of.endpointId
     this.sessionId = of.sessionId
     this.transport = of.transport

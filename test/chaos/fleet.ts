@@ -1,8 +1,8 @@
 // Owns the proxies under test: fixed ports and data directories, deaths and freezes, and the history of their lives.
 import { join } from 'node:path'
+import { CuttingProxy } from '../support/cutting-proxy.js'
 import { freePort } from '../support/ports.js'
 import { Turnstile } from '../support/turnstile.js'
-import { CuttingProxy } from './cutting-proxy.js'
 
 /** The shortest that the settings allow. */
 export const LEASE_MS = 6_000
@@ -25,7 +25,7 @@ export class Member {
   readonly name: string
   readonly url: string
   readonly wire: CuttingProxy
-  readonly #adminUrl: string
+  readonly adminUrl: string
   readonly #start: () => Promise<Turnstile>
   readonly #lives: Life[] = []
   readonly #logs: Turnstile['log'][] = []
@@ -38,7 +38,7 @@ export class Member {
     this.name = name
     this.wire = wire
     this.url = `http://${listen}`
-    this.#adminUrl = `http://${admin}`
+    this.adminUrl = `http://${admin}`
     const flags = ['--listen', listen, '--admin', admin, '--store', wire.url, '--lease', `${LEASE_MS}ms`]
     flags.push('--session-idle-timeout', '0', '--drain-timeout', '100ms')
     this.#start = () => Turnstile.start(upstream, data, flags)
@@ -83,8 +83,13 @@ export class Member {
     this.#turnstile?.process.kill('SIGCONT')
   }
 
+  /** The process that lives now. */
+  get turnstile(): Turnstile {
+    return this.#turnstile!
+  }
+
   async health(): Promise<Health> {
-    return (await (await fetch(`${this.#adminUrl}/readyz`)).json()) as Health
+    return (await (await fetch(`${this.adminUrl}/readyz`)).json()) as Health
   }
 
   /** Whether the process that gave an answer at `at` surely lived on to write it down. */

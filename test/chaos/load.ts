@@ -1,10 +1,14 @@
 // Owns the clients: sessions that come and go through whichever proxies, and clients that bear with failures.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { jwt } from '../support/jwt.js'
 import type { Random } from '../support/random.js'
 import { type ExpectedSessions, ExpectedSession, SSE, STREAMABLE } from './expected-sessions.js'
 import type { Member } from './fleet.js'
 import type { Gateways } from './gateways.js'
 
+const ISSUER = 'https://chaos.example'
+const PEOPLE = Array.from({ length: 12 }, (_, i) => `person-${i}`)
+const CONVERSATIONS = Array.from({ length: 30 }, (_, i) => `conversation-${i}`)
 const ENDPOINTS = ['e0', 'e1', 'e2', 'e3', 'e4', 'e5', 'e6', 'e7']
 const IMPATIENT_MS = 500
 /** Longer than a proxy is ever frozen: answered after the thaw. */
@@ -40,6 +44,9 @@ export class Client {
   readonly #random: Random
   readonly #expected: ExpectedSessions
   readonly #end: AbortSignal
+  /** On this visit. */
+  #person: string | undefined
+  #conversation: string | undefined
 
   constructor(
     fleet: readonly Member[],
@@ -58,6 +65,8 @@ export class Client {
   async run(manner: () => Manner): Promise<void> {
     while (!this.#end.aborted) {
       const next = manner()
+      this.#person = this.#random.chance(0.8) ? this.#random.pick(PEOPLE) : undefined
+      this.#conversation = this.#random.chance(0.7) ? this.#random.pick(CONVERSATIONS) : undefined
       await (next.transport === SSE ? this.#legacyVisit(next) : this.#streamableVisit(next))
       await this.#pause([0, 200])
     }
@@ -77,7 +86,8 @@ export class Client {
       sessionId,
       transport: STREAMABLE,
       openSentAt,
-      toldAt: opened.at
+      toldAt: opened.at,
+      ...this.#whose()
     })
     this.#expected.add(session)
     const headers = { ...jsonHeaders, 'mcp-session-id': sessionId }
@@ -111,7 +121,8 @@ export class Client {
       sessionId,
       transport: SSE,
       openSentAt,
-      toldAt: Date.now()
+      toldAt: Date.now(),
+      ...this.#whose()
     })
     this.#expected.add(session)
     session.streaming = true
@@ -180,6 +191,20 @@ export class Client {
     }
   }
 
+  #whose(): Pick<ExpectedSession, 'principal' | 'conversation'> {
+    const principal = this.#person === undefined ? null : `${ISSUER}#${this.#person}`
+    return { principal, conversation: this.#conversation ?? null }
+  }
+
+  /** What says whose a request is: the token is another one each time. */
+  #identity(): Record<string, string> {
+    const token = { iss: ISSUER, sub: this.#person, nonce: this.#random.next() }
+    return {
+      ...(this.#person !== undefined && { authorization: `Bearer ${jwt(token)}` }),
+      ...(this.#conversation !== undefined && { 'mcp-client-session-id': this.#conversation })
+    }
+  }
+
   /** One request through whichever proxy; undefined without an answer. `leave`: the body is the caller's to read. */
   async #send(
     method: string,
@@ -197,7 +222,10 @@ export class Client {
     const sentAt = Date.now()
     try {
       const signal = leave ? AbortSignal.any([leave.signal, impatience.signal]) : impatience.signal
-      const response = await fetch(by.url + path, { method, headers, body: body ?? null, signal })
+      const response = await fetch(by.url + path, {
+        ...{ method, body: body ?? null, signal },
+        headers: { ...headers, ...this.#identity() }
+      })
       const at = Date.now()
       if (!leave) await response.arrayBuffer().catch(() => undefined)
       else if (method === 'GET' && path.startsWith('/stream/'))

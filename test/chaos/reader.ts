@@ -34,6 +34,30 @@ const totals = `
       OR SUM(minutes_opened) <> SUM(all_rows) OR SUM(days_opened) <> SUM(all_rows)
       OR SUM(minutes_closed) <> SUM(closed_rows) OR SUM(days_closed) <> SUM(closed_rows)`
 
+const principals = `
+  SELECT endpoint_id, principal, SUM(active_num) AS active_num, SUM(session_num) AS session_num,
+         SUM(request_num) AS request_num
+  FROM (
+    SELECT endpoint_id, principal, active_num, session_num, request_num FROM turnstile_principals
+    UNION ALL
+    SELECT endpoint_id, principal, -SUM(reason IS NULL), -COUNT(*), -SUM(request_count)
+    FROM endpoint_logs_v2 WHERE principal IS NOT NULL GROUP BY endpoint_id, principal
+    UNION ALL
+    SELECT '', principal, -SUM(reason IS NULL), -COUNT(*), -SUM(request_count)
+    FROM endpoint_logs_v2 WHERE principal IS NOT NULL GROUP BY principal
+  ) AS parts
+  GROUP BY endpoint_id, principal
+  HAVING SUM(active_num) <> 0 OR SUM(session_num) <> 0 OR SUM(request_num) <> 0`
+const conversations = `
+  SELECT endpoint_id, SUM(grouped_num) AS grouped_num, SUM(conversation_num) AS conversation_num
+  FROM (
+    SELECT endpoint_id, grouped_num, conversation_num FROM endpoint_connections_v2
+    UNION ALL
+    SELECT endpoint_id, -COUNT(*), -COUNT(DISTINCT conversation)
+    FROM endpoint_logs_v2 WHERE reason IS NULL AND conversation IS NOT NULL GROUP BY endpoint_id
+  ) AS parts
+  GROUP BY endpoint_id HAVING SUM(grouped_num) <> 0 OR SUM(conversation_num) <> 0`
+
 const buckets = (table: string, format: string): string => {
   const start = (column: string) => `CAST(DATE_FORMAT(${column}, '${format}') AS DATETIME(3))`
   return `
@@ -51,6 +75,8 @@ const buckets = (table: string, format: string): string => {
 const minutes = buckets('endpoint_minutes_v2', '%Y-%m-%d %H:%i:00')
 const days = buckets('endpoint_days_v2', '%Y-%m-%d 00:00:00')
 
+const always = [states, totals, principals, conversations]
+
 /** A row of `endpoint_logs_v2`, as far as the checks at rest need it. Times in epoch ms. */
 export interface SessionRow {
   endpointId: string
@@ -61,6 +87,8 @@ export interface SessionRow {
   reason: string | null
   requestCount: number
   upstream: string | null
+  principal: string | null
+  conversation: string | null
 }
 
 export class Reader {
@@ -98,7 +126,8 @@ export class Reader {
 
   async rows(): Promise<SessionRow[]> {
     const rows = await this.#query(
-      `SELECT endpoint_id, session_id, transport_type, connect_at, disconnect_at, reason, request_count, upstream
+      `SELECT endpoint_id, session_id, transport_type, connect_at, disconnect_at, reason, request_count, upstream,
+              principal, conversation
        FROM endpoint_logs_v2 ORDER BY id`
     )
     return rows.map(row => ({
@@ -109,7 +138,9 @@ export class Reader {
       disconnectAt: epochMs(row['disconnect_at']),
       reason: row['reason'] as string | null,
       requestCount: Number(row['request_count']),
-      upstream: row['upstream'] as string | null
+      upstream: row['upstream'] as string | null,
+      principal: row['principal'] as string | null,
+      conversation: row['conversation'] as string | null
     }))
   }
 
@@ -129,9 +160,9 @@ export class Reader {
 
   async #check(full: boolean): Promise<void> {
     await this.#query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ')
-    await this.#query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY')
+    await this.#query('START TRANSACTION WITH CONSISTENT SNAPSHOT')
     const found: string[] = []
-    for (const statement of full ? [states, totals, minutes, days] : [states, totals]) {
+    for (const statement of full ? [...always, minutes, days] : always) {
       for (const difference of await this.#query(statement)) {
         found.push(JSON.stringify(difference), ...(await this.#rowsBehind(difference)))
       }

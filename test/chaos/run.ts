@@ -1,6 +1,8 @@
 // Owns `npm run test:chaos`: three proxies, two gateways, one MariaDB, load and faults; the ledger must stay exact.
 //
-// During the run an independent reader finds counts and roll-ups equal to the rows in every snapshot. At rest the open
+// During the run an independent reader finds counts and roll-ups, of principals and conversations too, equal to the rows in every
+// snapshot; so does who asks the admin ports. A consumer of
+// /api/events that is killed at random misses and repeats none; replayed, they say what is open. At rest the open
 // rows are the gateways' own live sessions, id by id, and each session that a client was told is a row. Three things
 // nobody could have told the ledger, and they are accounted for precisely:
 // - A session that the gateway opened, but whose answer passed no proxy (which died, or whose client had left): it has
@@ -15,11 +17,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'
 import { Random } from '../support/random.js'
+import { EventWatch } from './event-watch.js'
 import { ExpectedSessions, SSE, STREAMABLE } from './expected-sessions.js'
 import { Faults } from './faults.js'
 import { type Member, createFleet } from './fleet.js'
 import { Gateways } from './gateways.js'
 import { Client, type Manner } from './load.js'
+import { Asker } from './people.js'
 import { Reader } from './reader.js'
 import { checkAtRest, checkRestart, checkStop } from './settled-checks.js'
 
@@ -29,6 +33,8 @@ const VISITORS = 40
 const RESIDENTS = 32
 /** Of the ten a second that are meant: the database is down at times, and the machine is shared. */
 const FEWEST_CHECKS_PER_S = 3
+/** Of the five a second that are meant: an admin port whose proxy is frozen does not answer, and asks the same database. */
+const FEWEST_ANSWERS_PER_S = 0.5
 /** Long enough for everything that rests on chance to have happened. */
 const LONG_RUN_MS = 5 * 60_000
 const VIOLATIONS_SHOWN = 100
@@ -51,8 +57,16 @@ const database = await startDatabase({ own: true })
 const databaseUrl = await freshDatabase(database.url)
 fleet.push(...(await createFleet(PROXIES, { upstream: gateways.upstream, databaseUrl, directory })))
 for (const member of fleet) await member.start()
+const eventWatch = new EventWatch(
+  join(directory, 'events'),
+  fleet.map(({ adminUrl }) => adminUrl),
+  new Random(random.seed - 2)
+)
+process.on('exit', () => eventWatch.killNow())
 const reader = new Reader(databaseUrl)
 reader.start()
+const asker = new Asker(fleet)
+asker.start()
 
 const expected = new ExpectedSessions()
 const loadEnd = new AbortController()
@@ -72,7 +86,9 @@ const seconds = (Date.now() - startedAt) / 1000
 console.log(`the load ended after ${seconds.toFixed(0)} s`)
 
 const checksUnderLoad = reader.checks
+await asker.stop()
 const rest = await checkAtRest(fleet, gateways, readerAtRest, expected)
+await eventWatch.stop(await readerAtRest.rows())
 const afterStop = await checkStop(fleet, gateways, readerAtRest)
 await reader.stop()
 await readerAtRest.stop()
@@ -85,9 +101,12 @@ const violations = [
     ? ['no stream was open again after it had been taken for lost']
     : []),
   ...(checksUnderLoad < seconds * FEWEST_CHECKS_PER_S ? [`only ${checksUnderLoad} checks`] : []),
+  ...(asker.checks < seconds * FEWEST_ANSWERS_PER_S ? [`only ${asker.checks} answers of admin ports`] : []),
+  ...asker.violations,
   ...reader.violations,
   ...readerAtRest.violations,
   ...rest.violations,
+  ...eventWatch.violations,
   ...afterRestart,
   ...afterStop,
   ...expected.violations
@@ -100,10 +119,11 @@ console.log(`${expected.requests} requests, ${expected.failures} of them without
 console.log(
   `${rest.rows} rows, ${rest.open} open at rest; ${streamsLost} streams were taken for lost, ${reader.reopened} of them open again`
 )
+console.log(`${eventWatch.events} events, read by consumers that were killed ${eventWatch.kills} times`)
 for (const violation of violations.slice(0, VIOLATIONS_SHOWN)) console.log(`VIOLATION: ${violation}`)
 console.log(
   `${violations.length} violations: ${expected.sessions.size} sessions told, ${reader.checks} snapshots checked ` +
-    `(${reader.fullChecks} bucket by bucket) in ${seconds.toFixed(0)} s, seed ${random.seed}`
+    `(${reader.fullChecks} bucket by bucket), ${asker.checks} answers of admin ports in ${seconds.toFixed(0)} s, seed ${random.seed}`
 )
 await gateways.stop()
 await database.stop()

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { keyOf, type ExpectedSessions, type ExpectedSession, SSE, STREAMABLE } from './expected-sessions.js'
 import { LEASE_MS, type Member } from './fleet.js'
 import type { Gateways } from './gateways.js'
+import { peopleAtRest } from './people.js'
 import type { Reader, SessionRow } from './reader.js'
 
 /** In which the gateway hears of the end of its streams. */
@@ -46,6 +47,7 @@ export async function checkAtRest(
     ...checkNeverTold(neverTold, expected)
   )
   for (const member of fleet) {
+    violations.push(...(await peopleAtRest(member)))
     const { outbox } = await member.health()
     if (outbox.lostEvents > 0) violations.push(`${member.name} lost ${outbox.lostEvents} events`)
   }
@@ -199,6 +201,8 @@ function problemOf(row: SessionRow, session: ExpectedSession, gateways: Gateways
     return 'connect_at is wrong'
   if (row.requestCount > sent) return `more requests than the ${sent} sent`
   if (row.requestCount < surelyAccounted) return `fewer requests than the ${surelyAccounted} accounted`
+  if (row.principal !== session.principal) return `not of ${session.principal}`
+  if (row.conversation !== session.conversation) return `not in ${session.conversation}`
   const mayBeGone = gateways.restartedSince(openSentAt, row.upstream)
   if (row.reason === 'gone' && deleteSentAt === undefined && !mayBeGone)
     return 'gone, though its gateway was not restarted'

@@ -31,13 +31,16 @@ void t.test('defaults', t => {
   t.strictSame(rest, {
     listen: { host: '127.0.0.1', port: 8080 },
     admin: { host: '127.0.0.1', port: 9090 },
+    tlsCert: undefined,
+    tlsKey: undefined,
+    tls: undefined,
     store: { kind: 'sqlite', path: './data/turnstile.db' },
     storeFile: undefined,
     upstreamFile: undefined,
     dataDir: './data',
-    streamPath: '/stream/{endpoint_id}',
-    ssePath: '/{endpoint_id}/sse',
-    messagePath: '/message',
+    streamPath: '/stream/{endpoint_id},/mcp,/mcp/{endpoint_id},/{endpoint_id}/mcp',
+    ssePath: '/{endpoint_id}/sse,/sse',
+    messagePath: '/message,/messages,/mcp/message,/mcp/messages',
     sessionIdleTimeoutMs: 300_000,
     streamIsUse: true,
     confirmSuspects: true,
@@ -45,18 +48,23 @@ void t.test('defaults', t => {
     leaseMs: 15_000,
     retentionMs: 0,
     rollupRetentionMs: 400 * 24 * 3_600_000,
+    eventRetentionMs: 24 * 3_600_000,
     upstreamTimeoutMs: 300_000,
+    upstreamKeepAliveMs: 4_000,
     connectTimeoutMs: 5_000,
-    drainTimeoutMs: 10_000,
+    drainTimeoutMs: 8_000,
     drainDelayMs: 0,
     workers: 1,
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
+    sseKeepAliveMs: 0,
     maxConnections: 20_000,
     maxStreams: 15_000,
     maxRequests: 5_000,
     maxSessionsPerEndpoint: 0,
+    maxSessionsPerPrincipal: 0,
+    whenFull: 'refuse',
     maxEndpoints: 10_000,
     maxNewSessionsPerAddress: 600,
     rewriteHost: false,
@@ -76,10 +84,17 @@ void t.test('defaults', t => {
     ],
     adminToken: undefined,
     adminTokenFile: undefined,
+    adminTlsCert: undefined,
+    adminTlsKey: undefined,
+    adminTlsClientCa: undefined,
+    adminTls: undefined,
     adminAllowOrigin: undefined,
     mask: false,
     monitoring: true,
+    webhook: undefined,
+    webhookSecretFile: undefined,
     historyLimit: 100,
+    accessLog: 'off',
     logLevel: 'info'
   })
   t.end()
@@ -137,6 +152,7 @@ void t.test('every setting has its variable', t => {
     TURNSTILE_MESSAGE_PATH: '/messages',
     TURNSTILE_RETENTION: '30d',
     TURNSTILE_ROLLUP_RETENTION: '8760h',
+    TURNSTILE_EVENT_RETENTION: '90s',
     TURNSTILE_PORT: 'tcp://10.0.0.1:80'
   })
   t.equal(config.upstreams[0]?.url.href, 'https://gateway.example/base/')
@@ -158,7 +174,8 @@ void t.test('every setting has its variable', t => {
     ssePath: '/{name}/events',
     messagePath: '/messages',
     retentionMs: 30 * 24 * 3_600_000,
-    rollupRetentionMs: 8_760 * 3_600_000
+    rollupRetentionMs: 8_760 * 3_600_000,
+    eventRetentionMs: 90_000
   })
   t.end()
 })
@@ -426,6 +443,36 @@ void t.test('admin tokens, their scopes, and files of them', t => {
       '--admin-token-file',
       file.replace(/good$/, name)
     ])
+  t.end()
+})
+
+void t.test('events are kept for seconds, days or ever, and a webhook needs a secret that signs', t => {
+  for (const [text, ms] of [
+    ['1s', 1_000],
+    ['15m', 900_000],
+    ['7d', 7 * 86_400_000],
+    ['0', 0]
+  ] as const)
+    t.equal(parse(['--event-retention', text]).eventRetentionMs, ms)
+  for (const text of ['0s', '500ms', '24', '-1h'])
+    refuses(t, 'BAD_VALUE', /^--event-retention/, [...UPSTREAM, '--event-retention', text])
+
+  const secret = (bytes: number): string => `whsec_${Buffer.alloc(bytes, 7).toString('base64')}`
+  const folder = t.testdir({
+    ...{ good: `${secret(32)}\n`, short: secret(23), long: secret(65) },
+    ...{ plain: 'a secret that is no base64, s3cret', bare: secret(32).slice(6), empty: '' }
+  })
+  const withFile = (name: string): string[] => ['--webhook-secret-file', join(folder, name)]
+  const url = 'https://hooks.example.com/mcp?key=s3cret'
+  const config = parse(['--webhook', url, ...withFile('good')])
+  t.match(config, { webhook: url, webhookSecretFile: secret(32) })
+  for (const name of ['short', 'long', 'plain', 'bare', 'empty', 'missing']) {
+    const message = /^--webhook-secret-file ".*" cannot be used: give a file(?!.*s3cret)/
+    refuses(t, 'BAD_VALUE', message, [...UPSTREAM, '--webhook', url, ...withFile(name)])
+  }
+  refuses(t, 'REQUIRED', /^--webhook .*--webhook-secret-file/, [...UPSTREAM, '--webhook', url])
+  for (const bad of ['hooks.example.com', 'ftp://s3cret', 'https://u:s3cret@hooks.example.com', 'http://'])
+    refuses(t, 'BAD_VALUE', /^--webhook cannot be used: give(?!.*s3cret)/, [...UPSTREAM, '--webhook', bad])
   t.end()
 })
 

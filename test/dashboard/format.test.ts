@@ -4,7 +4,7 @@ import t from 'tap'
 
 // The formats take the time zone when they are made.
 process.env['TZ'] = 'Europe/Berlin'
-const { clockText, countText, durationText, minuteOrDayText, minuteText, reasonText } =
+const { clockText, countText, durationText, minuteOrDayText, minuteText, reasonText, tellTimesIn } =
   await import('../../src/dashboard/format.js')
 
 const SECOND = 1_000
@@ -44,6 +44,20 @@ void t.test('times have their day where it is not today', t => {
   t.equal(clockText(Date.UTC(2026, 2, 29, 1)), '03:00:00', 'summer time begins')
   t.equal(minuteText(Date.UTC(2026, 2, 28, 23)), '00:00', 'today begins')
   t.equal(minuteText(Date.UTC(2026, 2, 28, 22, 59)), '28 Mar 23:59')
+  t.end()
+})
+
+void t.test('times are told in the zone that was chosen', t => {
+  mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 6, 1, 12) })
+  t.teardown(() => {
+    mock.timers.reset()
+    tellTimesIn(undefined)
+  })
+  t.equal(clockText(Date.UTC(2026, 6, 1, 10)), '12:00:00')
+  tellTimesIn('UTC')
+  t.equal(clockText(Date.UTC(2026, 6, 1, 10)), '10:00:00')
+  t.equal(minuteText(Date.UTC(2026, 5, 30, 23, 30)), '30 Jun 23:30')
+  t.equal(minuteOrDayText(Date.UTC(2026, 6, 1)), '1 Jul')
   t.end()
 })
 

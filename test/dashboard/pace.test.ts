@@ -102,12 +102,26 @@ void t.test(
   }
 )
 
-void t.test('a failure is not the end', async t => {
+void t.test('what failed is tried again after five seconds, though nobody asks', async t => {
   const { pace, acts, pass, finish } = paced(t)
   pace.soon()
   await pass(0)
-  await finish(new Error('the admin port is away'))
+  await finish(new Error('the store is away'))
+  await pass(4_999)
+  t.equal(acts(), 1)
+  await pass(1)
+  t.equal(acts(), 2)
+  await finish()
+  await pass(60_000)
+  t.equal(acts(), 2)
+})
+
+void t.test('after a failure another question does not wait', async t => {
+  const { pace, acts, pass, finish } = paced(t)
   pace.soon()
-  await pass(MIN_MS)
+  await pass(0)
+  await finish(new Error('the store is away'))
+  pace.now()
+  await pass(0)
   t.equal(acts(), 2)
 })

@@ -5,7 +5,15 @@ import type { Page, PageReader, QueryParameters } from '../../src/dashboard/page
 import { PastSessions } from '../../src/dashboard/past-sessions.js'
 import { fromRow, listKey } from '../../src/dashboard/sessions.js'
 
-const query = { start: 0, end: 1_000, endpointId: undefined, transport: undefined }
+const query = {
+  start: 0,
+  end: 1_000,
+  endpointId: undefined,
+  transport: undefined,
+  upstream: undefined,
+  principal: undefined,
+  conversation: undefined
+}
 
 const row = (id: number): ConnectionRow => ({
   id,
@@ -17,6 +25,11 @@ const row = (id: number): ConnectionRow => ({
   reason: 'delete',
   last_seen_at: new Date(id).toISOString(),
   request_count: 1,
+  bytes_in: 0,
+  bytes_out: 0,
+  call_count: 0,
+  error_count: 0,
+  unread_count: 0,
   upstream: null,
   client_address: '192.0.2.7',
   user_agent: null,
@@ -47,7 +60,7 @@ function history(rows: number): PageReader & { asked: [string, QueryParameters |
 void t.test('a page when it is asked for, newest first, until there is no more', async t => {
   const pages = history(1_500)
   const past = new PastSessions(pages)
-  t.equal(await past.load({ ...query, endpointId: 'files', transport: 'sse' }), true)
+  t.equal(await past.load({ ...query, endpointId: 'files', transport: 'sse', principal: 'alice' }), true)
   t.equal(past.list().length, 1_000)
   t.equal(past.list()[0]?.sessionId, 's-1500')
   t.ok(past.hasMore)
@@ -58,7 +71,16 @@ void t.test('a page when it is asked for, newest first, until there is no more',
   t.strictSame(pages.asked, [
     [
       '/api/connections/endpoint',
-      { start_time: 0, end_time: 1_000, endpoint_id: 'files', transport: 'sse', limit: 1_000 }
+      {
+        start_time: 0,
+        end_time: 1_000,
+        endpoint_id: 'files',
+        transport: 'sse',
+        upstream: undefined,
+        principal: 'alice',
+        conversation: undefined,
+        limit: 1_000
+      }
     ],
     ['/next?from=1000', {}]
   ])
@@ -89,4 +111,30 @@ void t.test('no more than twenty thousand; what is listed is still kept up to da
   t.equal(past.list().length, 20_000)
   t.equal(past.get(listKey('files', 's-30001')), undefined)
   t.equal(past.get(listKey('files', 's-30000'))?.requestCount, 99)
+})
+
+void t.test('what was listed stays until another query is read, and if it cannot be read', async t => {
+  let isAway = false
+  const pages = history(3)
+  const past = new PastSessions({
+    page: <Body>(path: string, parameters?: QueryParameters) =>
+      isAway ? Promise.reject(new Error('the store is away')) : pages.page<Body>(path, parameters)
+  })
+  await past.load(query)
+  isAway = true
+  await t.rejects(past.load(query), { message: 'the store is away' })
+  t.equal(past.list().length, 3)
+  past.clear()
+  t.same(past.list(), [])
+})
+
+void t.test('what is seen live while the first page is read counts more than what the page says', async t => {
+  const past = new PastSessions(history(3))
+  const loading = past.load(query)
+  await new Promise(setImmediate)
+  past.note({ ...fromRow(row(3)), requestCount: 99 })
+  past.note(fromRow(row(7)))
+  await loading
+  t.equal(past.get(listKey('files', 's-3'))?.requestCount, 99)
+  t.equal(past.list().length, 4)
 })

@@ -2,7 +2,14 @@
 import t from 'tap'
 import type { ConnectionInfo } from '../../src/admin/schemas/monitoring-responses.js'
 import type { ConnectionRow } from '../../src/admin/schemas/query-responses.js'
-import { clientLabel, fromInfo, fromRow, listKey, newestFirst } from '../../src/dashboard/sessions.js'
+import {
+  clientLabel,
+  fromInfo,
+  fromRow,
+  listKey,
+  newestFirst,
+  personLabel
+} from '../../src/dashboard/sessions.js'
 
 const info: ConnectionInfo = {
   sessionId: 's-1',
@@ -11,6 +18,11 @@ const info: ConnectionInfo = {
   connectedAt: '2026-11-21T11:00:00.005Z',
   lastActivity: '2026-11-21T11:29:00.000Z',
   requestCount: 12,
+  bytesIn: 0,
+  bytesOut: 0,
+  callCount: 0,
+  errorCount: 0,
+  unreadCount: 0,
   endpointId: 'files',
   transport: 'sse',
   upstream: null,
@@ -32,6 +44,11 @@ const row: ConnectionRow = {
   reason: null,
   last_seen_at: '2026-11-21T11:29:00.000Z',
   request_count: 12,
+  bytes_in: 0,
+  bytes_out: 0,
+  call_count: 0,
+  error_count: 0,
+  unread_count: 0,
   upstream: null,
   client_address: '192.0.2.7',
   user_agent: null,
@@ -73,6 +90,19 @@ void t.test('a client is called by its name, else by its user agent', t => {
   t.equal(clientLabel({ ...session, userAgent: 'node', clientName: 'inspector' }), 'inspector')
   const long = 'x'.repeat(10_000)
   t.equal(clientLabel({ ...session, clientName: long }), long, 'long names are cut by the style sheet only')
+  t.end()
+})
+
+void t.test('a person is called without the issuer of the token', t => {
+  for (const [principal, label] of [
+    [null, ''],
+    ['alice', 'alice'],
+    ['https://login.example/realm#alice', 'alice'],
+    ['https://login.example#a#b', 'a#b'],
+    ['https://login.example#', 'https://login.example#'],
+    ['#7', '#7']
+  ] as const)
+    t.equal(personLabel({ ...fromInfo(info), principal }), label)
   t.end()
 })
 

@@ -91,6 +91,7 @@ async function withSdk1(task: Tools, transport: Transport): Promise<Visit> {
 
 async function withSdk2(task: Task, mode: 'legacy' | 'auto'): Promise<Visit> {
   const url = new URL(task.url)
+  const options = task.headers && { requestInit: { headers: task.headers } }
   const client = new sdk2.Client(info, { versionNegotiation: { mode } })
   const progress: number[] = []
   client.setNotificationHandler('notifications/progress', ({ params }) => {
@@ -98,8 +99,8 @@ async function withSdk2(task: Task, mode: 'legacy' | 'auto'): Promise<Visit> {
   })
   const streamable = task.transport === 'streamable'
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- legacy clients still use it, so it is counted
-  const legacy = (): sdk2.Transport => new sdk2.SSEClientTransport(url)
-  await client.connect(streamable ? new sdk2.StreamableHTTPClientTransport(url) : legacy())
+  const legacy = (): sdk2.Transport => new sdk2.SSEClientTransport(url, options)
+  await client.connect(streamable ? new sdk2.StreamableHTTPClientTransport(url, options) : legacy())
   return await inProcess(task, client, call => client.callTool(call), progress)
 }
 

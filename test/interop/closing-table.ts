@@ -1,4 +1,4 @@
-// Owns the README's table of how clients leave: what they do, what is recorded, and how soon an operator sees it.
+// Owns the table of docs/clients.md: how clients leave: what they do, what is recorded, and how soon an operator sees it.
 import type { RecordedSession } from './http-recorder.js'
 import type { TransportName } from './servers.js'
 

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { startServerProcess } from '../support/server-process.js'
 import { Turnstile } from '../support/turnstile.js'
 import { HttpRecorder } from './http-recorder.js'
-import { conformanceServer, node24, npmFile } from './install.js'
+import { conformanceServer, nodeLts, npmFile } from './install.js'
 
 const SUITE_TIMEOUT_MS = 150_000
 const release = npmFile('@modelcontextprotocol/conformance/dist/index.js')
@@ -85,7 +85,7 @@ async function startServer(t: Test): Promise<string> {
 async function judge({ program, args }: Suite, url: string, output: string): Promise<string[]> {
   const command = [program, 'server', '--url', url, '--output-dir', output, ...args]
   // It ends with 1 when a check failed, which is as well as long as it fails both ways.
-  await promisify(execFile)(node24, command, { timeout: SUITE_TIMEOUT_MS }).catch((error: unknown) => {
+  await promisify(execFile)(nodeLts, command, { timeout: SUITE_TIMEOUT_MS }).catch((error: unknown) => {
     if ((error as { code?: unknown }).code !== 1) throw error
   })
   return readdirSync(output)

@@ -23,16 +23,19 @@ const run = promisify(execFile)
 export const pythonClient = join(sources, 'python/client.py')
 export const pythonServer = join(sources, 'python/server.py')
 export const protectedPythonServer = join(sources, 'python/protected_server.py')
+export const protectedSdkServer = join(sources, 'python/protected_sdk_server.py')
+export const keyedPythonServer = join(sources, 'python/keyed_server.py')
 export const goClient = join(cache, 'go/client')
 export const mcpGoClient = join(cache, 'go/mcpgo')
 export const goServer = join(cache, 'go/server')
 export const conformanceServer = join(cache, 'go/everything-server')
+export const helmRenderer = join(cache, 'helm/helm')
 export const composeReader = join(cache, 'compose/compose')
 export const rustClient = join(root, 'test/gateways/target/debug/client-rmcp3')
-export const node24 =
+export const nodeLts =
   Number(process.versions.node.split('.')[0]) >= NODE_FOR_CONFORMANCE
     ? process.execPath
-    : join(cache, 'node24/bin/node')
+    : join(cache, 'node-lts/bin/node')
 
 /** The command that runs a class of `clients/java`. */
 export const java = (name: 'Visitor' | 'Server'): string[] => [
@@ -112,17 +115,22 @@ const recipes: Recipe[] = [
     }
   },
   {
+    name: 'helm',
+    pinnedBy: [join(root, 'test/interop/helm/go.sum'), join(root, 'test/interop/helm/main.go')],
+    install: folder => command('go', ['-C', join(root, 'test/interop/helm'), 'build', '-o', folder + '/'])
+  },
+  {
     name: 'compose',
     pinnedBy: [join(root, 'test/interop/compose/go.sum'), join(root, 'test/interop/compose/main.go')],
     install: folder => command('go', ['-C', join(root, 'test/interop/compose'), 'build', '-o', folder + '/'])
   },
-  ...(node24 === process.execPath
+  ...(nodeLts === process.execPath
     ? []
     : [
         {
-          name: 'node24',
-          pinnedBy: [join(root, '.ci/node24')],
-          install: (folder: string) => command(join(root, '.ci/node24'), [folder])
+          name: 'node-lts',
+          pinnedBy: [join(root, '.ci/node-lts'), join(root, '.nvmrc')],
+          install: (folder: string) => command(join(root, '.ci/node-lts'), [folder])
         }
       ])
 ]

@@ -2,7 +2,7 @@
 // a rolling restart of the gateways, and a proxy that knows nothing while the store is away.
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { CuttingProxy } from '../chaos/cutting-proxy.js'
+import { CuttingProxy } from '../support/cutting-proxy.js'
 import { Gateway, type GatewayName } from '../support/gateway.js'
 import { checkInvariant } from '../support/invariant.js'
 import { freshDatabase, startDatabase } from '../support/mariadb.js'

@@ -1,5 +1,5 @@
 // Owns the truth about clients and servers that this project did not write: every client visits every server directly and
-// through the proxy, gets the same, and what is recorded is what the servers themselves count. Prints the README's table.
+// through the proxy, gets the same, and what is recorded is what the servers themselves count. Prints the table of docs/clients.md.
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { Turnstile } from '../support/turnstile.js'
@@ -9,7 +9,7 @@ import { type RecordedSession, HttpRecorder } from './http-recorder.js'
 import { IDLE_S, type Server, type ServerKind, serverKinds, type TransportName } from './servers.js'
 import { SessionObserver } from './session-observer.js'
 
-const README = new URL('../../../README.md', import.meta.url)
+const PAGE = new URL('../../../docs/clients.md', import.meta.url)
 
 const table = new ClosingTable(IDLE_S)
 
@@ -67,13 +67,13 @@ for (const kind of serverKinds) {
   })
 }
 
-void t.test('the table in the README is what was measured', t => {
+void t.test('the table in docs/clients.md is what was measured', t => {
   t.comment(`what clients do when they close:\n${table.lines().join('\n')}`)
-  const readme = readFileSync(README, 'utf8')
+  const page = readFileSync(PAGE, 'utf8')
   const withoutTimes = (line: string): string => line.split('|').slice(0, 5).join('|')
-  const inReadme = readme.split('\n').map(withoutTimes)
+  const inPage = page.split('\n').map(withoutTimes)
   for (const line of table.lines())
-    t.ok(inReadme.includes(withoutTimes(line)), `README has ${withoutTimes(line)}`)
+    t.ok(inPage.includes(withoutTimes(line)), `docs/clients.md has ${withoutTimes(line)}`)
   t.end()
 })
 

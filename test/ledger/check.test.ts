@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openMysql } from '../../src/ledger/mysql/mysql-database.js'
 import { census } from '../../src/ledger/sql/read/census.js'
-import type { Database } from '../../src/ledger/sql/sql-database.js'
+import type { Database, Sql } from '../../src/ledger/sql/sql-database.js'
 import { apply } from '../../src/ledger/sql/write/apply.js'
+import { checkEvents } from '../../src/ledger/sql/write/check-events.js'
 import {
   checkPrincipals,
   type PrincipalDifference,
@@ -96,6 +97,56 @@ for (const [name, open] of databases) {
     await repair(db, ['e'], NOON)
     t.same(await found(db), [])
     t.equal((await census(db, { named: ['e'] })).drift, 0)
+  })
+
+  void t.test(`${name}: events that were tampered with are found`, async t => {
+    const db = await open(t.testdir())
+    t.teardown(() => db.close())
+    await db.migrate()
+    const nothing = { events: 0, since: null, open: 0, openBefore: 0, differences: [] }
+    t.strictSame(await checkEvents(db), nothing)
+    await register(db, instance, NOON)
+    await apply(ledgerIn(db), instance, entries(), NOON)
+    t.strictSame(await checkEvents(db), { ...nothing, events: 4, since: NOON, open: 2 })
+    const differences = async (...statements: string[]) => {
+      for (const statement of statements) await db.write(sql => sql.run(statement))
+      const found = (await checkEvents(db)).differences
+      return found.map(({ sessionId, what }) => (sessionId === null ? what : `${sessionId} ${what}`))
+    }
+    t.strictSame(
+      await differences('UPDATE turnstile_feed SET seq = 9 WHERE seq = 4'),
+      [],
+      'their order is that of seq'
+    )
+    t.strictSame(await differences("UPDATE turnstile_feed SET session_id = 'x' WHERE seq = 9"), [
+      'c is open, and no event says so',
+      'x is open by its events, and not among the sessions'
+    ])
+    t.strictSame(
+      await differences(
+        "UPDATE turnstile_feed SET session_id = 'c' WHERE seq = 9",
+        "UPDATE turnstile_feed SET session_id = 'b', seq = 10 WHERE reason IS NOT NULL"
+      ),
+      ['b is open, and no event says so', 'a is open by its events, and not among the sessions']
+    )
+    t.strictSame(
+      await differences(
+        "UPDATE turnstile_feed SET session_id = 'a', seq = 2 WHERE reason IS NOT NULL",
+        'UPDATE endpoint_connections_v2 SET connect_num = 5'
+      ),
+      ['connect_num is off by -3']
+    )
+    await db.write(sql => sql.run('UPDATE endpoint_connections_v2 SET connect_num = 2'))
+    // As retention leaves it, and a session that is known to have opened before.
+    const early = (sql: Sql) => sql.dialect.time(NOON - 60_000)
+    await db.write(sql => sql.run('UPDATE turnstile_feed SET connect_at = ?', [early(sql)]))
+    await db.write(sql => sql.run('UPDATE endpoint_logs_v2 SET connect_at = ?', [early(sql)]))
+    await db.write(sql => sql.run('DELETE FROM turnstile_feed WHERE reason IS NULL'))
+    t.match(await checkEvents(db), { events: 1, open: 0, openBefore: 2, differences: [] })
+    t.strictSame(await differences("UPDATE turnstile_feed SET session_id = 'b'"), [
+      'b is open, and closed by its events',
+      'connect_num is off by -1'
+    ])
   })
 
   void t.test(`${name}: so is what was tampered with of principals`, async t => {

@@ -11,6 +11,7 @@ const right: FoundShape = {
   kind: 'BASE TABLE',
   engine: 'InnoDB',
   rowFormat: 'Dynamic',
+  onTidb: false,
   isPartitioned: false,
   columns: sessions.columns.map(({ name, type, nullable, collation, definition, default: byDefault }) => ({
     name,
@@ -55,7 +56,25 @@ const withKey = (...columns: string[]): FoundShape => ({
 const cases: [string, FoundShape, Partial<Record<keyof TablePlan, unknown>>][] = [
   ['nothing', right, {}],
   ['display widths of MariaDB', withType('id', 'bigint(20) unsigned'), {}],
-  ['the row format that TiDB tells', { ...right, rowFormat: 'Compact' }, {}],
+  [
+    'a key that lacks, in a format for short ones',
+    { ...right, rowFormat: 'Compact', keys: right.keys.slice(0, 3) },
+    { reshape: [/^ROW_FORMAT = DYNAMIC$/] }
+  ],
+  [
+    'the format that TiDB tells',
+    { ...right, onTidb: true, rowFormat: 'Compact', keys: right.keys.slice(0, 3) },
+    {}
+  ],
+  [
+    'ids that are no numbers, on TiDB',
+    { ...withType('id', 'char(36)'), onTidb: true },
+    {
+      refusals: [
+        /^column id of endpoint_logs_v2 does not number the rows, and TiDB cannot change that: rename the table$/
+      ]
+    }
+  ],
   ['a column of their own', withColumn('note', {}), {}],
   ['a column of their own with a default', withColumn('note', { nullable: false, hasDefault: true }), {}],
   ['a generated column of their own', withColumn('note', { nullable: false, extra: 'STORED GENERATED' }), {}],

@@ -122,7 +122,8 @@ async function isUpgraded(t: Test, store: Store, db: Database, sessions: readonl
       ),
     'the sessions are as they were'
   )
-  t.match(rows.at(-1), { requestCount: 0, clientAddress: '', userAgent: null })
+  const unknown = { requestCount: 0, bytesIn: 0, bytesOut: 0, callCount: 0, errorCount: 0, unreadCount: 0 }
+  t.match(rows.at(-1), { ...unknown, clientAddress: '', userAgent: null })
 
   const endpointIds = [...new Set(['unused', ...sessions.map(session => session.endpointId)])].sort()
   const open = (id: string): number => expected.filter(s => s.endpointId === id && s.reason === null).length

@@ -65,6 +65,7 @@ void t.test(
       leaseMs: 1_000,
       retentionMs: 3_600_000,
       rollupRetentionMs: 3_600_000,
+      eventRetentionMs: 3_600_000,
       isRegistered: () => true,
       onFailure: () => t.fail('no heartbeat fails'),
       onLost: () => t.fail('not lost'),

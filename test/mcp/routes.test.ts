@@ -1,6 +1,8 @@
 // Owns which requests are accounted, by the path patterns of several gateways.
 import t from 'tap'
+import { settings } from '../../src/config/settings.js'
 import { findHidden, type Route, type RoutePatterns, Routes } from '../../src/mcp/routes.js'
+import { patternFor } from '../../src/mcp/shown-path.js'
 
 const rmcp: RoutePatterns = {
   stream: '/stream/{endpoint_id}',
@@ -10,6 +12,12 @@ const rmcp: RoutePatterns = {
 const single: RoutePatterns = { stream: '/mcp', sse: '/sse', message: '/messages' }
 const named: RoutePatterns = { stream: '/{name}/mcp', sse: '/{name}/sse', message: '/message' }
 const bare: RoutePatterns = { stream: '/{id}', sse: '/{id}/sse', message: '/message' }
+
+const byDefault: RoutePatterns = {
+  stream: settings.streamPath.default,
+  sse: settings.ssePath.default,
+  message: settings.messagePath.default
+}
 
 const layouts: RoutePatterns = {
   stream: '/mcp,/mcp/{server}, /v1/{path+}/mcp,/bot-{id}/mcp,/caf\u00e9/{id}',
@@ -94,6 +102,27 @@ const cases: [patterns: RoutePatterns, method: string, target: string, route: Ro
   [layouts, 'POST', '/servers/git/messages/?session_id=s', message('git', 's')],
   [layouts, 'POST', '/servers/git/messages?session_id=s&endpointId=other', message('git', 's')],
   [layouts, 'POST', '/messages/?session_id=s', message(undefined, 's')],
+  [layouts, 'POST', '/mcp/sse?sessionid=s', message('default', 's')],
+  [byDefault, 'POST', '/stream/e1', streamable('e1')],
+  [byDefault, 'GET', '/e1/sse', legacy('e1')],
+  [byDefault, 'POST', '/message?sessionId=s&endpointId=e', message('e', 's')],
+  [byDefault, 'POST', '/mcp', streamable('default')],
+  [byDefault, 'DELETE', '/mcp/', streamable('default')],
+  [byDefault, 'POST', '/mcp/git', streamable('git')],
+  [byDefault, 'POST', '/git/mcp', streamable('git')],
+  [byDefault, 'POST', '/stream/mcp', streamable('mcp')],
+  [byDefault, 'GET', '/mcp/sse', legacy('mcp')],
+  [byDefault, 'POST', '/mcp/sse?sessionid=s', message('mcp', 's')],
+  [byDefault, 'POST', '/mcp/sse', streamable('sse')],
+  [byDefault, 'GET', '/sse', legacy('default')],
+  [byDefault, 'POST', '/sse', undefined],
+  [byDefault, 'POST', '/messages/?session_id=s', message(undefined, 's')],
+  [byDefault, 'POST', '/mcp/messages/?session_id=s', message(undefined, 's')],
+  [byDefault, 'POST', '/v1/messages', undefined],
+  [byDefault, 'GET', '/.well-known/mcp', undefined],
+  [byDefault, 'POST', '/%2ewell-known/mcp', undefined],
+  [byDefault, 'GET', '/.well-known/oauth-protected-resource/mcp', undefined],
+  [byDefault, 'POST', '/token', undefined],
   [single, 'GET', '/sse', legacy('default')],
   [single, 'POST', '/messages?sessionId=s', message('default', 's')],
   [named, 'POST', '/github/mcp', streamable('github')],
@@ -122,12 +151,14 @@ void t.test('the path of an endpoint leads there, by the first pattern that does
     ['\u77e5', '/mcp/%E7%9F%A5'],
     ['..', '/bot-../mcp']
   ] as const)
-    t.equal(routes.streamPath(endpointId), path, endpointId)
-  t.equal(routes.ssePath('default'), '/mcp/sse')
-  t.equal(routes.ssePath('git'), '/servers/git/sse')
+    t.equal(routes.streamPaths(endpointId)[0], path, endpointId)
+  t.strictSame(routes.ssePaths('default'), ['/mcp/sse', '/servers/default/sse'])
+  t.strictSame(routes.ssePaths('git'), ['/servers/git/sse'])
   const several = new Routes({ ...single, stream: '/caf\u00e9/{path+}/' })
-  t.equal(several.streamPath('a b/c'), '/caf%C3%A9/a%20b/c/')
-  t.equal(new Routes(single).streamPath('git'), undefined)
+  t.strictSame(several.streamPaths('a b/c'), ['/caf%C3%A9/a%20b/c/'])
+  t.strictSame(new Routes(single).streamPaths('git'), [])
+  t.strictSame(new Routes(byDefault).streamPaths('git'), ['/stream/git', '/mcp/git', '/git/mcp'])
+  t.strictSame(new Routes(byDefault).streamPaths('default')[0], '/mcp')
   t.end()
 })
 
@@ -138,6 +169,10 @@ void t.test('a pattern that another one hides is found', t => {
   }
   t.equal(hiddenIn({}), undefined)
   t.equal(hiddenIn(layouts), undefined)
+  t.equal(hiddenIn(byDefault), undefined)
+  const shown = { ...byDefault, sse: '/mcp,/mcp/{id}' }
+  t.match(findHidden(shown), { hidden: { setting: 'stream' } })
+  t.equal(findHidden(shown, new Set(['stream'])), undefined, 'what nobody asked for may be hidden')
   t.equal(hiddenIn({ stream: '/mcp,/mcp/{server}', sse: '/mcp/sse' }), undefined)
   t.equal(hiddenIn({ stream: '/a/{x}/mcp,/{x}/b/mcp' }), undefined, 'a part of the paths is left')
   t.equal(hiddenIn({ stream: '/mcp,/{a}/mcp', sse: '/{a}/sse', message: '/{a}/sse,/mcp' }), undefined)
@@ -179,5 +214,28 @@ void t.test('a path as logs show it holds no session id', t => {
   t.equal(shown('/mcp/m\u001b[31m'), '/mcp/{\u2026}')
   t.ok(shown(`/${'mcp/'.repeat(1_000)}`).length <= 200)
   t.ok(shown(`/stream/${'e'.repeat(4_000)}`).length <= 200)
+  t.end()
+})
+
+void t.test('the pattern that would count a path has a place for what may be an id or a secret', t => {
+  for (const [path, pattern] of [
+    ['/mcp', '/mcp'],
+    ['/', '/'],
+    ['//api//mcp/', '/api/mcp'],
+    ['/kites/go', '/kites/go'],
+    ['/S3cret', '/{endpoint_id}'],
+    ['/S3cret/T0ken', undefined],
+    ['/api/S3cret/mcp', '/api/{endpoint_id}/mcp'],
+    ['/api/S3cret/v1/T0ken/mcp', '/api/{path+}/mcp'],
+    ['/%ff/mcp', undefined],
+    [`/mcp${'/mcp'.repeat(1_000)}`, undefined]
+  ] as [string, string | undefined][]) {
+    t.equal(patternFor(path, false), pattern, path)
+    if (pattern === undefined) continue
+    const routes = new Routes({ ...rmcp, stream: `${rmcp.stream},${pattern}` })
+    t.match(routes.match('POST', path), { kind: 'streamable' }, `${pattern} counts it`)
+  }
+  t.equal(patternFor('/kites/mcp', true), '/{endpoint_id}/mcp', 'a word may be a session')
+  t.equal(patternFor('/v2/kites/go-fast', true), '/v2/{path+}')
   t.end()
 })

@@ -1,4 +1,4 @@
-// Owns that what is published of the metrics is true: names that Prometheus advises, the README's table, the alert rules and
+// Owns that what is published of the metrics is true: names that Prometheus advises, the table of docs/metrics.md, the alert rules and
 // the dashboard, all against a scrape of the real process.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,13 +8,21 @@ import { parse } from 'yaml'
 import { startFakeGateway } from '../support/fake-gateway.js'
 import { Scrape } from '../support/scrape.js'
 import { Turnstile } from '../support/turnstile.js'
+import { SECRET } from '../support/webhook-receiver.js'
 
 const root = join(import.meta.dirname, '..', '..', '..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
 const gateway = await startFakeGateway()
 t.teardown(() => gateway.stop())
-const turnstile = await Turnstile.start(gateway.url, t.testdir())
+const directory = t.testdir({ 'webhook.secret': SECRET })
+const webhook = [
+  '--webhook',
+  'http://127.0.0.1:9/',
+  '--webhook-secret-file',
+  join(directory, 'webhook.secret')
+]
+const turnstile = await Turnstile.start(gateway.url, directory, webhook)
 t.teardown(() => turnstile.stop())
 const scrape = await afterTraffic()
 
@@ -57,9 +65,8 @@ void t.test('names, units and help as Prometheus advises', t => {
   t.end()
 })
 
-void t.test("the README's table has every metric with its type, and no other", t => {
-  const [, section = ''] = /\n## Metrics\n(.*?)\n## /s.exec(read('README.md')) ?? []
-  const rows = [...section.matchAll(/^\| `([a-z_]+)` \| (\w+) \|/gm)].map(
+void t.test('the table of docs/metrics.md has every metric with its type, and no other', t => {
+  const rows = [...read('docs/metrics.md').matchAll(/^\| `([a-z_]+)` \| (\w+) \|/gm)].map(
     ([, name, type]) => `${name!} ${type!}`
   )
   const own = [...scrape.families.values()].filter(({ name }) => !/^(process|nodejs)_/.test(name))
@@ -119,11 +126,11 @@ interface Rules {
   }[]
 }
 
-void t.test('alert rules speak of metrics that there are, and are in the README', t => {
+void t.test('alert rules speak of metrics that there are, and are in docs/metrics.md', t => {
   const { groups } = parse(read('docker/prometheus/alerts.yaml')) as Rules
   const rules = groups.flatMap(group => group.rules)
   t.ok(rules.length >= 10)
-  const readme = read('README.md')
+  const page = read('docs/metrics.md')
   const { scrape_configs } = parse(read('docker/prometheus/prometheus.yaml')) as Settings
   const jobs = new Set(rules.flatMap(({ expr }) => [...expr.matchAll(/job="(\w+)"/g)].map(([, job]) => job)))
   t.same([...jobs], [scrape_configs[0]!.job_name], 'they ask for the job that is scraped')
@@ -132,7 +139,7 @@ void t.test('alert rules speak of metrics that there are, and are in the README'
     t.match(labels, { severity: /^(warning|critical)$/ })
     t.same(Object.keys(annotations).sort(), ['description', 'summary'])
     if (rest.for !== undefined) t.match(rest.for, /^\d+(s|m|h)$/)
-    t.ok(readme.includes(`\`${alert}\``), `${alert} is in the README`)
+    t.ok(page.includes(`\`${alert}\``), `${alert} is in docs/metrics.md`)
   }
   t.equal(new Set(rules.map(({ alert }) => alert)).size, rules.length)
   t.end()

@@ -124,20 +124,24 @@ void t.test('each container is locked down, has limits and a health check, and k
   t.end()
 })
 
-void t.test('the health check of the image tells the living from the dead', async t => {
-  const [file, ...args] = JSON.parse(instruction('HEALTHCHECK').replace(/^.*?CMD +/, '')) as [string]
-  const check = (address: string) =>
+void t.test('the health check of the image finds the admin port where flags or variables put it', async t => {
+  const command = JSON.parse(instruction('HEALTHCHECK').replace(/^.*?CMD +/, '')) as string[]
+  const script = join(root, command[1]!.replace('/app/', ''))
+  const check = (pid: number, address: string) =>
     new Promise(resolve => {
-      execFile(file, args, { env: { ...process.env, TURNSTILE_ADMIN: address } }).once('exit', resolve)
+      const env = { ...process.env, TURNSTILE_ADMIN: address, TURNSTILE_ADMIN_TOKEN: 's3cret-s3cret-s3cret' }
+      execFile(process.execPath, [script, String(pid)], { env }).once('exit', resolve)
     })
   const gateway = await startFakeGateway()
-  const turnstile = await Turnstile.start(gateway.url, t.testdir(), ['--admin-token', 's3cret'])
+  const port = await freePort()
+  const flags = ['--admin', `127.0.0.1:${port}`, '--admin-token', 's3cret-s3cret-s3cret']
+  const turnstile = await Turnstile.start(gateway.url, t.testdir(), flags)
   t.teardown(async () => {
     await turnstile.stop()
     await gateway.stop()
   })
-  const { port } = new URL(turnstile.adminUrl)
-  t.equal(await check(`127.0.0.1:${port}`), 0)
-  t.equal(await check(`0.0.0.0:${port}`), 0)
-  t.equal(await check(`127.0.0.1:${await freePort()}`), 1)
+  const elsewhere = `127.0.0.1:${await freePort()}`
+  t.equal(await check(turnstile.process.pid!, elsewhere), 0, 'by a flag, which wins')
+  t.equal(await check(process.pid, `0.0.0.0:${port}`), 0, 'by a variable')
+  t.equal(await check(process.pid, elsewhere), 1)
 })

@@ -1,4 +1,4 @@
-// Owns how gateways answer, and what that means by the tables of the README: data, from which the driver draws.
+// Owns how gateways answer, and what that means by the tables of docs/counting.md: data, from which the driver draws.
 import type { Random } from '../support/random.js'
 import type { Script } from './scripted-gateway.js'
 

@@ -1,8 +1,7 @@
 // Owns the comparison: what the admin port tells, as a stranger asks it, against what the clients expect and against itself.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PrincipalInfo } from '../../src/admin/schemas/monitoring-responses.js'
-import type { ConnectionCount } from '../../src/admin/schemas/query-responses.js'
 import { seriesOf } from '../support/invariant.js'
+import { problemsOfPeople } from '../support/people.js'
 import type { ConnectionJson, SeriesPointJson, Turnstile } from '../support/turnstile.js'
 import { ENDPOINTS, type Stage } from './stage.js'
 
@@ -76,7 +75,7 @@ function expectedProblems(stage: Stage, rows: readonly ConnectionJson[], now: nu
   for (const visitor of visitors) {
     const own = (byAgent.get(visitor.userAgent) ?? []).filter(row => row.transport_type === 3)
     for (const row of own) left.delete(row)
-    const problem = visitor.problem(own, setup.idleMs, now)
+    const problem = visitor.problem(own, setup, now)
     if (problem === undefined) continue
     problems.push(
       `${problem}: ${visitor.endpointId} ${visitor.userAgent} ${JSON.stringify(own)}; ${JSON.stringify(visitor.presences.slice(-6))}`
@@ -111,31 +110,7 @@ async function accountProblems(
     if (!ENDPOINTS.includes(id)) problems.push(`an endpoint of nobody: ${id}`)
     same(`the count of ${id}`, await turnstile.count(id), openOf(id))
   }
-  for (const id of [undefined, ...ids]) {
-    const query = id === undefined ? '' : `?endpoint_id=${encodeURIComponent(id)}`
-    const counted = await turnstile.query<ConnectionCount>(`/api/connections/endpoint/count${query}`)
-    const own = open.filter(({ endpoint_id }) => id === undefined || endpoint_id === id)
-    same(
-      `principals of ${id ?? 'all'}`,
-      counted.principal_num,
-      new Set(own.map(row => row.principal ?? row)).size
-    )
-    const conversations = own.map(row =>
-      row.conversation === null ? row : `${row.endpoint_id} ${row.conversation}`
-    )
-    same(`conversations of ${id ?? 'all'}`, counted.conversation_num, new Set(conversations).size)
-  }
-  const principals = await turnstile.query<PrincipalInfo[]>('/api/mcp/principals?limit=10000')
-  for (const { principal, activeConnections, totalConnections, requestCount } of principals) {
-    const own = rows.filter(row => row.principal === principal)
-    const expected = [
-      own.filter(({ reason }) => reason === null).length,
-      own.length,
-      own.reduce((sum, row) => sum + row.request_count, 0)
-    ]
-    same(`sums of ${principal}`, [activeConnections, totalConnections, requestCount], expected)
-  }
-  same('principals', principals.length, new Set(rows.flatMap(row => row.principal ?? [])).size)
+  problems.push(...(await problemsOfPeople(path => turnstile.query(path), rows)))
   const endpoints = await turnstile.query<{ endpoints?: EndpointJson[] } | EndpointJson[]>(
     '/api/mcp/endpoints'
   )

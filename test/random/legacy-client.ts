@@ -5,11 +5,12 @@ import { ExpectedSession } from './oracle.js'
 import type { Script } from './scripted-gateway.js'
 import { ENDPOINTS, encoded, spelled, type Stage, type Told } from './stage.js'
 import { seenBy } from './standalone-stream.js'
+import { Person } from './whose.js'
 
 interface Layout {
   /** What the endpoint event says; `own` is the path of the stream. */
   uri: (id: string, endpoint: string, gateway: string) => string
-  /** Whether the README says by which id it is known, and another process can tell whose message it is. */
+  /** Whether docs/counting.md says by which id it is known, and another process can tell whose message it is. */
   id: 'known' | 'made'
   message: 'anywhere' | 'own proxy'
 }
@@ -54,9 +55,15 @@ export class LegacyClient {
     const event = [`event: endpoint`, `data: ${uri}`, '', ''].join(newline)
     const intro = random.pick(['', ': hello\n\n', 'retry: 5000\n\n'])
     const headers = { 'content-type': 'text/event-stream; charset=utf-8' }
+    const person = new Person(random)
+    const opening = person.claim()
     const told = stage.send(
       random,
-      { method: 'GET', path, headers: { accept: 'text/event-stream', 'user-agent': agent } },
+      {
+        method: 'GET',
+        path,
+        headers: { accept: 'text/event-stream', 'user-agent': agent, ...opening.fields }
+      },
       { status: 200, headers, body: intro, stream: true }
     )
     await told.exchange.head
@@ -67,6 +74,7 @@ export class LegacyClient {
     const at = await told.exchange.until(`${uri}${newline}${newline}`)
     const expected = new ExpectedSession(endpointId, layout.id === 'known' ? id : undefined, 1, agent)
     expected.note = `${path} announced ${uri}`
+    expected.owner.note(opening.claim, at !== undefined)
     stage.sessions.push(expected)
     // Where streams announce the same, the latest one gets the messages of all.
     expected.mostRequests = layout.id === 'known' ? 1 : Infinity
@@ -76,12 +84,18 @@ export class LegacyClient {
     const message = new URL(uri, told.by.proxyUrl + path)
     for (let left = random.int(0, 12); left > 0 && told.exchange.endAt === 0; left--) {
       if (!(await stage.turn(random.int(10, 500)))) break
-      await this.#message(expected, layout, message.pathname + message.search, told)
+      await this.#message(expected, layout, message.pathname + message.search, told, person)
     }
     await this.#part(told, expected, ended)
   }
 
-  async #message(expected: ExpectedSession, layout: Layout, target: string, { by }: Told): Promise<void> {
+  async #message(
+    expected: ExpectedSession,
+    layout: Layout,
+    target: string,
+    { by }: Told,
+    person: Person
+  ): Promise<void> {
     const { stage, random } = this
     const other = random.pick(stage.fleet)
     const one = stage.setup.proxies.length === 1 && stage.setup.proxies[0] === 1
@@ -90,9 +104,11 @@ export class LegacyClient {
     const path = strange ? this.#disguised(target) : target
     const script = random.weighted(answers)
     const body = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+    const { claim, fields } = person.claim(script.status >= 300)
+    if (script.status < 300) expected.owner.note(claim, false)
     const told = stage.send(
       random,
-      { method: 'POST', path, headers: { 'content-type': 'application/json' }, body },
+      { method: 'POST', path, headers: { 'content-type': 'application/json', ...fields }, body },
       script,
       via
     )

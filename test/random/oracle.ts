@@ -3,6 +3,7 @@
 // A fact has the time between two moments of which this process knows. Where the order of two facts is open, or where the
 // documentation leaves room, there are several worlds, and the row must be that of one of them.
 import type { ConnectionRow } from '../../src/admin/schemas/query-responses.js'
+import { ExpectedOwner } from './whose.js'
 
 export type What =
   /** An accepted request of the session. */
@@ -74,11 +75,13 @@ export interface Rules {
   idleMs: number
   /** The proxies ask about suspects. */
   confirms: boolean
+  principals: 'plain' | 'hashed' | 'off'
 }
 
 /** One session, from the first request that names it or may open it. */
 export class ExpectedSession {
   readonly facts: Fact[] = []
+  readonly owner = new ExpectedOwner()
   /** Requests that surely count, and all that may. */
   fewestRequests = 0
   mostRequests = 0
@@ -118,7 +121,7 @@ export class ExpectedSession {
       return `client_name ${row.client_name}, not ${this.clientName}`
     if (this.userAgent !== undefined && row.user_agent !== this.userAgent)
       return `user_agent ${row.user_agent}, not ${this.userAgent}`
-    return undefined
+    return this.owner.problem(row, rules.principals)
   }
 
   /** undefined: too much happened at once to tell. */

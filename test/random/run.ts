@@ -4,7 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ConnectionStats } from '../../src/admin/schemas/monitoring-responses.js'
 import { type Database, freshDatabase, startDatabase } from '../support/mariadb.js'
+import { problemsOfStats } from '../support/people.js'
 import { Random } from '../support/random.js'
 import { Turnstile } from '../support/turnstile.js'
 import { compareAtRest } from './checks.js'
@@ -22,6 +24,7 @@ const VISITORS = 6
 const NUISANCES = 2
 const CHECK_EVERY_MS = 20_000
 const PROBLEMS_SHOWN = 20
+const ASK_EVERY_MS = 300
 /** In which the proxies find out about a restart, ask for one session, then for all. */
 const ASKED_AFTER_RETURN_MS = 8_000
 
@@ -48,7 +51,8 @@ if (setup.store === 'mysql') {
 const flags = [
   ...['--session-idle-timeout', `${setup.idleMs}ms`, '--trusted-proxy', '127.0.0.1'],
   `--stream-is-use=${setup.streamIsUse}`,
-  `--confirm-suspects=${setup.confirms}`
+  `--confirm-suspects=${setup.confirms}`,
+  `--principals=${setup.principals}`
 ]
 for (const [i, workers] of setup.proxies.entries()) {
   fleet.push(
@@ -90,6 +94,16 @@ const actors = [
 
 let compared = 0
 const problems: string[] = []
+let snapshots = 0
+/** The numbers of one moment must agree at any moment. */
+const asking = setInterval(() => {
+  void fleet[snapshots % fleet.length]!.query<ConnectionStats>('/api/mcp/connections?limit=10000')
+    .then(stats => {
+      snapshots++
+      problems.push(...problemsOfStats(stats))
+    })
+    .catch((error: unknown) => problems.push(String(error)))
+}, ASK_EVERY_MS)
 const deadline = Date.now() + runMs
 for (let round = 1; problems.length === 0 && Date.now() < deadline; round++) {
   await sleep(Math.min(CHECK_EVERY_MS, runMs / 2) * random.next())
@@ -104,6 +118,7 @@ for (let round = 1; problems.length === 0 && Date.now() < deadline; round++) {
   )
   stage.resume()
 }
+clearInterval(asking)
 stage.end()
 for (const problem of problems.slice(0, PROBLEMS_SHOWN)) console.log(`PROBLEM: ${problem}`)
 await Promise.race([Promise.all(actors), sleep(15_000)])
@@ -112,8 +127,8 @@ for (const turnstile of fleet) {
   if (code !== 0) problems.push(`a proxy ended with ${code}`)
 }
 await database?.stop()
-console.log(`seed ${random.seed}`)
-console.log(`${compared} passed, ${problems.length} failed`)
+console.log(`seed ${random.seed}, ${snapshots} snapshots`)
+console.log(`${compared + snapshots} passed, ${problems.length} failed`)
 process.exit(problems.length === 0 ? 0 : 1)
 
 /** The gateway goes away and comes back, with or without its sessions. */
@@ -146,6 +161,11 @@ function drawSetup(chance: Random): Setup {
     proxies,
     idleMs: chance.pick([0, 3_000, 5_000]),
     streamIsUse: chance.chance(0.7),
-    confirms: chance.chance(0.8)
+    confirms: chance.chance(0.8),
+    principals: chance.weighted([
+      [7, 'plain'],
+      [2, 'hashed'],
+      [1, 'off']
+    ] as const)
   }
 }

@@ -1,6 +1,5 @@
 // Owns clients of the Streamable HTTP transport: one session after the other, each with a life that is drawn.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { jwt } from '../support/jwt.js'
 import type { Random } from '../support/random.js'
 import { answerThat, type Meaning } from './answers.js'
 import { HeldSession, newSessionId } from './held-session.js'
@@ -8,13 +7,12 @@ import type { What } from './oracle.js'
 import type { Script } from './scripted-gateway.js'
 import { ENDPOINTS, encoded, spelled, type Stage, type Told } from './stage.js'
 import { seenBy, StandaloneStream } from './standalone-stream.js'
+import { type Claim, Person } from './whose.js'
 
 const EVENTS = 'text/event-stream'
 const JSON_TYPES = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
 const JSON_ANSWER = { 'content-type': 'application/json' }
 const EVENTS_ANSWER = { 'content-type': EVENTS }
-const PEOPLE = ['ann', 'bob', 'größe']
-const CONVERSATIONS = ['c1', 'c2', 'c3', 'c4']
 const STRANGE_METHODS = ['HEAD', 'OPTIONS', 'PUT', 'PATCH', 'TRACE', 'PROPFIND']
 const call = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":{}}}'
 
@@ -23,8 +21,7 @@ export class StreamableClient {
   readonly #random: Random
   #held!: HeldSession
   #endpointId = ''
-  #principal: string
-  #conversation: string
+  readonly #person: Person
 
   constructor(
     stage: Stage,
@@ -33,8 +30,7 @@ export class StreamableClient {
   ) {
     this.#stage = stage
     this.#random = random
-    this.#principal = random.pick(PEOPLE)
-    this.#conversation = random.pick(CONVERSATIONS)
+    this.#person = new Person(random)
   }
 
   async live(): Promise<void> {
@@ -94,19 +90,6 @@ export class StreamableClient {
     return new HeldSession(this.#endpointId, newSessionId(random), agent, clientName, random.int(0, 2 ** 31))
   }
 
-  /** What a request says of whose it is: mostly the same, sometimes nothing or something else. */
-  #whose(): Record<string, string> {
-    const random = this.#random
-    if (random.chance(0.05)) this.#principal = random.pick(PEOPLE)
-    if (random.chance(0.05)) this.#conversation = random.pick(CONVERSATIONS)
-    return {
-      ...(random.chance(0.7) && {
-        authorization: `Bearer ${jwt({ sub: this.#principal, nonce: random.next() })}`
-      }),
-      ...(random.chance(0.5) && { 'mcp-client-session-id': this.#conversation })
-    }
-  }
-
   /** From now on it is the client's session, and the gateway knows what to say when the proxy asks for it. */
   #hold(held: HeldSession): void {
     this.#held = held
@@ -124,8 +107,10 @@ export class StreamableClient {
     const message = random.chance(0.8)
       ? { jsonrpc: '2.0', id: 0, method: 'initialize', params }
       : { params, method: 'initialize', id: 0, jsonrpc: '2.0' }
+    const { claim, fields } = this.#person.claim()
     const headers = {
       ...JSON_TYPES,
+      ...fields,
       'user-agent': agent,
       ...(stale === undefined ? {} : { 'mcp-session-id': stale })
     }
@@ -139,11 +124,14 @@ export class StreamableClient {
     ])
     const before = stale === undefined ? undefined : this.#held
     const held = this.#newSession(agent, name)
-    const told = this.#stage.send(
-      random,
-      { method: 'POST', path: this.#path(), headers, body: JSON.stringify(message) },
-      { ...script, headers: { ...script.headers, 'mcp-session-id': held.id } }
-    )
+    const told = {
+      claim,
+      ...this.#stage.send(
+        random,
+        { method: 'POST', path: this.#path(), headers, body: JSON.stringify(message) },
+        { ...script, headers: { ...script.headers, 'mcp-session-id': held.id } }
+      )
+    }
     await told.exchange.end
     if (before) {
       before.expected.mostRequests++
@@ -159,16 +147,26 @@ export class StreamableClient {
     return spelled(this.#random, `/stream/${encoded(this.#endpointId)}`, 'stream')
   }
 
-  #sendOf(held: HeldSession, method: string, script: Script, headers: Record<string, string> = {}): Told {
+  #sendOf(
+    held: HeldSession,
+    method: string,
+    script: Script,
+    headers: Record<string, string> = {}
+  ): Told & { claim: Claim } {
     const body = method === 'POST' ? call : undefined
+    const { claim, fields } = this.#person.claim(script.status >= 300)
     const all = {
       ...JSON_TYPES,
-      ...this.#whose(),
+      ...fields,
       'user-agent': held.agent,
       'mcp-session-id': held.id,
       ...headers
     }
-    return this.#stage.send(this.#random, { method, path: this.#path(), headers: all, body }, script)
+    if (script.status < 300) held.expected.owner.note(claim, false)
+    return {
+      claim,
+      ...this.#stage.send(this.#random, { method, path: this.#path(), headers: all, body }, script)
+    }
   }
 
   async #ask(
@@ -190,13 +188,21 @@ export class StreamableClient {
   }
 
   /** What a whole exchange means for the session. */
-  #note({ expected }: HeldSession, { exchange, scripted }: Told, meaning: What): void {
+  #note(
+    { expected }: HeldSession,
+    { exchange, scripted, claim }: Told & { claim: Claim },
+    meaning: What
+  ): void {
     const { sentAt, headAt, endAt } = exchange
     expected.mostRequests++
+    if (scripted.script.status < 300) expected.owner.note(claim, false)
     if (scripted.receivedAt === 0) return expected.add('refused', sentAt, endAt)
     if (scripted.answeredAt === 0 || headAt === 0 || endAt === 0)
       return expected.add('unknown', scripted.receivedAt, Math.max(endAt, scripted.closedAt))
-    if (meaning === 'use') expected.fewestRequests++
+    if (meaning === 'use') {
+      expected.fewestRequests++
+      expected.owner.note(claim, true)
+    }
     expected.add(meaning, scripted.answeredAt, meaning === 'gone' ? endAt : headAt)
     if (endAt > headAt) expected.add('refused', headAt, endAt)
   }

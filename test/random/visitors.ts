@@ -2,10 +2,11 @@
 import type { ConnectionRow } from '../../src/admin/schemas/query-responses.js'
 import type { Random } from '../support/random.js'
 import { answerThat } from './answers.js'
-import { NOTICED_MS } from './oracle.js'
+import { NOTICED_MS, type Rules } from './oracle.js'
 import type { Script } from './scripted-gateway.js'
 import { ENDPOINTS, encoded, spelled, type Stage } from './stage.js'
 import { seenBy } from './standalone-stream.js'
+import { type Claim, ExpectedOwner, Person, token } from './whose.js'
 
 /** The client was there from the first to the second span, without a break. */
 interface Presence {
@@ -27,11 +28,24 @@ export class ExpectedVisitor {
   constructor(
     readonly endpointId: string,
     readonly userAgent: string,
-    readonly clientName: string | null
+    readonly clientName: string | null,
+    /** What it says in each request. */
+    readonly claim: Claim
   ) {}
 
   /** What is wrong with its rows; undefined: nothing, or the breaks were too close to the idle timeout to tell. */
-  problem(rows: readonly ConnectionRow[], idleMs: number, now: number): string | undefined {
+  problem(
+    rows: readonly ConnectionRow[],
+    { idleMs, principals }: Pick<Rules, 'idleMs' | 'principals'>,
+    now: number
+  ): string | undefined {
+    for (const row of rows) {
+      const owner = new ExpectedOwner()
+      owner.note(this.claim, true)
+      const problem = row.principal_kind === 'key' ? undefined : owner.problem(row, principals)
+      if (problem !== undefined || row.conversation !== (this.claim.conversation ?? null))
+        return problem ?? `in the conversation ${row.conversation}`
+    }
     if (this.unclear) return undefined
     const visits: Presence[][] = []
     let last: [number, number] = [-Infinity, -Infinity]
@@ -97,6 +111,7 @@ export class ExpectedVisitor {
 export class Visitor {
   readonly #expected: ExpectedVisitor
   readonly #headers: Record<string, string>
+  readonly #claim: Claim
   readonly #params: object
 
   constructor(
@@ -113,9 +128,19 @@ export class Visitor {
       'user-agent': agent,
       'x-forwarded-for': `192.0.2.${random.int(1, 254)}`,
       'mcp-protocol-version': modern ? '2026-07-28' : '2025-06-18',
-      ...(random.chance(0.5) ? { authorization: `Bearer ${agent}` } : {})
+      ...(random.chance(0.3) ? { authorization: `Bearer ${agent}` } : {})
     }
-    this.#expected = new ExpectedVisitor(random.pick(ENDPOINTS), agent, modern ? clientInfo.name : null)
+    this.#claim = this.#headers['authorization'] === undefined ? new Person(random).claim().claim : {}
+    if (this.#claim.principal !== undefined)
+      Object.assign(this.#headers, token(random, this.#claim.principal))
+    if (this.#claim.conversation !== undefined)
+      this.#headers['mcp-client-session-id'] = this.#claim.conversation
+    this.#expected = new ExpectedVisitor(
+      random.pick(ENDPOINTS),
+      agent,
+      modern ? clientInfo.name : null,
+      this.#claim
+    )
     stage.visitors.push(this.#expected)
   }
 
@@ -135,6 +160,10 @@ export class Visitor {
   }
 
   #send(method: string, script: Script, path = `/stream/${encoded(this.#expected.endpointId)}`) {
+    const { principal } = this.#claim
+    // Without principals, another token is another client.
+    if (this.stage.setup.principals !== 'off' && principal !== undefined)
+      Object.assign(this.#headers, token(this.random, principal))
     const headers = { ...this.#headers, 'mcp-method': method }
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: this.#params })
     return this.stage.send(

@@ -2,6 +2,7 @@
 import {
   mayIdle,
   mergeClose,
+  mergeOutcome,
   mergeProof,
   presumeClosed,
   type SessionRecord
@@ -21,11 +22,15 @@ export class MergingStore {
   }
 
   apply(event: LedgerEvent, origin: InstanceIdentity): void {
-    if (event.type === 'visit') return
+    if (event.type === 'visit' || event.type === 'tool') return
     if (event.type === 'restart')
       return this.#lose(event.at, held => held.id === origin.id && held.boot < origin.boot)
     const id = event.sessionId
     const known = this.records.get(id)
+    if (event.type === 'outcome') {
+      if (known) this.records.set(id, mergeOutcome(known, event))
+      return
+    }
     if (event.type !== 'close') {
       if (!known && event.type === 'use' && event.ofKnown) return
       const proved = mergeProof(known, event, origin, this.#rules)

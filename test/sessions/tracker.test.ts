@@ -49,8 +49,39 @@ const brief = (events: SessionEvent[]): unknown[] =>
     event.type,
     event.sessionId,
     event.at,
-    event.type === 'close' ? event.reason : event.requests
+    event.type === 'close' ? event.reason : event.type === 'outcome' ? event.outcome : event.requests
   ])
+
+void t.test(
+  'the sessions of a principal are known from their opening, or from when they are its, to their end',
+  t => {
+    const owned: string[] = []
+    const tracker = new SessionTracker({ idleTimeoutMs: 100, onOwned: ({ name }) => void owned.push(name) })
+    const principal = { kind: 'oauth', name: 'ann' } as const
+    const of = (observation: Observation): Observation => ({ ...observation, principal }) as Observation
+    const ids = (): string[] => tracker.ownedBy(principal).map(({ sessionId }) => sessionId)
+    tracker.observe(of(streamable('POST', 200, { issued: 'a' }, 1)))
+    tracker.observe(streamable('POST', 200, { issued: 'b' }, 2))
+    tracker.observe(of(stream('legacy-opened', 3)))
+    t.same(owned, ['ann', 'ann'])
+    tracker.observe(of(streamable('POST', 202, { sent: 'a' }, 4)))
+    tracker.observe(of(streamable('POST', 202, { sent: 'b' }, 5)))
+    t.same(owned, ['ann', 'ann', 'ann'], 'one that turns out to be its')
+    t.same(ids(), ['a', 's', 'b'])
+    t.equal(tracker.lastSeenAt({ endpointId: 'e', sessionId: 'b' }), 5)
+    tracker.observe(of(streamable('POST', 202, { sent: 'c' }, 6)))
+    t.same(owned.length, 3, 'one that somebody else saw open')
+    t.same(ids(), ['a', 's', 'b', 'c'])
+    t.same(brief(tracker.ended({ endpointId: 'e', sessionId: 'a' })), [['use', 'a', 4, 1]])
+    t.same(tracker.ended({ endpointId: 'e', sessionId: 's' }), [], 'it ends with its stream')
+    tracker.observe(streamable('DELETE', 202, { sent: 'b' }, 7))
+    t.same(ids(), ['s', 'c'])
+    tracker.observe(stream('legacy-ended', 8))
+    tracker.flush(200)
+    t.same(ids(), [], 'idle ones are forgotten')
+    t.end()
+  }
+)
 
 void t.test('a streamable session: opened, used, deleted', t => {
   const tracker = new SessionTracker({ idleTimeoutMs: 0 })

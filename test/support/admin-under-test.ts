@@ -7,6 +7,7 @@ import { Mask } from '../../src/admin/access/mask.js'
 import { type AdminOptions, buildAdmin } from '../../src/admin/admin-server.js'
 import { GatewayClient } from '../../src/admin/gateway/gateway-client.js'
 import type { Control } from '../../src/admin/operator-port.js'
+import type { UncountedPath } from '../../src/admin/schemas/monitoring-responses.js'
 import type { Readiness } from '../../src/admin/schemas/readiness.js'
 import type { Erasure, SessionRow } from '../../src/ledger/store-port.js'
 import { MemoryStore } from './memory-store.js'
@@ -38,6 +39,11 @@ export function session(given: Partial<SessionRow> = {}): SessionRow {
     reason: given.disconnectAt === undefined ? null : 'delete',
     lastSeenAt: connectAt,
     requestCount: 1,
+    bytesIn: 0,
+    bytesOut: 0,
+    callCount: 0,
+    errorCount: 0,
+    unreadCount: 0,
     seenBy: null,
     upstream: null,
     clientAddress: '192.0.2.7',
@@ -98,6 +104,7 @@ export function startAdmin(t: Test, options: Partial<AdminOptions> = {}): TestAd
     mask: new Mask(Buffer.from('key'), false),
     monitoring: undefined,
     version: '1.2.3',
+    eventRetentionMs: DAY,
     logger: pino({ level: 'silent' }, new Writable({ write: (_chunk, _encoding, done) => done() })),
     now: () => NOW,
     ...options
@@ -166,12 +173,12 @@ export class FakeControl implements Control {
 /** With live monitoring, in front of a gateway that does not answer unless one is given. */
 export function startMonitoring(
   t: Test,
-  { gatewayUrl = 'http://127.0.0.1:9', paths, ...options }: MonitoringTestOptions = {}
+  { gatewayUrl = 'http://127.0.0.1:9', paths, uncounted = [], ...options }: MonitoringTestOptions = {}
 ): TestAdmin & { control: FakeControl } {
   const control = new FakeControl()
   const urlsOf = (endpointId: string) => ({
-    streamable: new URL(paths?.streamable ?? `/stream/${endpointId}`, gatewayUrl),
-    sse: new URL(paths?.sse ?? `/${endpointId}/sse`, gatewayUrl)
+    streamable: [new URL(paths?.streamable ?? `/stream/${endpointId}`, gatewayUrl)],
+    sse: [new URL(paths?.sse ?? `/${endpointId}/sse`, gatewayUrl)]
   })
   const monitoring = {
     control,
@@ -180,6 +187,7 @@ export function startMonitoring(
       (_gateway, endpointId) => urlsOf(endpointId)
     ),
     keepsUp: () => true,
+    uncounted: () => uncounted,
     historyLimit: 2,
     settings: { mask: false },
     endpointUrl: (endpointId = '{endpoint_id}') => `http://proxy/stream/${endpointId}`
@@ -190,6 +198,7 @@ export function startMonitoring(
 interface MonitoringTestOptions extends Partial<AdminOptions> {
   gatewayUrl?: string
   paths?: { streamable: string; sse: string }
+  uncounted?: UncountedPath[]
 }
 
 /** The URL in the Link header of an answer that has a next page. */

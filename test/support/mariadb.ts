@@ -1,5 +1,5 @@
-// Owns the real MariaDB (or MySQL) that the tests run on: finds or installs one, starts it on a temporary directory and
-// a free loopback port, and lets no server outlive the process that asked for it, whatever ends that process.
+// Owns the real MariaDB (or MySQL, or TiDB) that the tests run on: finds or installs one, starts it on a temporary directory
+// and a free loopback port, and lets no server outlive the process that asked for it, whatever ends that process.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createConnection } from 'mysql2/promise'
 import { freePort } from './ports.js'
 import { canInstallPackages, findProgram, installPackages } from './programs.js'
+import { tidbProgram } from './tidb.js'
 
 const user = 'mcpuser'
 const password = 'mcppassword'
@@ -44,8 +45,8 @@ export class DatabaseError extends Error {
 }
 
 /**
- * The server in `TEST_MYSQL_URL` (one a test run, started by `test/run.ts`), else a new one.
- * `own` asks for a new one in any case: for tests that kill or restart it.
+ * The server in `TEST_MYSQL_URL` (one a test run, started by `test/run.ts`), else a new one: a TiDB if `TEST_TIDB_SERVER` is the
+ * path of a tidb-server. `own` asks for a new one in any case: for tests that kill or restart it.
  */
 export async function startDatabase({ own = false } = {}): Promise<Database> {
   const url = process.env['TEST_MYSQL_URL']
@@ -170,34 +171,21 @@ class OwnServer implements Database {
   }
 
   async #initialise(): Promise<void> {
-    const init = join(this.#dir, 'init.sql')
     const statements = [
       `CREATE DATABASE IF NOT EXISTS ${database}`,
       `CREATE USER IF NOT EXISTS '${user}'@'%' IDENTIFIED BY '${password}'`,
       `GRANT ALL PRIVILEGES ON *.* TO '${user}'@'%' WITH GRANT OPTION`
     ]
-    writeFileSync(init, statements.map(statement => `${statement};\n`).join(''), { mode: 0o600 })
-
-    const { server, installer } = this.program
-    const setup = installer
-      ? this.#spawn(installer, ['--auth-root-authentication-method=normal', '--skip-test-db'])
-      : this.#spawn(server, ['--initialize-insecure'])
-    const [code] = (await once(setup, 'exit')) as [number | null]
+    const sql = statements.map(statement => `${statement};\n`).join('')
+    writeFileSync(join(this.#dir, 'init.sql'), sql, { mode: 0o600 })
+    const command = this.program.setUp(this.#dir)
+    if (!command) return
+    const [code] = (await once(this.#spawn(command), 'exit')) as [number | null]
     if (code !== 0) throw new DatabaseError(`the data directory was not set up:\n${this.#log()}`)
   }
 
   async #launch(): Promise<void> {
-    const server = (this.#server = this.#spawn(this.program.server, [
-      '--bind-address=127.0.0.1',
-      `--port=${this.port}`,
-      `--socket=${join(this.#dir, 'sock')}`,
-      `--pid-file=${join(this.#dir, 'server.pid')}`,
-      // A server that starts deletes what looks like an old temporary table of its own.
-      `--tmpdir=${this.#dir}`,
-      `--init-file=${join(this.#dir, 'init.sql')}`,
-      // MySQL 8 opens a second port for its X protocol, by default always the same one.
-      ...(this.program.installer ? [] : ['--mysqlx=OFF'])
-    ]))
+    const server = (this.#server = this.#spawn(this.program.start(this.#dir, this.port)))
     const deadline = Date.now() + startTimeoutMs
     for (;;) {
       if (hasEnded(server)) throw new DatabaseError(`the database server ended at its start:\n${this.#log()}`)
@@ -214,10 +202,8 @@ class OwnServer implements Database {
   }
 
   /** In a process group of its own, which no Ctrl-C reaches and the watchdog can kill as a whole. */
-  #spawn(command: string, options: string[]): ChildProcess {
+  #spawn([command, args]: Command): ChildProcess {
     const log = openSync(join(this.#dir, 'log'), 'a')
-    const asRoot = process.getuid?.() === 0 ? ['--user=root'] : []
-    const args = ['--no-defaults', ...asRoot, `--datadir=${join(this.#dir, 'data')}`, ...options]
     const child = spawn(command, args, { detached: true, stdio: ['ignore', log, log] })
     closeSync(log)
     writeFileSync(join(this.#dir, 'pid'), String(child.pid))
@@ -231,14 +217,19 @@ class OwnServer implements Database {
 
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
 
-interface Program {
-  server: string
-  /** MariaDB only: sets up the data directory. MySQL's server does that itself. */
-  installer?: string
+type Command = readonly [program: string, args: string[]]
+
+/** A server program. In its folder, `init.sql` makes the database and its user, and the data are in `data`. */
+export interface Program {
+  /** What sets up the data, if the server does not do so itself. */
+  setUp(folder: string): Command | undefined
+  start(folder: string, port: number): Command
 }
 
 /** Throws `DatabaseError` where there is none and none can be installed. */
 function serverProgram(): Program {
+  const tidb = process.env['TEST_TIDB_SERVER']
+  if (tidb) return tidbProgram(tidb)
   const installed = findServer()
   if (installed) return installed
   if (canInstallPackages()) {
@@ -256,7 +247,37 @@ function findServer(): Program | undefined {
   const server = findProgram(['mariadbd', 'mysqld'], serverFolders)
   if (!server) return undefined
   const { stdout } = spawnSync(server, ['--no-defaults', '--version'], { encoding: 'utf8' })
-  if (!/mariadb/i.test(stdout)) return { server }
+  if (!/mariadb/i.test(stdout)) return mysqlProgram(server)
   const installer = findProgram(['mariadb-install-db', 'mysql_install_db'], serverFolders)
-  return installer ? { server, installer } : undefined
+  return installer ? mysqlProgram(server, installer) : undefined
+}
+
+/** `installer`: of MariaDB only, sets up the data directory. MySQL's server does that itself. */
+function mysqlProgram(server: string, installer?: string): Program {
+  const common = (folder: string): string[] => [
+    '--no-defaults',
+    ...(process.getuid?.() === 0 ? ['--user=root'] : []),
+    `--datadir=${join(folder, 'data')}`
+  ]
+  return {
+    setUp: folder =>
+      installer
+        ? [installer, [...common(folder), '--auth-root-authentication-method=normal', '--skip-test-db']]
+        : [server, [...common(folder), '--initialize-insecure']],
+    start: (folder, port) => [
+      server,
+      [
+        ...common(folder),
+        '--bind-address=127.0.0.1',
+        `--port=${port}`,
+        `--socket=${join(folder, 'sock')}`,
+        `--pid-file=${join(folder, 'server.pid')}`,
+        // A server that starts deletes what looks like an old temporary table of its own.
+        `--tmpdir=${folder}`,
+        `--init-file=${join(folder, 'init.sql')}`,
+        // MySQL 8 opens a second port for its X protocol, by default always the same one.
+        ...(installer ? [] : ['--mysqlx=OFF'])
+      ]
+    ]
+  }
 }

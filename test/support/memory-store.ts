@@ -10,6 +10,8 @@ import type {
   SessionRow,
   SessionsFilter,
   StoreReader,
+  ToolUsage,
+  ToolUsageQuery,
   Totals
 } from '../../src/ledger/store-port.js'
 import { bruteConnections, bruteOpenCounts, brutePrincipals, bruteSeries, isAsked } from './brute-force.js'
@@ -25,6 +27,9 @@ export class MemoryStore implements StoreReader {
   constructor(rows: readonly SessionRow[] = []) {
     this.rows = rows
   }
+
+  /** It has none. */
+  toolUsage: (query: ToolUsageQuery) => Promise<ToolUsage[]> = () => Promise.resolve([])
 
   connections(query: Parameters<StoreReader['connections']>[0]): Promise<SessionRow[]> {
     const { after, limit } = query
@@ -84,6 +89,14 @@ export class MemoryStore implements StoreReader {
     })
   }
 
+  principalSessions({ principal, limit }: Parameters<StoreReader['principalSessions']>[0]) {
+    const open = this.rows.filter(
+      row => row.reason === null && row.transport !== 3 && row.principal === principal.name
+    )
+    const rows = open.toSorted((a, b) => a.connectAt - b.connectAt || a.id - b.id).slice(0, limit)
+    return Promise.resolve({ openNum: open.length, rows, appliedOffset: 0 })
+  }
+
   totals(filter: SessionsFilter): Promise<Totals> {
     const { openNum } = bruteOpenCounts(this.rows, filter)
     return Promise.resolve({ openNum, openedNum: this.rows.filter(row => isAsked(row, filter)).length })
@@ -109,6 +122,11 @@ export class MemoryStore implements StoreReader {
   feed(): Promise<FeedPart> {
     return Promise.resolve({ position: 0, changes: [] })
   }
+
+  events: StoreReader['events'] = () =>
+    Promise.resolve({ events: [], start: '0-0', position: '0-0', more: false })
+
+  eventsEnd: StoreReader['eventsEnd'] = () => Promise.resolve('0-0')
 
   async *series(query: SeriesQuery): AsyncGenerator<SeriesPoint[]> {
     const endpoints = await this.counts(

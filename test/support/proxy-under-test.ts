@@ -9,14 +9,16 @@ import { Upstreams } from '../../src/proxy/balancing/upstreams.js'
 import { startProxy, type Proxy, type ProxyOptions } from '../../src/proxy/proxy-server.js'
 import type { Connection, ExchangeHandler } from '../../src/proxy/upstream/connection.js'
 import { ClientCredentials } from '../../src/sessions/client-credentials.js'
-import type { Observation } from '../../src/sessions/observations.js'
+import type { Observation, RequestOutcome } from '../../src/sessions/observations.js'
 import { connectTo, serveRaw, type RawServer, type RawConnection } from './raw-http.js'
 
 /** A started proxy, and what it has observed and logged since. */
 export interface ProxyUnderTest {
   proxy: Proxy
   port: number
+  /** All but those of `outcomes`. */
   observations: Observation[]
+  outcomes: RequestOutcome[]
   logs: Record<string, unknown>[]
 }
 
@@ -30,6 +32,7 @@ export async function startProxyTo(
   options: ProxyTestOptions = {}
 ): Promise<ProxyUnderTest> {
   const observations: Observation[] = []
+  const outcomes: RequestOutcome[] = []
   const logs: Record<string, unknown>[] = []
   const stream = { write: (line: string) => void logs.push(JSON.parse(line) as Record<string, unknown>) }
   const { logger = Fastify({ logger: { level: 'warn', stream } }).log } = options
@@ -38,6 +41,8 @@ export async function startProxyTo(
     rewriteHost: options.rewriteHost ?? false,
     connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
     upstreamTimeoutMs: options.upstreamTimeoutMs ?? 30_000,
+    upstreamKeepAliveMs: options.upstreamKeepAliveMs ?? 4_000,
+    acknowledge: options.acknowledge,
     log: logger
   })
   t.teardown(() => upstreams.close())
@@ -55,6 +60,7 @@ export async function startProxyTo(
     headTimeoutMs: 60_000,
     keepAliveTimeoutMs: 72_000,
     stallTimeoutMs: 60_000,
+    sseKeepAliveMs: 0,
     streamIsUse: true,
     principals: 'plain',
     principalHeader: undefined,
@@ -68,14 +74,20 @@ export async function startProxyTo(
     maxRequests: 0,
     maxSessionsPerEndpoint: 0,
     liveSessions: () => 0,
+    maxSessionsPerPrincipal: 0,
+    whenFull: 'refuse',
+    principalCounts: { stored: () => Promise.resolve(undefined), known: () => 0 },
     operations: new Operations(),
     traffic: new Traffic(),
-    observe: observation => void observations.push(observation),
+    observe: observation => {
+      if (observation.kind === 'outcome') outcomes.push(observation)
+      else observations.push(observation)
+    },
     logger,
     ...options
   })
   t.teardown(() => proxy.close(0))
-  return { proxy, port: proxy.port, observations, logs }
+  return { proxy, port: proxy.port, observations, outcomes, logs }
 }
 
 /** Starts an upstream that handles each connection with `script`; it is closed at the end of the test. */

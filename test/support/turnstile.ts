@@ -34,12 +34,13 @@ export class Turnstile {
     this.log = log
   }
 
-  /** Starts `mcp-turnstile` with its data in `directory`, both ports free ones unless given. Throws when it exits. */
+  /** Starts `mcp-turnstile` with its data in `directory`, both ports free ones unless given; `program`: its main.js. Throws when it exits. */
   static async start(
     upstream: string,
     directory: string,
     flags: readonly string[] = [],
-    nodeFlags: readonly string[] = []
+    nodeFlags: readonly string[] = [],
+    program = MAIN
   ): Promise<Turnstile> {
     const defaults = {
       '--listen': '127.0.0.1:0',
@@ -50,7 +51,7 @@ export class Turnstile {
       .filter(([flag]) => !flags.includes(flag))
       .flat()
     const args = ['--upstream', upstream, '--data-dir', directory, ...rest, ...flags]
-    const child = spawn(process.execPath, [...nodeFlags, MAIN, ...args], {
+    const child = spawn(process.execPath, [...nodeFlags, program, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: cleanEnv()
     })

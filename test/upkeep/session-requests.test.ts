@@ -19,7 +19,12 @@ async function start(t: Test, located: string | undefined) {
     )
   )
   t.teardown(() => Promise.all(gateways.map(gateway => gateway.stop())))
-  const settings = { rewriteHost: false, connectTimeoutMs: 1_000, upstreamTimeoutMs: 0 }
+  const settings = {
+    rewriteHost: false,
+    connectTimeoutMs: 1_000,
+    upstreamTimeoutMs: 0,
+    upstreamKeepAliveMs: 0
+  }
   const upstreams = new Upstreams({
     upstreams: gateways.map(({ url }, i) => ({ name: names[i]!, url: new URL(url) })),
     ...{ ...settings, log: pino({ level: 'silent' }) }

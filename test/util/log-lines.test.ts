@@ -118,3 +118,18 @@ void t.test('lines of another process are copied whole, however they come', t =>
   for (const byte of bytes) from.write(Buffer.from([byte]))
   from.end()
 })
+
+void t.test('many lines at once, and another file from then on', t => {
+  const directory = t.testdir()
+  const [one, two] = [join(directory, 'one'), join(directory, 'two')]
+  const dropped = new DroppedLines()
+  const lines = new LineWriter(openSync(one, 'a'), dropped)
+  lines.writeLines('a\nb\n', 2)
+  lines.redirect(openSync(two, 'a'))
+  lines.writeLines('c\n', 1)
+  t.equal(readFileSync(one, 'utf8'), 'a\nb\n')
+  t.equal(readFileSync(two, 'utf8'), 'c\n')
+  lines.writeLines('x'.repeat(2_000_000), 7)
+  t.equal(dropped.count, 7)
+  t.end()
+})

@@ -13,17 +13,25 @@ interface KnownToken {
 const allow = (tokens: readonly KnownToken[], wanted: Scope): boolean =>
   tokens.some(({ scope }) => SCOPES.indexOf(scope) >= SCOPES.indexOf(wanted))
 
+const known = (tokens: readonly Token[]): KnownToken[] =>
+  tokens.map(({ secret, scope }) => ({ digest: digest(secret), scope }))
+
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 /** Checks tokens. It keeps only their digests, and no other part of the admin port gets the tokens. */
 export class TokenGate {
-  readonly #tokens: KnownToken[]
+  #tokens: KnownToken[]
   readonly #failures: FailedTries
 
   /** Without tokens everyone may do everything. */
   constructor(tokens: readonly Token[], now: () => MonotonicMs) {
-    this.#tokens = tokens.map(({ secret, scope }) => ({ digest: digest(secret), scope }))
+    this.#tokens = known(tokens)
     this.#failures = new FailedTries(now)
+  }
+
+  /** Other tokens count from now on; a gate that has some never opens, and one that has none stays so. */
+  set tokens(tokens: readonly Token[]) {
+    if (!this.isOpen && tokens.length > 0) this.#tokens = known(tokens)
   }
 
   /** Whether no token is set. */
@@ -48,6 +56,11 @@ export class TokenGate {
     }
     if (!allow(found, scope)) throw new ForbiddenError()
     return `token ${given.toString('hex', 0, 4)}`
+  }
+
+  /** Whether a token still allows to read. */
+  mayRead(secret: string | undefined): boolean {
+    return this.isOpen || (secret !== undefined && allow(this.#matching(digest(secret)), 'read'))
   }
 
   /** The scope of a token that was admitted to read. */

@@ -57,7 +57,8 @@ export class GatewayClient {
    * endpoints are asked, and with what `urlsOf` throws.
    */
   async tools(endpointId: WireId): Promise<Tool[]> {
-    if (!this.#tools.hasRoomFor(endpointId)) throw new BusyError(TOOLS_KEPT_MS)
+    if (!this.#tools.hasRoomFor(endpointId))
+      throw new BusyError('the tools of too many endpoints are asked for', TOOLS_KEPT_MS)
     return await this.#tools.get(endpointId, async () => {
       const [gateway] = await this.#gateways()
       if (gateway === undefined) throw new GatewayError('there is no gateway')

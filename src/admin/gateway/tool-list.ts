@@ -5,11 +5,13 @@ import { Check } from 'typebox/value'
 import { Tool } from '../schemas/monitoring-responses.js'
 import { begin, type Conversation, LegacyConversation, StreamableConversation } from './mcp-conversation.js'
 
-/** Where the gateway serves an endpoint, by transport; undefined: nowhere. */
+/** Where the gateway may serve an endpoint, by transport. */
 export interface EndpointUrls {
-  streamable: URL | undefined
-  sse: URL | undefined
+  streamable: readonly URL[]
+  sse: readonly URL[]
 }
+
+type Fetch = typeof globalThis.fetch
 
 /** How long the DELETE of the session may hold up the response with the tools. Chosen. */
 const TERMINATE_TIMEOUT_MS = 1_000
@@ -17,26 +19,31 @@ const TERMINATE_TIMEOUT_MS = 1_000
 const MAX_BYTES = 1_000_000
 
 /**
- * The tools of an endpoint, over Streamable HTTP, and where that fails over HTTP+SSE (MCP 2024-11-05). Rejects with what went wrong over
- * Streamable HTTP, or with the reason of `signal`.
+ * The tools of an endpoint, over Streamable HTTP, and where that fails over HTTP+SSE (MCP 2024-11-05), at the first URL that tells
+ * them. Rejects with what went wrong at the first one, or with the reason of `signal`.
  */
 export async function toolsOf({ streamable, sse }: EndpointUrls, signal: AbortSignal): Promise<Tool[]> {
   signal.throwIfAborted()
-  const overSse = (url: URL): Promise<Tool[]> =>
-    listTools(signal, fetch => LegacyConversation.open(url, fetch))
-  if (streamable === undefined) return sse === undefined ? [] : await overSse(sse)
-  return await listTools(signal, fetch => new StreamableConversation(streamable, fetch)).catch(
-    async (error: unknown) => {
-      if (sse === undefined) throw error
-      return await overSse(sse).catch(() => Promise.reject(error as Error))
+  const ways = [
+    ...streamable.map(url => (fetch: Fetch) => new StreamableConversation(url, fetch)),
+    ...sse.map(url => (fetch: Fetch) => LegacyConversation.open(url, fetch))
+  ]
+  const failures: unknown[] = []
+  for (const open of ways) {
+    try {
+      return await listTools(signal, open)
+    } catch (error) {
+      signal.throwIfAborted()
+      failures.push(error)
     }
-  )
+  }
+  throw failures[0]
 }
 
 /** Lists the tools over a session of its own, then ends that session and leaves no connection open. */
 async function listTools(
   signal: AbortSignal,
-  open: (fetch: typeof globalThis.fetch) => Conversation | Promise<Conversation>
+  open: (fetch: Fetch) => Conversation | Promise<Conversation>
 ): Promise<Tool[]> {
   const over = new AbortController()
   let conversation: Conversation | undefined

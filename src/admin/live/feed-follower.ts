@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FeedChange, FeedPart, StoreReader } from '../../ledger/store-port.js'
 import { Transport } from '../../mcp/transports.js'
 import { reasonOf } from '../../util/errors.js'
-import { type Log, ThrottledLog } from '../../util/log.js'
+import type { Log } from '../../util/log.js'
+import { OutageLog } from '../../util/outage-log.js'
 import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
 
 /** How often the feed is read. Chosen: a change is reported within two seconds. */
@@ -23,14 +24,17 @@ export type OnChanges = (changes: FeedChange[]) => Promise<void>
 export class FeedFollower {
   readonly #store: Pick<StoreReader, 'feed'>
   readonly #onChanges: OnChanges
-  readonly #throttledLog: ThrottledLog
+  readonly #outage: OutageLog
   #stopping: AbortController | undefined
   #started: Promise<number> | undefined
 
   constructor(store: Pick<StoreReader, 'feed'>, log: Log, onChanges: OnChanges) {
     this.#store = store
     this.#onChanges = onChanges
-    this.#throttledLog = new ThrottledLog(log)
+    this.#outage = new OutageLog(log, {
+      failing: 'the store cannot be read; live monitoring waits for it',
+      recovered: 'the store can be read again'
+    })
   }
 
   /** Every change that is committed after this has resolved is reported. Rejects when the store cannot be read. */
@@ -67,15 +71,13 @@ export class FeedFollower {
       askedAt = monotonicNow()
       try {
         const { position, changes } = await this.#read(after, stopped)
+        this.#outage.recovered()
         if (changes.length > 0) await this.#onChanges(changes)
         more = position - after >= MAX_CHANGES
         after = position
       } catch (error) {
         more = false
-        this.#throttledLog.warn(
-          { reason: reasonOf(error) },
-          'the store cannot be read; live monitoring waits for it'
-        )
+        this.#outage.failed({ reason: reasonOf(error) })
       }
     }
   }

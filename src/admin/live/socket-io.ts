@@ -9,7 +9,7 @@ import type { FeedChange, StoreReader } from '../../ledger/store-port.js'
 import { type StoredId, storedEndpointId } from '../../mcp/stored-ids.js'
 import { TurnstileError } from '../../util/errors.js'
 import { ThrottledLog } from '../../util/log.js'
-import { MAX_DURATION_MS } from '../../util/time.js'
+import { MAX_DURATION_MS, MINUTE_MS } from '../../util/time.js'
 import { foreignness, type OriginRules } from '../access/origins.js'
 import { bearerToken, type TokenGate } from '../access/tokens.js'
 import type { Monitor } from '../monitor.js'
@@ -38,6 +38,12 @@ const ALL = `${ROOM_PREFIX}default`
 const Subscription = Type.Object({ serverId: Type.Optional(Type.String({ minLength: 1, maxLength: 8192 })) })
 const EXPECTED = `give an object {serverId?}, serverId being ${ENDPOINT_ID_EXPECTED}`
 
+/** The token that a client showed. */
+function tokenOf({ handshake: { auth, headers } }: Socket): string | undefined {
+  const token: unknown = auth.token
+  return typeof token === 'string' ? token : bearerToken(headers.authorization)
+}
+
 /** What live monitoring reads from, and who may listen. */
 export interface LiveMonitoringOptions {
   store: StoreReader
@@ -55,11 +61,13 @@ export class LiveMonitoring {
   readonly #throttle: NoticeThrottle
   readonly #follower: FeedFollower
   readonly #clients = new LiveClients()
+  readonly #gate: TokenGate
 
   constructor(app: FastifyInstance, { store, monitor, gate, allowedOrigins, logger }: LiveMonitoringOptions) {
     this.#monitor = monitor
+    this.#gate = gate
     this.#throttle = new NoticeThrottle(logger)
-    const throttledLog = new ThrottledLog(logger)
+    const throttledLog = new ThrottledLog(logger, 1, MINUTE_MS)
     this.#io = new Server(app.server, {
       serveClient: false,
       cors: { origin: [...allowedOrigins] },
@@ -80,11 +88,10 @@ export class LiveMonitoring {
     )
     const namespace = this.#io.of(NAMESPACE)
     namespace.use((socket, next) => {
-      const { auth, headers, address } = socket.handshake
-      const token: unknown = auth.token
+      const { address } = socket.handshake
       try {
         if (this.#clients.size >= MAX_CLIENTS) throw new BadMessage('there are too many clients')
-        gate.admit(typeof token === 'string' ? token : bearerToken(headers.authorization), 'read', address)
+        gate.admit(tokenOf(socket), 'read', address)
         next()
       } catch (error) {
         next(error as Error)
@@ -105,6 +112,12 @@ export class LiveMonitoring {
       socket.on('disconnect', () => this.#clients.stranger(socket.conn))
       this.#serve(socket)
     })
+  }
+
+  /** Disconnects those whose token does not count any more. */
+  checkTokens(): void {
+    for (const socket of this.#io.of(NAMESPACE).sockets.values())
+      if (!this.#gate.mayRead(tokenOf(socket))) socket.disconnect(true)
   }
 
   /** Disconnects everyone. */

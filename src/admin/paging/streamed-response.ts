@@ -23,14 +23,19 @@ export type ExportType = 'text/csv' | 'application/x-ndjson'
 /** All of them. */
 export const exportTypes: readonly ExportType[] = ['text/csv', 'application/x-ndjson']
 
-/** Sends items with the fields `columns`; their names are the first line of CSV. */
+/** What Excel needs to read CSV as UTF-8. */
+const BYTE_ORDER_MARK = '\ufeff'
+
+/**
+ * Sends items with the fields `columns`; their names are the first line of CSV, behind a byte order mark where one is asked for.
+ */
 export function sendExport(
   reply: FastifyReply,
-  type: ExportType,
+  { type, bom }: { type: ExportType; bom: boolean },
   columns: readonly string[],
   chunks: Chunks<object>
 ): FastifyReply {
-  const text = type === 'text/csv' ? csv(columns, chunks) : ndjson(chunks)
+  const text = type === 'text/csv' ? csv(columns, chunks, bom ? BYTE_ORDER_MARK : '') : ndjson(chunks)
   return sendText(reply.type(`${type}; charset=utf-8`), text)
 }
 
@@ -63,7 +68,11 @@ async function* ndjson(chunks: Chunks<object>): AsyncGenerator<string> {
 const escapeLineFeed = (text: string): string => (text.startsWith('\n') ? `'${text}` : text)
 
 /** RFC 4180. What a spreadsheet would take for a formula is made text, because clients choose their user agents. */
-async function* csv(columns: readonly string[], chunks: Chunks<object>): AsyncGenerator<string> {
+async function* csv(
+  columns: readonly string[],
+  chunks: Chunks<object>,
+  before: string
+): AsyncGenerator<string> {
   const options = {
     columns: [...columns],
     record_delimiter: 'windows' as const,
@@ -74,9 +83,9 @@ async function* csv(columns: readonly string[], chunks: Chunks<object>): AsyncGe
   }
   let header = true
   for await (const chunk of chunks) {
-    yield stringify(chunk, { ...options, header })
+    yield (header ? before : '') + stringify(chunk, { ...options, header })
     header = false
     await setImmediate()
   }
-  if (header) yield stringify([], { ...options, header })
+  if (header) yield before + stringify([], { ...options, header })
 }

@@ -52,10 +52,10 @@ export const connectionRoutes: FastifyPluginCallback<
       }
     },
     async (request, reply) => {
-      const { endpoint_id, transport, cursor, limit, ...asked } = request.query
+      const { endpoint_id, transport, cursor, limit, format, bom, filename, ...asked } = request.query
       const range = timeRange(asked, now(), DAY_MS)
       const filter = endpointFilter(endpoint_id, asked)
-      const type = exportAsked(request, reply)
+      const type = exportAsked(request, reply, { format, bom, filename })
       const columns = Object.keys(ConnectionRow.properties)
       if (filter === 'nothing') return type ? sendExport(reply, type, columns, []) : []
       const query = {
@@ -118,7 +118,7 @@ export const connectionRoutes: FastifyPluginCallback<
       const first = Math.ceil(start / MINUTE_MS) * MINUTE_MS
       const last = Math.floor(Math.min(end, at) / MINUTE_MS) * MINUTE_MS
       const filter = endpointFilter(request.query.endpoint_id)
-      const type = exportAsked(request, reply)
+      const type = exportAsked(request, reply, request.query)
       const columns = Object.keys(MinutePoint.properties)
       if (filter === 'nothing' || first > last) return type ? sendExport(reply, type, columns, []) : []
       const isOne = filter.endpointId !== undefined
@@ -137,12 +137,34 @@ export const connectionRoutes: FastifyPluginCallback<
   done()
 }
 
-/** The media type of an export that the client prefers to JSON; undefined: JSON. */
-function exportAsked(request: FastifyRequest, reply: FastifyReply): ExportType | undefined {
-  reply.header('vary', 'accept')
-  const best = request.accepts().type(['application/json', ...exportTypes])
-  return exportTypes.find(type => type === best)
+/** How the client wants the response. */
+interface AskedForm {
+  format?: 'json' | 'csv' | 'ndjson' | undefined
+  bom?: 'bom' | 'none' | undefined
+  filename?: string | undefined
 }
+
+/** The parameter `format`. */
+const formats = { json: undefined, csv: 'text/csv', ndjson: 'application/x-ndjson' } as const
+
+/** The export that the client asks for, or prefers to JSON; undefined: JSON. */
+function exportAsked(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { format, bom, filename }: AskedForm
+): { type: ExportType; bom: boolean } | undefined {
+  reply.header('vary', 'accept')
+  if (filename !== undefined) reply.header('content-disposition', attachment(filename))
+  const best = request.accepts().type(['application/json', ...exportTypes])
+  const type = format === undefined ? exportTypes.find(type => type === best) : formats[format]
+  return type && { type, bom: bom === 'bom' }
+}
+
+/** RFC 6266, with the name also for those who read ASCII only. */
+const attachment = (name: string): string =>
+  `attachment; filename="${name.replaceAll(/[^\x20-\x7e]/g, '_')}"; filename*=UTF-8''${encodeURIComponent(
+    name
+  ).replaceAll(/['()*]/g, character => `%${character.charCodeAt(0).toString(16)}`)}`
 
 async function* mapped<T, U>(chunks: Iterable<T[]> | AsyncIterable<T[]>, view: (item: T) => U) {
   for await (const chunk of chunks) yield chunk.map(view)

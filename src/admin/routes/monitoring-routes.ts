@@ -21,7 +21,8 @@ import {
   GatewayStatus,
   PrincipalInfo,
   ProxyInfo,
-  Tool
+  Tool,
+  type UncountedPath
 } from '../schemas/monitoring-responses.js'
 import {
   EndpointParameters,
@@ -40,6 +41,8 @@ export interface MonitoringRoutesOptions {
   gateway: GatewayClient
   /** Whether what is observed reaches the store within some seconds. */
   keepsUp: () => boolean | Promise<boolean>
+  /** Paths on which MCP passes that no setting counts. */
+  uncounted: () => UncountedPath[] | Promise<UncountedPath[]>
   /** The most ended sessions of a status response (--history-limit). */
   historyLimit: number
   /** The settings in a status response: no secrets. */
@@ -63,7 +66,7 @@ export const monitoringRoutes: FastifyPluginCallback<
   MonitoringRoutesOptions,
   RawServerDefault,
   DecodingTypeProvider
-> = (app, { monitor, gateway, keepsUp, historyLimit, settings, endpointUrl, log }, done) => {
+> = (app, { monitor, gateway, keepsUp, uncounted, historyLimit, settings, endpointUrl, log }, done) => {
   /** The endpoint asked for, or the one that a client joined last. */
   async function endpointWithTools(asked: string | undefined): Promise<string | undefined> {
     if (asked !== undefined) return asked
@@ -118,7 +121,8 @@ export const monitoringRoutes: FastifyPluginCallback<
     ofEndpoint('Whether the gateway answers and the ledger keeps up', GatewayHealth),
     async request => {
       const { endpointId } = request.query
-      const [serverRunning, tools, totals] = await Promise.all([
+      const [uncountedPaths, serverRunning, tools, totals] = await Promise.all([
+        uncounted(),
         gateway.isReachable(),
         inTime(knownTools(endpointId)),
         inTime(
@@ -134,6 +138,7 @@ export const monitoringRoutes: FastifyPluginCallback<
         toolsCount: tools?.length ?? 0,
         endpoint: endpointUrl(endpointId),
         connections: { active: totals?.openNum ?? 0, total: totals?.openedNum ?? 0 },
+        ...(uncountedPaths.length > 0 && { uncounted: uncountedPaths }),
         lastCheck: monitor.time()
       }
     }

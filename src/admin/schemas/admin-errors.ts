@@ -77,10 +77,23 @@ export class BusyError extends AdminError {
   readonly statusCode = 503
   override readonly headers: Record<string, string>
 
-  constructor(retryAfterMs: number) {
+  /** `what`: the beginning of the message. */
+  constructor(what: string, retryAfterMs: number) {
     const seconds = Math.ceil(retryAfterMs / 1_000)
-    super(`the tools of too many endpoints are asked for: try again in ${seconds} s`)
+    super(`${what}: try again in ${seconds} s`)
     this.headers = { 'retry-after': String(seconds) }
+  }
+}
+
+/** Events after a cursor are deleted, or the cursor is of another store. */
+export class ExpiredCursorError extends AdminError {
+  readonly code = 'EXPIRED_CURSOR'
+  readonly statusCode = 410
+
+  constructor() {
+    super(
+      'events after this cursor are not kept any more (--event-retention): read the open sessions again, and go on with after=now or without after'
+    )
   }
 }
 

@@ -31,6 +31,36 @@ export const ConversationName = Type.Union([Type.String(), Type.Null()], {
 /** How many there are of something. */
 export const NaturalNumber = Type.Integer({ minimum: 0 })
 
+/** Bytes that the client sent. */
+export const BytesIn = Type.Integer({
+  minimum: 0,
+  description: 'that the client sent on its connection: heads, bodies and framing of its requests'
+})
+
+/** Bytes that the client got. */
+export const BytesOut = Type.Integer({
+  minimum: 0,
+  description: 'that were sent to the client: heads, bodies and framing of the responses'
+})
+
+/** Calls of tools. */
+export const CallCount = Type.Integer({
+  minimum: 0,
+  description: 'calls of tools; one that takes several rounds is one'
+})
+
+/** Errors of all kinds. */
+export const ErrorCount = Type.Integer({
+  minimum: 0,
+  description: 'JSON-RPC errors, results with isError, and HTTP statuses from 400 on'
+})
+
+/** Responses of which nobody knows whether they are errors. */
+export const UnreadCount = Type.Integer({
+  minimum: 0,
+  description: 'responses that could not be read (compressed, larger than 64 KiB, cut off): errors or not'
+})
+
 /** The body of every error of the admin port, but for `ConnectionNotFound`. */
 export const ErrorBody = Type.Object({
   statusCode: Type.Integer(),

@@ -2,13 +2,18 @@
 // the fields are those that existing front ends read.
 import Type, { type Static, type TProperties } from 'typebox'
 import {
+  BytesIn,
+  BytesOut,
+  CallCount,
   ConversationName,
+  ErrorCount,
   Instant,
   NaturalNumber,
   NullableText,
   OAuthClient,
   PrincipalKindName,
-  PrincipalName
+  PrincipalName,
+  UnreadCount
 } from './fields.js'
 
 /** A transport by its name; the numbers are in `Transport`. */
@@ -26,6 +31,11 @@ const info = {
   connectedAt: Instant,
   lastActivity: Instant,
   requestCount: NaturalNumber,
+  bytesIn: BytesIn,
+  bytesOut: BytesOut,
+  callCount: CallCount,
+  errorCount: ErrorCount,
+  unreadCount: UnreadCount,
   endpointId: Type.String(),
   transport: TransportName,
   upstream: Type.Union([Type.String(), Type.Null()], {
@@ -110,6 +120,14 @@ export const GatewayStatus = gateway({
   })
 })
 
+/** MCP on a path that no pattern covers. */
+export const UncountedPath = Type.Object({
+  path: Type.String({ description: 'without what may be an id' }),
+  advice: Type.String({ description: 'what to do about it: the flag to give, where one would count it' }),
+  requests: NaturalNumber
+})
+export type UncountedPath = Static<typeof UncountedPath>
+
 /** Whether gateway and ledger work, at `/api/mcp/health`. */
 export const GatewayHealth = gateway({
   healthy: Type.Boolean({
@@ -117,6 +135,11 @@ export const GatewayHealth = gateway({
   }),
   serverRunning: Type.Boolean({ description: 'the gateway answers' }),
   connections: Type.Object(totals),
+  uncounted: Type.Optional(
+    Type.Array(UncountedPath, {
+      description: 'the paths on which MCP passes that no pattern counts, at most 20 a process; absent: none'
+    })
+  ),
   lastCheck: Instant
 })
 export type GatewayHealth = Static<typeof GatewayHealth>
@@ -160,6 +183,20 @@ export const PrincipalInfo = Type.Object({
   })
 })
 export type PrincipalInfo = Static<typeof PrincipalInfo>
+
+/** How a tool of an endpoint was used, at `/api/mcp/tools/usage`. */
+export const ToolUsageInfo = Type.Object({
+  time: Type.Union([Instant, Type.Null()], {
+    description: 'when the hour or day begins; null with by=total'
+  }),
+  endpointId: Type.String(),
+  tool: Type.String({ description: 'all beyond the first 200 tools of an endpoint and hour are "other"' }),
+  calls: NaturalNumber,
+  errors: NaturalNumber,
+  durationSum: Type.Integer({ minimum: 0, description: 'of all calls, in ms' }),
+  durationMax: Type.Integer({ minimum: 0, description: 'in ms' })
+})
+export type ToolUsageInfo = Static<typeof ToolUsageInfo>
 
 /** A gateway, as all proxies of the store together see it. */
 export const UpstreamInfo = Type.Object({

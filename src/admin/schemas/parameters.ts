@@ -1,7 +1,10 @@
 // Owns the parameters that routes take, in query and path: the one source of their validation, types and documentation.
 import Type, { type TSchema } from 'typebox'
+import type { EventKind } from '../../ledger/event-port.js'
 import { Transport } from '../../mcp/transports.js'
+import { MINUTE_MS, SECOND_MS } from '../../util/time.js'
 import { decodeCursor, decodePrincipalCursor } from './cursor.js'
+import { eventTypes } from './event-responses.js'
 import { parseTime, TIME_EXPECTED } from './query-time.js'
 
 /** A parameter that `parse` reads; what it returns undefined for is refused. `expected` says what to give. */
@@ -43,6 +46,45 @@ const principalCursor = parsed(
 )
 const time = parsed(TIME_EXPECTED, parseTime)
 
+/** The longest wait for events. Chosen: proxies on the way cut a request that waits longer. */
+const MAX_WAIT_MS = MINUTE_MS
+const unitsMs: Record<string, number> = { ms: 1, s: SECOND_MS, m: MINUTE_MS }
+const wait = parsed('a time of at most 60s with its unit, such as 30s, or 0', text => {
+  if (text === '0') return 0
+  const [, digits, unit = ''] = /^(\d{1,5})(ms|s|m)$/.exec(text) ?? []
+  const ms = Number(digits) * (unitsMs[unit] ?? NaN)
+  return ms <= MAX_WAIT_MS ? ms : undefined
+})
+const kindsByType = new Map(
+  Object.entries(eventTypes).map(([kind, type]): [string, EventKind] => [type, kind as EventKind])
+)
+const types = parsed(
+  `one or more of ${[...kindsByType.keys()].join(', ')}, with commas between them, or leave it out for all`,
+  text => {
+    const kinds = text.split(',').map(type => kindsByType.get(type.trim()))
+    return kinds.every(kind => kind !== undefined) ? [...new Set(kinds)] : undefined
+  }
+)
+const eventCursor = Type.String({
+  minLength: 1,
+  maxLength: 4096,
+  description:
+    'the cursor of an earlier response, unchanged; now: only what comes; or leave it out for all events that are kept'
+})
+/** The form of an export, in place of `Accept`; and how a browser or a spreadsheet takes it. */
+const exportParameters = {
+  format: Type.Enum(['json', 'csv', 'ndjson'], { description: 'in place of Accept: json, csv or ndjson' }),
+  bom: parsed('true, for a spreadsheet that needs a byte order mark before UTF-8 in CSV, or false', text =>
+    text === 'true' ? 'bom' : text === 'false' ? 'none' : undefined
+  ),
+  filename: Type.String({
+    minLength: 1,
+    maxLength: 200,
+    pattern: '^[^\\u0000-\\u001f\\u007f"\\\\/:*?<>|\\ud800-\\udfff]+$',
+    description: 'the name under which browsers save the response'
+  })
+}
+
 /** All parameters are optional, and there are no others. */
 const query = <Parameters extends Record<string, TSchema>>(parameters: Parameters) =>
   Type.Partial(Type.Object(parameters), { additionalProperties: false })
@@ -57,7 +99,8 @@ export const ConnectionsParameters = query({
   principal,
   conversation,
   limit,
-  cursor
+  cursor,
+  ...exportParameters
 })
 
 /** Of `/api/connections/endpoint/count`. */
@@ -70,7 +113,15 @@ export const CountParameters = query({
 })
 
 /** Of `/api/connections/time-series`. */
-export const SeriesParameters = query({ endpoint_id: endpointId, start_time: time, end_time: time })
+export const SeriesParameters = query({
+  endpoint_id: endpointId,
+  start_time: time,
+  end_time: time,
+  ...exportParameters
+})
+
+/** Of `/api/events`. */
+export const EventsParameters = query({ after: eventCursor, limit, wait, endpointId, types })
 
 /** Of the monitoring interface: one endpoint, or all. */
 export const EndpointParameters = query({ endpointId })
@@ -78,6 +129,16 @@ export const EndpointParameters = query({ endpointId })
 export const StatsParameters = query({ endpointId, upstream, principal, conversation, limit, cursor })
 /** Of the pages of principals. */
 export const PrincipalsParameters = query({ endpointId, limit, cursor: principalCursor })
+
+/** Of `/api/mcp/tools/usage`. */
+export const ToolUsageParameters = query({
+  endpointId,
+  start_time: time,
+  end_time: time,
+  by: Type.Union([Type.Literal('hour'), Type.Literal('day'), Type.Literal('total')], {
+    description: 'hour, day (UTC) or total; hour if it is left out'
+  })
+})
 
 /** Of a path that names a session. */
 export const SessionPath = Type.Object({

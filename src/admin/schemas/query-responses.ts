@@ -1,12 +1,17 @@
 // Owns the responses to the three queries over sessions, `/api/connections/…`: the one source for server, dashboard and tests.
 import Type, { type Static } from 'typebox'
 import {
+  BytesIn,
+  BytesOut,
+  CallCount,
   ConversationName,
+  ErrorCount,
   Instant,
   NullableText,
   OAuthClient,
   PrincipalKindName,
-  PrincipalName
+  PrincipalName,
+  UnreadCount
 } from './fields.js'
 
 /** A session as `/api/connections/endpoint` lists it. The names of the first six are those of the table `endpoint_logs_v2`. */
@@ -31,7 +36,12 @@ export const ConnectionRow = Type.Object({
   principal: PrincipalName,
   principal_kind: PrincipalKindName,
   oauth_client: OAuthClient,
-  conversation: ConversationName
+  conversation: ConversationName,
+  bytes_in: BytesIn,
+  bytes_out: BytesOut,
+  call_count: CallCount,
+  error_count: ErrorCount,
+  unread_count: UnreadCount
 })
 export type ConnectionRow = Static<typeof ConnectionRow>
 

@@ -1,5 +1,5 @@
 // Owns instants in queries: how their text is read, and the range that two of them make.
-import { type EpochMs, MINUTE_MS } from '../../util/time.js'
+import { type EpochMs, MINUTE_MS, SECOND_MS } from '../../util/time.js'
 import { BadQueryError } from './admin-errors.js'
 
 /** The instants that DATETIME of MySQL holds: 1000-01-01 to 9999-12-31 (MySQL 8.0 Reference Manual, 11.2.2). */
@@ -8,7 +8,7 @@ const LATEST: EpochMs = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
 /** What `parseTime` takes, in words. */
 export const TIME_EXPECTED =
-  'an existing time from the year 1000 to 9999, as 2026-01-31T09:30:00Z (RFC 3339), 2026-01-31 09:30:00 (UTC) or epoch milliseconds'
+  'an existing time from the year 1000 to 9999, as 2026-01-31T09:30:00Z (RFC 3339), 2026-01-31 09:30:00 (UTC), epoch seconds (at most 11 digits) or epoch milliseconds'
 
 /** Whether MySQL can hold an instant. */
 export const isStorable = (at: EpochMs): boolean => at >= EARLIEST && at <= LATEST
@@ -17,14 +17,23 @@ const TIME =
   /^(?<day>\d{4}-\d\d-\d\d)[Tt ](?<clock>\d\d:\d\d:\d\d)(?:\.(?<fraction>\d+))?(?:[Zz]|(?<sign>[-+ ])(?<hours>\d\d):(?<minutes>\d\d))?$/
 
 /**
- * Reads RFC 3339, `YYYY-MM-DD HH:MM:SS[.mmm]` (UTC) or epoch milliseconds into epoch milliseconds; undefined for
+ * Reads RFC 3339, `YYYY-MM-DD HH:MM:SS[.mmm]` (UTC), epoch milliseconds or epoch seconds into epoch milliseconds; undefined for
  * anything else, for instants that do not exist (30 February, hour 24, leap seconds) and for those MySQL cannot hold.
  * Digits beyond the millisecond are cut off. A space before an offset is a `+` that was not percent-encoded.
  */
 export function parseTime(text: string): EpochMs | undefined {
-  const at = /^-?\d{1,15}$/.test(text) ? Number(text) : parseDate(text)
+  const at = /^-?\d{1,15}$/.test(text) ? parseEpoch(Number(text)) : parseDate(text)
   return at !== undefined && isStorable(at) ? at : undefined
 }
+
+/**
+ * Below this a number is taken for seconds, which reach to the year 5138. As milliseconds it would be from 1966 to 1973, when
+ * there were no sessions.
+ */
+const MIN_EPOCH_MS = 1e11
+
+const parseEpoch = (number: number): EpochMs =>
+  Math.abs(number) < MIN_EPOCH_MS ? number * SECOND_MS : number
 
 function parseDate(text: string): EpochMs | undefined {
   const { day, clock, fraction = '', sign, hours, minutes } = TIME.exec(text)?.groups ?? {}

@@ -8,10 +8,12 @@ import type {
   CloseEvent,
   FinalReason,
   OpenEvent,
+  OutcomeEvent,
   PresumedReason,
   UseEvent,
   VisitEvent
 } from '../../sessions/events.js'
+import type { Outcome } from '../../sessions/outcomes.js'
 import type { EpochMs } from '../../util/time.js'
 import type { InstanceIdentity, LedgerRules, SessionRow } from '../store-port.js'
 
@@ -91,7 +93,31 @@ export function mergeProof(
   after.provedAt = provedAt === after.lastSeenAt ? null : provedAt
   after.goneAt = after.goneAt.filter(at => at > provedAt)
   after.requestCount += proof.requests
+  if (proof.type === 'use' && proof.outcome) addFigures(after, proof.outcome)
   return isPresumed(after) ? after : settled(after, rules)
+}
+
+/** Adds what came of requests. Returns a new record, or `before` where the outcome is that of another transport. */
+export function mergeOutcome(before: SessionRecord, { transport, outcome }: OutcomeEvent): SessionRecord {
+  if (transport !== before.transport) return before
+  const after = { ...before }
+  addFigures(after, outcome)
+  return after
+}
+
+function addFigures(record: SessionRecord, outcome: Outcome): void {
+  record.bytesIn += outcome.bytesIn
+  record.bytesOut += outcome.bytesOut
+  record.callCount += outcome.calls
+  record.errorCount += outcome.errors
+  record.unreadCount += outcome.unread
+}
+
+/** The same of another visit of the same client. */
+function addFiguresOf(record: SessionRecord, other: SessionRecord): void {
+  record.requestCount += other.requestCount
+  const { bytesIn, bytesOut, callCount: calls, errorCount: errors, unreadCount: unread } = other
+  addFigures(record, { bytesIn, bytesOut, calls, errors, unread })
 }
 
 /** A gateway that was given another name since is known by its last one. */
@@ -183,9 +209,13 @@ export function mergeVisits(
     connectAt: Math.min(first.connectAt, event.from),
     lastSeenAt: Math.max(last.lastSeenAt, event.at),
     seenBy: event.at >= last.lastSeenAt ? origin.id : last.seenBy,
-    requestCount: visits.reduce((sum, { requestCount }) => sum + requestCount, event.requests)
+    requestCount: first.requestCount + event.requests
   }
-  for (const visit of others) attributeLike(merged, visit)
+  for (const visit of others) {
+    attributeLike(merged, visit)
+    addFiguresOf(merged, visit)
+  }
+  if (event.outcome) addFigures(merged, event.outcome)
   attribute(merged, { ...event, at: event.from })
   if (last.reason === 'idle' && event.at > last.lastSeenAt) merged.reason = null
   if (merged.reason === null) merged.disconnectAt = merged.connectAt
@@ -280,6 +310,11 @@ function newRecord({ endpointId, sessionId }: SessionIds, transport: Transport, 
     reason: null,
     lastSeenAt: at,
     requestCount: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    callCount: 0,
+    errorCount: 0,
+    unreadCount: 0,
     seenBy: null,
     upstream: null,
     clientAddress: '',

@@ -6,6 +6,7 @@ import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
 import { type MysqlOptions, MysqlPool } from './mysql-pool.js'
 import { lockSchema } from './mysql-schema-lock.js'
 import { type All, schemaEditor } from './mysql-schema.js'
+import { isTidb, TIDB_RETRY_ERRORS } from './mysql-tidb.js'
 
 /** A server that hangs, or a network that drops everything, counts as a failure after this time. Chosen. */
 const STATEMENT_TIMEOUT_MS = 30_000
@@ -61,6 +62,8 @@ export function openMysql(url: string, options: MysqlOptions = {}): Database {
   const transaction = async <T>(begin: readonly string[], work: (sql: Sql) => Promise<T>): Promise<T> => {
     const connection = await pool.take()
     try {
+      if (options.silenceS !== undefined)
+        await connection.query(`SET SESSION wait_timeout = ${options.silenceS}`)
       const value = await transactionOn(connection, begin, work, STATEMENT_TIMEOUT_MS)
       pool.give(connection)
       return value
@@ -91,7 +94,7 @@ export function openMysql(url: string, options: MysqlOptions = {}): Database {
       if (await isUpToDate(editor)) return
       options.log?.info({}, 'the tables of the store are made or upgraded')
       await lockSchema(all, async () => allOn(await take()), SCHEMA_LOCK_WAIT_S)
-      await all(TRUNCATE_FRACTIONS)
+      if (!(await isTidb(all))) await all(TRUNCATE_FRACTIONS)
       await upgradeSchema({
         ...editor,
         write: work =>
@@ -122,6 +125,14 @@ export function openMysql(url: string, options: MysqlOptions = {}): Database {
     },
     // What the server keeps in its logs is its own.
     scrub: () => Promise.resolve(),
+    async isUpToDate() {
+      const connection = await pool.take()
+      try {
+        return await isUpToDate(schemaEditor(allOn(connection)))
+      } finally {
+        pool.give(connection, true)
+      }
+    },
     migrate: () => (migrating ??= migrate().finally(() => (migrating = undefined))),
     close: () => pool.close()
   }
@@ -139,10 +150,13 @@ async function retried<T>(transaction: () => Promise<T>): Promise<T> {
     try {
       return await transaction()
     } catch (error) {
-      if (attempt === MAX_ATTEMPTS || !RETRY_CODES.has(codeOf(error))) throw error
+      if (attempt === MAX_ATTEMPTS || !asksForRetry(error)) throw error
     }
   }
 }
+
+const asksForRetry = (error: unknown): boolean =>
+  RETRY_CODES.has(codeOf(error)) || TIDB_RETRY_ERRORS.has((error as { errno?: unknown }).errno)
 
 /** Runs one transaction. After a failure its state is unknown, until another one begins or the connection is closed. */
 async function transactionOn<T>(

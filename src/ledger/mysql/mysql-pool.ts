@@ -38,6 +38,8 @@ const TLS_CODES = new Set<string | undefined>(['HANDSHAKE_NO_SSL_SUPPORT', 'HAND
 export interface MysqlOptions {
   /** How many pools of this proxy use the account: they share its connections evenly. */
   pools?: number
+  /** How many seconds a transaction may be silent before the server ends it; left out: as few as locks allow. */
+  silenceS?: number
   log?: Log
 }
 

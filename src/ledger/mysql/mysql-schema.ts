@@ -13,6 +13,7 @@ import {
   quoted,
   type TablePlan
 } from './mysql-table-plan.js'
+import { alterInSteps, isTidb } from './mysql-tidb.js'
 
 /** The comment of a table whose upgrade is under way, or was cut short. */
 const UNFINISHED = 'An upgrade is under way.'
@@ -42,7 +43,7 @@ export function schemaEditor(all: All): Pick<SchemaEditor, 'find' | 'create' | '
     async find(tables) {
       const found = new Map<string, FoundTable>()
       const refusals: string[] = []
-      for (const [table, shape, isUnfinished] of await readShapes(all, tables)) {
+      for (const [table, shape, isUnfinished] of await readShapes(all, tables, await isTidb(all))) {
         const plan = planTable(table, shape)
         refusals.push(...plan.refusals)
         if (plan.refusals.length === 0) refusals.push(...(await refusedRows(all, table, plan)))
@@ -72,20 +73,26 @@ export function schemaEditor(all: All): Pick<SchemaEditor, 'find' | 'create' | '
     },
     async alter({ name }, { add = [], reshape = [], modify = [], dropKeys = [], addKeys = [], unfinished }) {
       if (name === 'endpoint_logs_v2' && addKeys.some(({ unique }) => unique)) await all(SEPARATE_DUPLICATES)
-      const changes = [
-        ...reshape,
-        ...add.map(({ column, asNull }) => `ADD COLUMN ${asNull ? nullable(column) : column.definition}`),
-        ...modify.map(({ definition }) => `MODIFY COLUMN ${definition}`),
-        ...dropKeys.map(key => `DROP KEY ${quoted(key)}`),
-        ...addKeys.map(key => `ADD ${keySql(key)}`),
-        ...(unfinished === undefined ? [] : [mark(unfinished)])
+      const steps = [
+        [
+          ...reshape,
+          ...add.map(({ column, asNull }) => `ADD COLUMN ${asNull ? nullable(column) : column.definition}`),
+          ...(unfinished === true ? [mark(true)] : [])
+        ],
+        modify.map(({ definition }) => `MODIFY COLUMN ${definition}`),
+        dropKeys.map(key => `DROP KEY ${quoted(key)}`),
+        [...addKeys.map(key => `ADD ${keySql(key)}`), ...(unfinished === false ? [mark(false)] : [])]
       ]
-      await all(`ALTER TABLE ${name} ${changes.join(', ')}`)
+      await alterInSteps(all, name, (await isTidb(all)) ? steps : [steps.flat()])
     }
   }
 }
 
-async function readShapes(all: All, tables: readonly Table[]): Promise<[Table, FoundShape, boolean][]> {
+async function readShapes(
+  all: All,
+  tables: readonly Table[],
+  onTidb: boolean
+): Promise<[Table, FoundShape, boolean][]> {
   const names = tables.map(({ name }) => name)
   const ofSchema = (columns: string, from: string, end = '', of = 'table'): Promise<Row[]> =>
     all(
@@ -145,6 +152,7 @@ async function readShapes(all: All, tables: readonly Table[]): Promise<[Table, F
         kind: String(row.kind),
         engine: String(row.engine),
         rowFormat: String(row.row_format),
+        onTidb,
         isPartitioned: String(row.options).includes('partitioned'),
         columns: found,
         keys: ownKeys,

@@ -7,7 +7,7 @@
  */
 const MAX_SILENCE_S = 3
 
-/** SQL of their values, by name. A server has only some of them: MariaDB and MySQL name several ones differently. */
+/** SQL of their values, by name. A server has only some of them: MariaDB, MySQL and TiDB name several ones differently. */
 const SETTINGS: Record<string, string> = {
   autocommit: '1',
   character_set_client: "'utf8mb4'",
@@ -24,6 +24,11 @@ const SETTINGS: Record<string, string> = {
   sql_mode: "'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
   sql_safe_updates: '0',
   sql_select_limit: '18446744073709551615',
+  // Locks a row also where an INSERT finds it as it should be.
+  tidb_lock_unchanged_keys: '1',
+  tidb_low_resolution_tso: '0',
+  // Clusters that were made with a version before 3.0.8 are optimistic: they have no READ COMMITTED, and take no locks.
+  tidb_txn_mode: "'pessimistic'",
   time_zone: "'+00:00'",
   transaction_isolation: "'REPEATABLE-READ'",
   transaction_read_only: '0',

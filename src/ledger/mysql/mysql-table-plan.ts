@@ -31,6 +31,7 @@ export interface FoundShape {
   kind: string
   engine: string
   rowFormat: string
+  onTidb: boolean
   isPartitioned: boolean
   columns: readonly FoundColumn[]
   /** All keys; a part of a column is `name(length)`. */
@@ -87,6 +88,12 @@ export function planTable(table: Table, found: FoundShape): TablePlan {
     const before = found.columns.find(({ name }) => name === column.name)
     if (isNumber(column)) {
       const change = planId(table, before, found)
+      if (found.onTidb && change.length > 0)
+        refusals.push(
+          refusal(table, 'id', 'does not number the rows, and TiDB cannot change that', {
+            advice: 'rename the table'
+          })
+        )
       reshape.push(...change)
       refill ||= change.length > 0
       const isTaken = found.columns.some(({ name }) => name === OLD_ID)
@@ -120,8 +127,8 @@ export function planTable(table: Table, found: FoundShape): TablePlan {
   const gone = new Set(strict.map(({ name }) => name))
   if (reshape.includes('DROP PRIMARY KEY')) gone.add('PRIMARY')
   const keys = found.keys.filter(({ name }) => !gone.has(name))
-  // TiDB says so of all tables, so that this alone is no reason.
-  if (SHORT_KEY_FORMATS.includes(found.rowFormat) && missingKeys(table, keys).length > 0)
+  // TiDB says so of all tables, and has no such formats.
+  if (!found.onTidb && SHORT_KEY_FORMATS.includes(found.rowFormat) && missingKeys(table, keys).length > 0)
     reshape.push('ROW_FORMAT = DYNAMIC')
   return { refusals, checks, reshape, refill, keys }
 }

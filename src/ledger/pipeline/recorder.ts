@@ -2,8 +2,9 @@
 import type { LedgerEvent } from '../../sessions/events.js'
 import type { UnplacedChange } from '../../sessions/unplaced-messages.js'
 import { reasonOf } from '../../util/errors.js'
-import { type Log, ThrottledLog } from '../../util/log.js'
+import { OutageLog } from '../../util/outage-log.js'
 import type { EpochMs } from '../../util/time.js'
+import { type DebugLog, logEvents } from './event-log.js'
 import type { Outbox } from './outbox.js'
 import type { Shipper } from './shipper.js'
 
@@ -19,7 +20,8 @@ const BATCH_EVENTS = 1_000
 export class Recorder {
   readonly #outbox: Pick<Outbox, 'append' | 'alive'>
   readonly #shipper: Pick<Shipper, 'notify'>
-  readonly #throttledLog: ThrottledLog
+  readonly #log: DebugLog
+  readonly #outage: OutageLog
   /** While a batch is gathered: its events. */
   #gathered: LedgerEvent[] | undefined
   readonly #unwritten: LedgerEvent[] = []
@@ -28,10 +30,14 @@ export class Recorder {
   /** Why the outbox cannot be written; undefined while it can. */
   failure: string | undefined
 
-  constructor(outbox: Pick<Outbox, 'append' | 'alive'>, shipper: Pick<Shipper, 'notify'>, log: Log) {
+  constructor(outbox: Pick<Outbox, 'append' | 'alive'>, shipper: Pick<Shipper, 'notify'>, log: DebugLog) {
     this.#outbox = outbox
     this.#shipper = shipper
-    this.#throttledLog = new ThrottledLog(log)
+    this.#log = log
+    this.#outage = new OutageLog(log, {
+      failing: 'the outbox cannot be written; what clients do now waits in memory',
+      recovered: 'the outbox can be written again'
+    })
   }
 
   /** How many events wait in memory. */
@@ -49,6 +55,7 @@ export class Recorder {
       return true
     }
     if (events.length + unplaced.length === 0) return true
+    logEvents(this.#log, events)
     if (this.#unwritten.length === 0 && this.#append(events, unplaced)) return true
     const kept = events.slice(0, MAX_UNWRITTEN - this.#unwritten.length)
     this.#unwritten.push(...kept)
@@ -84,13 +91,12 @@ export class Recorder {
     try {
       write()
       this.failure = undefined
+      this.#outage.recovered()
       return true
     } catch (error) {
       this.failure = reasonOf(error)
-      this.#throttledLog.warn(
-        { reason: this.failure, waiting: this.#unwritten.length, lostEvents: this.lostEvents },
-        'the outbox cannot be written; what clients do now waits in memory'
-      )
+      const { failure: reason, lostEvents } = this
+      this.#outage.failed({ reason, waiting: this.#unwritten.length, lostEvents })
       return false
     }
   }

@@ -4,6 +4,7 @@ import { OTHER_ENDPOINT } from '../../mcp/stored-ids.js'
 import { Histogram } from '../../metrics/histogram.js'
 import { reasonOf } from '../../util/errors.js'
 import { type Log, ThrottledLog } from '../../util/log.js'
+import { OutageLog } from '../../util/outage-log.js'
 import type { Closable } from '../../util/startup.js'
 import { type EpochMs, epochNow, monotonicNow } from '../../util/time.js'
 import type { OutboxEntry, SharedSession, Store } from '../store-port.js'
@@ -44,6 +45,7 @@ export class Shipper implements Closable {
   readonly #clock: LedgerClock
   readonly #log: Log
   readonly #throttledLog: ThrottledLog
+  readonly #outage: OutageLog
   readonly #closing = new AbortController()
   #wake: () => void = () => undefined
   #registered = false
@@ -66,6 +68,10 @@ export class Shipper implements Closable {
     this.#store = store
     this.#log = log
     this.#throttledLog = new ThrottledLog(log)
+    this.#outage = new OutageLog(log, {
+      failing: 'the store cannot be written; events wait in the outbox',
+      recovered: 'the store answers again'
+    })
     this.#running = this.#run()
   }
 
@@ -103,9 +109,8 @@ export class Shipper implements Closable {
     while (!this.#closing.signal.aborted) {
       try {
         const more = await this.#shipOnce()
-        if (this.failure)
-          this.#log.info({ failedForMs: epochNow() - this.failure.since }, 'the store answers again')
         this.failure = undefined
+        this.#outage.recovered()
         retryMs = RETRY_MIN_MS
         if (!more) await this.#idle()
       } catch (error) {
@@ -175,10 +180,7 @@ export class Shipper implements Closable {
     const message = reasonOf(error)
     this.errors++
     this.failure = { since: this.failure?.since ?? epochNow(), message }
-    this.#throttledLog.warn(
-      { reason: message, waiting: this.#outbox.depth },
-      'the store cannot be written; events wait in the outbox'
-    )
+    this.#outage.failed({ reason: message, waiting: this.#outbox.depth })
   }
 }
 

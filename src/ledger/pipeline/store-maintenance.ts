@@ -25,8 +25,8 @@ const TIDY_INTERVAL_MS = MINUTE_MS
 const TIDY_REST = 1
 /** How long an end waits for another instance to report that its session was open. Chosen: longer than most outages. */
 const EARLY_CLOSE_MS = HOUR_MS
-/** How long the feed is kept: followers read it once a second, and the clocks of instances differ. Chosen. */
-const FEED_KEPT_MS = 5 * MINUTE_MS
+/** How long the feed is kept at least: followers read it once a second, and the clocks of instances differ. Chosen. */
+const MIN_FEED_KEPT_MS = 5 * MINUTE_MS
 
 /** What `startStoreMaintenance` needs. */
 export interface StoreMaintenanceOptions {
@@ -39,6 +39,8 @@ export interface StoreMaintenanceOptions {
   /** How long rows of sessions that ended, and roll-ups, are kept; 0: for ever. */
   retentionMs: number
   rollupRetentionMs: number
+  /** How long events are kept, all of which are in the feed; 0: for ever. */
+  eventRetentionMs: number
   /** Another instance took this one for lost: whatever streams this one still holds must be reported again. */
   onLost: () => void
   /** The name of a principal was erased. */
@@ -80,6 +82,8 @@ export class StoreMaintenance implements Closable {
   #heardAtMs: MonotonicMs = monotonicNow()
   #respondedAtMs: MonotonicMs = monotonicNow()
   #probeFailure: StoreFailure | undefined
+  /** Other instances of this store are at work. */
+  hasOthers = false
   /** Failures since the process started. */
   errors = 0
   readonly #failed = (): undefined => {
@@ -90,10 +94,11 @@ export class StoreMaintenance implements Closable {
 
   constructor(options: StoreMaintenanceOptions) {
     this.#options = options
-    const { store, clock, retentionMs, rollupRetentionMs } = options
+    const { store, clock, retentionMs, rollupRetentionMs, eventRetentionMs } = options
+    const feedKeptMs = Math.max(MIN_FEED_KEPT_MS, eventRetentionMs)
     const jobs = [
       () => store.settleEarlyCloses(clock.now() - EARLY_CLOSE_MS, clock.now()),
-      () => store.deleteFeed(clock.now() - FEED_KEPT_MS),
+      ...(eventRetentionMs > 0 ? [() => store.deleteFeed(clock.now() - feedKeptMs)] : []),
       ...(retentionMs > 0
         ? [
             () => store.deleteEnded(clock.now() - retentionMs),
@@ -146,6 +151,7 @@ export class StoreMaintenance implements Closable {
       if (erasedAt !== this.#erasedAt) onErased()
       this.#erasedAt = erasedAt
       for (const other of this.#withoutLease(others)) this.#lose(other)
+      this.hasOthers = others.length > 0
       this.#respondedAtMs = monotonicNow()
     } catch (error) {
       this.#noContact()

@@ -50,6 +50,8 @@ export interface Database {
   read: <T>(work: (sql: Sql) => Promise<T>) => Promise<T>
   /** Throws where the database could not take a statement that it does not know yet. */
   probe(): Promise<void>
+  /** Whether the tables are as `migrate` makes them; changes nothing. */
+  isUpToDate(): Promise<boolean>
   /** Makes the tables, or brings them up to date; idempotent, and safe when several processes do it at once. */
   migrate(): Promise<void>
   /** Overwrites on disk what is in no row any more, as far as the database leaves that to its clients. */

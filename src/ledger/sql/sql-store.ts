@@ -3,8 +3,11 @@ import { SessionTally } from '../../metrics/session-tally.js'
 import type { LedgerRules, Store } from '../store-port.js'
 import { busiest, census, liveCounts, upstreamCounts } from './read/census.js'
 import { connections, counts, legacySessions, session, snapshot, totals } from './read/connections.js'
+import { events, eventsEnd } from './read/event-pages.js'
 import { series } from './read/minute-series.js'
+import { principalSessions } from './read/principal-sessions.js'
 import { openCounts, principals } from './read/principals-list.js'
+import { toolUsage } from './read/tool-usage.js'
 import { upstreamOrders, upstreams } from './read/upstream-states.js'
 import type { Database } from './sql-database.js'
 import { apply } from './write/apply.js'
@@ -17,6 +20,7 @@ import { closeIdle, loseStreams } from './write/presumed-ends.js'
 import { deleteEnded, deleteRollups } from './write/retention.js'
 import type { Ledger } from './write/session-change.js'
 import { drainUpstream, reportUpstreams } from './write/upstream-rows.js'
+import { takeWebhookTurn } from './write/webhook-turns.js'
 
 /** The store in a database. It counts what it commits; `close` closes the database. */
 export function sqlStore(database: Database, rules: LedgerRules): Store {
@@ -33,7 +37,7 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     closeIdle: now => closeIdle(ledger, now),
     settleEarlyCloses: (notedBefore, now) => settleEarlyCloses(ledger, notedBefore, now),
     deleteEnded: before => deleteEnded(database, before),
-    erasePrincipal: (principal, now) => erasePrincipal(ledger, principal, now),
+    erasePrincipal: (principal, now, options) => erasePrincipal(ledger, principal, now, options),
     deleteFeed: before => deleteFeed(database, before),
     deleteRollups: before => deleteRollups(database, before),
     deleteEndpoint: (endpointId, now) => deleteEndpoint(ledger, endpointId, now),
@@ -50,13 +54,18 @@ export function sqlStore(database: Database, rules: LedgerRules): Store {
     upstreams: () => upstreams(database),
     upstreamOrders: query => upstreamOrders(database, query),
     upstreamCounts: query => upstreamCounts(database, query),
+    principalSessions: query => principalSessions(database, query),
     totals: query => totals(database, query),
     snapshot: query => snapshot(database, query),
     busiest: query => busiest(database, query),
     census: query => census(database, query),
     instances: since => instances(database, since),
     feed: query => feed(database, query),
+    toolUsage: query => toolUsage(database, query),
+    events: query => events(database, query),
+    eventsEnd: () => eventsEnd(database),
     series: query => series(database, query),
+    takeWebhookTurn: request => takeWebhookTurn(database, request),
     metrics: () => Promise.resolve(tally.metrics()),
     close: () => database.close()
   }

@@ -3,7 +3,7 @@ import type { Param, Sql } from './sql-database.js'
 
 /**
  * Cuts a list into runs of 256, 64, 16, 4 or 1, so that the texts of statements with a placeholder for each item stay few
- * enough to be prepared once and kept. The lengths were chosen: 256 rows of the widest table (20 columns) stay far below
+ * enough to be prepared once and kept. The lengths were chosen: 256 rows of the widest table (35 columns) stay far below
  * the 32,766 parameters of SQLite and the 65,535 of MySQL.
  */
 export function* runs<T>(items: readonly T[]): Generator<T[]> {

@@ -1,6 +1,6 @@
 // Owns the SQLite side of the database port: its SQL dialect, and a libsql connection with its statements and transactions.
 import type Libsql from 'libsql'
-import { upgradeSchema } from '../sql/schema/schema-upgrade.js'
+import { isUpToDate, upgradeSchema } from '../sql/schema/schema-upgrade.js'
 import type { Database, Dialect, Param, Row, Sql } from '../sql/sql-database.js'
 import { giveBackSpace, letShrink, overwriteLog, SECURE, SHRINKABLE } from './sqlite-file.js'
 import { schemaEditor } from './sqlite-schema.js'
@@ -110,6 +110,7 @@ export function openSqlite(path: string, mayMake = true): Database {
       await last
       overwriteLog(connect())
     },
+    isUpToDate: () => transaction('BEGIN', (_sql, connection) => isUpToDate(schemaEditor(connection))),
     async migrate() {
       await last
       letShrink(connect())

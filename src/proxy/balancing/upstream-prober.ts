@@ -26,7 +26,10 @@ export function startUpstreamProber(upstream: Upstream, connectTimeoutMs: number
         .destroy()
       if (closed) return
       if (connected) upstream.recovered()
-      else wait(Math.min(2 * waitedMs, MAX_WAIT_MS))
+      else {
+        upstream.failed()
+        wait(Math.min(2 * waitedMs, MAX_WAIT_MS))
+      }
     }
     socket.setTimeout(connectTimeoutMs, () => end(false))
     socket.once(upstream.url.protocol === 'https:' ? 'secureConnect' : 'connect', () => end(true))

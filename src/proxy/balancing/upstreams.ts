@@ -8,11 +8,6 @@ import { type NamedUrl, Upstream, type UpstreamSettings } from './upstream.js'
 /** How often to look whether a gateway that left the list has nothing left. Chosen. */
 const SWEEP_INTERVAL_MS = SECOND_MS
 
-const delayedAckAdvice =
-  'The upstream holds the second part of a response back until the first is acknowledged (Nagle), 40 ms, on a connection ' +
-  'just used (tokio-rs/axum#2521). The proxy lets its connections rest. To end this for all clients, serve without Nagle: ' +
-  'axum::serve(listener.tap_io(|tcp| { tcp.set_nodelay(true).ok(); }), app)'
-
 /** What `Upstreams` needs. */
 export interface UpstreamsOptions extends UpstreamSettings {
   upstreams: readonly NamedUrl[]
@@ -120,12 +115,7 @@ export class Upstreams implements Closable {
   }
 
   #add(address: NamedUrl): Upstream {
-    const upstream = new Upstream(
-      address,
-      this.#options,
-      name => this.openSessions(name),
-      name => this.#options.log.warn({ upstream: name }, delayedAckAdvice)
-    )
+    const upstream = new Upstream(address, this.#options, name => this.openSessions(name), this.#options.log)
     upstream.isDraining = this.#draining.has(address.name)
     this.#all.set(address.name, upstream)
     for (const [attach, attached] of this.#attaches) attached.set(upstream, attach(upstream))

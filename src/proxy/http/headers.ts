@@ -79,7 +79,8 @@ export function requestHeaders(
   if (/\btrailers\b/i.test(String(headers.te))) forwarded.push('TE', 'trailers')
   const before = headers['x-forwarded-for']
   forwarded.push('X-Forwarded-For', before === undefined ? peerAddress : `${String(before)}, ${peerAddress}`)
-  if (headers['x-forwarded-proto'] === undefined) forwarded.push('X-Forwarded-Proto', 'http')
+  if (headers['x-forwarded-proto'] === undefined)
+    forwarded.push('X-Forwarded-Proto', 'encrypted' in req.socket ? 'https' : 'http')
   if (headers['x-forwarded-host'] === undefined) forwarded.push('X-Forwarded-Host', host)
   forwarded.push('Via', `${req.httpVersion} mcp-turnstile`)
   return forwarded

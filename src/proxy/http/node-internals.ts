@@ -3,6 +3,7 @@
 //
 // Seen in Node 20, 22 and 24.
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 interface Internals {
   /** Writes behind the head, which it sends first if it is not out yet. */
@@ -58,3 +59,9 @@ export function neverCloseIdleConnections(server: Server): void {
  */
 export const upgradeOnlyIf = (isUpgrade: (req: IncomingMessage) => boolean): ServerOptions =>
   ({ shouldUpgradeCallback: isUpgrade }) as ServerOptions
+
+/** The file descriptor of a connection, also below TLS; undefined where it has none (any more). */
+export function descriptorOf(socket: Socket): number | undefined {
+  const fd = (socket as unknown as { _handle?: { fd?: unknown } | null })._handle?.fd
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined
+}

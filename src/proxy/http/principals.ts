@@ -28,12 +28,26 @@ const TOKEN = /^(?:bearer|dpop) +/i
 /** Tells principals, and remembers those of the credentials that were seen last. */
 export class Principals {
   readonly #settings: PrincipalSettings
+  /** Fields beside `Authorization` that say who sends a request. */
+  readonly #identityFields: readonly string[]
   readonly #named = new CredentialCache(name => this.#byName('header', name))
   readonly #authorized = new CredentialCache(authorization => this.#byAuthorization(authorization))
   readonly #keyed = new CredentialCache(key => fingerprinted('key', key))
 
   constructor(settings: PrincipalSettings) {
     this.#settings = settings
+    const { apiKeyHeader, principalHeader } = settings
+    this.#identityFields = [apiKeyHeader, ...(principalHeader === undefined ? [] : [principalHeader])]
+  }
+
+  /** The fields beside `Authorization` by which the upstream may know who sent a request; undefined where it has none. */
+  identityIn({ headers }: IncomingMessage): Record<string, string> | undefined {
+    let identity: Record<string, string> | undefined
+    for (const name of this.#identityFields) {
+      const value = text(headers[name])
+      if (value && !isHopByHop(headers, name)) (identity ??= {})[name] = value
+    }
+    return identity
   }
 
   /** The principal of a request, if it has one; `fromTrusted`: a trusted proxy sent it. */

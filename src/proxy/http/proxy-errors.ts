@@ -9,7 +9,7 @@ import { limitLateBody } from './late-body.js'
 import { endConnectionAfter } from './node-internals.js'
 import type { UpstreamCors } from './upstream-cors.js'
 
-/** `Retry-After` of a 503. Chosen: the shortest that the field can say, as a limit is free again with the next response. */
+/** `Retry-After` of what is over a limit. Chosen: the shortest that the field can say, as a limit is free again with the next response. */
 const RETRY_AFTER_S = 1
 
 /** The JSON-RPC error code of these responses: the first that JSON-RPC 2.0 §5.1 leaves to servers. */
@@ -22,7 +22,7 @@ export class RefusedRequest extends TurnstileError {
   /** `status` is that of the response; `reason` is how the refusal is counted. */
   constructor(
     message: string,
-    readonly status: 400 | 403 | 501 | 503 = 400,
+    readonly status: 400 | 403 | 429 | 501 | 503 = 400,
     readonly reason: RefusalReason = 'malformed'
   ) {
     super(message)
@@ -47,6 +47,8 @@ export class UnknownUpstream extends TurnstileError {
 /** The response of the proxy to a request that failed. */
 export interface FailureResponse {
   status: number
+  /** Which the response and the log name. */
+  requestId: string
   /** Name, value, name, value. */
   headers: string[]
   /** A JSON-RPC error, which MCP clients can show. */
@@ -100,8 +102,8 @@ export function failureOf(
   })
   const headers = ['Content-Type', 'application/json', 'Content-Length', String(Buffer.byteLength(body))]
   headers.push(...cors.fieldsFor(req))
-  if (status === 503) headers.push('Retry-After', String(RETRY_AFTER_S))
-  return { status, headers, body }
+  if (status === 429 || status === 503) headers.push('Retry-After', String(RETRY_AFTER_S))
+  return { status, requestId, headers, body }
 }
 
 /** Sends the response of a failed request, whose head has not been written yet. */

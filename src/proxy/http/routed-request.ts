@@ -101,6 +101,11 @@ export class RoutedRequest {
     )
   }
 
+  /** The fields beside `Authorization` that say who sent it. */
+  get identity(): Record<string, string> | undefined {
+    return this.#routing.principals.identityIn(this.req)
+  }
+
   #route(): RoutedTarget {
     const { method, url = '' } = this.req
     const { path, authority } = readTarget(url)

@@ -4,7 +4,9 @@ import type { AnnouncedSession } from '../../mcp/message-uris.js'
 import type { Route } from '../../mcp/routes.js'
 import { mayBeSessionError, type SessionError } from '../../mcp/session-not-found.js'
 import type { StoredId, WireId } from '../../mcp/stored-ids.js'
+import { Transport } from '../../mcp/transports.js'
 import type { Operation } from '../../metrics/operations.js'
+import type { Requester } from '../../sessions/observations.js'
 import { isSuccessful } from '../../util/http-status.js'
 import { epochNow } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
@@ -12,7 +14,7 @@ import { isEventStreamType, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { DecodedStart } from './decoded-start.js'
 import { endpointEvent, initializeResult } from './first-event.js'
-import { callOf, RequestBody } from './request-body.js'
+import { type Asked, askedOf, RequestBody } from './request-body.js'
 import { SessionErrorReader } from './session-error-reader.js'
 import type { Accounting, StreamSession, Tap, TappedUpstream } from './tap.js'
 
@@ -27,6 +29,7 @@ export class MessageTap implements Tap {
   /** Set while only the body can show whether the response means that the session is gone. */
   #undecided: SessionErrorReader | undefined
   operation: Operation | undefined
+  #asked: Asked | undefined
 
   constructor(
     route: Route & { kind: 'message' },
@@ -44,13 +47,22 @@ export class MessageTap implements Tap {
     this.#body.add(chunk)
   }
 
+  get asked(): Asked {
+    return (this.#asked ??= askedOf(this.#request.req, this.#body))
+  }
+
+  get requester(): Requester {
+    const { endpointId, sessionId } = this.#route
+    return { transport: Transport.sse, endpointId, sessionId }
+  }
+
   head(status: number, headers: ResponseHeaders): void {
     const { endpointId, sessionId } = this.#route
     const { req, client } = this.#request
     const { observe, conversations } = this.#accounting
     const principal = isSuccessful(status) ? this.#request.principal : undefined
     const conversation = (): StoredId | undefined => conversations.of(req, this.#body)
-    const { rpcMethod, rpcName } = callOf(req, this.#body)
+    const { rpcMethod, rpcName, isFurtherRound } = this.asked
     const protocolVersion = text(req.headers['mcp-protocol-version'])
     const at = epochNow()
     const emit = (error?: SessionError): void => {
@@ -62,7 +74,7 @@ export class MessageTap implements Tap {
     }
     if (isSuccessful(status) || !mayBeSessionError(status, headers)) emit()
     else this.#undecided = new SessionErrorReader(status, headers, emit)
-    if (rpcMethod !== undefined)
+    if (rpcMethod !== undefined && !isFurtherRound)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isSuccessful(status) && this.#body.mayNameClient)
       observe({ kind: 'identity', endpointId, sessionId, clientInfo: this.#body.clientInfo() })
@@ -85,6 +97,7 @@ export class MessageTap implements Tap {
 /** Reads a legacy stream: its first event says where messages are posted. The session ends with the stream. */
 export class LegacyStreamTap implements Tap {
   readonly operation = undefined
+  readonly asked = undefined
   readonly #endpointId: WireId
   readonly #request: RoutedRequest
   readonly #accounting: Accounting
@@ -96,8 +109,17 @@ export class LegacyStreamTap implements Tap {
   /** Set until the negotiated revision is known. */
   #result: ReturnType<typeof initializeResult> | undefined
   #session: AnnouncedSession | undefined
+  readonly #isExpected: boolean
 
-  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting, upstream: TappedUpstream) {
+  /** `isExpected`: false where the stream may be another one. */
+  constructor(
+    endpointId: WireId,
+    request: RoutedRequest,
+    accounting: Accounting,
+    upstream: TappedUpstream,
+    isExpected = true
+  ) {
+    this.#isExpected = isExpected
     this.#endpointId = endpointId
     this.#request = request
     this.#accounting = accounting
@@ -112,13 +134,18 @@ export class LegacyStreamTap implements Tap {
     return this.#session
   }
 
+  get requester(): Requester | undefined {
+    if (this.#session === undefined) return undefined
+    const { endpointId, sessionId } = this.#session
+    return { transport: Transport.sse, endpointId, sessionId }
+  }
+
   head(status: number, headers: ResponseHeaders): void {
     if (!isSuccessful(status) || !isEventStreamType(headers)) return
     const coding = (text(headers['content-encoding']) ?? 'identity').toLowerCase()
     if (coding !== 'identity') {
       this.#decoder = DecodedStart.of(coding)
-      if (this.#decoder === undefined)
-        return this.#accounting.unreadable(`its content coding ${coding} is not known`)
+      if (this.#decoder === undefined) return this.#unreadable(`its content coding ${coding} is not known`)
     }
     this.#opening = endpointEvent()
   }
@@ -157,8 +184,12 @@ export class LegacyStreamTap implements Tap {
 
   /** Reads no more of it. */
   #giveUp(reason: string): void {
-    if (this.#opening !== undefined) this.#accounting.unreadable(reason)
+    if (this.#opening !== undefined) this.#unreadable(reason)
     this.#opening = this.#result = this.#decoder = undefined
+  }
+
+  #unreadable(reason: string): void {
+    if (this.#isExpected) this.#accounting.unreadable(reason)
   }
 
   #awaitResult(result: ReturnType<typeof initializeResult>, chunk: Buffer): void {

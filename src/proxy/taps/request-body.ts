@@ -1,6 +1,8 @@
 // Owns what is read of a request's body on its way, from a bounded copy: what it asks for, and how it names its client.
 import type { IncomingMessage } from 'node:http'
 import { unknownClient, type ClientInfo, readClientInfo, revisionOf } from '../../mcp/client-info.js'
+import { decodedValue } from '../../mcp/header-values.js'
+import { CALL_METHOD } from '../../mcp/methods.js'
 import type { RpcCall } from '../../sessions/observations.js'
 import { memberOf, parseJson } from '../../util/json.js'
 import { text } from '../http/headers.js'
@@ -21,8 +23,17 @@ const START =
 
 /** A body that names its client has this, also where it escapes the slash before it, as PHP does. */
 const CLIENT_INFO = Buffer.from('clientInfo"')
+/** Each message has it (JSON-RPC 2.0, §4). */
+const JSON_RPC = Buffer.from('"jsonrpc"')
+/** `{}` says nothing. */
+const EMPTY_OBJECT_BYTES = 2
 const META_NAME = Buffer.from('"_meta"')
 const INITIALIZE = Buffer.from('"initialize"')
+/** The end of `"tools/call"`, also where the slash is escaped. */
+const CALL = Buffer.from('/call"')
+/** What the second and later rounds of a call have in their params (MCP 2026-07-28, `InputRequiredResult`), one or both. */
+const ROUND_MEMBERS = ['requestState', 'inputResponses']
+const ROUND_NAMES = ROUND_MEMBERS.map(name => Buffer.from(`"${name}"`))
 /** What each request of MCP 2026-07-28 has in `_meta`. */
 const META_CLIENT_INFO = 'io.modelcontextprotocol/clientInfo'
 const META_PROTOCOL_VERSION = 'io.modelcontextprotocol/protocolVersion'
@@ -54,6 +65,26 @@ export class RequestBody {
     if (rpcMethod !== undefined) return { rpcMethod, rpcName }
     const mayInitialize = body.includes(INITIALIZE)
     return mayInitialize && this.#messages().some(isInitialize) ? { rpcMethod: 'initialize' } : {}
+  }
+
+  /** Whether a call of a tool may be a later round of one. */
+  get mayBeFurtherRound(): boolean {
+    const body = this.#joined()
+    return ROUND_NAMES.some(name => body.includes(name))
+  }
+
+  /** The tools of which a call begins with it, several in a batch; undefined for one without a name. */
+  toolsCalled(): (string | undefined)[] {
+    if (!this.#joined().includes(CALL)) return []
+    return this.#messages()
+      .filter(message => memberOf(message, 'method') === CALL_METHOD && !isFurtherRound(message))
+      .map(message => textOf(memberOf(memberOf(message, 'params'), 'name')))
+  }
+
+  /** Whether the body is no JSON-RPC, such as a form or the JSON of another API. One of which the end is not kept may be. */
+  get isForeign(): boolean {
+    const mayTell = this.#bytes > EMPTY_OBJECT_BYTES && this.#bytes <= MAX_COPY_BYTES
+    return mayTell && !this.#joined().includes(JSON_RPC)
   }
 
   /** Whether the body may name its client; if not, `clientInfo` need not be asked. */
@@ -111,11 +142,40 @@ export class RequestBody {
   }
 }
 
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
+
+const isFurtherRound = (call: unknown): boolean =>
+  ROUND_MEMBERS.some(name => memberOf(memberOf(call, 'params'), name) !== undefined)
+
 const isInitialize = (message: unknown): boolean => memberOf(message, 'method') === 'initialize'
 
+const NO_TOOLS: readonly string[] = []
+
+/** What a request asks for, and which calls of tools begin with it. */
+export interface Asked extends RpcCall {
+  /** The tools of the calls that begin with it; undefined for one whose name cannot be read. */
+  tools: readonly (string | undefined)[]
+  /** It is a round of a call that began with another request. */
+  isFurtherRound: boolean
+}
+
 /** What a request asks for. From MCP 2026-07-28 on its headers say it, before that only its body. */
-export function callOf(req: IncomingMessage, body: RequestBody | undefined): RpcCall {
-  const rpcMethod = text(req.headers['mcp-method'])
-  if (rpcMethod !== undefined) return { rpcMethod, rpcName: text(req.headers['mcp-name']) }
-  return body?.call() ?? {}
+export function askedOf(req: IncomingMessage, body: RequestBody | undefined): Asked {
+  const named = text(req.headers['mcp-method'])
+  const call = named === undefined ? (body?.call() ?? {}) : { rpcMethod: named, rpcName: nameIn(req) }
+  const { rpcMethod, rpcName } = call
+  const isCall = rpcMethod === CALL_METHOD
+  if (isCall && rpcName !== undefined && body?.mayBeFurtherRound !== true)
+    return { rpcMethod, rpcName, tools: [rpcName], isFurtherRound: false }
+  if (rpcMethod !== undefined && !isCall)
+    return { rpcMethod, rpcName, tools: NO_TOOLS, isFurtherRound: false }
+  const tools = body?.toolsCalled() ?? NO_TOOLS
+  const isFurtherRound = isCall && tools.length === 0 && body?.mayBeFurtherRound === true
+  const isUnread = isCall && tools.length === 0 && !isFurtherRound
+  return { rpcMethod, rpcName: rpcName ?? tools[0], tools: isUnread ? [rpcName] : tools, isFurtherRound }
+}
+
+function nameIn(req: IncomingMessage): string | undefined {
+  const name = text(req.headers['mcp-name'])
+  return name === undefined ? undefined : decodedValue(name)
 }

@@ -6,7 +6,9 @@ import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { isSessionless } from '../../mcp/revisions.js'
 import { mayBeSessionError, type SessionError } from '../../mcp/session-not-found.js'
 import type { StoredId, WireId } from '../../mcp/stored-ids.js'
+import { Transport } from '../../mcp/transports.js'
 import type { Operation } from '../../metrics/operations.js'
+import type { Requester } from '../../sessions/observations.js'
 import { isSessionRequest } from '../../sessions/signals.js'
 import { isSuccessful } from '../../util/http-status.js'
 import { type EpochMs, epochNow } from '../../util/time.js'
@@ -14,8 +16,9 @@ import type { ResponseHeaders } from '../http/header-section.js'
 import { asksForStream, isEventStream, issuedSessionIdIn, sessionIdIn, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { InitializeResponse } from './initialize-response.js'
+import { LegacyStreamTap } from './legacy-taps.js'
 import { MessageLines } from './message-lines.js'
-import { callOf, RequestBody } from './request-body.js'
+import { type Asked, askedOf, RequestBody } from './request-body.js'
 import { errorInFirstMessage, SessionErrorReader } from './session-error-reader.js'
 import type { Accounting, StreamSession, Tap, TappedUpstream } from './tap.js'
 
@@ -34,7 +37,7 @@ export class StreamableTap implements Tap {
   readonly #request: RoutedRequest
   readonly #req: IncomingMessage
   readonly #accounting: Accounting
-  readonly #upstream: string
+  readonly #upstream: TappedUpstream
   /** That the request names; from the head of the response on, that it issued in place of it. */
   #sessionId: WireId | undefined
   /** The one that the exchange keeps present: the response may have issued it. */
@@ -49,6 +52,8 @@ export class StreamableTap implements Tap {
   #body: RequestBody | undefined
   /** Who sent an accepted request without a session. */
   #visitor: string | undefined
+  /** Who sent a request without a session, accepted or not, once its response began. */
+  #sender: string | undefined
   /** Set once the response is known to be an event stream. */
   #stream: MessageLines | undefined
   /** Its messages are those of a session or visit: the request is one that MCP sends there. */
@@ -56,8 +61,11 @@ export class StreamableTap implements Tap {
   /** It is the listen stream of a session-less client. */
   #isListening = false
   operation: Operation | undefined
+  #asked: Asked | undefined
   /** Set while only the body can show whether the response means that the session is gone. */
   #undecided: SessionErrorReader | undefined
+  /** Set for a stream that nobody asked for in a session: it may be that of a legacy one, at a path of both transports. */
+  #legacy: LegacyStreamTap | undefined
   /** Set until the first message of an event stream is read, which may say that. */
   #awaitMessage: ((chunk: Buffer) => void) | undefined
   /** Reports the request as accepted, unless the stream began with that message. */
@@ -65,18 +73,13 @@ export class StreamableTap implements Tap {
   /** Set from the head of a response that opened a session until the negotiated revision is read. */
   #opening: { sessionId: WireId; clientInfo: ClientInfo; response: InitializeResponse } | undefined
 
-  constructor(
-    endpointId: WireId,
-    request: RoutedRequest,
-    accounting: Accounting,
-    { name }: Pick<TappedUpstream, 'name'>
-  ) {
+  constructor(endpointId: WireId, request: RoutedRequest, accounting: Accounting, upstream: TappedUpstream) {
     const { req } = request
     this.#endpointId = endpointId
     this.#request = request
     this.#req = req
     this.#accounting = accounting
-    this.#upstream = name
+    this.#upstream = upstream
     this.#sessionId = sessionIdIn(req)
     this.#presentSessionId = this.#sessionId
     if (req.method === 'POST') this.#body = new RequestBody()
@@ -87,8 +90,21 @@ export class StreamableTap implements Tap {
   }
 
   get streamOf(): StreamSession | undefined {
+    if (this.#legacy) return this.#legacy.streamOf
     const [endpointId, sessionId] = [this.#endpointId, this.#sessionId]
     return this.#stream && sessionId !== undefined ? { endpointId, sessionId } : undefined
+  }
+
+  get asked(): Asked {
+    return (this.#asked ??= askedOf(this.#req, this.#body))
+  }
+
+  get requester(): Requester | undefined {
+    const [endpointId, sessionId] = [this.#endpointId, this.#presentSessionId]
+    if (sessionId !== undefined) return { transport: Transport.streamable, endpointId, sessionId }
+    if (this.#legacy) return this.#legacy.requester
+    const visitor = this.#sender ?? (this.#mayVisit() ? this.#readVisitor('refused') : undefined)
+    return visitor === undefined ? undefined : { transport: Transport.sessionless, endpointId, visitor }
   }
 
   head(status: number, headers: ResponseHeaders): void {
@@ -96,11 +112,12 @@ export class StreamableTap implements Tap {
     const [sessionId, body] = [this.#sessionId, this.#body]
     const issuedSessionId = this.#issuedSessionId(headers)
     const protocolVersion = text(request['mcp-protocol-version'])
-    const { rpcMethod, rpcName } = callOf(this.#req, body)
+    const { rpcMethod, rpcName, isFurtherRound } = this.asked
     const { client } = this.#request
     this.#presentSessionId = issuedSessionId ?? sessionId
     this.#isRefused = !isSuccessful(status)
-    const visitor = isSuccessful(status) && this.#mayVisit() ? this.#readVisitor() : undefined
+    if (this.#mayVisit()) this.#sender = this.#readVisitor(this.#isRefused ? 'refused' : 'accepted')
+    const visitor = this.#isRefused ? undefined : this.#sender
     const principal = isSuccessful(status) ? this.#request.principal : undefined
     const conversation = (): StoredId | undefined => this.#accounting.conversations.of(this.#req, body)
     const at = epochNow()
@@ -115,7 +132,7 @@ export class StreamableTap implements Tap {
       this.#accounting.observe({
         kind: 'streamable',
         endpointId: this.#endpointId,
-        upstream: this.#upstream,
+        upstream: this.#upstream.name,
         method,
         acceptsStream,
         status,
@@ -134,7 +151,7 @@ export class StreamableTap implements Tap {
         at
       })
     }
-    if (rpcMethod !== undefined)
+    if (rpcMethod !== undefined && !isFurtherRound)
       this.operation = { method: rpcMethod, name: rpcName, protocolVersion, status }
     if (isSuccessful(status)) {
       if (isEventStream(headers)) this.#stream = new MessageLines()
@@ -155,6 +172,16 @@ export class StreamableTap implements Tap {
     }
     this.#sentAt = undefined
     this.#body = undefined
+    if (method === 'GET' && this.#presentSessionId === undefined) {
+      this.#legacy = new LegacyStreamTap(
+        this.#endpointId,
+        this.#request,
+        this.#accounting,
+        this.#upstream,
+        false
+      )
+      this.#legacy.head(status, headers)
+    }
     const isNew = issuedSessionId !== undefined && issuedSessionId !== sessionId
     const isAccepted = isSuccessful(status) && (isNew || method !== 'POST')
     if (isOfSession && !isAccepted && this.#stream) {
@@ -179,6 +206,7 @@ export class StreamableTap implements Tap {
   }
 
   chunk(chunk: Buffer): void {
+    this.#legacy?.chunk(chunk)
     const isMessage = this.#stream?.feed(chunk)
     if (this.#awaitMessage && chunk.includes(BRACE)) {
       this.#awaitMessage(chunk)
@@ -209,12 +237,13 @@ export class StreamableTap implements Tap {
       observe({ kind: 'present', endpointId, sessionId, client: this.#request.client, at })
       return true
     }
-    const visitor = this.#visitor ?? (this.#mayVisit() ? this.#readVisitor() : undefined)
+    const visitor = this.#visitor ?? (this.#mayVisit() ? this.#readVisitor('accepted') : undefined)
     if (visitor !== undefined) observe({ kind: 'visit-message', visitor, at })
     return visitor !== undefined
   }
 
   end(byUpstream: boolean, whole: boolean): void {
+    this.#legacy?.end()
     this.#reportAccepted()
     // A client without a session that got no response was never there.
     if (this.#sentAt === undefined || this.#presentSessionId !== undefined)
@@ -229,14 +258,18 @@ export class StreamableTap implements Tap {
 
   /** Whether it is, until its response began, a request of a client that has no session. */
   #mayVisit(): boolean {
-    return this.#body !== undefined && this.#presentSessionId === undefined
+    if (this.#body === undefined || this.#presentSessionId !== undefined) return false
+    const { headers } = this.#req
+    const saysRevision = headers['mcp-protocol-version'] !== undefined || headers['mcp-method'] !== undefined
+    return saysRevision || !this.#body.isForeign
   }
 
-  #readVisitor(): string {
+  #readVisitor(as: 'accepted' | 'refused'): string {
     const { client, principal } = this.#request
     const credential = principal ?? this.#req.headers.authorization
     const clientInfo = this.#body!.metaClientInfo()
-    return this.#accounting.visitors.of(this.#endpointId, client, credential, clientInfo)
+    const { visitors } = this.#accounting
+    return visitors.of(this.#endpointId, client, credential, clientInfo, as === 'accepted')
   }
 
   /** The client left before the response to a whole request. */
@@ -278,7 +311,8 @@ export class StreamableTap implements Tap {
       host: headers.host,
       sessionId,
       protocolVersion,
-      authorization: headers.authorization
+      authorization: headers.authorization,
+      identity: this.#request.identity
     })
   }
 

@@ -3,8 +3,9 @@ import type { RoutedRequest } from '../http/routed-request.js'
 import { LegacyStreamTap, MessageTap } from './legacy-taps.js'
 import { StreamableTap } from './streamable-tap.js'
 import type { Accounting, Tap, TappedUpstream } from './tap.js'
+import { UnroutedStreamTap } from './unrouted-stream-tap.js'
 
-/** The tap for a request; undefined where nothing is accounted. */
+/** The tap for a request; undefined where nothing is read. */
 export function tapFor(
   request: RoutedRequest,
   accounting: Accounting,
@@ -13,7 +14,7 @@ export function tapFor(
   const { route } = request.target
   switch (route?.kind) {
     case undefined:
-      return undefined
+      return request.req.method === 'GET' ? new UnroutedStreamTap(request, accounting.notices) : undefined
     case 'streamable':
       return new StreamableTap(route.endpointId, request, accounting, upstream)
     case 'legacy-stream':

@@ -3,12 +3,13 @@ import type { MessageUris } from '../../mcp/message-uris.js'
 import type { WireId } from '../../mcp/stored-ids.js'
 import type { Operation } from '../../metrics/operations.js'
 import type { ClientCredentials } from '../../sessions/client-credentials.js'
-import type { Observe } from '../../sessions/observations.js'
+import type { Observe, Requester } from '../../sessions/observations.js'
 import type { Visitors } from '../../sessions/visitors.js'
 import type { EpochMs } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 import type { ConversationKeys } from './conversation-keys.js'
 import type { Notices } from './notices.js'
+import type { Asked } from './request-body.js'
 
 /** The session whose messages a stream carries. */
 export interface StreamSession {
@@ -29,6 +30,10 @@ export interface Tap {
   readonly streamOf: StreamSession | undefined
   /** What the request asks for, once its response began; undefined if the request does not say. */
   readonly operation: Operation | undefined
+  /** What the request asks for, as far as it came; undefined where it is no message of a client. */
+  readonly asked: Asked | undefined
+  /** Whose it is; undefined while that is not known. */
+  readonly requester: Requester | undefined
   /** A part of the request's body came. */
   requestBody(chunk: Buffer): void
   /** The final head of the response came. */

@@ -8,6 +8,7 @@ import { type MonotonicMs, monotonicNow } from '../../util/time.js'
 import { maxCopiedBytes } from '../http/chunked-coding.js'
 import { InvalidUpstreamResponse, UpstreamTimeout } from '../http/proxy-errors.js'
 import { ResponseTiming, type DelayedAckDetector } from './delayed-acks.js'
+import type { Acknowledge } from './quick-acks.js'
 import { type ResponseHandler, ResponseParser } from './response-parser.js'
 import type { SerialUpstreamDetector } from './serial-upstream.js'
 import { openUpstreamSocket } from './upstream-socket.js'
@@ -24,7 +25,10 @@ export interface ExchangeHandler extends ResponseHandler {
 
 /** How a connection is made; the same for all connections of a pool. */
 export interface ConnectionOptions {
-  delayedAcks: DelayedAckDetector
+  /** Ends delayed acknowledgements. */
+  acknowledge?: Acknowledge | undefined
+  /** Finds out whether they slow responses down, where they cannot be ended. */
+  delayedAcks?: DelayedAckDetector | undefined
   upstream: URL
   connectTimeoutMs: number
   /**
@@ -60,7 +64,8 @@ const readBuffer = Buffer.allocUnsafeSlow(64 * 1024)
 export class Connection {
   readonly #socket: Socket
   readonly #parser = new ResponseParser()
-  readonly #timing: ResponseTiming
+  readonly #acknowledge: Acknowledge | undefined
+  readonly #timing: ResponseTiming | undefined
   readonly #headTimer: NodeJS.Timeout | undefined
   readonly #onClose: (connection: Connection) => void
   #handler: ExchangeHandler | undefined
@@ -78,7 +83,7 @@ export class Connection {
 
   /** `onClose`: from now on the connection takes no request; may be called more than once. */
   constructor(options: ConnectionOptions, onClose: (connection: Connection) => void) {
-    const { upstream, connectTimeoutMs, upstreamTimeoutMs, serialUpstream, census } = options
+    const { upstream, connectTimeoutMs, upstreamTimeoutMs, delayedAcks, serialUpstream, census } = options
     this.#serialUpstream = serialUpstream
     census.open++
     census.opened++
@@ -90,7 +95,8 @@ export class Connection {
       }
     })
     this.#socket = socket
-    this.#timing = new ResponseTiming(options.delayedAcks)
+    this.#acknowledge = options.acknowledge
+    this.#timing = delayedAcks && new ResponseTiming(delayedAcks)
     this.#onClose = onClose
     // After a standstill of the process timers fire first, although the connection may have been made meanwhile.
     let connectTimer: NodeJS.Timeout | undefined = setTimeout(() => setImmediate(onTimeout), connectTimeoutMs)
@@ -130,9 +136,14 @@ export class Connection {
     return this.#sent && !this.#socket.destroyed && this.#parser.state === 'idle' && this.#parser.reusable
   }
 
-  /** For how long after its last response the upstream leaves it open, in milliseconds, with a margin. */
-  get keepAliveMs(): number {
+  /** For how long after its last response the upstream leaves it open, in milliseconds, with a margin; undefined: it did not say. */
+  get keepAliveMs(): number | undefined {
     return this.#parser.keepAliveMs
+  }
+
+  /** A body may still come behind its last response, which can have none. */
+  get mayBeFollowed(): boolean {
+    return this.#parser.mayBeFollowed
   }
 
   /** Sends a request; the response, or an error, goes to `handler`. */
@@ -144,7 +155,7 @@ export class Connection {
     this.#parser.begin(method, handler)
     this.#sent = complete
     this.#headMayWait = headMayWait
-    this.#timing.begin(monotonicNow() - this.idleSince)
+    this.#timing?.begin(monotonicNow() - this.idleSince)
     this.#headTimer?.refresh()
     if (!headMayWait) this.#serialUpstream?.requested(this)
     const socket = this.#socket
@@ -209,8 +220,11 @@ export class Connection {
     }
     const complete = this.#parser.state === 'idle'
     if (complete) this.#handler = undefined
-    else handler?.onReadEnd()
-    this.#timing.read(complete)
+    else {
+      this.#acknowledge?.(this.#socket)
+      handler?.onReadEnd()
+    }
+    this.#timing?.read(complete)
   }
 
   #onEnd(): void {

@@ -1,5 +1,5 @@
 // Owns reading the upstream's responses (RFC 9112). It is strict: what is not valid is an error, never a guess.
-import { SECOND_MS } from '../../util/time.js'
+import { MINUTE_MS, SECOND_MS } from '../../util/time.js'
 import { maxHeaderBytes, type ResponseHeaders } from '../http/header-section.js'
 import { InvalidUpstreamResponse } from '../http/proxy-errors.js'
 
@@ -41,17 +41,21 @@ const maxChunkLineBytes = 4 * 1024
 /** In `Keep-Alive`, the seconds for which the upstream leaves the connection open; other parameters may be around it. */
 const keepAliveTimeout = /(?:^|[\s,;])timeout\s*=\s*"?(\d{1,9})/i
 /**
- * So much earlier than the upstream says, the proxy stops using a connection: a request must not meet the close. Chosen: ample
- * for the way there, and Node's usual hint of 5 s gives the 4 s for which connections are kept anyway. undici takes 2 s.
+ * So much earlier than the upstream closes a connection, the proxy stops using it: a request must not meet the close. Chosen:
+ * ample for the way there, and Node's usual hint of 5 s gives the 4 s for which connections are kept anyway. undici takes 2 s.
  */
-const KEEP_ALIVE_MARGIN_MS = SECOND_MS
+export const KEEP_ALIVE_MARGIN_MS = SECOND_MS
+/** However long the upstream says, connections are kept no longer. Chosen: firewalls forget a silent one after minutes. */
+const MAX_KEEP_ALIVE_MS = MINUTE_MS
 
 /** Reads the responses on one connection, one after the other. */
 export class ResponseParser {
   /** Whether the connection can take another request after this response. */
   reusable = true
-  /** For how long after this response it can, in milliseconds, as far as the upstream says. */
-  keepAliveMs = Infinity
+  /** For how long after this response it can, in milliseconds, if the upstream says so. */
+  keepAliveMs: number | undefined
+  /** The response can have no body, but some servers send one all the same, and late. */
+  mayBeFollowed = false
   state: State = 'idle'
   #handler: ResponseHandler | undefined
   /** The response is to a HEAD request, and has no body. */
@@ -148,10 +152,11 @@ export class ResponseParser {
     const connection = headers['connection']
     this.reusable = persistent && (connection === undefined || !/\bclose\b/i.test(connection))
     const keepAlive = headers['keep-alive']
-    this.keepAliveMs = keepAlive === undefined ? Infinity : keepAliveOf(keepAlive)
-    if (this.keepAliveMs <= 0) this.reusable = false
+    this.keepAliveMs = keepAlive === undefined ? undefined : keepAliveOf(keepAlive)
+    if (this.keepAliveMs !== undefined && this.keepAliveMs <= 0) this.reusable = false
     this.#rest = Number(length)
-    if (this.#toHead || status === 204 || status === 304) {
+    this.mayBeFollowed = this.#toHead || status === 204 || status === 304
+    if (this.mayBeFollowed) {
       this.state = 'idle'
       // Servers that announce a body here may also send it, now or later (RFC 9112 §6.3 has none, whatever the head says).
       if (coding !== undefined || this.#rest > 0) this.reusable = false
@@ -236,9 +241,10 @@ function readFields(text: string): { fields: string[]; headers: ResponseHeaders 
 }
 
 /** `keepAliveMs` for this value of `Keep-Alive`. */
-function keepAliveOf(value: string): number {
+function keepAliveOf(value: string): number | undefined {
   const [, seconds] = keepAliveTimeout.exec(value) ?? []
-  return seconds === undefined ? Infinity : Number(seconds) * SECOND_MS - KEEP_ALIVE_MARGIN_MS
+  if (seconds === undefined) return undefined
+  return Math.min(Number(seconds) * SECOND_MS - KEEP_ALIVE_MARGIN_MS, MAX_KEEP_ALIVE_MS)
 }
 
 const isBlank = (code: number): boolean => code === 0x20 || code === 0x09

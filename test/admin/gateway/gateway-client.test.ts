@@ -51,8 +51,8 @@ void t.test('600 who ask at once are eight sessions at a time, and one an endpoi
   const client = new GatewayClient(
     () => Promise.resolve([url]),
     (_, endpointId) => ({
-      streamable: new URL(`/${endpointId}`, url),
-      sse: undefined
+      streamable: [new URL(`/${endpointId}`, url)],
+      sse: []
     })
   )
   const tools = await Promise.all(Array.from({ length: 600 }, (_, i) => client.tools(`e${i % 30}`)))
@@ -71,8 +71,8 @@ void t.test(
     const client = new GatewayClient(
       () => Promise.resolve([url]),
       (_, endpointId) => ({
-        streamable: new URL(`/${endpointId}`, url),
-        sse: undefined
+        streamable: [new URL(`/${endpointId}`, url)],
+        sse: []
       })
     )
     const outcomes = await Promise.allSettled(Array.from({ length: 300 }, (_, i) => client.tools(`e${i}`)))

@@ -54,7 +54,7 @@ async function startGateway(t: Test): Promise<{ url: URL; seen: string[] }> {
 
 void t.test('all pages are read, and the session is ended before the tools are there', async t => {
   const { url, seen } = await startGateway(t)
-  const tools = await toolsOf({ streamable: url, sse: url }, AbortSignal.timeout(5_000))
+  const tools = await toolsOf({ streamable: [url], sse: [url] }, AbortSignal.timeout(5_000))
   t.same(
     tools.map(({ name }) => name),
     ['first', 'second']
@@ -97,12 +97,25 @@ void t.test('over a legacy stream, between other messages of it', async t => {
     const result = results[message.method]?.(message)
     return notice + (result ? `data: ${JSON.stringify({ jsonrpc: '2.0', id: message.id, result })}\n\n` : '')
   })
-  const tools = await toolsOf({ streamable: undefined, sse: url }, AbortSignal.timeout(5_000))
+  const tools = await toolsOf({ streamable: [], sse: [url] }, AbortSignal.timeout(5_000))
   t.same(
     tools.map(({ name }) => name),
     ['first', 'second']
   )
 })
+
+void t.test(
+  'of several URLs the first one that tells the tools counts, and of all failures the first one',
+  async t => {
+    const { url } = await startGateway(t)
+    const wrong = await startLegacy(t, 'data: {}\n\n', () => '')
+    const signal = AbortSignal.timeout(5_000)
+    t.equal((await toolsOf({ streamable: [wrong, url], sse: [] }, signal)).length, 2)
+    await t.rejects(toolsOf({ streamable: [], sse: [wrong, url] }, signal), {
+      message: /does not begin with an endpoint event/
+    })
+  }
+)
 
 void t.test('what a gateway may say instead', async t => {
   const signal = AbortSignal.timeout(5_000)
@@ -114,6 +127,6 @@ void t.test('what a gateway may say instead', async t => {
     ['event: endpoint\ndata: /m\n\n', '{"result":null}', /without a result/]
   ] as const) {
     const sse = await startLegacy(t, event, ({ id }) => `data: {"id":${id},${answer.slice(1)}\n\n`)
-    await t.rejects(toolsOf({ streamable: undefined, sse }, signal), { message: reason })
+    await t.rejects(toolsOf({ streamable: [], sse: [sse] }, signal), { message: reason })
   }
 })

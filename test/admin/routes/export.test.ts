@@ -45,15 +45,47 @@ void t.test('sessions as CSV: RFC 4180, nothing that a spreadsheet would run', a
   t.equal(
     response.body,
     [
-      'id,endpoint_id,session_id,transport_type,connect_at,disconnect_at,reason,last_seen_at,request_count,client_address,user_agent,client_name,client_version,protocol_version,upstream,principal,principal_kind,oauth_client,conversation',
-      '2,files,session-2,2,2026-11-21T11:59:30.000Z,2026-11-21T12:00:29.999Z,delete,2026-11-21T11:59:30.000Z,1,192.0.2.7,,"line\r\nbreak",,,,,,,',
-      '3,mail,session-3,2,2026-11-21T11:58:30.000Z,2026-11-21T11:58:30.000Z,,2026-11-21T11:58:30.000Z,1,192.0.2.7,,,,,,,,,',
-      `1,files,"a""b,c",2,2026-11-21T11:00:30.000Z,2026-11-21T11:00:30.000Z,,2026-11-21T11:00:30.000Z,1,192.0.2.7,"'=HYPERLINK(""http://evil"")",,,,,,,,`,
+      'id,endpoint_id,session_id,transport_type,connect_at,disconnect_at,reason,last_seen_at,request_count,client_address,user_agent,client_name,client_version,protocol_version,upstream,principal,principal_kind,oauth_client,conversation,bytes_in,bytes_out,call_count,error_count,unread_count',
+      '2,files,session-2,2,2026-11-21T11:59:30.000Z,2026-11-21T12:00:29.999Z,delete,2026-11-21T11:59:30.000Z,1,192.0.2.7,,"line\r\nbreak",,,,,,,,0,0,0,0,0',
+      '3,mail,session-3,2,2026-11-21T11:58:30.000Z,2026-11-21T11:58:30.000Z,,2026-11-21T11:58:30.000Z,1,192.0.2.7,,,,,,,,,,0,0,0,0,0',
+      `1,files,"a""b,c",2,2026-11-21T11:00:30.000Z,2026-11-21T11:00:30.000Z,,2026-11-21T11:00:30.000Z,1,192.0.2.7,"'=HYPERLINK(""http://evil"")",,,,,,,,,0,0,0,0,0`,
       ''
     ].join('\r\n')
   )
   const nothing = await app.inject({ url: urlOf(CONNECTIONS, { endpoint_id: 'nowhere' }), headers: CSV })
   t.match(nothing.body, /^id,endpoint_id,[\w,]+\r\n$/)
+})
+
+void t.test('as a link: the format, a byte order mark and a file name by parameters', async t => {
+  const { app } = startAdmin(t, { store: new MemoryStore(rows) })
+  const get = (url: string, query: Record<string, string>) => app.inject({ url: urlOf(url, query) })
+  for (const url of [CONNECTIONS, SERIES]) {
+    const plain = await get(url, { format: 'csv' })
+    t.equal(plain.headers['content-type'], 'text/csv; charset=utf-8')
+    t.equal(plain.headers['content-disposition'], undefined)
+    const marked = await get(url, { format: 'csv', bom: 'true', filename: 'été (1).csv' })
+    t.equal(marked.body, `\ufeff${plain.body}`)
+    t.equal(
+      marked.headers['content-disposition'],
+      `attachment; filename="_t_ (1).csv"; filename*=UTF-8''%C3%A9t%C3%A9%20%281%29.csv`
+    )
+    t.equal(
+      (await get(url, { format: 'ndjson' })).headers['content-type'],
+      'application/x-ndjson; charset=utf-8'
+    )
+    const json = await app.inject({ url: urlOf(url, { format: 'json' }), headers: CSV })
+    t.match(json.headers['content-type'], /^application\/json/, 'the parameter goes before Accept')
+    for (const bad of [
+      { format: 'xls' },
+      { bom: '1' },
+      { filename: 'a\r\nb' },
+      { filename: '../a' },
+      { filename: 'a"b' }
+    ])
+      t.equal((await get(url, bad as Record<string, string>)).statusCode, 400, JSON.stringify(bad))
+  }
+  const nothing = await get(CONNECTIONS, { format: 'csv', bom: 'true', endpoint_id: 'nowhere' })
+  t.match(nothing.body, /^\ufeffid,/)
 })
 
 void t.test('no cell of CSV begins as a formula does', async t => {

@@ -25,6 +25,11 @@ const full = session({
   connectAt: Date.UTC(2026, 10, 21, 11, 0, 0, 5),
   lastSeenAt: Date.UTC(2026, 10, 21, 11, 29),
   requestCount: 12,
+  bytesIn: 1,
+  bytesOut: 2,
+  callCount: 3,
+  errorCount: 4,
+  unreadCount: 5,
   userAgent: 'node',
   clientName: 'inspector',
   clientVersion: '1.2',
@@ -41,6 +46,11 @@ const fullInfo: Info = {
   connectedAt: '2026-11-21T11:00:00.005Z',
   lastActivity: '2026-11-21T11:29:00.000Z',
   requestCount: 12,
+  bytesIn: 1,
+  bytesOut: 2,
+  callCount: 3,
+  errorCount: 4,
+  unreadCount: 5,
   endpointId: 'files',
   transport: 'streamable',
   upstream: null,
@@ -212,6 +222,14 @@ void t.test('status and health without a gateway', async t => {
     connections: { active: 1, total: 4 },
     lastCheck: '2026-11-21T12:00:30.000Z'
   })
+})
+
+void t.test('health tells on which paths MCP passes that is not counted', async t => {
+  const uncounted = [{ path: '/kites', advice: 'give --stream-path /mcp,/kites', requests: 2 }]
+  const { ask } = startMonitoring(t, { uncounted })
+  const health = await ask('/api/mcp/health')
+  t.ok(Check(GatewayHealth, health))
+  t.match(health, { uncounted })
 })
 
 void t.test('health is an answer while the store is away', async t => {

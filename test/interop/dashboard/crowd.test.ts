@@ -9,15 +9,12 @@ const SESSIONS = 10_000
 const AT_ONCE = 32
 /** Meanwhile one comes and goes so often. */
 const VISIT_EVERY_MS = 50
-/** What operators should never feel; a busy machine may make a few of them. */
+/** What operators should never feel. */
 const LONG_FRAME_MS = 100
-const MAX_LONG_SHARE = 0.05
 
-/** Frames and what kept the page busy for 50 ms or more, from now on, in ms each. */
+/** Frames from now on, in ms each. */
 const watchFrames = `
   frames = []
-  tasks = []
-  new PerformanceObserver(list => tasks.push(...list.getEntries().map(entry => entry.duration))).observe({ type: 'longtask' })
   let last = performance.now()
   const next = now => {
     frames.push(now - last)
@@ -25,6 +22,30 @@ const watchFrames = `
     requestAnimationFrame(next)
   }
   requestAnimationFrame(next)`
+
+/** What Chromium tells of its threads, as far as it is needed. */
+interface TraceEvent {
+  name: string
+  pid: number
+  tid: number
+  /** CPU time of the thread, in µs. */
+  tdur?: number
+  args?: { name?: string }
+}
+
+/** The CPU times of the tasks of the page, in ms: those do not depend on what else the machine does. */
+function tasksOf(trace: Buffer): number[] {
+  const { traceEvents } = JSON.parse(trace.toString()) as { traceEvents: TraceEvent[] }
+  const threadOf = ({ pid, tid }: TraceEvent) => `${pid} ${tid}`
+  const pages = new Set(
+    traceEvents
+      .filter(({ name, args }) => name === 'thread_name' && args?.name === 'CrRendererMain')
+      .map(threadOf)
+  )
+  return traceEvents
+    .filter(event => event.tdur !== undefined && pages.has(threadOf(event)))
+    .map(({ tdur }) => tdur! / 1_000)
+}
 
 void t.test('a list of 10,000 open sessions scrolls smoothly', { timeout: 240_000 }, async t => {
   const gateway = await startFakeGateway()
@@ -47,7 +68,8 @@ void t.test('a list of 10,000 open sessions scrolls smoothly', { timeout: 240_00
   )
   await turnstile.shipped()
 
-  const { page, problems } = await openDashboard(t, await browserFor(t), turnstile.adminUrl)
+  const browser = await browserFor(t)
+  const { page, problems } = await openDashboard(t, browser, turnstile.adminUrl)
   await reads(page.locator('#shown'), '10,000 open')
   await page.locator('#sessions').scrollIntoViewIfNeeded()
   await page.mouse.move(600, 600)
@@ -62,18 +84,20 @@ void t.test('a list of 10,000 open sessions scrolls smoothly', { timeout: 240_00
     }
   })()
   await page.evaluate(watchFrames)
+  await browser.startTracing(page, { categories: ['toplevel', 'devtools.timeline'] })
   for (let i = 0; i < 150; i++) await page.mouse.wheel(0, i % 50 === 49 ? -40_000 : 1_500)
   const frames = (await compute<number[]>(page, 'frames')).sort((a, b) => a - b)
-  const longestTask = await compute<number>(page, 'Math.max(0, ...tasks)')
+  const tasks = tasksOf(await browser.stopTracing())
   isScrolling = false
   await comingAndGoing
-  const long = frames.filter(ms => ms > LONG_FRAME_MS)
   const at = (share: number) => Math.round(frames[Math.floor(frames.length * share)] ?? 0)
+  const longest = tasks.reduce((most, ms) => Math.max(most, ms), 0)
   t.comment(
-    `${frames.length} frames: median ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${Math.round(frames.at(-1)!)} ms, longest task ${Math.round(longestTask)} ms, ${long.length} over ${LONG_FRAME_MS} ms`
+    `${frames.length} frames: median ${at(0.5)} ms, p99 ${at(0.99)} ms; of ${tasks.length} tasks the longest takes ${Math.round(longest)} ms of CPU`
   )
   t.ok(frames.length > 50)
-  t.ok(long.length / frames.length < MAX_LONG_SHARE, 'scrolling is smooth while sessions come and go')
+  t.ok(tasks.length > 100, 'the browser tells of its tasks')
+  t.ok(longest < LONG_FRAME_MS, 'scrolling is smooth while sessions come and go')
   t.ok((await page.locator('#grid-body .row').count()) < 100, 'only rows in sight are in the page')
 
   await page.locator('#grid').focus()

@@ -81,7 +81,7 @@ void t.test('everyone can use the dashboard', { timeout: 180_000 }, async t => {
       'Keep it',
       'no accident ends a session'
     )
-    await tabTo('confirm-end')
+    await tabTo('confirm-yes')
     await press('Enter')
     await reads(page.locator('#toast'), 'was ended')
     await reads(page.locator('#open-now'), /^29$/)

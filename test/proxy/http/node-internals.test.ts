@@ -1,9 +1,12 @@
 // Owns that Node works inside as the proxy expects: each use of what Node does not document, on this version of Node.
 import { once } from 'node:events'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { test, type Test } from 'tap'
 import {
+  descriptorOf,
   endConnectionAfter,
   flattenHead,
   keepsConnection,
@@ -137,3 +140,22 @@ await test('upgradeOnlyIf is asked from Node 24.9 on', async t => {
   t.same(asked, isKnown ? ['other'] : [])
   t.equal(client.reader.text(), isKnown ? 'plain' : 'upgrade')
 })
+
+for (const secure of [false, true]) {
+  await test(`descriptorOf finds the descriptor of a connection ${secure ? 'with' : 'without'} TLS, while it is open`, async t => {
+    const pem = (name: string): Buffer => readFileSync(`test/support/tls/${name}.pem`)
+    const server = secure
+      ? createTlsServer({ cert: pem('cert'), key: pem('key') }, socket => socket.on('error', () => undefined))
+      : createTcpServer()
+    server.listen(0, '127.0.0.1')
+    t.teardown(() => server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const at = { port, host: '127.0.0.1' }
+    const socket = secure ? connectTls({ ...at, rejectUnauthorized: false }) : connectTcp(at)
+    await once(socket, secure ? 'secureConnect' : 'connect')
+    t.match(readlinkSync(`/proc/self/fd/${descriptorOf(socket)}`), /^socket:/)
+    socket.destroy()
+    t.equal(descriptorOf(socket), undefined)
+  })
+}

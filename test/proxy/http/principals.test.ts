@@ -69,6 +69,8 @@ void t.test('what is no JWT that can be read is a key', t => {
     `x.${payload(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]))}.y`,
     `x.${payload('{"sub":"a"}')}!.y`,
     `x.${payload('{"sub":{"a":1}}')}.y`,
+    `x.${payload('{"sub":["ann"],"iss":"i"}')}.y`,
+    `x.${payload('{"sub":null,"iss":"i"}')}.y`,
     `x.${payload('{"sub":true}')}.y`,
     `x.${payload('{"sub":""}')}.y`,
     `x.${payload('{"sub":1.5}')}.y`,
@@ -83,10 +85,21 @@ void t.test('what is no JWT that can be read is a key', t => {
 })
 
 void t.test('a name that cannot be stored as it is is known by its digest', t => {
-  for (const sub of ['x'.repeat(300), 'a\nb', 'a\u0000b', ' a', 'a ', 'a\u2028b', '\u001b[31m'])
-    t.match(of(bearer({ sub }))?.name, /^sha256-[0-9a-f]{64}$/, encodeURIComponent(sub.slice(0, 9)))
+  for (const sub of [
+    'x'.repeat(300),
+    '\u{1f600}'.repeat(2_500),
+    'a\nb',
+    'a\u0000b',
+    ' a',
+    'a ',
+    'a\u2028b',
+    '\u001b[31m'
+  ])
+    t.match(of(bearer({ sub }))?.name, /^sha256-[0-9a-f]{64}$/, JSON.stringify(sub.slice(0, 9)))
   t.not(of(bearer({ sub: 'a\nb' }))?.name, of(bearer({ sub: 'a\rb' }))?.name, 'they stay different')
   t.match(of(bearer({ sub: 'a', client_id: 'b\nc' }))?.oauthClient, /^sha256-/)
+  t.match(of(bearer({ sub: 'a', iss: 'i'.repeat(10_000) }))?.name, /^sha256-/)
+  t.equal(of(bearer({ iss: ['i'], sub: 'a', client_id: ['b'], azp: {} }))?.oauthClient, undefined)
   t.end()
 })
 

@@ -9,13 +9,20 @@ const JSON_TYPE = 'Content-Type: application/json'
 const OK = responseHead('200 OK', JSON_TYPE, 'Content-Length: 0')
 const ISSUED = responseHead('200 OK', JSON_TYPE, SESSION, 'Content-Length: 0')
 const EVENTS = responseHead('200 OK', 'Content-Type: text/event-stream', 'Content-Length: 0')
+const ENDPOINT = 'event: endpoint\ndata: /kites?sessionId=SECRET\n\n'
+const streamOf = (event: string): string =>
+  responseHead('200 OK', 'Content-Type: text/event-stream', `Content-Length: ${event.length}`) + event
+const LEGACY = streamOf(ENDPOINT)
+const OTHER = streamOf('event: tick\ndata: {}\n\n')
+/** What `startProxyTo` counts. */
+const COUNTED = { stream: '/stream/{endpoint_id}', sse: '/{endpoint_id}/sse', message: '/message' }
 
 /** Sends each request, gets `reply`, and resolves to what was logged and counted. */
 async function said(t: Test, reply: string, ...requests: [line: string, ...fields: string[]][]) {
   const server = await serveResponses(() => reply)
   t.teardown(() => server.close())
   const traffic = new Traffic()
-  const { port, logs, observations } = await startProxyTo(t, server.url, { traffic })
+  const { proxy, port, logs, observations } = await startProxyTo(t, server.url, { traffic })
   for (const [line, ...fields] of requests) {
     const connection = await connectTo(port, line.split(' ', 1)[0])
     await connection.send(requestHead(`${line} HTTP/1.1`, ...fields))
@@ -23,7 +30,7 @@ async function said(t: Test, reply: string, ...requests: [line: string, ...field
     connection.socket.destroy()
   }
   t.notMatch(JSON.stringify(logs), /SECRET/, 'no session id in the log')
-  return { logs, observations, uncounted: traffic.uncounted }
+  return { logs, observations, uncounted: traffic.uncounted, paths: proxy.uncounted() }
 }
 
 const post = (path: string, ...fields: string[]): [string, ...string[]] => [
@@ -35,20 +42,49 @@ const post = (path: string, ...fields: string[]): [string, ...string[]] => [
 
 await test('a request that looks like MCP on a path that no pattern covers', async t => {
   for (const [reply, request, setting] of [
-    [OK, post('/mcp?x=SECRET', SESSION), '--stream-path'],
-    [OK, post('/mcp', 'mcp-protocol-version: 2026-07-28'), '--stream-path'],
-    [ISSUED, post('/mcp'), '--stream-path'],
-    [EVENTS, ['GET /mcp', SESSION], '--stream-path'],
-    [EVENTS, ['GET /mcp'], '--sse-path'],
-    [OK, post('/mcp?sessionId=SECRET', 'mcp-protocol-version: 2024-11-05'), '--message-path']
-  ] as [string, [string, ...string[]], string][]) {
-    const { logs, uncounted, observations } = await said(t, reply, request, request)
-    t.match(logs, [
-      { path: '/mcp', msg: `a request that looks like MCP is not counted: let ${setting} cover its path` }
-    ])
+    [OK, post('/mcp?x=SECRET', SESSION), 'stream'],
+    [OK, post('/mcp', 'mcp-protocol-version: 2026-07-28'), 'stream'],
+    [ISSUED, post('/mcp'), 'stream'],
+    [EVENTS, ['GET /mcp', SESSION], 'stream'],
+    [LEGACY, ['GET /mcp'], 'sse'],
+    [OK, post('/mcp?sessionId=SECRET', 'mcp-protocol-version: 2024-11-05'), 'message']
+  ] as [string, [string, ...string[]], keyof typeof COUNTED][]) {
+    const { logs, uncounted, observations, paths } = await said(t, reply, request, request)
+    const advice = `give --${setting}-path ${COUNTED[setting]},/mcp`
+    t.match(logs, [{ path: '/mcp', msg: `a request that looks like MCP is not counted: ${advice}` }])
+    t.strictSame(paths, [{ path: '/mcp', advice, requests: 2 }])
     t.strictSame(uncounted, { path: 2, encoding: 0 })
     t.strictSame(observations, [])
   }
+})
+
+await test('a session that begins on a path of other words: its flag names them, and nothing that may be secret', async t => {
+  for (const [reply, request, flag] of [
+    [ISSUED, post('/kites/go'), `--stream-path ${COUNTED.stream},/kites/go`],
+    [ISSUED, post('/kites/SECRET/go'), `--stream-path ${COUNTED.stream},/kites/{endpoint_id}/go`],
+    [LEGACY, ['GET /kites/events'], `--sse-path ${COUNTED.sse},/kites/events`]
+  ] as [string, [string, ...string[]], string][]) {
+    const { paths } = await said(t, reply, request)
+    t.match(paths, [{ advice: `give ${flag}` }])
+  }
+})
+
+await test('a stream that is no legacy session is not told', async t => {
+  const { logs, paths } = await said(t, OTHER, ['GET /ticks'])
+  t.strictSame([logs, paths], [[], []])
+})
+
+await test('a legacy stream at the path of a Streamable HTTP endpoint is counted', async t => {
+  const { logs, observations } = await said(t, LEGACY, ['GET /stream/e'])
+  t.match(
+    observations.filter(({ kind }) => kind.startsWith('legacy')),
+    [
+      { kind: 'legacy-opened', endpointId: 'e', sessionId: 'SECRET' },
+      { kind: 'legacy-ended', endpointId: 'e', sessionId: 'SECRET' }
+    ]
+  )
+  t.strictSame(logs, [])
+  t.strictSame((await said(t, OTHER, ['GET /stream/e'])).logs, [], 'one without a session is nothing')
 })
 
 await test('a path that is no UTF-8', async t => {
@@ -67,10 +103,11 @@ await test('what is refused, and what does not look like MCP, is not told', asyn
 
 await test('whatever paths strangers choose, the log stays short', async t => {
   const words = ['api', 'mcp', 'sse', 'v1', 'rpc', 'tools']
-  const paths = words.flatMap(a => words.map(b => `/${a}/${b}/SECRET`))
-  const { logs, uncounted } = await said(t, ISSUED, ...paths.map(path => post(path)))
+  const targets = words.flatMap(a => words.map(b => `/${a}/${b}/SECRET`))
+  const { logs, uncounted, paths } = await said(t, ISSUED, ...targets.map(path => post(path)))
   t.equal(logs.length, 20)
-  t.equal(uncounted.path, paths.length)
+  t.equal(paths.length, 20)
+  t.equal(uncounted.path, targets.length)
 })
 
 await test('two session ids in one response: the first one counts', async t => {

@@ -16,7 +16,8 @@ import { connectTo, serveResponses, type RawConnection } from '../../support/raw
 const options = {
   delayedAcks: new DelayedAckDetector(() => undefined),
   connectTimeoutMs: 5_000,
-  upstreamTimeoutMs: 0
+  upstreamTimeoutMs: 0,
+  upstreamKeepAliveMs: 4_000
 }
 
 for (const when of ['while it is idle', 'before it is given back']) {

@@ -1,9 +1,16 @@
-// Owns the upstream that stalls: it is found by its timing and nudged, and no other upstream is.
+// Owns the upstream that stalls: where it cannot be acknowledged at once, it is found by its timing and met on rested
+// connections, and no other upstream is. And that it never stalls where it is acknowledged at once.
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { createServer, Socket } from 'node:net'
 import { test, type Test } from 'tap'
 import { DelayedAckDetector } from '../../../src/proxy/upstream/delayed-acks.js'
-import { startProxyTo, requestHead, type ProxyUnderTest } from '../../support/proxy-under-test.js'
+import { type Acknowledge, quickAcks } from '../../../src/proxy/upstream/quick-acks.js'
+import {
+  startExchange,
+  startProxyTo,
+  requestHead,
+  type ProxyUnderTest
+} from '../../support/proxy-under-test.js'
 import { connectTo } from '../../support/raw-http.js'
 
 const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -16,7 +23,7 @@ interface Upstream {
 }
 
 /** A server that writes a response in two parts, with Nagle's algorithm on unless told otherwise. */
-async function upstreamInParts(t: Test, noDelay: boolean): Promise<Upstream> {
+async function upstreamInParts(t: Test, noDelay: boolean, acknowledge?: Acknowledge): Promise<Upstream> {
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay }, socket => {
     sockets.add(socket)
@@ -33,7 +40,7 @@ async function upstreamInParts(t: Test, noDelay: boolean): Promise<Upstream> {
   })
   const address = server.address()
   const port = typeof address === 'object' ? address?.port : undefined
-  const proxy = await startProxyTo(t, new URL(`http://127.0.0.1:${port}`))
+  const proxy = await startProxyTo(t, new URL(`http://127.0.0.1:${port}`), { acknowledge })
   return { proxy, connections: () => sockets.size }
 }
 
@@ -61,6 +68,52 @@ await test('an upstream with Nagle on is found, told of once, and met on rested 
   t.equal(proxy.logs.length, 1)
 })
 
+const noLog = { info: () => undefined, warn: () => undefined, error: () => undefined }
+
+await test('where koffi has no package, the log says so, and nothing is acknowledged at once', t => {
+  const lines: object[] = []
+  t.equal(quickAcks({ ...noLog, info: (...line: unknown[]) => lines.push(line) }, 'vax'), undefined)
+  t.match(lines, [[{ reason: /@koromix\/koffi-linux-vax/ }, /cannot be acknowledged/]])
+  t.end()
+})
+
+await test('a connection that is not open is left alone', t => {
+  t.doesNotThrow(() => quickAcks(noLog)?.(new Socket()))
+  t.end()
+})
+
+await test('an upstream that is acknowledged at once never stalls, and keeps its one connection', async t => {
+  const { proxy, connections } = await upstreamInParts(t, false, quickAcks(noLog))
+  let asked = 0
+  let stalls = 0
+  let askedAt = performance.now()
+  await ask(t, proxy.port, () => {
+    if (performance.now() - askedAt > 35) stalls++
+    askedAt = performance.now()
+    return asked++ === 100
+  })
+  t.ok(stalls < 10, `${stalls} of 100 took as long as a delayed acknowledgement`)
+  t.equal(connections(), 1)
+})
+
+await test('what came of a response is acknowledged, unless the response is complete', async t => {
+  let acknowledged = 0
+  const options = {
+    acknowledge: () => {
+      acknowledged++
+    }
+  }
+  const { client, upstream } = await startExchange(t, { options })
+  for (const number of [1, 2]) {
+    await upstream.send(number === 1 ? head + event : event)
+    await client.until(({ reader }) => reader.body.length === number)
+    t.equal(acknowledged, number)
+  }
+  await upstream.send('0\r\n\r\n')
+  await client.done()
+  t.equal(acknowledged, 2)
+})
+
 await test('an upstream without that fault keeps its one connection', async t => {
   const { proxy, connections } = await upstreamInParts(t, true)
   let asked = 0
@@ -69,64 +122,90 @@ await test('an upstream without that fault keeps its one connection', async t =>
   t.equal(proxy.logs.length, 0)
 })
 
-/** Feeds `count` gaps of responses, on rested connections when the detector says so; how many were rested. */
-function feed(
-  detector: DelayedAckDetector,
-  count: number,
-  gapMs: (rested: boolean) => number,
-  now: number
-): number {
-  let rests = 0
-  for (let i = 0; i < count; i++) {
-    const rested = detector.shouldRest(now)
-    if (rested) rests++
-    detector.note(gapMs(rested), rested ? 60 : 1, now)
+/** A detector that is fed with gaps of responses, on rested connections when it says so. */
+class Fed {
+  found = 0
+  now = 0
+  readonly detector = new DelayedAckDetector(() => this.found++)
+
+  /** Sends requests that may be controls; how many went out without a rest. */
+  feed(count: number, gapMs: (rested: boolean) => number): number {
+    let without = 0
+    for (let i = 0; i < count; i++) {
+      const rested = this.detector.shouldRest(this.now, true)
+      if (!rested) without++
+      this.detector.note(gapMs(rested), rested ? 60 : 1, this.now)
+    }
+    return without
   }
-  return rests
 }
 
-const minute = 60_000
+const fault = (rested: boolean): number => (rested ? 1 : 44)
+const second = 1_000
 
-await test('events that come 50 ms apart are tried once a minute, and left alone', t => {
-  let found = 0
-  const detector = new DelayedAckDetector(() => found++)
-  t.ok(feed(detector, 100, () => 50, 0) <= 2)
-  t.equal(
-    feed(detector, 100, () => 50, minute - 1),
-    0
-  )
-  t.ok(feed(detector, 100, () => 50, minute) > 0)
-  t.equal(found, 0)
+await test('events that come 50 ms apart are tried now and then, ever more rarely, and left alone', t => {
+  const fed = new Fed()
+  const trials = [0, 5, 10, 20, 40, 80, 160, 300, 300].map(seconds => {
+    fed.now += seconds * second - 1
+    const early = 100 - fed.feed(100, () => 50)
+    fed.now += 1
+    return [early, 100 - fed.feed(100, () => 50)]
+  })
+  t.strictSame(trials, Array(9).fill([0, 2]))
+  t.equal(fed.found, 0)
   t.end()
 })
 
 await test('responses that stall now and then, for other reasons, are no fault', t => {
   let responses = 0
-  const detector = new DelayedAckDetector(() => t.fail('found'))
+  const fed = new Fed()
   t.equal(
-    feed(detector, 1_000, () => (responses++ % 8 === 0 ? 50 : 1), 0),
-    0
+    fed.feed(1_000, () => (responses++ % 8 === 0 ? 50 : 1)),
+    1_000
   )
   t.end()
 })
 
-await test('now and then a request goes without, and a fault that is gone is noticed', t => {
-  let found = 0
-  const detector = new DelayedAckDetector(() => found++)
-  let now = 0
-  const ask = (fault: boolean): number => feed(detector, 100, rested => (fault && !rested ? 44 : 1), now)
-  ask(true)
-  t.equal(found, 1)
-  t.ok(detector.found)
-  for (let round = 0; round < 20; round++) {
-    now += 5_000
-    t.equal(ask(true), 99, 'one of 100 goes without')
+await test('now and then, and ever more rarely, a request goes without a rest', t => {
+  const fed = new Fed()
+  fed.feed(100, fault)
+  t.equal(fed.found, 1)
+  for (const seconds of [5, 10, 20, 40, 80, 160, 300, 300]) {
+    fed.now += seconds * second - 1
+    t.equal(fed.feed(100, fault), 0)
+    fed.now += 1
+    t.equal(fed.feed(100, fault), 1, `one of 100 goes without after ${seconds} s`)
   }
-  for (let round = 0; round < 8; round++) {
-    now += 5_000
-    ask(false)
+  t.ok(fed.detector.found)
+  t.end()
+})
+
+await test('a request of an open session is no control', t => {
+  const fed = new Fed()
+  fed.feed(100, fault)
+  fed.now += 5 * second
+  t.equal(fed.detector.shouldRest(fed.now, false), true)
+  t.equal(fed.detector.shouldRest(fed.now, true), false)
+  t.end()
+})
+
+await test('a fault that is gone is noticed soon after the first control', t => {
+  const fed = new Fed()
+  fed.feed(100, fault)
+  for (const seconds of [5, 10, 20, 40]) {
+    fed.now += seconds * second
+    fed.feed(100, fault)
   }
-  t.notOk(detector.found)
-  t.equal(ask(false), 0)
+  // The first of them comes when it was due.
+  for (const seconds of [80, 160, 5, 5, 5, 5, 5, 5]) {
+    t.ok(fed.detector.found)
+    fed.now += seconds * second
+    fed.feed(100, () => 1)
+  }
+  t.notOk(fed.detector.found)
+  t.equal(
+    fed.feed(100, () => 1),
+    100
+  )
   t.end()
 })

@@ -11,7 +11,8 @@ const LONG_MS = 4_200
 const options = {
   delayedAcks: new DelayedAckDetector(() => undefined),
   connectTimeoutMs: 50,
-  upstreamTimeoutMs: 0
+  upstreamTimeoutMs: 0,
+  upstreamKeepAliveMs: 4_000
 }
 
 function standStill(ms: number): void {

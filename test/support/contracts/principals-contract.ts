@@ -233,6 +233,8 @@ export function principalsContract(
       t.match(await store.openCounts({ principal: token }), { openNum: 302 })
       await two.send(open('new', EPOCH + 2_000, { principal: ann }))
       t.match(await store.openCounts({ principal: 'ann' }), { openNum: 1 }, 'who comes back is stored again')
+      const again = await store.erasePrincipal('ann', EPOCH + 1_000, { again: true })
+      t.same(again, { token, sessions: 0 }, 'what is done again for late transactions leaves it so')
       t.same(await store.erasePrincipal('ann', EPOCH + 3_000), { token, sessions: 1 })
       t.same(await names(), new Set([token, 'bob', null]))
       t.match(await store.erasePrincipal('nobody', EPOCH), { sessions: 0 })
@@ -241,6 +243,34 @@ export function principalsContract(
       t.match(await store.heartbeat(one.instance, EPOCH), { erasedAt: EPOCH + 3_000 })
       await equalsRows(t, store, ['e'])
     })
+
+    withStore(
+      'the open sessions of a principal come with the outbox offset that they include',
+      async (t, store) => {
+        const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+        const key: Principal = { kind: 'key', name: 'digest of a key', isDigest: true }
+        const ask = async (principal: Principal, limit = 9) => {
+          const asked = await store.principalSessions({ principal, instanceId: one.instance.id, limit })
+          return { ...asked, rows: asked.rows.map(({ sessionId }) => sessionId) }
+        }
+        t.same(await ask(key), { openNum: 0, rows: [], appliedOffset: 0 }, 'without any key of fingerprints')
+        await one.send(open('b', EPOCH + 1, { principal: named('ann') }))
+        await two.send(
+          ...['c', 'a'].map(id => open(id, id === 'a' ? EPOCH : EPOCH + 2, { principal: named('ann') })),
+          open('ended', EPOCH, { principal: named('ann') }),
+          { type: 'close', endpointId: 'e', sessionId: 'ended', at: EPOCH + 1, reason: 'delete' },
+          open('other', EPOCH, { principal: key, endpointId: 'f' }),
+          visit('v', EPOCH, { principal: named('ann') })
+        )
+        t.same(await ask(named('ann')), { openNum: 3, rows: ['a', 'b', 'c'], appliedOffset: 1 })
+        t.same(await ask(named('ann'), 2), { openNum: 3, rows: ['a', 'b'], appliedOffset: 1 })
+        t.same(await ask(named('ann'), 0), { openNum: 3, rows: [], appliedOffset: 1 })
+        t.same(await ask(key), { openNum: 1, rows: ['other'], appliedOffset: 1 })
+        await store.erasePrincipal('ann', EPOCH + 9)
+        await one.send(open('later', EPOCH + 10, { principal: named('ann') }))
+        t.match(await ask(named('ann')), { openNum: 4, rows: ['a', 'b', 'c', 'later'] }, 'under both names')
+      }
+    )
 
     withStore(
       'no name outlives the rows of its sessions',

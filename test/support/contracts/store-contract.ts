@@ -132,6 +132,32 @@ export function storeContract(
       t.same(await store.register({ ...sender.instance, boot: 2 }, EPOCH), { appliedOffset: 4 })
     })
 
+    withStore('what came of requests adds up, each told once, in whichever order', async (t, store) => {
+      const [one, two] = [await new Sender(store).start(), await new Sender(store).start()]
+      const outcome = { bytesIn: 1, bytesOut: 20, calls: 300, errors: 4_000, unread: 50_000 }
+      const late: LedgerEvent = {
+        ...{ type: 'outcome', endpointId: 'e', sessionId: 'a', transport: 2, at: EPOCH },
+        outcome
+      }
+      await one.send(late)
+      t.same(await allRows(store), [], 'makes no row')
+      const batch = two.entries([
+        { ...use('e', 'a', EPOCH + 5), outcome } as UseEvent,
+        close('e', 'a', EPOCH + 10),
+        late
+      ])
+      await store.apply(two.instance, batch, EPOCH)
+      await store.apply(two.instance, batch, EPOCH)
+      await one.send(open('e', 'a', EPOCH), late, { ...late, transport: 1 })
+      t.match(await store.session('a'), [
+        {
+          ...{ bytesIn: 3, bytesOut: 60, callCount: 900, errorCount: 12_000, unreadCount: 150_000 },
+          ...{ connectAt: EPOCH, lastSeenAt: EPOCH + 5, disconnectAt: EPOCH + 10, requestCount: 2 }
+        }
+      ])
+      t.same(await store.counts({}), [{ endpointId: 'e', connectNum: 0 }])
+    })
+
     withStore('a close of an unknown session makes no row and no count', async (t, store) => {
       const sender = await new Sender(store).start()
       await sender.send(close('e', 'nobody', EPOCH))
@@ -538,7 +564,7 @@ export function storeContract(
         const { changes } = await store.feed({ after: position - 1, limit: 1 })
         t.match(changes, [{ session: { requestCount: 3, connectAt: EPOCH, reason: null } }])
         t.equal(await store.deleteFeed(EPOCH), 0)
-        t.equal(await store.deleteFeed(EPOCH + 1), 6)
+        t.equal(await store.deleteFeed(EPOCH + 1), 7, 'what came between them goes too')
         await sender.send(close('e', 'before', EPOCH + 3 * MINUTE))
         t.same(await news(), [`e before delete ${3 * MINUTE}`], 'positions go on')
       },
@@ -683,7 +709,7 @@ export function storeContract(
         const rename = (id: string): string => `r${round}-${id}`
         const senders = [await new Sender(store).start(), await new Sender(store).start()]
         const renamed = history.map(event =>
-          event.type === 'restart'
+          event.type === 'restart' || event.type === 'tool'
             ? event
             : { ...event, endpointId: rename(event.endpointId), sessionId: rename(event.sessionId) }
         )

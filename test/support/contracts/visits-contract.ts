@@ -145,6 +145,23 @@ export function visitsContract(
       await isTrue(t, store)
     })
 
+    withStore('what came of requests adds up, also where two visits become one', async (t, store) => {
+      const [one, two] = [await started(store), await started(store)]
+      const outcome = { bytesIn: 1, bytesOut: 20, calls: 300, errors: 4_000, unread: 50_000 }
+      await one.send(visit(EPOCH, { outcome }), visit(EPOCH + TIMEOUT + MINUTE, { outcome }))
+      await two.send(visit(EPOCH + 2 * MINUTE, { requests: 0, outcome }))
+      t.match(await allRows(store), [
+        {
+          bytesIn: 3,
+          bytesOut: 60,
+          callCount: 900,
+          errorCount: 12_000,
+          unreadCount: 150_000,
+          requestCount: 2
+        }
+      ])
+    })
+
     withStore('who is told in no order: known beats unknown', async (t, store) => {
       const one = await started(store)
       const who = { clientName: 'known', clientVersion: null, protocolVersion: null }

@@ -3,7 +3,7 @@
 import { OTHER_ENDPOINT, type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { CloseEvent, LedgerEvent, OpenEvent, UseEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
-import { mergeClose, mergeProof, presumeClosed, type SessionRecord } from '../../model/merge.js'
+import { mergeClose, mergeOutcome, mergeProof, presumeClosed, type SessionRecord } from '../../model/merge.js'
 import type { Applied, InstanceIdentity, LedgerRules, OutboxEntry } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
 import { addEarlyClose, loadEarlyCloses, noteEarlyCloses } from './early-closes.js'
@@ -12,6 +12,7 @@ import { appliedOffset, moveAppliedOffset } from './instances.js'
 import { openStreams } from './presumed-ends.js'
 import { withNames } from './principal-names.js'
 import { changeSessions, type Ledger, type SessionChange } from './session-change.js'
+import { addToolUses } from './tool-rows.js'
 import { Visits } from './visit-rows.js'
 
 /** `StoreWriter.apply`. Throws `NotRegisteredError`, `OffsetMovedError`. */
@@ -46,14 +47,15 @@ async function applyFresh(
 ): Promise<void> {
   const events = entries.map(entry => entry.event).filter(event => event.type !== 'restart')
   const present = events.filter(event => event.type === 'visit')
-  const sessions = events.filter(event => event.type !== 'visit')
-  const proofs = sessions.filter(event => event.type !== 'close').filter(event => !isOfKnown(event))
+  const toolUses = events.filter(event => event.type === 'tool')
+  const sessions = events.filter(event => event.type !== 'visit' && event.type !== 'tool')
+  const proofs = sessions.filter(isProof).filter(event => !isOfKnown(event))
   const restarted = entries.some(entry => entry.event.type === 'restart')
   const streams = restarted ? await openStreams(sql, instanceId) : []
 
   // A visit may have begun at the endpoint of those that found no room.
   const mayBeOther = present.length > 0 ? [OTHER_ENDPOINT] : []
-  const opening = [...proofs, ...present].map(endpointOf)
+  const opening = [...proofs, ...present, ...toolUses].map(endpointOf)
   await change.lock([...[...events, ...streams].map(endpointOf), ...mayBeOther], opening)
   const visits = await Visits.load(sql, present, rules)
   await change.load([...sessions, ...proofs.flatMap(replacedBy), ...streams, ...visits.known()])
@@ -69,6 +71,7 @@ async function applyFresh(
       }
       continue
     }
+    if (event.type === 'tool') continue
     if (event.type === 'visit') {
       visits.apply(event, { id: instanceId, boot }, change)
       continue
@@ -82,6 +85,10 @@ async function applyFresh(
       }
       continue
     }
+    if (event.type === 'outcome') {
+      if (known) change.put(mergeOutcome(known, event))
+      continue
+    }
     if (!known && isOfKnown(event)) continue
     const ends = known ? [] : (early.get(sessionKey(event)) ?? [])
     const replaced = replacedBy(event).map(session => change.get(sessionKey(session)))
@@ -89,6 +96,7 @@ async function applyFresh(
     change.put(ends.reduce((record, end) => mergeClose(record, end, rules), proved))
   }
   await visits.save(change)
+  await addToolUses(sql, toolUses)
   await noteEarlyCloses(sql, tooEarly, now)
 }
 
@@ -97,6 +105,9 @@ const replacedBy = (proof: OpenEvent | UseEvent): SessionIds[] =>
   proof.type === 'open' && proof.replaces !== undefined
     ? [{ endpointId: proof.endpointId, sessionId: proof.replaces }]
     : []
+
+const isProof = (event: LedgerEvent): event is OpenEvent | UseEvent =>
+  event.type === 'open' || event.type === 'use'
 
 const isOfKnown = (event: LedgerEvent): boolean => event.type === 'use' && event.ofKnown === true
 

@@ -23,8 +23,14 @@ export interface PrincipalDifference {
   off: number
 }
 
-/** Compares the figures of all principals with the rows, some of them in a snapshot at a time. */
-export async function* checkPrincipals(db: Database): AsyncGenerator<PrincipalDifference> {
+/**
+ * Compares the figures of all principals with the rows, some of them in a snapshot at a time. `onCompared` gets the number of
+ * each time.
+ */
+export async function* checkPrincipals(
+  db: Database,
+  onCompared: (principals: number) => void = () => undefined
+): AsyncGenerator<PrincipalDifference> {
   // Every name sorts after the empty text.
   for (let last: string | undefined = ''; last !== undefined;) {
     const { principals, off } = await db.read(async sql => {
@@ -32,6 +38,7 @@ export async function* checkPrincipals(db: Database): AsyncGenerator<PrincipalDi
       return { principals: names, off: await differencesOf(sql, names) }
     })
     for (const delta of off) yield* figuresOf(delta)
+    onCompared(principals.length)
     last = principals.at(-1)
   }
 }

@@ -22,15 +22,20 @@ export interface Difference {
 
 /**
  * Compares the counts and the roll-ups with the rows, each endpoint in a snapshot of its own. Figures of times whose rows
- * or roll-ups retention may have deleted are left out: nothing can tell whether they are right.
+ * or roll-ups retention may have deleted are left out: nothing can tell whether they are right. `onCompared` is called for each
+ * endpoint.
  */
-export async function* check(db: Database): AsyncGenerator<Difference> {
+export async function* check(
+  db: Database,
+  onCompared: () => void = () => undefined
+): AsyncGenerator<Difference> {
   // Every id sorts after the empty text.
   let endpointId = await db.read(sql => endpointAfter(sql, ''))
   while (endpointId !== undefined) {
     const [id, off] = [endpointId, new RollupDelta()]
     await db.read(sql => addDifference(sql, id, off))
     yield* differences(id, off.endpoint(id))
+    onCompared()
     endpointId = await db.read(sql => endpointAfter(sql, id))
   }
 }

@@ -1,7 +1,7 @@
 // Owns the bound on endpoints (`--max-endpoints`), for anyone can make up as many as there are requests: sessions of new ones
 // beyond it are counted as those of one endpoint, `other`. The store decides, so that all proxies agree and it outlives them.
 import { OTHER_ENDPOINT, type SessionIds, sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
-import type { LedgerEvent } from '../../../sessions/events.js'
+import type { LedgerEvent, SessionEvent } from '../../../sessions/events.js'
 import type { EpochMs } from '../../../util/time.js'
 import type { OutboxEntry } from '../../store-port.js'
 import type { Sql } from '../sql-database.js'
@@ -34,10 +34,10 @@ export async function withinLimit(
   const homeless = new Set(unknown.length > 0 ? await withoutRoom(sql, unknown, events, maxEndpoints) : [])
   const placed = known.has(OTHER_ENDPOINT) ? await placedAtOther(sql, events) : undefined
   if (homeless.size === 0 && !placed?.size) return entries
-  const proved = events.filter(event => proves(event) && homeless.has(event.endpointId))
+  const proved = events.filter(isOfSession).filter(event => proves(event) && homeless.has(event.endpointId))
   await moveEarlyCloses(sql, [...new Set(proved.map(({ sessionId }) => sessionId))], homeless, now)
   const isOther = (event: EndpointEvent): boolean =>
-    homeless.has(event.endpointId) || placed?.has(sessionKey(event)) === true
+    homeless.has(event.endpointId) || (isOfSession(event) && placed?.has(sessionKey(event)) === true)
   return entries.map(entry =>
     entry.event.type !== 'restart' && isOther(entry.event)
       ? { ...entry, event: { ...entry.event, endpointId: OTHER_ENDPOINT } }
@@ -82,15 +82,17 @@ async function withoutRoom(
   return unknown.filter(endpointId => opening.has(endpointId)).slice(room)
 }
 
-/** Whether an event may be the first of its session or visit. */
+const isOfSession = (event: EndpointEvent): event is SessionEvent => event.type !== 'tool'
+
+/** Whether an event may be the first of its session or visit, or of its endpoint. */
 const proves = (event: EndpointEvent): boolean =>
-  event.type !== 'close' && !(event.type === 'use' && event.ofKnown)
+  event.type !== 'close' && event.type !== 'outcome' && !(event.type === 'use' && event.ofKnown)
 
 /** By `sessionKey` of their own endpoints, the sessions among those of the events that are counted at `other`. */
 async function placedAtOther(sql: Sql, events: readonly EndpointEvent[]): Promise<Set<string>> {
   const sessions = new Map<StoredId, SessionIds[]>()
   for (const event of events) {
-    if (event.type === 'visit' || event.endpointId === OTHER_ENDPOINT) continue
+    if (event.type === 'visit' || event.type === 'tool' || event.endpointId === OTHER_ENDPOINT) continue
     sessions.set(event.sessionId, [...(sessions.get(event.sessionId) ?? []), event])
   }
   const rows = new Set<string>()

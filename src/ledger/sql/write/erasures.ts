@@ -16,11 +16,16 @@ const BATCH_SESSIONS = 256
 const TOKEN_BYTES = 12
 
 /** `StoreWriter.erasePrincipal`. */
-export async function erasePrincipal(ledger: Ledger, principal: string, now: EpochMs): Promise<Erasure> {
+export async function erasePrincipal(
+  ledger: Ledger,
+  principal: string,
+  now: EpochMs,
+  { again = false } = {}
+): Promise<Erasure> {
   const token = await ledger.database.write(sql => noteErasure(sql, principal, now))
   let sessions = 0
   for (;;) {
-    const changed = await eraseBatch(ledger, principal, token, now)
+    const changed = await eraseBatch(ledger, principal, token, now, again)
     if (changed === 0) break
     sessions += changed
   }
@@ -62,17 +67,24 @@ async function noteErasure(sql: Sql, principal: string, now: EpochMs): Promise<s
     'turnstile_erasures',
     ['name_hash', 'token', 'erased_at'],
     [[hash, token, time(now)]],
-    onConflict(['name_hash'], ['erased_at'], [])
+    onConflict(['name_hash'], [], [], ['erased_at'])
   )
   const [row] = await sql.all('SELECT token FROM turnstile_erasures WHERE name_hash = ?', [hash])
   return row!.token as string
 }
 
-async function eraseBatch(ledger: Ledger, principal: string, token: string, now: EpochMs): Promise<number> {
+async function eraseBatch(
+  ledger: Ledger,
+  principal: string,
+  token: string,
+  now: EpochMs,
+  again: boolean
+): Promise<number> {
   return await changeSessions(ledger, now, async (sql, change) => {
+    const only = again ? 'AND (principal_at IS NULL OR principal_at <= ?) ' : ''
     const rows = await sql.all(
-      `SELECT endpoint_id, session_id FROM endpoint_logs_v2 WHERE principal = ? ${limitTo(BATCH_SESSIONS)}`,
-      [principal]
+      `SELECT endpoint_id, session_id FROM endpoint_logs_v2 WHERE principal = ? ${only}${limitTo(BATCH_SESSIONS)}`,
+      [principal, ...(again ? [sql.dialect.time(now)] : [])]
     )
     const sessions = rows.map((row): SessionIds => ({
       endpointId: row.endpoint_id as StoredId,

@@ -1,20 +1,39 @@
 // Owns the feed of opens and closes: each is written in the transaction that changes its row, in the order of the commits.
+// Live monitoring follows it here; as events it is read in sql/read/event-pages.ts.
+import { randomBytes } from 'node:crypto'
 import { sessionKey, type StoredId } from '../../../mcp/stored-ids.js'
 import type { EpochMs } from '../../../util/time.js'
 import type { SessionRecord } from '../../model/merge.js'
 import type { FeedChange, FeedPart } from '../../store-port.js'
 import { loadRows } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
-import { insertMany, limitTo, marks, runs } from '../statements.js'
+import { insertMany, limitTo } from '../statements.js'
 
 /** Rows deleted in one transaction. Chosen: more than of sessions, because these are small and no writer waits for them. */
 const BATCH_ROWS = 5_000
+/** Of the tag of a feed. Chosen: two stores have the same one with a probability of one in 10^14. */
+const TAG_BYTES = 6
+
+const COLUMNS = [
+  ...['seq', 'endpoint_id', 'session_id', 'transport_type', 'connect_at', 'disconnect_at'],
+  ...['reason', 'is_again', 'request_count', 'noted_at']
+]
 
 /** A session that opened (`reason` is null) or closed. */
-export type FeedEntry = Pick<
+export interface FeedEntry extends Pick<
   SessionRecord,
-  'endpointId' | 'sessionId' | 'transport' | 'protocolVersion' | 'connectAt' | 'disconnectAt' | 'reason'
->
+  | 'endpointId'
+  | 'sessionId'
+  | 'transport'
+  | 'protocolVersion'
+  | 'connectAt'
+  | 'disconnectAt'
+  | 'reason'
+  | 'requestCount'
+> {
+  /** It was closed before, and is open again. */
+  isAgain?: boolean
+}
 
 /** The entries for the change of one row. A session that is first seen when it is over both opened and closed. */
 export function feedEntries(before: SessionRecord | undefined, after: SessionRecord): FeedEntry[] {
@@ -22,7 +41,9 @@ export function feedEntries(before: SessionRecord | undefined, after: SessionRec
   const isOpen = after.reason === null
   const opened = isOpen ? !wasOpen : before === undefined
   const closed = !isOpen && (wasOpen || before === undefined)
-  return [...(opened ? [{ ...after, reason: null }] : []), ...(closed ? [after] : [])]
+  const isAgain = opened && before !== undefined
+  const opening = opened && [{ ...after, disconnectAt: after.connectAt, reason: null, isAgain }]
+  return [...(opening || []), ...(closed ? [after] : [])]
 }
 
 /**
@@ -33,19 +54,23 @@ export async function appendToFeed(sql: Sql, entries: readonly FeedEntry[], now:
   if (entries.length === 0) return
   const { time, onConflict } = sql.dialect
   const increase = onConflict(['id'], [], ['last_seq'])
-  await insertMany(sql, 'turnstile_feed_head', ['id', 'last_seq'], [[1, entries.length]], increase)
+  const head = [1, entries.length, randomBytes(TAG_BYTES).toString('base64url')]
+  await insertMany(sql, 'turnstile_feed_head', ['id', 'last_seq', 'tag'], [head], increase)
   const first = (await lastSeq(sql)) - entries.length + 1
   await insertMany(
     sql,
     'turnstile_feed',
-    ['seq', 'endpoint_id', 'session_id', 'connect_at', 'disconnect_at', 'reason', 'noted_at'],
+    COLUMNS,
     entries.map((entry, i) => [
       first + i,
       entry.endpointId,
       entry.sessionId,
+      entry.transport,
       time(entry.connectAt),
       time(entry.disconnectAt),
       entry.reason,
+      entry.isAgain ? 1 : 0,
+      entry.requestCount,
       time(now)
     ]),
     ''
@@ -83,15 +108,18 @@ export async function feed(
   })
 }
 
-/** `StoreWriter.deleteFeed`. */
+/**
+ * `StoreWriter.deleteFeed`. What is left has no gaps: entries come in the order of the commits, and those of instances whose
+ * clocks differ a little are deleted together.
+ */
 export async function deleteFeed(db: Database, before: EpochMs): Promise<number> {
   return await db.write(async sql => {
-    const rows = await sql.all(
-      `SELECT seq FROM turnstile_feed WHERE noted_at < ? ORDER BY noted_at ${limitTo(BATCH_ROWS)}`,
+    const [old] = await sql.all(
+      `SELECT MIN(seq) AS first_seq, MAX(CASE WHEN noted_at < ? THEN seq END) AS last_seq FROM (SELECT seq, noted_at FROM turnstile_feed ORDER BY seq ${limitTo(BATCH_ROWS)}) AS oldest`,
       [sql.dialect.time(before)]
     )
-    for (const run of runs(rows.map(row => Number(row.seq))))
-      await sql.run(`DELETE FROM turnstile_feed WHERE seq IN (${marks(run.length)})`, run)
-    return rows.length
+    if (old?.last_seq == null) return 0
+    await sql.run('DELETE FROM turnstile_feed WHERE seq <= ?', [old.last_seq])
+    return Number(old.last_seq) - Number(old.first_seq) + 1
   })
 }

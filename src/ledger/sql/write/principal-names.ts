@@ -18,8 +18,7 @@ export async function withNames<E extends { event: LedgerEvent }>(
   const told = entries.flatMap(({ event }) => principalOf(event) ?? [])
   if (told.length === 0) return entries
   const key = told.some(({ isDigest }) => isDigest) ? await fingerprintKey(sql) : ''
-  const nameOf = ({ kind, name, isDigest }: Principal): string =>
-    isDigest ? fingerprint(kind, name, key) : name
+  const nameOf = (principal: Principal): string => storedNameOf(principal, key)
   const erasures = await loadErasures(sql, [...new Set(told.map(nameOf))])
   return entries.map(entry => {
     const principal = principalOf(entry.event)
@@ -34,9 +33,11 @@ export async function withNames<E extends { event: LedgerEvent }>(
 }
 
 const principalOf = (event: LedgerEvent): Principal | undefined =>
-  event.type === 'close' || event.type === 'restart' ? undefined : event.principal
+  'principal' in event ? event.principal : undefined
 
-function fingerprint(kind: string, digest: string, key: string): string {
-  const keyed = createHmac('sha256', key).update(`principal\n${digest}`).digest('base64url')
+/** The name under which a principal is stored; `key`: that of fingerprints. */
+export function storedNameOf({ kind, name, isDigest }: Principal, key: string): string {
+  if (!isDigest) return name
+  const keyed = createHmac('sha256', key).update(`principal\n${name}`).digest('base64url')
   return `${kind}-${keyed.slice(0, FINGERPRINT_CHARACTERS)}`
 }

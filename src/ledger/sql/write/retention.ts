@@ -8,7 +8,7 @@ import { readRow, ROW_COLUMNS } from '../session-rows.js'
 import type { Database, Sql } from '../sql-database.js'
 import { insertMany, limitTo, marks, runs } from '../statements.js'
 import { savePrincipals } from './people-rows.js'
-import { BATCH_BUCKETS, rollupTables } from './rollup-rows.js'
+import { BATCH_BUCKETS, bucketTables } from './rollup-rows.js'
 import { forgetVisits } from './visit-rows.js'
 
 /** Rows deleted in one transaction. Chosen: the longest run of `runs`, for a delete locks what it deletes. */
@@ -65,11 +65,11 @@ async function raiseHorizon(sql: Sql, what: keyof typeof horizons, to: EpochMs):
   await insertMany(sql, 'turnstile_horizon', columns, [row], onConflict(['id'], ['rows_from_at'], []))
 }
 
-/** `StoreWriter.deleteRollups`: minutes and days, at most a batch of each. */
+/** `StoreWriter.deleteRollups`: minutes, days and uses of tools, at most a batch of each. */
 export async function deleteRollups(db: Database, before: EpochMs): Promise<number> {
   const day = floorTo(before, DAY_MS)
   let deleted = 0
-  for (const { table } of rollupTables) deleted += await deleteBuckets(db, table, day)
+  for (const table of bucketTables) deleted += await deleteBuckets(db, table, day)
   return deleted
 }
 

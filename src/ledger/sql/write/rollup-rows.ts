@@ -14,6 +14,12 @@ export const rollupTables: readonly {
   { table: 'endpoint_days_v2', bucketsOf: delta => delta.days }
 ]
 
+/** All tables by `start_at` and `endpoint_id` that retention empties. */
+export const bucketTables: readonly string[] = [
+  ...rollupTables.map(({ table }) => table),
+  'endpoint_tools_v2'
+]
+
 /** Buckets of a roll-up table deleted in one transaction. Chosen larger than for rows, because a range of a key is deleted at once. */
 export const BATCH_BUCKETS = 2_000
 
@@ -54,7 +60,7 @@ function bucketRow(dialect: Dialect, endpointId: StoredId, start: EpochMs, bucke
 /** Deletes what the roll-ups have of an endpoint, at most a batch of each table; whether there may be more. */
 export async function deleteBucketsOf(sql: Sql, endpointId: StoredId): Promise<boolean> {
   let mayBeMore = false
-  for (const { table } of rollupTables) {
+  for (const table of bucketTables) {
     const first = await sql.all(
       `SELECT start_at FROM ${table} WHERE endpoint_id = ? ORDER BY start_at ${limitTo(BATCH_BUCKETS)}`,
       [endpointId]

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"mcp-turnstile.invalid/client/visit"
@@ -24,10 +25,22 @@ func main() {
 }
 
 func transport(task visit.Task) mcp.Transport {
+	client := &http.Client{Transport: withHeaders(task.Headers)}
 	if task.Transport == "sse" {
-		return &mcp.SSEClientTransport{Endpoint: task.URL}
+		return &mcp.SSEClientTransport{Endpoint: task.URL, HTTPClient: client}
 	}
-	return &mcp.StreamableClientTransport{Endpoint: task.URL}
+	return &mcp.StreamableClientTransport{Endpoint: task.URL, HTTPClient: client}
+}
+
+// withHeaders are what each request has.
+type withHeaders map[string]string
+
+func (headers withHeaders) RoundTrip(request *http.Request) (*http.Response, error) {
+	sent := request.Clone(request.Context())
+	for name, value := range headers {
+		sent.Header.Set(name, value)
+	}
+	return http.DefaultTransport.RoundTrip(sent)
 }
 
 func (s session) Tools() (names []string) {

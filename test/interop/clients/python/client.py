@@ -14,7 +14,7 @@ async def connect(transport, url, headers):
         from fastmcp.client.transports import SSETransport, StreamableHttpTransport
 
         kinds = {"streamable": StreamableHttpTransport, "sse": SSETransport}
-        async with Client(kinds[transport](url)) as client:
+        async with Client(kinds[transport](url, headers=headers)) as client:
             yield client
     elif version("mcp").startswith("1."):
         from mcp import ClientSession
@@ -31,8 +31,12 @@ async def connect(transport, url, headers):
     else:
         from mcp import Client
         from mcp.client.sse import sse_client
+        from mcp.client.streamable_http import streamable_http_client
+        from mcp.shared._httpx_utils import create_mcp_http_client
 
-        async with Client(url if transport == "streamable" else sse_client(url)) as client:
+        streamable = lambda: streamable_http_client(url, http_client=create_mcp_http_client(headers))
+        kinds = {"streamable": streamable, "sse": lambda: sse_client(url, headers)}
+        async with Client(kinds[transport]()) as client:
             yield client
 
 

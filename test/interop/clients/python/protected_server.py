@@ -2,9 +2,10 @@
 
 import sys
 
-from fastmcp import FastMCP
+from fastmcp import Context, FastMCP
 from fastmcp.server.auth import RemoteAuthProvider
 from fastmcp.server.auth.providers.jwt import JWTVerifier
+from own_tools import add_tools
 
 _, base_url, port, key, issuer = sys.argv
 verifier = JWTVerifier(public_key=key, algorithm="HS256", issuer=issuer)
@@ -12,11 +13,5 @@ auth = RemoteAuthProvider(
     token_verifier=verifier, authorization_servers=["https://login.example"], base_url=base_url
 )
 server = FastMCP("protected", auth=auth)
-
-
-@server.tool
-def echo(text: str) -> str:
-    return text
-
-
+add_tools(server, Context)
 server.run(transport="http", host="127.0.0.1", port=int(port), show_banner=False, log_level="error")

@@ -17,10 +17,11 @@ type Call struct {
 
 // Task is what a client shall do.
 type Task struct {
-	Transport string `json:"transport"`
-	URL       string `json:"url"`
-	Echo      Call   `json:"echo"`
-	Slow      Call   `json:"slow"`
+	Transport string            `json:"transport"`
+	URL       string            `json:"url"`
+	Headers   map[string]string `json:"headers"`
+	Echo      Call              `json:"echo"`
+	Slow      Call              `json:"slow"`
 }
 
 // Session is a client's connection to its server.

@@ -1,0 +1,53 @@
+// Owns how the program is compiled. Without arguments: all of it, tests included, as far as it changed. `--if-stale`: the same,
+// unless dist/ has been compiled from these very files. `--package`: what an installation consists of, from scratch, with
+// types instead of source maps.
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const STAMP = 'dist/.compiled'
+const COMPILER = 'node_modules/typescript/bin/tsc'
+
+/** A hash of all that dist/src is compiled from. */
+function sourcesHash() {
+  const hash = createHash('sha256')
+  const sources = readdirSync('src', { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .sort()
+  const files = ['build.js', 'package-lock.json', 'tsconfig.json', ...sources]
+  for (const file of files) hash.update(`${file}\0`).update(readFileSync(file)).update('\0')
+  return hash.digest('hex')
+}
+
+/** Whether dist/ has been compiled from the files as they are now. */
+const isFresh = () =>
+  existsSync('dist/src/main.js') && existsSync(STAMP) && readFileSync(STAMP, 'utf8') === sourcesHash()
+
+/** Runs a command. What it prints goes to standard error, as the standard output of `npm pack` is the name of the package. */
+const run = (file, ...args) => execFileSync(file, args, { stdio: ['ignore', 2, 2] })
+
+function compile(mode) {
+  const hash = sourcesHash()
+  rmSync(STAMP, { force: true })
+  if (mode === '--package') {
+    // The environment of `npm pack --dry-run` would make this one a dry run too.
+    if (!existsSync(COMPILER)) run('npm', 'ci', '--no-dry-run', '--no-audit', '--no-fund')
+    rmSync('dist', { recursive: true, force: true })
+    run('node', COMPILER, '-b', 'tsconfig.package.json', 'src/dashboard', '--sourceMap', 'false')
+    // The next build for development knows nothing of this one and compiles all.
+    for (const name of readdirSync('dist').filter(name => name.startsWith('.'))) rmSync(join('dist', name))
+  } else run('node', COMPILER, '-b', '.', 'src/dashboard')
+  cpSync('src/dashboard/page', 'dist/src/dashboard/page', { recursive: true })
+  writeFileSync(STAMP, hash)
+}
+
+process.chdir(import.meta.dirname)
+const [mode] = process.argv.slice(2)
+try {
+  if (mode !== '--if-stale' || !isFresh()) compile(mode)
+} catch (error) {
+  // The compiler has said what is wrong.
+  process.exit(error.status ?? 1)
+}

@@ -1,0 +1,46 @@
+// Owns the address of the page: it says what the reader looks at, and leads back to what was looked at before.
+import { fromFragment, toFragment, type View } from './view.js'
+
+/** The view of the page; changes of it go into the address and its history. */
+export class AddressBar {
+  readonly #onChange: (view: View) => void
+  #view = fromFragment(location.hash)
+
+  constructor(onChange: (view: View) => void) {
+    this.#onChange = onChange
+    addEventListener('popstate', () => {
+      this.#view = fromFragment(location.hash)
+      onChange(this.#view)
+    })
+  }
+
+  /** What the reader looks at. */
+  get view(): View {
+    return this.#view
+  }
+
+  /** The reader looks at something else. `isSmall`: going back does not lead to what was before. */
+  go(change: Partial<View>, isSmall = false): void {
+    const before = addressOf(this.#view)
+    this.#view = { ...this.#view, ...change }
+    const after = addressOf(this.#view)
+    // The page before lacks the session: closing its details leads back there.
+    const state = { isDetail: change.session !== undefined }
+    if (after !== before && isSmall) history.replaceState(history.state, '', after)
+    else if (after !== before) history.pushState(state, '', after)
+    this.#onChange(this.#view)
+  }
+
+  /** The details of a session are closed. */
+  closeSession(): void {
+    if (this.#view.session === undefined) return
+    const isDetail = (history.state as { isDetail?: boolean } | null)?.isDetail === true
+    if (isDetail) history.back()
+    else this.go({ session: undefined }, true)
+  }
+}
+
+const addressOf = (view: View): string => {
+  const fragment = toFragment(view)
+  return fragment === '' ? location.pathname : `#${fragment}`
+}
