@@ -12,8 +12,12 @@ import { type MonotonicMs, monotonicNow, SECOND_MS } from '../../util/time.js'
 const INTERVAL_MS = SECOND_MS
 /** Changes read by one query; where there are more, the next query follows at once. Chosen. */
 const MAX_CHANGES = 500
-/** How long after a session's opening the name of its client may still be on its way to the store. Chosen. */
-const INTRODUCTION_MS = 400
+/** How long a change without the name of its client is kept back: the name may be on its way to the store. Chosen. */
+const INTRODUCTION_MS = 800
+/** How often such a change is read again. Chosen. */
+const REREAD_MS = 200
+/** A client that has not been named so long after its opening has no name. Chosen. */
+const NAMELESS_MS = 5 * SECOND_MS
 /** Between two queries, so that a slow store is not asked all the time. */
 const MIN_REST_MS = INTERVAL_MS - INTRODUCTION_MS
 
@@ -82,24 +86,25 @@ export class FeedFollower {
     }
   }
 
-  /** The next changes; if the name of a client is still missing, they are read once more a little later. */
+  /** The next changes. While the name of a client is missing, they are read again, for a short time. */
   async #read(after: number, stopped: AbortSignal): Promise<FeedPart> {
-    const part = await this.#store.feed({ after, limit: MAX_CHANGES })
-    const waitMs = Math.max(...part.changes.map(introductionMs))
-    if (waitMs <= 0) return part
-    await pause(waitMs, stopped)
-    if (stopped.aborted) return { position: after, changes: [] }
-    return await this.#store.feed({ after, limit: part.position - after })
+    let part = await this.#store.feed({ after, limit: MAX_CHANGES })
+    const until = monotonicNow() + INTRODUCTION_MS
+    while (part.changes.some(isNamedSoon) && monotonicNow() < until) {
+      await pause(REREAD_MS, stopped)
+      if (stopped.aborted) return { position: after, changes: [] }
+      part = await this.#store.feed({ after, limit: part.position - after })
+    }
+    return part
   }
 }
 
-/** How long to wait for the name of the client of a change, in milliseconds. */
-function introductionMs(change: FeedChange): number {
-  if (change.kind === 'closed') return 0
+function isNamedSoon(change: FeedChange): boolean {
+  if (change.kind === 'closed') return false
   const { transport, reason, clientName, protocolVersion, connectAt } = change.session
   const known = clientName !== null && protocolVersion !== null
-  if (known || reason !== null || transport === Transport.sessionless) return 0
-  return Math.min(INTRODUCTION_MS, connectAt + INTRODUCTION_MS - Date.now())
+  if (known || reason !== null || transport === Transport.sessionless) return false
+  return connectAt > Date.now() - NAMELESS_MS
 }
 
 const pause = (ms: number, stopped: AbortSignal): Promise<void> =>
