@@ -38,13 +38,15 @@ export class Drawer {
     this.#end.addEventListener('click', () => void this.#endIt())
     this.#dialog.addEventListener('click', event => {
       const target = event.target as Element
-      if (target === this.#dialog || target.closest('[data-close]')) this.#dialog.close()
+      if (target === this.#dialog || target.closest('[data-close]')) this.#leave()
     })
-    // The event comes late: the drawer may be open again by then, with another session.
+    // `close` comes too late for a reload right after the key; `cancel` does not come for each way of closing.
+    this.#dialog.addEventListener('keydown', event => {
+      if (event.key === 'Escape') this.#leave()
+    })
+    this.#dialog.addEventListener('cancel', () => this.#leave())
     this.#dialog.addEventListener('close', () => {
-      if (this.#dialog.open || !this.#session) return
-      this.#session = undefined
-      options.onClosed()
+      if (!this.#dialog.open && this.#session) this.#leave()
     })
   }
 
@@ -74,6 +76,12 @@ export class Drawer {
     if (!this.#session) return
     this.#session = session
     this.#show()
+  }
+
+  /** The reader leaves the session. */
+  #leave(): void {
+    this.close()
+    this.#options.onClosed()
   }
 
   #show(): void {
@@ -159,7 +167,7 @@ export class Drawer {
       const path = `/api/mcp/connections/${encodeURIComponent(sessionId)}`
       await this.#options.api.send('DELETE', path, { endpointId })
       this.#options.onEnded(texts.sessionEnded(clientLabel(session), endpointId))
-      if (this.key === session.key) this.#dialog.close()
+      if (this.key === session.key) this.#leave()
     } catch (error) {
       this.#failure = texts.notEnded(failureText(error))
     } finally {
