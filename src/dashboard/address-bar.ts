@@ -1,5 +1,7 @@
 // Owns the address of the page: it says what the reader looks at, and leads back to what was looked at before.
-import { fromFragment, toFragment, type View } from './view.js'
+import { noFilters } from './filters.js'
+import { chooseColumn, type ColumnName } from './sorting.js'
+import { fromFragment, type Subject, toFragment, type View } from './view.js'
 
 /** The view of the page; changes of it go into the address and its history. */
 export class AddressBar {
@@ -33,6 +35,22 @@ export class AddressBar {
     if (after !== before && isSmall) history.replaceState(history.state, '', after)
     else if (after !== before) history.pushState(state, '', after)
     this.#onChange(this.#view)
+  }
+
+  /** The reader looks at a principal or conversation; undefined: at all sessions again. */
+  goTo(subject: Subject | undefined): void {
+    const state = subject ? 'all' : 'open'
+    this.go({ session: undefined, tab: 'sessions', filters: { ...noFilters, ...subject, state } })
+  }
+
+  /** Lists those sessions that have this text. */
+  narrow(text: string): void {
+    this.go({ tab: 'sessions', filters: { ...this.#view.filters, text } })
+  }
+
+  /** A column of the sessions was chosen. */
+  sort(column: ColumnName): void {
+    this.go({ sorting: chooseColumn(this.#view.sorting, column) })
   }
 
   /** The details of a session are closed. */

@@ -3,10 +3,11 @@ import type { Api } from './api.js'
 import { confirmed } from './confirm.js'
 import { copyable } from './copy.js'
 import { byId, el, html, setText } from './dom.js'
-import { clockText, countText, durationText, reasonText } from './format.js'
+import { bytesText, clockText, countText, durationText, reasonText } from './format.js'
 import { failureText } from './part.js'
 import { clientLabel, type ListedSession } from './sessions.js'
 import { texts } from './texts.js'
+import type { Subject } from './view.js'
 
 /** What the drawer acts on. */
 export interface DrawerOptions {
@@ -16,7 +17,7 @@ export interface DrawerOptions {
   onEnded: (text: string) => void
   onClosed: () => void
   /** The reader wants to see all sessions of a principal or conversation. */
-  onSubject: (subject: { principal: string } | { conversation: string }) => void
+  onSubject: (subject: Subject) => void
 }
 
 /** The drawer, open or not. */
@@ -124,16 +125,16 @@ export class Drawer {
       [facts.address, session.address],
       [facts.protocol, session.protocolVersion ?? texts.notTold],
       [facts.requests, countText(session.requestCount)],
+      [facts.calls, countText(session.callCount)],
+      [facts.errors, countText(session.errorCount)],
+      ...(session.unreadCount === 0 ? [] : [[facts.unread, countText(session.unreadCount)] as const]),
+      [facts.bytes, texts.bytesBothWays(bytesText(session.bytesIn), bytesText(session.bytesOut))],
       ...(upstream === null ? [] : [[facts.gateway, upstream] as const]),
       [facts.sessionId, copyable(facts.sessionId, session.sessionId)]
     ]
   }
 
-  #link(
-    name: string,
-    subject: Parameters<DrawerOptions['onSubject']>[0],
-    kind: ListedSession['principalKind']
-  ): Node {
+  #link(name: string, subject: Subject, kind: ListedSession['principalKind']): Node {
     const button = el('button', { type: 'button', class: 'link' }, name)
     button.addEventListener('click', () => this.#options.onSubject(subject))
     return el(
