@@ -45,6 +45,9 @@ export const english = {
     erase: 'Erase name…',
     sessionsInRange: 'Sessions in range',
     requests: 'Requests',
+    toolCalls: 'Tool calls',
+    errors: 'Errors',
+    bytes: 'Bytes',
     lastActivity: 'Last activity',
     noSubjectSessions: 'No session in this time range.',
     lists: 'Sessions, people, clients and tools',
@@ -193,6 +196,8 @@ export const english = {
   copyNamed: (name: string) => `Copy: ${name}`,
 
   // People and clients
+  nameIsHidden: 'The name is hidden (--mask): nothing can be done with it here.',
+  bars: { open: 'open', ended: 'ended', failed: 'with errors' },
   kinds: { header: 'header', oauth: 'OAuth', key: 'key' },
   person: 'Person',
   people: 'People',

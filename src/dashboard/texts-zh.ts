@@ -42,6 +42,9 @@ export const chinese: Texts = {
     erase: '抹除名称…',
     sessionsInRange: '时间范围内的会话',
     requests: '请求数',
+    toolCalls: '工具调用',
+    errors: '错误',
+    bytes: '流量',
     lastActivity: '最近活动',
     noSubjectSessions: '该时间范围内没有会话。',
     lists: '会话、用户、客户端和工具',
@@ -184,6 +187,8 @@ export const chinese: Texts = {
   copyNamed: name => `复制${name}`,
 
   // People and clients
+  nameIsHidden: '名称已隐藏（--mask），无法在此对其操作。',
+  bars: { open: '在线', ended: '已结束', failed: '有错误' },
   kinds: { header: '请求头', oauth: 'OAuth', key: '密钥' },
   person: '用户',
   people: '用户',
