@@ -79,8 +79,10 @@ export class Notices {
     this.#traffic.uncounted[isReadable ? 'path' : 'encoding']++
     // A legacy stream and its messages are counted at a stream path too, so one advice is enough there.
     const before = this.#byPath.get(requestPath)
-    if (before !== undefined && (before.setting === setting || before.setting === 'stream'))
-      return void before.uncounted.requests++
+    if (before !== undefined && (before.setting === setting || before.setting === 'stream')) {
+      before.uncounted.requests++
+      return
+    }
     const path = request.shownPath
     const pattern = patternFor(requestPath, setting === 'message' || sessionIdIn(request.req) !== undefined)
     const advice = isReadable ? this.#advice(setting, pattern) : 'its path is no UTF-8'
