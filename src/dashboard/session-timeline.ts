@@ -2,6 +2,7 @@
 import { el } from './dom.js'
 import { durationText, minuteOrDayText, minuteText } from './format.js'
 import { lanesOf } from './lanes.js'
+import { DAY_MS } from './range.js'
 import { clientLabel, type ListedSession } from './sessions.js'
 import { texts } from './texts.js'
 
@@ -63,8 +64,6 @@ export class SessionTimeline {
     if (focused !== undefined) again?.focus({ preventScroll: true })
   }
 }
-
-const DAY_MS = 24 * 3_600_000
 
 function titleOf(session: ListedSession): string {
   const { connectedAt, ended, endpointId } = session

@@ -14,14 +14,12 @@ import { parametersOf, type PastQuery } from './past-sessions.js'
 import { SessionTimeline } from './session-timeline.js'
 import { clientLabel, fromRow, type ListedSession } from './sessions.js'
 import { texts } from './texts.js'
+import type { Subject } from './view.js'
 
 /** The most sessions that are drawn, the newest ones. Chosen: a page lays out so many bars at once. */
 const MAX_DRAWN = 1_000
 /** How often they are read at most. Chosen. */
 const READ_MS = 5_000
-
-/** One of both. */
-export type Subject = { principal: string } | { conversation: string }
 
 /** What the page of a subject reads from, and what the reader does with it. */
 export interface SubjectOptions {
