@@ -11,7 +11,7 @@ import { meanOf, type ToolSeries } from './tool-usage.js'
 /** The chart's height in CSS pixels. Chosen. */
 const HEIGHT = 200
 /** The widest column in CSS pixels, and how much of its hour or day it fills. Chosen. */
-const MAX_COLUMN = 36
+const MAX_COLUMN = 120
 const COLUMN_SHARE = 0.8
 
 /** The chart, made when it first has something to show. */
@@ -57,7 +57,8 @@ export class ToolChart {
     const colour = colourReader(this.#host)
     const isByDay = spanMs === DAY_MS
     const { time, count } = axesFor(this.#host, isByDay ? utcDayText : minuteOrDayText)
-    const days = isByDay ? { incrs: [1, 2, 7, 14].map(number => (number * DAY_MS) / 1_000) } : {}
+    // No finer than the figures are.
+    const steps = isByDay ? [1, 2, 4, 7, 14, 30, 90] : [1, 2, 3, 6, 12, 24, 48, 96, 168, 336]
     const paths = uPlot.paths.bars!({ align: 1, size: [COLUMN_SHARE, MAX_COLUMN, 1] })
     const columns = (label: string, fill: string): uPlot.Series => ({
       label,
@@ -77,7 +78,7 @@ export class ToolChart {
       scales: { x: { time: true }, calls: { range: (_plot, _min, max) => [0, Math.max(1, max) * 1.08] } },
       series: [{}, columns('calls', colour('--accent')), columns('errors', colour('--closed'))],
       axes: [
-        { ...time, ...days },
+        { ...time, incrs: steps.map(number => (number * spanMs) / 1_000) },
         { ...count, scale: 'calls' }
       ],
       hooks: { setCursor: [() => this.#showReadout()] }
