@@ -20,16 +20,21 @@ export class ToolChart {
   readonly #readout: HTMLElement
   #plot: uPlot | undefined
   #series: ToolSeries | undefined
+  /** Which column the readout is about; -1: none. */
+  #index = -1
 
   constructor(host: HTMLElement, readout: HTMLElement) {
     this.#host = host
     this.#readout = readout
     new ResizeObserver(() => this.#plot?.setSize(this.#size())).observe(host)
+    host.addEventListener('keydown', event => this.#onKey(event))
+    host.addEventListener('blur', () => this.#plot?.setCursor({ left: -10, top: 10 }))
   }
 
   show(series: ToolSeries): void {
     const isOther = series.spanMs !== this.#series?.spanMs
     this.#series = series
+    this.#host.setAttribute('aria-valuemax', String(series.times.length - 1))
     if (isOther) this.repaint()
     const plot = this.#plot!
     const { times, of, spanMs } = series
@@ -86,6 +91,19 @@ export class ToolChart {
     return new uPlot(options, [[], [], []], this.#host)
   }
 
+  #onKey(event: KeyboardEvent): void {
+    const [series, plot] = [this.#series, this.#plot]
+    if (!series || !plot) return
+    const last = series.times.length - 1
+    const at = this.#index < 0 ? last + 1 : this.#index
+    const target: Record<string, number> = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last }
+    const to = target[event.key]
+    if (to === undefined) return
+    event.preventDefault()
+    const middle = series.times[Math.max(0, Math.min(to, last))]! + series.spanMs / 2_000
+    plot.setCursor({ left: plot.valToPos(middle, 'x'), top: 10 })
+  }
+
   /** Says what the column below the pointer is. */
   #showReadout(): void {
     const { times, of, spanMs } = this.#series!
@@ -94,19 +112,22 @@ export class ToolChart {
     const pointed = left < 0 ? undefined : this.#plot!.posToVal(left, 'x') * 1_000
     const index = pointed === undefined ? -1 : times.findLastIndex(time => time * 1_000 <= pointed)
     const item = of[index]
+    this.#index = item ? index : -1
     const at = (times[index] ?? 0) * 1_000
     const part = (name: string, text: string): HTMLElement => el('span', { class: `part ${name}` }, text)
-    this.#readout.replaceChildren(
-      ...(item
-        ? [
-            el('b', {}, spanMs === DAY_MS ? `${utcDayText(at)} (UTC)` : minuteText(at)),
-            part('calls', texts.calls(countText(item.calls))),
-            part('closed', texts.errors(countText(item.errors))),
-            ...(item.calls === 0
-              ? []
-              : [part('', texts.durations(latencyText(meanOf(item)), latencyText(item.durationMax)))])
-          ]
-        : [part('calls', texts.toolColumns.calls), part('closed', texts.toolColumns.errors)])
-    )
+    const parts = item
+      ? [
+          el('b', {}, spanMs === DAY_MS ? `${utcDayText(at)} (UTC)` : minuteText(at)),
+          part('calls', texts.calls(countText(item.calls))),
+          part('closed', texts.errors(countText(item.errors))),
+          ...(item.calls === 0
+            ? []
+            : [part('', texts.durations(latencyText(meanOf(item)), latencyText(item.durationMax)))])
+        ]
+      : [part('calls', texts.toolColumns.calls), part('closed', texts.toolColumns.errors)]
+    this.#readout.replaceChildren(...parts)
+    this.#host.setAttribute('aria-valuenow', String(Math.max(0, index)))
+    const spoken = parts.map(({ textContent }) => textContent).join(', ')
+    this.#host.setAttribute('aria-valuetext', item ? spoken : texts.nothingChosen)
   }
 }

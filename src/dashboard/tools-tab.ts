@@ -87,6 +87,11 @@ export class ToolsTab {
     return this.#options.view().tools.span ?? spanFor(end - start)
   }
 
+  /** While nothing was read. */
+  get #whyEmpty(): string {
+    return this.part.isFailing ? '' : texts.reading
+  }
+
   async #read(): Promise<void> {
     if (document.hidden) return
     const { endpointId } = this.#options.view()
@@ -97,12 +102,14 @@ export class ToolsTab {
       endpointId,
       by: span
     }
-    const items = await this.part.reading(() =>
-      this.#options.api.get<ToolUsageInfo[]>('/api/mcp/tools/usage', parameters)
-    )
-    if (asked !== this.#asked) return
-    this.#usage = { items, range, span }
-    this.#show()
+    try {
+      const items = await this.part.reading(() =>
+        this.#options.api.get<ToolUsageInfo[]>('/api/mcp/tools/usage', parameters)
+      )
+      if (asked === this.#asked) this.#usage = { items, range, span }
+    } finally {
+      this.#show()
+    }
   }
 
   #show(): void {
@@ -124,7 +131,7 @@ export class ToolsTab {
           span
         )
       )
-    setText(html('tool-note'), range ? (hasCalls ? wholeHours(range) : texts.noToolCalls) : texts.reading)
+    setText(html('tool-note'), range ? (hasCalls ? wholeHours(range) : texts.noToolCalls) : this.#whyEmpty)
   }
 }
 
