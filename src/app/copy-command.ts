@@ -43,5 +43,8 @@ async function refuseLiving(db: Database): Promise<void> {
   if (before === '[]') return
   await sleep(HEARTBEAT_WAIT_MS)
   if ((await heartbeats()) !== before)
-    throw new CopyError('SOURCE_IN_USE', 'a proxy still uses the store of --from: end it first')
+    throw new CopyError(
+      'SOURCE_IN_USE',
+      'a proxy still uses the store of --from: end it first, and wait until its process is gone'
+    )
 }

@@ -53,9 +53,9 @@ export interface Upkeep extends Closable {
 }
 
 const serialUpstreamAdvice =
-  'The upstream serves one connection at a time: requests stood still behind the silent connection by which the proxy notices ' +
-  'restarts. That connection is given up, so that a restart is noticed only where a request is refused or a session not found ' +
-  '(--confirm-suspects=false says that from the start)'
+  'The gateway serves one connection at a time: requests waited for the silent connection by which the proxy notices restarts. ' +
+  'The proxy now works without that connection, and notices a restart only by a refused connection or by a session that is not ' +
+  'found. --confirm-suspects=false does the same from the start'
 
 /** Starts it; neither the store nor the upstream need be reachable. */
 export const startUpkeep = (settings: UpkeepSettings, parts: UpkeepParts): Promise<Upkeep> =>

@@ -55,7 +55,7 @@ export const upstreams: Kind<UpstreamAddress[]> = {
 /** A file with gateways. */
 export const upstreamFile: Kind<UpstreamFile> = {
   placeholder: 'FILE',
-  expected: 'a file that can be read, with a gateway a line: URL or name=URL',
+  expected: 'a file that can be read, with one gateway on each line: URL or NAME=URL',
   parse: path => (faultOfFile(path) === undefined ? { path, upstreams: readUpstreamFile(path) } : undefined),
   advice: faultOfFile
 }
@@ -229,7 +229,7 @@ export const processes: Kind<number> = {
 export const pemFile: Kind<string> = {
   placeholder: 'FILE',
   expected:
-    'a file that can be read, with what begins as -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY----- does',
+    'a file that can be read, in PEM format, with a line such as -----BEGIN CERTIFICATE----- or -----BEGIN PRIVATE KEY-----',
   parse: path => readIn(path, text => (text.includes('-----BEGIN ') ? path : undefined))
 }
 
@@ -283,7 +283,7 @@ export const addressRanges: Kind<BlockList> = {
 export const tokens: Kind<Token[]> = {
   placeholder: 'TOKENS',
   expected:
-    'tokens of printable ASCII characters without spaces and commas, separated by commas, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
+    'tokens of printable ASCII characters without spaces, separated by commas: TOKEN, read:TOKEN (may only read) or metrics:TOKEN (only /metrics)',
   parse: text => readTokens(text.split(',')),
   advice: text => tokenAdvice(text.split(','), 'token')
 }
@@ -292,7 +292,7 @@ export const tokens: Kind<Token[]> = {
 export const tokenFile: Kind<Token[]> = {
   placeholder: 'FILE',
   expected:
-    'a file that can be read, with a token a line, those that may only read as read:TOKEN, those for /metrics alone as metrics:TOKEN',
+    'a file that can be read, with one token on each line: TOKEN, read:TOKEN (may only read) or metrics:TOKEN (only /metrics)',
   parse: path => readIn(path, text => readTokens(linesOf(text).filter(isNotBlank))),
   advice: path => readIn(path, text => tokenAdvice(linesOf(text), 'line'))
 }
@@ -352,9 +352,9 @@ function readToken(text: string): Token {
 function tokenFault(text: string): string | undefined {
   const { secret } = readToken(text)
   if (secret === '') return text === '' ? 'is empty' : `has nothing behind ${text}`
-  if (!/^[\x21-\x2b\x2d-\x7e]+$/.test(secret)) return 'has a character that no token may have'
+  if (!/^[\x21-\x2b\x2d-\x7e]+$/.test(secret)) return 'has a character that is not allowed in tokens'
   if (secret !== text || !text.includes(':')) return undefined
-  return 'begins with a prefix that is none of metrics:, read: and write: (lower case; write: may stand before any token, and must before one with a colon)'
+  return 'begins with an unknown prefix: use metrics:, read: or write: in lower case (a token with a colon needs one, such as write:)'
 }
 
 /** Says which token is wrong; undefined where that cannot be said. */

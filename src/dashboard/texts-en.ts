@@ -79,7 +79,7 @@ export const english = {
     cancel: 'Cancel',
     show: 'Show',
     adminToken: 'Admin token',
-    tokenWanted: 'This port answers to those who have a token of --admin-token. It is kept in this tab only.',
+    tokenWanted: 'This port needs a token, which --admin-token sets. The page keeps it in this tab only.',
     token: 'Token',
     openDashboard: 'Open the dashboard'
   },
@@ -99,7 +99,7 @@ export const english = {
   storeNotRead: (since: string) =>
     `The store cannot be read since ${since}. Figures and lists are from before.`,
   storeNotWritten: (since: string) =>
-    `The store cannot be written since ${since}. What happens since then is missing here, and appears once it can.`,
+    `The store cannot be written since ${since}. Changes since then are missing here. They appear once the store can be written again.`,
   tokenNotAccepted: 'This token is not accepted.',
 
   // Health
@@ -179,12 +179,12 @@ export const english = {
   allEnded: (ended: string, failed: string | undefined) =>
     failed === undefined ? `Ended: ${ended}.` : `Ended: ${ended}. Could not be ended: ${failed}.`,
   deleteTitle: (endpoint: string) => `Delete ${endpoint}?`,
-  deleteText: 'Its ended sessions, counts and series are deleted for all proxies. This cannot be taken back.',
+  deleteText: 'Its ended sessions, counts and series are deleted for all proxies. This cannot be undone.',
   deleteIt: 'Delete it',
   deleteNeedsEmpty: 'An endpoint with open sessions cannot be deleted.',
   endpointDeleted: (endpoint: string) => `${endpoint} was deleted.`,
   eraseTitle: (principal: string) => `Erase the name ${principal}?`,
-  eraseText: 'A token takes its place in all sessions; counts stay as they are. This cannot be taken back.',
+  eraseText: 'A token replaces it in all sessions; counts stay as they are. This cannot be undone.',
   eraseIt: 'Erase it',
   erased: (sessions: string) => `The name was erased in sessions: ${sessions}.`,
   notDone: (reason: string) => `Not done: ${reason}.`,
@@ -211,7 +211,7 @@ export const english = {
   topAddresses: 'Addresses',
   topUserAgents: 'User agents',
   ofThemOpen: (name: string, count: string, open: string) => `${name}: ${count} sessions, ${open} open`,
-  onlyThoseRead: 'Only those sessions are counted that were read so far.',
+  onlyThoseRead: 'Only the sessions that were read so far are counted.',
   onlyNewest: (count: string) => `Only the newest ${count} sessions are drawn and added up.`,
 
   // Tools

@@ -19,7 +19,7 @@ import type { Column } from './text-table.js'
 /** Rows of a table for people, unless they ask for more. Chosen: some screens. */
 const DEFAULT_ROWS = 100
 
-const limit = flag(rowLimit, `at most so many; 0: all (default: ${DEFAULT_ROWS} in a table, all as JSON)`)
+const limit = flag(rowLimit, `at most this many; 0: all (default: ${DEFAULT_ROWS} in a table, all as JSON)`)
 const transport = flag(
   oneOf('NAME', 'sse', 'streamable', 'sessionless'),
   'only sse, streamable or sessionless'
@@ -30,7 +30,8 @@ const rowsOf = (asked: number | undefined, isJson: boolean): number =>
 
 /** `mcp-turnstile status` */
 export const status = command({
-  summary: 'whether the gateway answers and what is observed reaches the store; exit code 1 if not',
+  summary:
+    'whether the gateway responds and changes of sessions reach the store; paths that are not counted; exit code 1 if not healthy',
   usage: '',
   operands: { least: 0, most: 0 },
   details: [
@@ -75,7 +76,8 @@ export const status = command({
 
 /** `mcp-turnstile sessions` */
 export const sessions = command({
-  summary: 'the sessions that are open, newest first; those of a time with --from and --to; or one of them',
+  summary:
+    'the open sessions, newest first; with --from and --to those of a time range; with an id one of them',
   usage: '[SESSION_ID]',
   operands: { least: 0, most: 1 },
   details: [
@@ -170,7 +172,7 @@ export const principals = command({
 
 /** `mcp-turnstile upstreams` */
 export const upstreams = command({
-  summary: 'the gateways: their state, what each has, and whether it is safe to stop',
+  summary: 'the gateways: state, sessions, requests and streams of each, and whether it is safe to stop',
   usage: '',
   operands: { least: 0, most: 0 },
   details: ['As JSON: as /api/mcp/upstreams.'],

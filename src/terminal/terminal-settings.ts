@@ -31,17 +31,21 @@ export const connectionSettings = {
   tokenFile: {
     kind: tokenFile,
     alias: 'TURNSTILE_ADMIN_TOKEN_FILE',
-    help: 'a file with its token; of several, one that may do the most (default: none)'
+    help: 'a file with its token; if it has several, the one that may do most is used (default: none)'
   },
-  adminToken: { kind: tokens, secret: true, help: 'the token; better in the variable (default: none)' },
-  adminCa: { kind: pemFile, help: 'the authority of its certificate (default: those that Node trusts)' },
-  adminCert: { kind: pemFile, help: 'the certificate to show it (default: none)' },
-  adminKey: { kind: pemFile, help: 'its key (default: none)' },
+  adminToken: {
+    kind: tokens,
+    secret: true,
+    help: 'its token; safer in the variable, as others can see command lines (default: none)'
+  },
+  adminCa: { kind: pemFile, help: 'the CA of its certificate (default: those that Node trusts)' },
+  adminCert: { kind: pemFile, help: 'the client certificate (default: none)' },
+  adminKey: { kind: pemFile, help: 'the key of the client certificate (default: none)' },
   json: {
     kind: boolean,
     flagOnly: true,
     default: 'off',
-    help: 'print what the admin port says, for programs'
+    help: 'print the responses of the admin port, for programs'
   }
 } satisfies Schema
 

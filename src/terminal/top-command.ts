@@ -8,7 +8,7 @@ import { type AdminApi, AdminApiError } from './admin-api.js'
 import { command } from './command.js'
 import { Exit } from './exit-codes.js'
 import type { Output } from './terminal-output.js'
-import { flag, narrowing } from './terminal-settings.js'
+import { anyText, flag, narrowing } from './terminal-settings.js'
 import {
   type Figures,
   type Group,
@@ -51,7 +51,7 @@ export const top = command({
     interval: flag(duration, 'time from one drawing to the next (default: 2s)'),
     sort: flag(oneOf('ORDER', ...sorts), `one of ${sorts.join(', ')} (default: newest)`),
     group: flag(oneOf('BY', ...groups), `one of ${groups.join(', ')} (default: none)`),
-    filter: flag(narrowing.endpoint.kind, 'only sessions that have this text somewhere')
+    filter: flag(anyText('TEXT'), 'only sessions with this text in any column')
   },
   async run({ api, output, flags }) {
     const { endpoint, upstream, principal, conversation, interval = INTERVAL_MS } = flags

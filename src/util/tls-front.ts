@@ -107,14 +107,17 @@ function watchFiles(files: TlsFiles, first: Pems, use: (pems: Pems) => void, log
       if (textOf(pems) !== known) {
         use(pems)
         known = textOf(pems)
-        log.info({ file: files.cert }, 'another TLS certificate is used from now on')
+        log.info({ file: files.cert }, 'a new TLS certificate is in use')
       }
       failure = ''
     } catch (error) {
       const reason = reasonOf(error)
       // While two files are replaced they do not fit together for a moment.
       if (reason !== failure)
-        log.warn({ file: files.cert, reason }, 'the TLS files cannot be used; the last good ones stay')
+        log.warn(
+          { file: files.cert, reason },
+          'the TLS files cannot be used; the certificate from before stays in use'
+        )
       failure = reason
     }
   }, READ_INTERVAL_MS).unref()

@@ -418,14 +418,14 @@ void t.test('admin tokens, their scopes, and files of them', t => {
   for (const [text, fault] of [
     [',', 'token 1 is empty'],
     ['a,', 'token 2 is empty'],
-    ['a, b', 'token 2 has a character that no token may have'],
-    ['ü', 'token 1 has a character that no token may have'],
+    ['a, b', 'token 2 has a character that is not allowed in tokens'],
+    ['ü', 'token 1 has a character that is not allowed in tokens'],
     ['a,read:', 'token 2 has nothing behind read:'],
     ['metrics:,read:a', 'token 1 has nothing behind metrics:'],
     ['write:', 'token 1 has nothing behind write:'],
     ...['READ:abc', 'Metrics:abc', 'wirte:abc', 'admin:', ':a'].map(text => [
       `a,b,${text}`,
-      'token 3 begins with a prefix that is none of'
+      'token 3 begins with an unknown prefix'
     ])
   ] as [string, string][])
     refuses(t, 'BAD_VALUE', new RegExp(`^--admin-token cannot be used: ${fault}`), [

@@ -22,14 +22,14 @@ export function foreignness(
   options: OriginRules
 ): string | undefined {
   if (options.onlyLoopback && host !== undefined && !LOOPBACK_AUTHORITY.test(host))
-    return 'without an admin token the admin port answers to loopback names only: ask http://127.0.0.1, or set --admin-token'
+    return 'without an admin token the admin port answers to loopback names only: use http://127.0.0.1, or set --admin-token'
   // Browsers leave `Origin` out where a page only links, or embeds an image or a script.
   if (origin === undefined)
     return site === undefined || OWN_SITES.includes(site) || options.isPublic
       ? undefined
-      : 'web pages of other sites may not ask without an Origin: ask from a page of this port'
+      : 'web pages of other sites may not use the admin port: open it directly'
   if (options.allowed.includes(origin) || authorityOf(origin) === host) return undefined
-  return 'web pages of this origin may not ask: name it in --admin-allow-origin'
+  return 'web pages of this origin may not use the admin port: name the origin in --admin-allow-origin'
 }
 
 function authorityOf(origin: string): string | undefined {

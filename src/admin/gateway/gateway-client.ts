@@ -58,7 +58,7 @@ export class GatewayClient {
    */
   async tools(endpointId: WireId): Promise<Tool[]> {
     if (!this.#tools.hasRoomFor(endpointId))
-      throw new BusyError('the tools of too many endpoints are asked for', TOOLS_KEPT_MS)
+      throw new BusyError('too many endpoints are asked for their tools at once', TOOLS_KEPT_MS)
     return await this.#tools.get(endpointId, async () => {
       const [gateway] = await this.#gateways()
       if (gateway === undefined) throw new GatewayError('there is no gateway')

@@ -36,7 +36,7 @@ export class FeedFollower {
     this.#store = store
     this.#onChanges = onChanges
     this.#outage = new OutageLog(log, {
-      failing: 'the store cannot be read; live monitoring waits for it',
+      failing: 'the store cannot be read; live monitoring waits',
       recovered: 'the store can be read again'
     })
   }

@@ -25,7 +25,10 @@ export class NoticeThrottle {
     this.#second = second
     this.#sends += readers
     if (this.#sends <= MAX_SENDS_PER_SECOND) return true
-    this.#throttledLog.warn({ readers }, 'too many notices for those who listen: some are left out')
+    this.#throttledLog.warn(
+      { readers },
+      'too many openings and ends for all clients of live monitoring: some messages are left out'
+    )
     return false
   }
 }

@@ -138,7 +138,7 @@ export class LiveMonitoring {
       if (reason !== undefined) return refuse(response, reason)
       const id = new URL(url, 'http://admin').searchParams.get('sid')
       if (id !== null && shownFirst.has(id) && shownFirst.get(id) !== headers.authorization)
-        return refuse(response, 'show the token of the first request in each one')
+        return refuse(response, 'send the Authorization of the first request in all requests of a connection')
       next()
     })
     engine.on('headers', (headers: Record<string, string>) => {

@@ -176,7 +176,7 @@ export const actionRoutes: FastifyPluginCallback<
     if (outcome === 'open')
       throw new ActionError(
         'NOT_POSSIBLE',
-        'the endpoint has open sessions: end them first (DELETE /api/mcp/connections?endpointId=), or wait until they idle'
+        'the endpoint has open sessions: end them first (DELETE /api/mcp/connections?endpointId=), or wait until they are idle'
       )
     audit(request, 'delete endpoint', { endpointId: stored })
     return { status: 'deleted', endpointId, timestamp: timestamp() }

@@ -27,7 +27,7 @@ const endpointId = Type.String({
   description: 'an endpoint id of 1 to 8192 characters, or leave it out for all endpoints'
 })
 const limit = Type.Integer({ minimum: 1, maximum: 10_000, description: 'a whole number from 1 to 10000' })
-const cursor = parsed('the cursor of the Link header of the page before, unchanged', decodeCursor)
+const cursor = parsed('the cursor in the Link header of the previous page, unchanged', decodeCursor)
 const transport = parsed(
   `one of ${[...transports.keys()].join(', ')}, or leave it out for all`,
   text => transports.get(text),
@@ -41,7 +41,7 @@ const upstream = Type.String({
 const principal = Type.String({ ...id, description: 'the name of a principal, or leave it out for all' })
 const conversation = Type.String({ ...id, description: 'the key of a conversation, or leave it out for all' })
 const principalCursor = parsed(
-  'the cursor of the Link header of the page before, unchanged',
+  'the cursor in the Link header of the previous page, unchanged',
   decodePrincipalCursor
 )
 const time = parsed(TIME_EXPECTED, parseTime)
@@ -69,7 +69,7 @@ const eventCursor = Type.String({
   minLength: 1,
   maxLength: 4096,
   description:
-    'the cursor of an earlier response, unchanged; now: only what comes; or leave it out for all events that are kept'
+    'the cursor of an earlier response, unchanged; now, for new events only; or leave it out for all events that are kept'
 })
 /** The form of an export, in place of `Accept`; and how a browser or a spreadsheet takes it. */
 const exportParameters = {

@@ -47,7 +47,7 @@ export class HostRefusals {
     this.#isLogged = true
     this.#logger.warn(
       { status, host },
-      'the upstream refused a request; if it is for its Host, let the upstream allow that name, or set --rewrite-host'
+      'the gateway refused a request; if the reason is its Host, let the gateway allow that name, or set --rewrite-host'
     )
   }
 }

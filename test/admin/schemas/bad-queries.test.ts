@@ -58,7 +58,7 @@ const refused: [query: string, message: RegExp, paths?: string[]][] = [
     Buffer.from('999999999999999.1').toString('base64url')
   ].map((text): [string, RegExp, string[]] => [
     `cursor=${encodeURIComponent(text)}`,
-    /^cursor cannot be used: give the cursor of the Link header of the page before/,
+    /^cursor cannot be used: give the cursor in the Link header of the previous page/,
     [CONNECTIONS]
   ])
 ]
