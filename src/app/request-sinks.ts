@@ -34,7 +34,7 @@ export async function startRequestSinks(
     protocol: otlp.traces,
     version: version(),
     instanceId: otlp.instanceId,
-    masked: remembered(id => mask.loggedId(id)),
+    shownId: remembered(id => mask.loggedId(id)),
     log
   })
   return {

@@ -22,15 +22,15 @@ async function startCollector(t: Test, to: string): Promise<string> {
   const port = await freePort()
   const config = join(t.testdir(), 'collector.yaml')
   const otlp = { protocols: { http: { endpoint: `127.0.0.1:${port}` } } }
-  const pipeline = { receivers: ['otlp'], exporters: ['otlphttp'] }
+  const pipeline = { receivers: ['otlp'], exporters: ['otlp_http'] }
   // JSON is YAML.
   writeFileSync(
     config,
     JSON.stringify({
       receivers: { otlp },
-      exporters: { otlphttp: { endpoint: to, encoding: 'json', compression: 'gzip' } },
+      exporters: { otlp_http: { endpoint: to, encoding: 'json', compression: 'gzip' } },
       service: {
-        telemetry: { metrics: { level: 'none' } },
+        telemetry: { logs: { level: 'error' }, metrics: { level: 'none' } },
         pipelines: { traces: pipeline, metrics: pipeline }
       }
     })
