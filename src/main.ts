@@ -63,11 +63,6 @@ async function run(): Promise<void> {
       : (await import('./app/workers.js')).startPrimary
   const app: App = await start(config, log).catch(refuse)
   const { logger } = log
-  logger.info(
-    { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: shownUpstreams(config) },
-    'listening'
-  )
-
   hangUp = () => void reload(app)
   let closing = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -84,6 +79,11 @@ async function run(): Promise<void> {
       )
     })
   }
+  // Last: whoever reads it may send a signal at once.
+  logger.info(
+    { proxyUrl: app.proxyUrl, adminUrl: app.adminUrl, upstream: shownUpstreams(config) },
+    'listening'
+  )
 }
 
 /** Reads the files of the settings again; the flags and variables are what they were. */

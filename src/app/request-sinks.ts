@@ -34,7 +34,7 @@ export async function startRequestSinks(
     protocol: otlp.traces,
     version: version(),
     instanceId: otlp.instanceId,
-    shownId: remembered(id => mask.loggedId(id)),
+    maskId: remembered(id => mask.loggedId(id)),
     log
   })
   return {

@@ -8,8 +8,10 @@ export function informationAsked(
   argv: readonly string[],
   commands: readonly [name: string, summary: string][] = []
 ): string | undefined {
-  if (argv.includes('--help') || argv.includes('-h'))
-    return argv[0] === 'check' ? checkHelp() : helpText(commands)
+  if (argv.includes('--help') || argv.includes('-h')) {
+    const [command] = argv
+    return command === 'check' ? checkHelp() : command === 'copy' ? copyHelp() : helpText(commands)
+  }
   return argv.includes('--version') ? version() : undefined
 }
 
@@ -18,9 +20,26 @@ const checkHelp = (): string =>
   [
     'mcp-turnstile check: compares counts by endpoint, minute and day with the sessions; changes nothing without --repair',
     '',
+    'Usage: mcp-turnstile check [flags]',
+    '',
     ...flagLines(checkSettings),
     '',
     'Exit codes: 0 nothing differs, or all is put right; 1 something differs; 2 the database cannot be used.'
+  ].join('\n')
+
+/** What `copy --help` prints. */
+const copyHelp = (): string =>
+  [
+    'mcp-turnstile copy: copies a whole store into an empty one, SQLite or MySQL, and compares the two',
+    '',
+    'Usage: mcp-turnstile copy --from STORE --to STORE',
+    '',
+    'End the proxies that use the old store first. Keep their data directories, and start them with the new store.',
+    '',
+    ...flagLines(copySettings),
+    '',
+    'Exit codes: 0 everything is copied and equal; 1 nothing was copied: a proxy still uses the old store, the new one is',
+    'not empty, or the comparison failed; 2 nothing was copied: a flag or a database cannot be used.'
   ].join('\n')
 
 /** What `--help` prints: a line for each setting, with its default. */

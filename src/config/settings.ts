@@ -62,14 +62,18 @@ export interface Setting<T> {
 export const settings = {
   upstream: {
     kind: upstreams,
-    help: 'base URL of the MCP gateway, or of several, given again or with commas, each as URL or name=URL (required, or --upstream-file)'
+    help: 'base URL of the MCP gateway; for several give it again, or separate them by commas, each as URL or NAME=URL (required, or --upstream-file)'
   },
   upstreamFile: {
     kind: upstreamFile,
     help: 'a file with more gateways, one a line, read again when it changes (default: none)'
   },
   listen: { kind: address, default: '127.0.0.1:8080', help: 'where MCP clients connect' },
-  admin: { kind: address, default: '127.0.0.1:9090', help: 'where operators ask' },
+  admin: {
+    kind: address,
+    default: '127.0.0.1:9090',
+    help: 'where operators connect: queries, dashboard, /metrics'
+  },
   tlsCert: {
     kind: pemFile,
     help: 'serve MCP clients over TLS with this certificate, read again when it changes (default: none)'
@@ -79,30 +83,38 @@ export const settings = {
     kind: store,
     default: 'sqlite:./data/turnstile.db',
     secret: true,
-    help: 'sqlite:PATH or mysql://…'
+    help: 'the database: sqlite:PATH or mysql://USER:PASSWORD@HOST:PORT/DATABASE'
   },
   storeFile: { kind: storeFile, help: 'a file with the value of --store, which it replaces (default: none)' },
-  dataDir: { kind: directory, default: './data', help: 'keeps what is not yet in the store' },
+  dataDir: {
+    kind: directory,
+    default: './data',
+    help: 'the outbox: what the store does not have yet; each proxy needs its own'
+  },
   streamPath: {
     kind: pathPatterns,
     default: '/stream/{endpoint_id},/mcp,/mcp/{endpoint_id},/{endpoint_id}/mcp',
     help: "the gateway's Streamable HTTP endpoints: {name} is the endpoint's id, {name+} one with slashes; a path without braces is one endpoint, `default`"
   },
-  ssePath: { kind: pathPatterns, default: '/{endpoint_id}/sse,/sse', help: 'its legacy SSE streams' },
+  ssePath: {
+    kind: pathPatterns,
+    default: '/{endpoint_id}/sse,/sse',
+    help: "the gateway's legacy HTTP+SSE streams"
+  },
   messagePath: {
     kind: pathPatterns,
     default: '/message,/messages,/mcp/message,/mcp/messages',
-    help: 'where messages of those are posted'
+    help: 'where the messages of legacy sessions are posted'
   },
   sessionIdleTimeoutMs: {
     kind: duration,
     default: '300s',
-    help: "ends a session without use, as the gateway's keep_alive does; 0: never"
+    help: "close a session that was not used for this long; give the value of the gateway's keep_alive; 0: never"
   },
   streamIsUse: {
     kind: boolean,
     default: 'on',
-    help: 'a session whose GET stream is open does not idle; calls under way always keep it'
+    help: 'an open GET stream keeps its session open; a call under way always does'
   },
   confirmSuspects: {
     kind: boolean,
@@ -112,12 +124,12 @@ export const settings = {
   endIdleSessions: {
     kind: boolean,
     default: 'off',
-    help: 'send the gateway a DELETE for each session that idles here'
+    help: 'send the gateway a DELETE for each session that is closed as idle'
   },
   leaseMs: {
     kind: lease,
     default: '15s',
-    help: 'a proxy of the same store not heard of for this time is gone: its streams are lost'
+    help: 'a proxy of the same store that is silent for this long is taken for dead, and its legacy streams are closed as lost'
   },
   retentionMs: {
     kind: age,
@@ -127,7 +139,7 @@ export const settings = {
   rollupRetentionMs: {
     kind: age,
     default: '400d',
-    help: 'delete the counts by minute and day of a time longer ago; 0: never'
+    help: 'delete the counts by minute and day that are older; 0: never'
   },
   eventRetentionMs: {
     kind: keeping,
@@ -166,7 +178,7 @@ export const settings = {
   sseKeepAliveMs: {
     kind: duration,
     default: '0',
-    help: 'send a comment to clients whose event stream was quiet for so long; 0: never'
+    help: 'send a comment to clients whose event stream was quiet for this long; 0: never'
   },
   maxConnections: { kind: count, default: '20000', help: 'connections of clients; 0: no limit' },
   maxStreams: { kind: count, default: '15000', help: 'streams under way; 0: no limit' },
@@ -184,17 +196,17 @@ export const settings = {
   whenFull: {
     kind: oneOf('refuse|evict-idlest', 'refuse', 'evict-idlest'),
     default: 'refuse',
-    help: 'what becomes of a session over that limit: it is refused, or it opens and the idlest one of the principal is ended'
+    help: 'what happens to a session over that limit: it is refused, or it opens and the session of the principal that was idle for longest is ended'
   },
   maxEndpoints: {
     kind: count,
     default: '10000',
-    help: 'endpoints that the store keeps; sessions of new ones beyond that are counted at one, `other`; 0: no limit'
+    help: 'endpoints that the store keeps; sessions of more endpoints are counted together at the endpoint `other`; 0: no limit'
   },
   maxNewSessionsPerAddress: {
     kind: count,
     default: '600',
-    help: 'session-less clients of one address that are new within a minute; more are counted together; 0: no limit'
+    help: 'new session-less clients of one address within a minute; more are counted together; 0: no limit'
   },
   rewriteHost: { kind: boolean, default: 'off', help: "send the upstream's authority as Host" },
   allowedHost: { kind: hosts, help: 'hosts whose requests are accepted; all others get 403 (default: any)' },
@@ -204,7 +216,7 @@ export const settings = {
   },
   trustedProxy: {
     kind: addressRanges,
-    help: 'proxies before this one whose X-Forwarded-For tells the client address, comma separated (default: none)'
+    help: 'addresses of proxies in front of this one, whose X-Forwarded-For is believed, separated by commas (default: none)'
   },
   principals: {
     kind: oneOf('plain|hashed|off', 'plain', 'hashed', 'off'),
@@ -239,11 +251,11 @@ export const settings = {
   adminTlsKey: { kind: pemFile, help: 'its key (default: none)' },
   adminTlsClientCa: {
     kind: pemFile,
-    help: 'refuse operators that show no certificate of these authorities (default: none)'
+    help: 'refuse operators without a certificate of these authorities (default: none)'
   },
   adminAllowOrigin: {
     kind: origins,
-    help: 'origins whose web pages may ask the admin port, beside its own (default: none)'
+    help: 'origins of other web pages that may use the admin port (default: none)'
   },
   mask: {
     kind: boolean,
@@ -274,7 +286,7 @@ export const settings = {
   accessLog: {
     kind: accessLog,
     default: 'off',
-    help: 'one JSON line a request: off, stdout, or a file, opened again on SIGHUP'
+    help: 'one JSON line for each request: off, stdout, or a file, which SIGHUP opens again'
   },
   logLevel: {
     kind: oneOf('LEVEL', 'fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
@@ -288,7 +300,7 @@ export const settings = {
 export const checkSettings = {
   store: settings.store,
   storeFile: settings.storeFile,
-  repair: { kind: boolean, default: 'off', help: 'put right what differs' },
+  repair: { kind: boolean, default: 'off', help: 'correct what differs' },
   events: {
     kind: boolean,
     default: 'off',
@@ -301,10 +313,10 @@ export const copySettings = {
   from: { kind: store, secret: true, help: 'the store to copy; no proxy may use it meanwhile' },
   fromFile: {
     kind: storeFile,
-    help: 'a file with that, so that its password is in no variable; wins over --from'
+    help: 'a file with the value of --from, which it replaces'
   },
   to: { kind: store, secret: true, help: 'the store to copy it to; it must be empty' },
-  toFile: { kind: storeFile, help: 'a file with that; wins over --to' }
+  toFile: { kind: storeFile, help: 'a file with the value of --to, which it replaces' }
 } satisfies Record<string, Setting<unknown>>
 
 /** Settings by their names. */

@@ -7,15 +7,49 @@ import { isUtc } from './zone.js'
 /** The parts of the chart's height that show opened and closed sessions, and the gap above them. Chosen. */
 const EVENTS_SHARE = 0.26
 const GAP_SHARE = 0.06
+
+/** A moment as uPlot divides it into days and hours: in the zone of the page, or in UTC. `seconds`: of the epoch. */
+export const shownDate = (seconds: number, inUtc = isUtc()): Date => {
+  const date = new Date(seconds * 1_000)
+  return inUtc ? uPlot.tzDate(date, 'UTC') : date
+}
+
+/** The axis of time, and one of numbers. `timeText`: how a moment reads, in epoch ms. */
+export function axesFor(
+  host: HTMLElement,
+  timeText: (at: number) => string
+): { base: uPlot.Axis; time: uPlot.Axis; count: uPlot.Axis } {
+  const colour = colourReader(host)
+  const base = { stroke: colour('--muted'), font: '11px system-ui, sans-serif', ticks: { show: false } }
+  return {
+    base,
+    time: {
+      ...base,
+      size: 28,
+      grid: { show: false },
+      space: 70,
+      values: (_plot, splits) => splits.map(split => timeText(split * 1_000))
+    },
+    count: {
+      ...base,
+      size: 46,
+      space: 34,
+      grid: { stroke: colour('--grid'), width: 1 },
+      incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000],
+      splits: (_plot, _axis, _min, max, step) =>
+        Array.from({ length: Math.floor(max / step) + 1 }, (_, i) => i * step),
+      values: (_plot, splits) => splits.map(countText)
+    }
+  }
+}
+
 /** The columns are those of `Chart`: open, peak, opened, closed, open a day before. */
 export function chartLook(host: HTMLElement): Omit<uPlot.Options, 'width' | 'height'> {
   const colour = colourReader(host)
   const { stepped, bars } = uPlot.paths
   const step = stepped!({ align: 1 })
   const column = bars!({ align: 1, size: [0.8, 14, 1] })
-  const ink = colour('--muted')
-  const grid = { stroke: colour('--grid'), width: 1 }
-  const axis = { stroke: ink, font: '11px system-ui, sans-serif', ticks: { show: false } }
+  const { base, time, count } = axesFor(host, minuteOrDayText)
   const line = (label: string, stroke: string, more: Partial<uPlot.Series>): uPlot.Series => ({
     label,
     stroke,
@@ -24,7 +58,7 @@ export function chartLook(host: HTMLElement): Omit<uPlot.Options, 'width' | 'hei
   })
   return {
     padding: [10, 0, 0, 0],
-    tzDate: seconds => (isUtc() ? uPlot.tzDate(new Date(seconds * 1_000), 'UTC') : new Date(seconds * 1_000)),
+    tzDate: seconds => shownDate(seconds),
     legend: { show: false },
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     scales: {
@@ -65,26 +99,10 @@ export function chartLook(host: HTMLElement): Omit<uPlot.Options, 'width' | 'hei
       line('before', colour('--faint'), { scale: 'open', paths: step, width: 1.5 })
     ],
     axes: [
+      time,
+      { ...count, scale: 'open' },
       {
-        ...axis,
-        size: 28,
-        grid: { show: false },
-        space: 70,
-        values: (_plot, splits) => splits.map(split => minuteOrDayText(split * 1_000))
-      },
-      {
-        ...axis,
-        scale: 'open',
-        size: 46,
-        space: 34,
-        grid,
-        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000],
-        splits: (_plot, _axis, _min, max, step) =>
-          Array.from({ length: Math.floor(max / step) + 1 }, (_, i) => i * step),
-        values: (_plot, splits) => splits.map(countText)
-      },
-      {
-        ...axis,
+        ...base,
         scale: 'events',
         // eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment -- right; the enum is in the types only
         side: 1,

@@ -3,10 +3,11 @@ import type { Api } from './api.js'
 import { confirmed } from './confirm.js'
 import { copyable } from './copy.js'
 import { byId, el, html, setText } from './dom.js'
-import { clockText, countText, durationText, reasonText } from './format.js'
+import { bytesText, clockText, countText, durationText, reasonText } from './format.js'
 import { failureText } from './part.js'
 import { clientLabel, type ListedSession } from './sessions.js'
 import { texts } from './texts.js'
+import type { Subject } from './view.js'
 
 /** What the drawer acts on. */
 export interface DrawerOptions {
@@ -16,7 +17,7 @@ export interface DrawerOptions {
   onEnded: (text: string) => void
   onClosed: () => void
   /** The reader wants to see all sessions of a principal or conversation. */
-  onSubject: (subject: { principal: string } | { conversation: string }) => void
+  onSubject: (subject: Subject) => void
 }
 
 /** The drawer, open or not. */
@@ -38,13 +39,15 @@ export class Drawer {
     this.#end.addEventListener('click', () => void this.#endIt())
     this.#dialog.addEventListener('click', event => {
       const target = event.target as Element
-      if (target === this.#dialog || target.closest('[data-close]')) this.#dialog.close()
+      if (target === this.#dialog || target.closest('[data-close]')) this.#leave()
     })
-    // The event comes late: the drawer may be open again by then, with another session.
+    // `close` comes too late for a reload right after the key; `cancel` does not come for each way of closing.
+    this.#dialog.addEventListener('keydown', event => {
+      if (event.key === 'Escape') this.#leave()
+    })
+    this.#dialog.addEventListener('cancel', () => this.#leave())
     this.#dialog.addEventListener('close', () => {
-      if (this.#dialog.open || !this.#session) return
-      this.#session = undefined
-      options.onClosed()
+      if (!this.#dialog.open && this.#session) this.#leave()
     })
   }
 
@@ -74,6 +77,12 @@ export class Drawer {
     if (!this.#session) return
     this.#session = session
     this.#show()
+  }
+
+  /** The reader leaves the session. */
+  #leave(): void {
+    this.close()
+    this.#options.onClosed()
   }
 
   #show(): void {
@@ -116,16 +125,16 @@ export class Drawer {
       [facts.address, session.address],
       [facts.protocol, session.protocolVersion ?? texts.notTold],
       [facts.requests, countText(session.requestCount)],
+      [facts.calls, countText(session.callCount)],
+      [facts.errors, countText(session.errorCount)],
+      ...(session.unreadCount === 0 ? [] : [[facts.unread, countText(session.unreadCount)] as const]),
+      [facts.bytes, texts.bytesBothWays(bytesText(session.bytesIn), bytesText(session.bytesOut))],
       ...(upstream === null ? [] : [[facts.gateway, upstream] as const]),
       [facts.sessionId, copyable(facts.sessionId, session.sessionId)]
     ]
   }
 
-  #link(
-    name: string,
-    subject: Parameters<DrawerOptions['onSubject']>[0],
-    kind: ListedSession['principalKind']
-  ): Node {
+  #link(name: string, subject: Subject, kind: ListedSession['principalKind']): Node {
     const button = el('button', { type: 'button', class: 'link' }, name)
     button.addEventListener('click', () => this.#options.onSubject(subject))
     return el(
@@ -159,7 +168,7 @@ export class Drawer {
       const path = `/api/mcp/connections/${encodeURIComponent(sessionId)}`
       await this.#options.api.send('DELETE', path, { endpointId })
       this.#options.onEnded(texts.sessionEnded(clientLabel(session), endpointId))
-      if (this.key === session.key) this.#dialog.close()
+      if (this.key === session.key) this.#leave()
     } catch (error) {
       this.#failure = texts.notEnded(failureText(error))
     } finally {

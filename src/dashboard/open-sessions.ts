@@ -74,13 +74,18 @@ export class OpenSessions {
     return session
   }
 
-  /** Takes over the request counts and last activity of the newest sessions. Returns whether the list must be read again. */
+  /** Takes over the counts and last activity of the newest sessions. Returns whether the list must be read again. */
   update(stats: ConnectionStats, now: number): boolean {
     for (const info of stats.connections) {
       const session = this.#sessions.get(listKey(info.endpointId, info.sessionId))
       if (!session) continue
       session.lastSeenAt = Date.parse(info.lastActivity)
       session.requestCount = info.requestCount
+      session.bytesIn = info.bytesIn
+      session.bytesOut = info.bytesOut
+      session.callCount = info.callCount
+      session.errorCount = info.errorCount
+      session.unreadCount = info.unreadCount
       session.clientName = info.clientName
       session.clientVersion = info.clientVersion
     }

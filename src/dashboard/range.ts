@@ -1,6 +1,7 @@
 // Owns the time range that chart and history are about, and its form in inputs of local time.
 
-const HOUR_MS = 3_600_000
+export const HOUR_MS = 3_600_000
+export const DAY_MS = 24 * HOUR_MS
 const MINUTE_MS = 60_000
 
 /** The ranges that end now, by the names that they have in the address of the page; in ms. */
@@ -8,9 +9,9 @@ export const lasts = {
   '15m': 15 * MINUTE_MS,
   '1h': HOUR_MS,
   '6h': 6 * HOUR_MS,
-  '24h': 24 * HOUR_MS,
-  '7d': 7 * 24 * HOUR_MS,
-  '30d': 30 * 24 * HOUR_MS
+  '24h': DAY_MS,
+  '7d': 7 * DAY_MS,
+  '30d': 30 * DAY_MS
 } as const
 /** The name of one of them. */
 export type Last = keyof typeof lasts

@@ -1,7 +1,8 @@
-// Owns the timeline of sessions: a bar for each, from its opening to its end, over the range that is shown.
+// Owns the timeline of sessions: a bar for each, from its opening to its end, over the range that is shown, by endpoint.
 import { el } from './dom.js'
-import { durationText, minuteOrDayText, minuteText } from './format.js'
+import { countText, durationText, minuteOrDayText, minuteText, reasonText } from './format.js'
 import { lanesOf } from './lanes.js'
+import { DAY_MS } from './range.js'
 import { clientLabel, type ListedSession } from './sessions.js'
 import { texts } from './texts.js'
 
@@ -12,37 +13,68 @@ const MIN_SHARE = 0.004
 /** Times that are written below. Chosen. */
 const TICKS = 5
 
+interface Range {
+  /** In epoch ms. */
+  start: number
+  end: number
+}
+
 /** The bars, as buttons that open the session. */
 export class SessionTimeline {
   readonly #host: HTMLElement
+  readonly #readout = el('p', { class: 'readout' })
   readonly #onOpen: (session: ListedSession) => void
 
   constructor(host: HTMLElement, onOpen: (session: ListedSession) => void) {
     this.#host = host
     this.#onOpen = onOpen
+    for (const type of ['pointerover', 'focusin', 'pointerleave', 'focusout'])
+      host.addEventListener(type, event => this.#showReadout(event))
+    this.#explain()
   }
 
-  /** `range` in epoch ms. */
-  show(sessions: readonly ListedSession[], range: { start: number; end: number }): void {
-    const lengthMs = Math.max(1, range.end - range.start)
-    const ordered = [...sessions].sort((a, b) => a.connectedAt - b.connectedAt)
-    const bars = ordered.map(({ connectedAt, ended }) => {
-      const start = Math.max(connectedAt, range.start)
-      const end = Math.min(ended?.at ?? range.end, range.end)
+  show(sessions: readonly ListedSession[], range: Range): void {
+    const byEndpoint = new Map<string, ListedSession[]>()
+    for (const session of [...sessions].sort((a, b) => a.connectedAt - b.connectedAt)) {
+      const group = byEndpoint.get(session.endpointId)
+      if (group) group.push(session)
+      else byEndpoint.set(session.endpointId, [session])
+    }
+    const groups = [...byEndpoint]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([endpointId, ofEndpoint]) => [
+        el('h3', { class: 'lane-name', title: endpointId }, endpointId),
+        this.#bars(ofEndpoint, range)
+      ])
+    const focused = this.#host.querySelector<HTMLElement>('button:focus')?.dataset['key']
+    this.#host.replaceChildren(
+      this.#readout,
+      el('div', { class: 'bars-box' }, ...groups),
+      el('div', { class: 'ticks', 'aria-hidden': 'true' }, ...ticks(range))
+    )
+    const again = [...this.#host.querySelectorAll('button')].find(({ dataset }) => dataset['key'] === focused)
+    if (focused !== undefined) again?.focus({ preventScroll: true })
+  }
+
+  /** `sessions`: of one endpoint, by their opening. */
+  #bars(sessions: readonly ListedSession[], { start: from, end: to }: Range): HTMLElement {
+    const lengthMs = Math.max(1, to - from)
+    const bars = sessions.map(({ connectedAt, ended }) => {
+      const start = Math.max(connectedAt, from)
+      const end = Math.min(ended?.at ?? to, to)
       return { start, end: Math.max(end, start + lengthMs * MIN_SHARE) }
     })
     const lanes = lanesOf(bars, lengthMs * MIN_SHARE)
     const share = (ms: number): string => `${(ms / lengthMs) * 100}%`
-    const items = ordered.map((session, i) => {
+    const items = sessions.map((session, i) => {
       const { start, end } = bars[i]!
       const button = el('button', {
         type: 'button',
-        class: session.ended ? 'span ended' : 'span',
-        title: titleOf(session),
-        'aria-label': titleOf(session),
+        class: `span ${session.ended ? 'ended' : 'open'}${session.errorCount > 0 ? ' failed' : ''}`,
+        'aria-label': [clientLabel(session), session.endpointId, ...factsOf(session)].join(' · '),
         'data-key': session.key
       })
-      button.style.insetInlineStart = share(start - range.start)
+      button.style.insetInlineStart = share(start - from)
       button.style.width = share(end - start)
       button.style.top = `${lanes[i]! * LANE_PX}px`
       button.addEventListener('click', () => this.#onOpen(session))
@@ -50,25 +82,41 @@ export class SessionTimeline {
     })
     const list = el('ol', { class: 'bars' }, ...items)
     list.style.height = `${(Math.max(-1, ...lanes) + 1) * LANE_PX}px`
-    const ticks = Array.from({ length: TICKS }, (_, i) => {
-      const at = range.start + (lengthMs * i) / (TICKS - 1)
-      return el('span', { class: 'number' }, lengthMs > DAY_MS ? minuteText(at) : minuteOrDayText(at))
-    })
-    const focused = this.#host.querySelector<HTMLElement>('button:focus')?.dataset['key']
-    this.#host.replaceChildren(
-      el('div', { class: 'bars-box' }, list),
-      el('div', { class: 'ticks', 'aria-hidden': 'true' }, ...ticks)
+    return list
+  }
+
+  /** Says what the bar is that is pointed at. */
+  #showReadout({ type, target }: Event): void {
+    const label = (target as Element).getAttribute('aria-label')
+    if (type === 'pointerleave' || type === 'focusout' || label === null) return this.#explain()
+    const [client = '', ...facts] = label.split(' · ')
+    this.#readout.replaceChildren(el('b', {}, client), ...facts.map(fact => el('span', {}, fact)))
+  }
+
+  #explain(): void {
+    const { open, ended, failed } = texts.bars
+    const names = Object.entries({ open, ended, failed })
+    this.#readout.replaceChildren(
+      ...names.map(([name, text]) => el('span', { class: 'part' }, el('i', { class: `span ${name}` }), text))
     )
-    const again = [...list.querySelectorAll('button')].find(({ dataset }) => dataset['key'] === focused)
-    if (focused !== undefined) again?.focus({ preventScroll: true })
   }
 }
 
-const DAY_MS = 24 * 3_600_000
+function ticks({ start, end }: Range): HTMLElement[] {
+  const text = end - start > DAY_MS ? minuteText : minuteOrDayText
+  return Array.from({ length: TICKS }, (_, i) =>
+    el('span', { class: 'number' }, text(start + ((end - start) * i) / (TICKS - 1)))
+  )
+}
 
-function titleOf(session: ListedSession): string {
-  const { connectedAt, ended, endpointId } = session
+function factsOf({ connectedAt, ended, ...session }: ListedSession): string[] {
+  const { requestCount, callCount, errorCount } = session
   const duration = durationText((ended?.at ?? Date.now()) - connectedAt)
-  const what = ended ? texts.endedAfter(duration) : texts.openFor(duration)
-  return `${clientLabel(session)} · ${endpointId} · ${minuteText(connectedAt)} · ${what}`
+  return [
+    minuteText(connectedAt),
+    ended ? `${texts.endedAfter(duration)}: ${reasonText(ended.reason)}` : texts.openFor(duration),
+    texts.requests(requestCount, countText(requestCount)),
+    texts.calls(countText(callCount)),
+    texts.errors(countText(errorCount))
+  ]
 }

@@ -15,6 +15,14 @@ export interface ListedSession {
   /** Null while it is open. */
   ended: { at: number; reason: string } | null
   requestCount: number
+  /** That its client sent, and was sent. */
+  bytesIn: number
+  bytesOut: number
+  /** Calls of tools. */
+  callCount: number
+  errorCount: number
+  /** Responses that could not be read: errors or not. */
+  unreadCount: number
   address: string
   userAgent: string
   clientName: string | null
@@ -44,6 +52,11 @@ export const fromInfo = (info: ConnectionInfo): ListedSession => ({
   lastSeenAt: Date.parse(info.lastActivity),
   ended: null,
   requestCount: info.requestCount,
+  bytesIn: info.bytesIn,
+  bytesOut: info.bytesOut,
+  callCount: info.callCount,
+  errorCount: info.errorCount,
+  unreadCount: info.unreadCount,
   address: info.clientIP,
   userAgent: info.userAgent,
   clientName: info.clientName,
@@ -66,6 +79,11 @@ export const fromRow = (row: ConnectionRow): ListedSession => ({
   lastSeenAt: Date.parse(row.last_seen_at),
   ended: row.reason === null ? null : { at: Date.parse(row.disconnect_at), reason: row.reason },
   requestCount: row.request_count,
+  bytesIn: row.bytes_in,
+  bytesOut: row.bytes_out,
+  callCount: row.call_count,
+  errorCount: row.error_count,
+  unreadCount: row.unread_count,
   address: row.client_address,
   userAgent: row.user_agent ?? '',
   clientName: row.client_name,

@@ -10,6 +10,9 @@ const keys = {
   opened: session => session.connectedAt,
   duration: (session, now) => (session.ended?.at ?? now) - session.connectedAt,
   requests: session => session.requestCount,
+  calls: session => session.callCount,
+  errors: session => session.errorCount,
+  bytes: session => session.bytesIn + session.bytesOut,
   // Open ones first, by their last use; then the reasons.
   state: session =>
     session.ended ? `1${session.ended.reason}` : `0${String(session.lastSeenAt).padStart(16, '0')}`
@@ -33,10 +36,12 @@ export const defaultSorting: Sorting = { column: 'opened', isDescending: true }
 export const isDefault = ({ column, isDescending }: Sorting): boolean =>
   column === defaultSorting.column && isDescending
 
+const largestFirst = new Set<ColumnName>(['opened', 'duration', 'requests', 'calls', 'errors', 'bytes'])
+
 /** After a column was chosen: its other direction if it was chosen before; else large numbers first, or texts from A on. */
 export function chooseColumn({ column, isDescending }: Sorting, chosen: ColumnName): Sorting {
   if (chosen === column) return { column, isDescending: !isDescending }
-  return { column: chosen, isDescending: ['opened', 'duration', 'requests'].includes(chosen) }
+  return { column: chosen, isDescending: largestFirst.has(chosen) }
 }
 
 /** `sessions`: newest first. Those that are equal stay in that order. */

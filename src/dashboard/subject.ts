@@ -1,48 +1,38 @@
-// Owns the page of one principal or conversation: its figures, its sessions over time, and what can be done with it.
-import type { PrincipalErased } from '../admin/schemas/monitoring-responses.js'
+// Owns the page of one principal or conversation: its figures, and its sessions over time.
 import type { ConnectionCount, ConnectionRow } from '../admin/schemas/query-responses.js'
-import type { Api } from './api.js'
 import { BreakdownList } from './breakdown-list.js'
-import { confirmed } from './confirm.js'
-import { byId, html, setText } from './dom.js'
-import { endAll } from './endpoint-actions.js'
+import { html, setFlag, setText } from './dom.js'
 import { asked, matcher, noFilters } from './filters.js'
-import { clockText, countText } from './format.js'
+import { bytesText, clockText, countText } from './format.js'
 import { Pace } from './pace.js'
-import { failureText, Part } from './part.js'
+import { Part } from './part.js'
 import { parametersOf, type PastQuery } from './past-sessions.js'
 import { SessionTimeline } from './session-timeline.js'
 import { clientLabel, fromRow, type ListedSession } from './sessions.js'
+import { SubjectActions, type SubjectActionsOptions } from './subject-actions.js'
 import { texts } from './texts.js'
+import type { Subject } from './view.js'
 
 /** The most sessions that are drawn, the newest ones. Chosen: a page lays out so many bars at once. */
 const MAX_DRAWN = 1_000
 /** How often they are read at most. Chosen. */
 const READ_MS = 5_000
 
-/** One of both. */
-export type Subject = { principal: string } | { conversation: string }
-
 /** What the page of a subject reads from, and what the reader does with it. */
-export interface SubjectOptions {
-  api: Api
-  mayWrite: () => boolean
+export interface SubjectOptions extends SubjectActionsOptions {
   /** The range and endpoint that are looked at. */
   query: () => PastQuery
   onOpen: (session: ListedSession) => void
   onSubject: (subject: Subject) => void
   onEndpoint: (endpointId: string) => void
   onText: (text: string) => void
-  /** Something was done, or could not be done; `text` says what. */
-  onDone: (text: string) => void
-  /** Its name is another one now. */
-  onRenamed: (principal: string) => void
 }
 
 /** The page, shown while there is a subject. */
 export class SubjectPage {
   readonly #options: SubjectOptions
   readonly #timeline: SessionTimeline
+  readonly #actions: SubjectActions
   readonly #lists: readonly BreakdownList[]
   readonly #pace = new Pace(READ_MS, () => this.#read())
   readonly part = new Part(html('subject'), html('subject-figures'))
@@ -51,6 +41,7 @@ export class SubjectPage {
   constructor(options: SubjectOptions) {
     this.#options = options
     this.#timeline = new SessionTimeline(html('subject-timeline'), options.onOpen)
+    this.#actions = new SubjectActions(options)
     this.#lists = [
       new BreakdownList({
         title: texts.conversations,
@@ -75,8 +66,6 @@ export class SubjectPage {
       })
     ]
     html('subject-lists').append(...this.#lists.map(({ element }) => element))
-    html('subject-end').addEventListener('click', () => void this.#doing(name => this.#endAll(name)))
-    html('subject-erase').addEventListener('click', () => void this.#doing(name => this.#erase(name)))
   }
 
   /** Shows this subject, or none. */
@@ -84,16 +73,13 @@ export class SubjectPage {
     const isOther = JSON.stringify(subject) !== JSON.stringify(this.#subject)
     this.#subject = subject
     html('subject').hidden = !subject
-    if (!subject) return
     if (isOther) this.#show([], false, undefined)
+    if (!subject) return
     const isPerson = 'principal' in subject
-    this.#lists[0]!.element.classList.toggle('own', !isPerson)
-    this.#lists[1]!.element.classList.toggle('own', isPerson)
+    setFlag(this.#lists[0]!.element, 'own', !isPerson)
+    setFlag(this.#lists[1]!.element, 'own', isPerson)
     setText(html('subject-kind'), isPerson ? texts.person : texts.conversation)
     setText(html('subject-title'), isPerson ? subject.principal : subject.conversation)
-    html('subject-actions').hidden = !isPerson
-    for (const id of ['subject-end', 'subject-erase'])
-      byId(id, HTMLButtonElement).disabled = !this.#options.mayWrite()
     this.#pace.now()
   }
 
@@ -126,51 +112,22 @@ export class SubjectPage {
 
   #show(sessions: readonly ListedSession[], hasMore: boolean, open: number | undefined): void {
     const more = hasMore ? '+' : ''
-    const requests = sessions.reduce((sum, { requestCount }) => sum + requestCount, 0)
+    const sum = (of: (session: ListedSession) => number): number =>
+      sessions.reduce((before, session) => before + of(session), 0)
     const lastSeenAt = Math.max(0, ...sessions.map(session => session.lastSeenAt))
     setText(html('subject-open'), open === undefined ? '–' : countText(open))
     setText(html('subject-sessions'), countText(sessions.length) + more)
-    setText(html('subject-requests'), countText(requests) + more)
+    setText(html('subject-requests'), countText(sum(({ requestCount }) => requestCount)) + more)
+    setText(html('subject-calls'), countText(sum(({ callCount }) => callCount)) + more)
+    const errors = sum(({ errorCount }) => errorCount)
+    setText(html('subject-errors'), countText(errors) + more)
+    setFlag(html('subject-errors'), 'some', errors > 0)
+    setText(html('subject-bytes'), bytesText(sum(({ bytesIn, bytesOut }) => bytesIn + bytesOut)) + more)
     setText(html('subject-last'), lastSeenAt === 0 ? '–' : clockText(lastSeenAt))
     this.#timeline.show(sessions, this.#options.query())
     for (const list of this.#lists) list.show(sessions)
+    this.#actions.show(this.#subject, open)
     setText(html('subject-note'), hasMore ? texts.onlyNewest(countText(MAX_DRAWN)) : '')
     html('subject-empty').hidden = sessions.length > 0 || open === undefined
-  }
-
-  async #doing(act: (principal: string) => Promise<string | undefined>): Promise<void> {
-    if (!this.#subject || !('principal' in this.#subject)) return
-    try {
-      const done = await act(this.#subject.principal)
-      if (done !== undefined) this.#options.onDone(done)
-      this.#pace.now()
-    } catch (error) {
-      this.#options.onDone(texts.notDone(failureText(error)))
-    }
-  }
-
-  async #endAll(principal: string): Promise<string | undefined> {
-    const question = {
-      title: texts.endAllOfTitle(principal),
-      text: texts.endAllOfText,
-      yes: texts.endThem,
-      no: texts.keepThem
-    }
-    return (await confirmed(question)) ? await endAll(this.#options.api, { principal }) : undefined
-  }
-
-  async #erase(principal: string): Promise<string | undefined> {
-    const question = {
-      title: texts.eraseTitle(principal),
-      text: texts.eraseText,
-      yes: texts.eraseIt,
-      no: texts.keepIt
-    }
-    if (!(await confirmed(question))) return undefined
-    const erased = await this.#options.api.send<PrincipalErased>('DELETE', '/api/mcp/principals', {
-      principal
-    })
-    this.#options.onRenamed(erased.token)
-    return texts.erased(countText(erased.sessions))
   }
 }

@@ -23,6 +23,6 @@ export function startTabs(onChoose: (tab: Tab) => void): (tab: Tab) => void {
       html(`${tab}-tab`).hidden = tab !== chosen
     }
     // Clients are counted among the sessions that the filters leave.
-    html('filters').hidden = chosen === 'people'
+    html('filters').hidden = chosen === 'people' || chosen === 'tools'
   }
 }

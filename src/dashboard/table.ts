@@ -1,7 +1,7 @@
 // Owns the table of sessions: only the rows in sight are in the page (a virtual list), and the reader's place is kept while it
 // changes.
 import { el, setFlag, setText } from './dom.js'
-import { clockText, countText, durationText, reasonText } from './format.js'
+import { bytesText, clockText, countText, durationText, reasonText } from './format.js'
 import { clientLabel, personLabel, type ListedSession } from './sessions.js'
 import { texts } from './texts.js'
 
@@ -220,6 +220,9 @@ class RowView {
   readonly #opened = el('span', { role: 'gridcell', class: 'opened number' })
   readonly #duration = el('span', { role: 'gridcell', class: 'duration number' })
   readonly #requests = el('span', { role: 'gridcell', class: 'requests number' })
+  readonly #calls = el('span', { role: 'gridcell', class: 'calls number' })
+  readonly #errors = el('span', { role: 'gridcell', class: 'errors number' })
+  readonly #bytes = el('span', { role: 'gridcell', class: 'bytes number' })
   readonly #state = el('span', { class: 'state-text' })
   #session: ListedSession | undefined
 
@@ -234,6 +237,9 @@ class RowView {
       this.#opened,
       this.#duration,
       this.#requests,
+      this.#calls,
+      this.#errors,
+      this.#bytes,
       el('span', { role: 'gridcell', class: 'state' }, el('span', { class: 'dot' }), this.#state)
     )
   }
@@ -252,6 +258,12 @@ class RowView {
     setText(this.#address, session.address)
     setText(this.#opened, clockText(session.connectedAt))
     setText(this.#requests, countText(session.requestCount))
+    setText(this.#calls, countText(session.callCount))
+    setText(this.#errors, countText(session.errorCount))
+    setFlag(this.#errors, 'some', session.errorCount > 0)
+    this.#errors.title = session.unreadCount > 0 ? texts.andUnread(countText(session.unreadCount)) : ''
+    setText(this.#bytes, bytesText(session.bytesIn + session.bytesOut))
+    this.#bytes.title = texts.bytesBothWays(bytesText(session.bytesIn), bytesText(session.bytesOut))
     this.tick(now)
   }
 

@@ -45,9 +45,12 @@ export const english = {
     erase: 'Erase name…',
     sessionsInRange: 'Sessions in range',
     requests: 'Requests',
+    toolCalls: 'Tool calls',
+    errors: 'Errors',
+    bytes: 'Bytes',
     lastActivity: 'Last activity',
     noSubjectSessions: 'No session in this time range.',
-    lists: 'Sessions, people and clients',
+    lists: 'Sessions, people, clients and tools',
     sessions: 'Sessions',
     clients: 'Clients',
     state: 'State',
@@ -60,6 +63,12 @@ export const english = {
     person: 'Person',
     find: 'Client, person, address or session id',
     findText: 'Client, person, address or id',
+    toolSpan: 'Tool calls by',
+    byHour: 'By hour',
+    byDay: 'By day',
+    inTotal: 'In total',
+    backToAllTools: ', back to all tools',
+    toolChart: 'Tool calls over time. The table below has the figures.',
     sortBy: 'Sort by',
     csvTitle: 'Download all sessions that were connected in the time range, as CSV',
     showMore: 'Show more',
@@ -131,7 +140,7 @@ export const english = {
   timesInZone: (zone: string) => `Times are in ${zone}. Press for UTC.`,
   faintLine: 'a day before',
   colours: { auto: 'Colours: as the system', light: 'Colours: light', dark: 'Colours: dark' },
-  units: { second: 's', minute: 'm', hour: 'h', day: 'd' },
+  units: { ms: 'ms', second: 's', minute: 'm', hour: 'h', day: 'd' },
 
   // Endpoints, gateways, activity
   draining: 'draining',
@@ -187,6 +196,8 @@ export const english = {
   copyNamed: (name: string) => `Copy: ${name}`,
 
   // People and clients
+  nameIsHidden: 'The name is hidden (--mask): nothing can be done with it here.',
+  bars: { open: 'open', ended: 'ended', failed: 'with errors' },
   kinds: { header: 'header', oauth: 'OAuth', key: 'key' },
   person: 'Person',
   people: 'People',
@@ -203,6 +214,22 @@ export const english = {
   onlyThoseRead: 'Only those sessions are counted that were read so far.',
   onlyNewest: (count: string) => `Only the newest ${count} sessions are drawn and added up.`,
 
+  // Tools
+  toolColumns: {
+    tool: 'Tool',
+    endpoint: 'Endpoint',
+    calls: 'Calls',
+    errors: 'Errors',
+    errorShare: 'Error rate',
+    mean: 'Mean',
+    max: 'Longest'
+  },
+  calls: (count: string) => `calls ${count}`,
+  errors: (count: string) => `errors ${count}`,
+  durations: (mean: string, max: string) => `mean ${mean}, longest ${max}`,
+  wholeHours: (from: string, to: string) => `Whole hours: ${from} – ${to}`,
+  noToolCalls: 'No tool was called in these hours.',
+
   // The list of sessions
   columns: {
     client: 'Client',
@@ -212,8 +239,13 @@ export const english = {
     opened: 'Opened',
     duration: 'Duration',
     requests: 'Requests',
+    calls: 'Calls',
+    errors: 'Errors',
+    bytes: 'Bytes',
     state: 'State'
   },
+  bytesBothWays: (sent: string, received: string) => `${sent} sent, ${received} received`,
+  andUnread: (count: string) => `${count} more responses could not be read: errors or not`,
   sortedBy: (column: string) => `Sort: ${column}`,
   anyTransport: 'Any transport',
   anyReason: 'Any reason',
@@ -261,6 +293,10 @@ export const english = {
     address: 'Address',
     protocol: 'Protocol',
     requests: 'Requests',
+    calls: 'Tool calls',
+    errors: 'Errors',
+    unread: 'Unread responses',
+    bytes: 'Bytes',
     gateway: 'Gateway',
     sessionId: 'Session id'
   },

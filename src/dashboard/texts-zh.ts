@@ -42,9 +42,12 @@ export const chinese: Texts = {
     erase: '抹除名称…',
     sessionsInRange: '时间范围内的会话',
     requests: '请求数',
+    toolCalls: '工具调用',
+    errors: '错误',
+    bytes: '流量',
     lastActivity: '最近活动',
     noSubjectSessions: '该时间范围内没有会话。',
-    lists: '会话、用户和客户端',
+    lists: '会话、用户、客户端和工具',
     sessions: '会话',
     clients: '客户端',
     state: '状态',
@@ -57,6 +60,12 @@ export const chinese: Texts = {
     person: '用户',
     find: '客户端、用户、地址或会话 ID',
     findText: '客户端、用户、地址或 ID',
+    toolSpan: '工具调用统计方式',
+    byHour: '按小时',
+    byDay: '按天',
+    inTotal: '合计',
+    backToAllTools: '，返回全部工具',
+    toolChart: '工具调用随时间的变化。数值见下表。',
     sortBy: '排序方式',
     csvTitle: '以 CSV 格式下载该时间范围内连接过的所有会话',
     showMore: '显示更多',
@@ -124,7 +133,7 @@ export const chinese: Texts = {
   timesInZone: zone => `时间以 ${zone} 显示。点击切换为 UTC。`,
   faintLine: '前一天',
   colours: { auto: '配色：跟随系统', light: '配色：浅色', dark: '配色：深色' },
-  units: { second: '秒', minute: '分', hour: '小时', day: '天' },
+  units: { ms: '毫秒', second: '秒', minute: '分', hour: '小时', day: '天' },
 
   // Endpoints, gateways, activity
   draining: '停止接入',
@@ -178,6 +187,8 @@ export const chinese: Texts = {
   copyNamed: name => `复制${name}`,
 
   // People and clients
+  nameIsHidden: '名称已隐藏（--mask），无法在此对其操作。',
+  bars: { open: '在线', ended: '已结束', failed: '有错误' },
   kinds: { header: '请求头', oauth: 'OAuth', key: '密钥' },
   person: '用户',
   people: '用户',
@@ -194,6 +205,22 @@ export const chinese: Texts = {
   onlyThoseRead: '仅统计已加载的会话。',
   onlyNewest: count => `仅绘制和统计最新的 ${count} 个会话。`,
 
+  // Tools
+  toolColumns: {
+    tool: '工具',
+    endpoint: '端点',
+    calls: '调用',
+    errors: '错误',
+    errorShare: '错误率',
+    mean: '平均',
+    max: '最长'
+  },
+  calls: count => `调用 ${count}`,
+  errors: count => `错误 ${count}`,
+  durations: (mean, max) => `平均 ${mean}，最长 ${max}`,
+  wholeHours: (from, to) => `整小时统计：${from} – ${to}`,
+  noToolCalls: '这些小时内没有工具调用。',
+
   // The list of sessions
   columns: {
     client: '客户端',
@@ -203,8 +230,13 @@ export const chinese: Texts = {
     opened: '开始时间',
     duration: '时长',
     requests: '请求数',
+    calls: '调用',
+    errors: '错误',
+    bytes: '流量',
     state: '状态'
   },
+  bytesBothWays: (sent, received) => `发送 ${sent}，接收 ${received}`,
+  andUnread: count => `另有 ${count} 个响应未能读取，无法判断是否出错`,
   sortedBy: column => `排序：${column}`,
   anyTransport: '所有传输方式',
   anyReason: '所有结束原因',
@@ -250,6 +282,10 @@ export const chinese: Texts = {
     address: '地址',
     protocol: '协议版本',
     requests: '请求数',
+    calls: '工具调用',
+    errors: '错误',
+    unread: '未能读取的响应',
+    bytes: '流量',
     gateway: '网关',
     sessionId: '会话 ID'
   },

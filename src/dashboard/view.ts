@@ -2,9 +2,11 @@
 import { type Filters, noFilters, states, transportNames } from './filters.js'
 import { type Last, lasts, type RangeChoice } from './range.js'
 import { columnNames, defaultSorting, isDefault, type Sorting } from './sorting.js'
+import { defaultToolSorting, toolColumns, type ToolSorting } from './tool-sorting.js'
+import { type Span, spans, type ToolReference } from './tool-usage.js'
 
 /** What the lower part of the page shows. */
-export const tabs = ['sessions', 'people', 'clients'] as const
+export const tabs = ['sessions', 'people', 'clients', 'tools'] as const
 export type Tab = (typeof tabs)[number]
 
 /** Enough to find a session, open or ended. */
@@ -15,6 +17,18 @@ export interface SessionReference {
   connectedAt: number
 }
 
+/** How the reader looks at the use of tools. */
+export interface ToolView {
+  /** Undefined: as the length of the range has it. */
+  span: Span | undefined
+  /** Undefined: all. */
+  tool: ToolReference | undefined
+  sorting: ToolSorting
+}
+
+/** Whose sessions the reader looks at. */
+export type Subject = { principal: string } | { conversation: string }
+
 /** What the reader looks at. */
 export interface View {
   /** Undefined: all. */
@@ -23,6 +37,7 @@ export interface View {
   tab: Tab
   filters: Filters
   sorting: Sorting
+  tools: ToolView
   /** The session whose details are open. */
   session: SessionReference | undefined
 }
@@ -33,14 +48,21 @@ export const initialView: View = {
   tab: 'sessions',
   filters: noFilters,
   sorting: defaultSorting,
+  tools: { span: undefined, tool: undefined, sorting: defaultToolSorting },
   session: undefined
+}
+
+/** The principal or conversation that is looked at, if it is one. */
+export function subjectOf({ filters: { principal, conversation } }: View): Subject | undefined {
+  if (principal !== undefined) return { principal }
+  return conversation === undefined ? undefined : { conversation }
 }
 
 /**
  * A view as the fragment of the page's address, without `#`. Fragments stay in the browser: ids of sessions and names of
  * people get into no log on the way. What is as in the initial view is left out.
  */
-export function toFragment({ endpointId, range, tab, filters, sorting, session }: View): string {
+export function toFragment({ endpointId, range, tab, filters, sorting, tools, session }: View): string {
   const { state, text, transport, reason, upstream, principal, conversation } = filters
   const isLast = 'last' in range
   const values: Record<string, string | undefined> = {
@@ -56,7 +78,11 @@ export function toFragment({ endpointId, range, tab, filters, sorting, session }
     principal,
     conversation,
     text: text === '' ? undefined : text,
-    sort: isDefault(sorting) ? undefined : `${sorting.isDescending ? '-' : ''}${sorting.column}`,
+    sort: isDefault(sorting) ? undefined : signed(sorting),
+    by: tools.span,
+    tool: tools.tool?.tool,
+    toolOf: tools.tool?.endpointId,
+    toolSort: signed(tools.sorting) === signed(defaultToolSorting) ? undefined : signed(tools.sorting),
     session: session?.sessionId,
     of: session?.endpointId,
     since: session && new Date(session.connectedAt).toISOString()
@@ -85,7 +111,12 @@ export function fromFragment(fragment: string): View {
       principal: text('principal'),
       conversation: text('conversation')
     },
-    sorting: sortingOf(text('sort') ?? ''),
+    sorting: sortingOf(text('sort') ?? '', columnNames) ?? defaultSorting,
+    tools: {
+      span: oneOf('by', spans),
+      tool: toolOf(text('tool'), text('toolOf')),
+      sorting: sortingOf(text('toolSort') ?? '', toolColumns) ?? defaultToolSorting
+    },
     session: sessionOf(text('session'), text('of'), text('since'))
   }
 }
@@ -96,11 +127,21 @@ function rangeOf(last: Last | undefined, from = '', to = ''): RangeChoice {
   return last === undefined ? initialView.range : { last }
 }
 
-function sortingOf(text: string): Sorting {
+/** A sorting as a text: its column, after a minus if the largest comes first. */
+const signed = ({ column, isDescending }: { column: string; isDescending: boolean }): string =>
+  `${isDescending ? '-' : ''}${column}`
+
+function sortingOf<Column extends string>(
+  text: string,
+  columns: readonly Column[]
+): { column: Column; isDescending: boolean } | undefined {
   const isDescending = text.startsWith('-')
-  const column = columnNames.find(name => name === text.slice(Number(isDescending)))
-  return column === undefined ? defaultSorting : { column, isDescending }
+  const column = columns.find(name => name === text.slice(Number(isDescending)))
+  return column === undefined ? undefined : { column, isDescending }
 }
+
+const toolOf = (tool: string | undefined, endpointId: string | undefined): ToolReference | undefined =>
+  tool === undefined || endpointId === undefined ? undefined : { endpointId, tool }
 
 function sessionOf(
   sessionId: string | undefined,

@@ -8,9 +8,9 @@ import { type AccessError, accessEntry, type WriteAccess } from './access-entry.
 import type { Opening, PrincipalLimit } from './admission/principal-limit.js'
 import type { Balancer } from './balancing/balancer.js'
 import type { Upstream } from './balancing/upstream.js'
+import { ClientResponse } from './client-response.js'
 import type { ClientExchange, ConnectedClients } from './connected-clients.js'
 import { EndpointEvent } from './endpoint-event.js'
-import { chunkOf, lastChunk, maxCopiedBytes, writeChunk } from './http/chunked-coding.js'
 import { takeBytes } from './http/connection-bytes.js'
 import {
   asksForStream,
@@ -23,11 +23,10 @@ import {
   without
 } from './http/headers.js'
 import { limitLateBody } from './http/late-body.js'
-import { endConnectionAfter, flattenHead, sendNow, takeOverFraming } from './http/node-internals.js'
+import { endConnectionAfter } from './http/node-internals.js'
 import { failureOf, sendFailure, type FailureLog, type FailureResponse } from './http/proxy-errors.js'
 import { refuseAmbiguousFraming } from './http/request-target.js'
 import type { RoutedRequest } from './http/routed-request.js'
-import { sseComment, SseKeepAlive } from './http/sse-keep-alive.js'
 import { OutcomeTap } from './taps/outcome-tap.js'
 import { tapFor } from './taps/tap-for.js'
 import type { Accounting, StreamSession, Tap } from './taps/tap.js'
@@ -86,19 +85,13 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #status: number | undefined
   /** When its sending began. */
   #sentAt: MonotonicMs = 0
-  /** The body of the response goes out in chunks. */
-  #chunked = false
-  /** What is to be written of the body: in Latin-1, and in chunks if it goes out so. */
-  #pending = ''
-  /** The head, or a part of the body, is not written yet. */
-  #unsent = false
-  #paused = false
+  /** From when its head came. */
+  #response: ClientResponse | undefined
   #over = false
   /** Of a response that may create a task. */
   #readTask: ((part: Buffer) => void) | undefined
   /** Of a legacy stream that may name another URL than the client's. */
   #endpointEvent: EndpointEvent | undefined
-  #keepAlive: SseKeepAlive | undefined
 
   constructor(request: RoutedRequest, res: ServerResponse, options: ForwardOptions) {
     this.#options = options
@@ -262,7 +255,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     const res = this.#res
     const hasBody = this.#req.method !== 'HEAD' && status !== 204 && status !== 304
     const chunked = hasBody && headers['content-length'] === undefined && this.#req.httpVersionMinor > 0
-    const { traffic, operations, clients, accounting, failures, balancer, sseKeepAliveMs } = this.#options
+    const { traffic, operations, clients, accounting, failures, balancer } = this.#options
     this.#status = status
     traffic.responded(this.#req.method ?? '', status, this.#seconds(), this.#namedUpstream)
     failures.cors.note(this.#req, headers)
@@ -281,13 +274,10 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (this.#replacesEndpoint && isEventStream(headers) && headers['content-length'] === undefined)
       this.#endpointEvent = new EndpointEvent(url => urls!.replace(url, this.#request))
     if (status === 200) this.#readTask = balancer.taskReader(this.#request, this.#upstream!)
-    res.writeHead(status, reason, returned)
-    this.#chunked = chunked
-    // In a body with a length there is no room, and within a compressed one nothing can be said.
-    if (sseKeepAliveMs > 0 && chunked && isEventStream(headers))
-      this.#keepAlive = new SseKeepAlive(sseKeepAliveMs, () => this.#comment())
-    takeOverFraming(res)
-    this.#unsent = true
+    // In a body with a length there is no room for comments, and within a compressed one nothing can be said.
+    const sseKeepAliveMs = chunked && isEventStream(headers) ? this.#options.sseKeepAliveMs : 0
+    const head = { status, reason, fields: returned, chunked, sseKeepAliveMs }
+    this.#response = new ClientResponse(res, head, this.#connection!)
   }
 
   onData(part: Buffer): void {
@@ -303,37 +293,23 @@ class Exchange implements ExchangeHandler, ClientExchange {
     this.#outcome?.chunk(part)
     this.#readTask?.(part)
     if (this.#isOpening) this.#noteOpened()
-    this.#keepAlive?.passed(part)
-    if (part.length > maxCopiedBytes) return this.#writeLarge(Buffer.from(part))
-    const text = part.toString('latin1')
-    this.#pending += this.#chunked ? chunkOf(text) : text
-    this.#unsent = true
-  }
-
-  /** Not while the client has enough to read. */
-  #comment(): void {
-    if (this.#over || this.#paused) return
-    this.#pending += chunkOf(sseComment)
-    this.#write()
+    this.#response!.add(part)
   }
 
   onReadEnd(): void {
-    if (!this.#over && this.#unsent) this.#write()
+    if (!this.#over) this.#response?.flush()
     if (this.#options.clients.closing) this.endReopened()
   }
 
   onEnd(trailers: string[]): void {
-    const connection = this.#connection!
-    if (this.#paused) connection.resume()
+    this.#response?.releaseUpstream()
     this.#upload?.cancel()
-    this.#upstream!.pool.release(connection)
+    this.#upstream!.pool.release(this.#connection!)
     if (this.#over) return
     if (this.#endpointEvent !== undefined) this.#pass(this.#endpointEvent.end())
     this.#finish(true, true)
-    if (this.#chunked) this.#pending += `0\r\n${fieldLines(responseHeaders(trailers, true))}\r\n`
     limitLateBody(this.#req)
-    sendNow(this.#res, this.#pending)
-    this.#res.end()
+    this.#response!.end(responseHeaders(trailers, true))
     this.#settle()
   }
 
@@ -354,30 +330,6 @@ class Exchange implements ExchangeHandler, ClientExchange {
     return true
   }
 
-  #write(): void {
-    const text = this.#pending
-    this.#pending = ''
-    this.#unsent = false
-    this.#heed(sendNow(this.#res, text))
-    flattenHead(this.#res)
-  }
-
-  #writeLarge(part: Buffer): void {
-    if (this.#unsent) this.#write()
-    this.#heed(this.#chunked ? writeChunk(this.#res, part) : this.#res.write(part))
-  }
-
-  /** Reads no more from the upstream while the client has enough to read. */
-  #heed(flowing: boolean): void {
-    if (flowing || this.#paused) return
-    this.#paused = true
-    this.#connection!.pause()
-    this.#req.socket.once('drain', () => {
-      this.#paused = false
-      if (!this.#over) this.#connection!.resume()
-    })
-  }
-
   #fail(error: unknown): void {
     this.#abandon()
     if (this.#over) return
@@ -389,9 +341,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
       return this.#settle('failed', failure)
     }
     this.#options.traffic.failed(this.#req.method ?? '', 'broken_off', undefined, this.#namedUpstream)
-    // Without chunks or a length only a reset distinguishes an incomplete response from a complete one.
-    if (this.#req.httpVersionMinor === 0) this.#res.socket?.resetAndDestroy()
-    else this.#res.destroy()
+    this.#response!.breakOff()
     this.#settle('cut')
   }
 
@@ -413,12 +363,11 @@ class Exchange implements ExchangeHandler, ClientExchange {
   }
 
   endReopened(): void {
-    if (this.#over || !this.#chunked || this.#unsent || !this.#isStandaloneStream) return
+    if (this.#over || !this.#response?.isBetweenParts || !this.#isStandaloneStream) return
     this.#finish(false)
     this.#abandon()
     endConnectionAfter(this.#res)
-    sendNow(this.#res, lastChunk)
-    this.#res.end()
+    this.#response.end([])
     this.#settle()
   }
 
@@ -445,7 +394,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   #finish(byUpstream: boolean, whole = false): void {
     this.#over = true
     this.#settleOpening(false)
-    this.#keepAlive?.end()
+    this.#response?.finish()
     this.#options.clients.finish(this)
     this.#leaveUpstream()
     this.#tap?.end(byUpstream, whole)

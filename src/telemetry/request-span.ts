@@ -21,8 +21,8 @@ export interface RequestSpan {
   error: string | undefined
 }
 
-/** `shownId`: a session id as it may be shown. */
-export function requestSpan(entry: AccessEntry, shownId: (sessionId: StoredId) => string): RequestSpan {
+/** `maskId`: a session id as it may be shown. */
+export function requestSpan(entry: AccessEntry, maskId: (sessionId: StoredId) => string): RequestSpan {
   const { method, sessionId, sent } = entry
   const storedId = sessionId === undefined ? undefined : storedSessionId(sessionId)
   const target = targetOf(entry)
@@ -38,7 +38,7 @@ export function requestSpan(entry: AccessEntry, shownId: (sessionId: StoredId) =
     'jsonrpc.request.id': sent?.rpcId,
     'mcp.method.name': method,
     'mcp.protocol.version': entry.protocolVersion ?? sent?.protocolVersion,
-    'mcp.session.id': storedId === undefined ? undefined : shownId(storedId),
+    'mcp.session.id': storedId === undefined ? undefined : maskId(storedId),
     'network.protocol.name': 'http',
     'network.protocol.version': entry.httpVersion,
     'network.transport': 'tcp',

@@ -28,7 +28,7 @@ import { watched } from './watched-exporter.js'
 export interface SpanSettings extends ServiceIdentity {
   protocol: OtlpProtocol
   /** A session id as it may be shown. */
-  shownId: (sessionId: StoredId) => string
+  maskId: (sessionId: StoredId) => string
   log: Log
 }
 
@@ -40,7 +40,7 @@ export interface Spans {
 }
 
 /** Starts the export. */
-export function startSpans({ protocol, shownId, log, ...identity }: SpanSettings): Spans {
+export function startSpans({ protocol, maskId, log, ...identity }: SpanSettings): Spans {
   const exporter = protocol === 'http/json' ? new JsonTraceExporter() : new ProtobufTraceExporter()
   const provider = new BasicTracerProvider({
     resource: resourceOf(identity),
@@ -61,7 +61,7 @@ export function startSpans({ protocol, shownId, log, ...identity }: SpanSettings
       )
       // The sampler leaves it out.
       if (!span.isRecording()) return
-      const { name, attributes, error } = requestSpan(entry, shownId)
+      const { name, attributes, error } = requestSpan(entry, maskId)
       span.updateName(name).setAttributes(attributes)
       if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR })
       span.end(millisToHrTime(end))

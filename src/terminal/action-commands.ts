@@ -28,8 +28,8 @@ export const end = command({
   usage: '[SESSION_ID]',
   operands: { least: 0, most: 1 },
   details: [
-    'With SESSION_ID that session, of --endpoint where several have one of this id; without it all sessions of --endpoint,',
-    'of --principal, or of both. That is asked first, unless --yes is given. Exit code 1 where one could not be ended.'
+    'With SESSION_ID it ends that session; give --endpoint where several endpoints have one of this id. Without it, it ends all',
+    'sessions of --endpoint, of --principal, or of both, and asks first, unless you give --yes. Exit code 1: one did not end.'
   ],
   settings: {
     endpoint: flag(narrowing.endpoint.kind, 'of this endpoint'),
@@ -61,7 +61,7 @@ export const end = command({
     )
     if (output.isJson) output.json(outcome)
     else {
-      output.line(`${outcome.ended} sessions are ended`)
+      output.line(`${outcome.ended} sessions ended`)
       for (const { sessionId, message } of outcome.failed)
         output.note(`${shown(sessionId)} is still open: ${shown(message)}`)
     }
@@ -78,7 +78,7 @@ export const drain = command({
   operands: { least: 0, most: 1 },
   details: [
     'NAME as `upstreams` lists it. With --wait: exit code 0 once no proxy has a session, stream or request there; exit code 1 after',
-    '--timeout, and where somebody takes the drain back. As JSON: what the admin port says; with --wait the gateway as in `upstreams`.'
+    '--timeout, or when somebody undrains it. As JSON: what the admin port says; with --wait the gateway as in `upstreams`.'
   ],
   settings: {
     endpoint: drainedEndpoint,
@@ -133,26 +133,30 @@ async function waitUntilSafe(
   timeoutMs: number
 ): Promise<number> {
   const until = timeoutMs === 0 ? Infinity : monotonicNow() + timeoutMs
-  let said = ''
-  const say = (text: string): void => {
-    if (text !== said) output.note(text)
-    said = text
+  const said = new Map<string, string>()
+  const say = (about: string, text: string): void => {
+    if (said.get(about) !== text) output.note(text)
+    said.set(about, text)
   }
   for (;;) {
-    const gateway = await stateOf(api, name, say)
+    const gateways = await gatewaysOf(api, say)
+    const gateway = gateways?.find(known => known.name === name)
+    if (gateways !== undefined && gateway === undefined)
+      throw new AdminApiError(`there is no gateway ${JSON.stringify(name)} any more`, 404)
     if (gateway?.safeToStop) {
       if (output.isJson) output.json(gateway)
       else output.line(`${shown(name)} is safe to stop`)
       return Exit.ok
     }
     if (gateway) {
-      const { activeConnections, requestsInFlight, streams, draining } = gateway
-      const left = `${activeConnections} sessions, ${requestsInFlight} requests, ${streams} streams`
+      const { draining, url } = gateway
       if (!draining) {
         output.note(`${shown(name)} is not draining any more`)
         return Exit.no
       }
-      say(`${shown(name)} has ${left}`)
+      // Those that have its URL under another name are the same program.
+      const same = gateways!.filter(other => other === gateway || (url !== '' && other.url === url))
+      for (const other of same) say(other.name, `${shown(other.name)} has ${underWay(other)}`)
     }
     if (monotonicNow() >= until) {
       output.note(`${shown(name)} is not safe to stop yet`)
@@ -162,24 +166,21 @@ async function waitUntilSafe(
   }
 }
 
+const underWay = ({ activeConnections, requestsInFlight, streams }: UpstreamInfo): string =>
+  `${activeConnections} sessions, ${requestsInFlight} requests, ${streams} streams`
+
 /** Undefined while the admin port is away, as it may be started again meanwhile. */
-async function stateOf(
+async function gatewaysOf(
   api: AdminApi,
-  name: string,
-  say: (text: string) => void
-): Promise<UpstreamInfo | undefined> {
-  let gateways: UpstreamInfo[]
+  say: (about: string, text: string) => void
+): Promise<UpstreamInfo[] | undefined> {
   try {
-    gateways = await api.ask<UpstreamInfo[]>('/api/mcp/upstreams')
+    return await api.ask<UpstreamInfo[]>('/api/mcp/upstreams')
   } catch (error) {
     if (!(error instanceof AdminApiError) || (error.status ?? 500) < 500) throw error
-    say(error.message)
+    say('', error.message)
     return undefined
   }
-  const gateway = gateways.find(known => known.name === name)
-  if (gateway === undefined)
-    throw new AdminApiError(`there is no gateway ${JSON.stringify(name)} any more`, 404)
-  return gateway
 }
 
 /** Asks on the terminal. Throws `ConfigError` where there is none. */

@@ -63,7 +63,7 @@ export const status = command({
       // A store that cannot be read in time is told as no sessions.
       const isKnown = health.healthy || total > 0
       output.line(`sessions  ${isKnown ? `${active} open, ${total} ever` : 'not known'}`)
-      output.line(`clients   ${shown(health.endpoint)}`)
+      output.line(`clients   connect to ${shown(new URL(health.endpoint).origin)}`)
       for (const { path, advice, requests } of health.uncounted ?? [])
         output.line(output.styled(shown(`not counted: ${requests} requests at ${path}: ${advice}`), 'yellow'))
       output.line()

@@ -1,7 +1,10 @@
 // Owns what is counted without a flag for paths, with the real process: ordinary servers are, OAuth and other APIs are not, and of
 // sessions on other paths the log names the flag that counts them.
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
@@ -14,7 +17,9 @@ import { Turnstile } from '../support/turnstile.js'
 const clientInfo = { name: 'turnstile-test', version: '1' }
 
 async function startTurnstile(t: Test, upstream: string, ...flags: string[]): Promise<Turnstile> {
-  const turnstile = await Turnstile.start(upstream, t.testdir(), flags)
+  const directory = mkdtempSync(join(tmpdir(), 'turnstile-paths-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  const turnstile = await Turnstile.start(upstream, directory, flags)
   t.teardown(() => turnstile.stop())
   return turnstile
 }

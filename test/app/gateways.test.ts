@@ -334,6 +334,34 @@ void t.test(
   }
 )
 
+void t.test(
+  'a gateway that got another name is safe to stop when the sessions under its old name ended too',
+  async t => {
+    const gateway = await startGateway('old')
+    t.teardown(() => gateway.stop())
+    const directory = t.testdir()
+    const before = await Turnstile.start(gateway.url, directory)
+    const session = await open(before)
+    await before.shipped()
+    await before.stop()
+    const proxy = await Turnstile.start(`new=${gateway.url}`, directory)
+    t.teardown(() => proxy.stop())
+    t.equal(await statusOf(proxy, session), 202, 'the session goes on')
+    await proxy.shipped()
+
+    t.equal(await drain(proxy, 'PUT', 'new'), 200)
+    // Within this time all proxies follow.
+    await sleep(2_000)
+    t.match(await proxy.query('/api/mcp/upstreams'), [
+      { state: 'removed', activeConnections: 1, safeToStop: false },
+      { name: 'new', draining: true, activeConnections: 0, safeToStop: false }
+    ])
+    const headers = { 'mcp-session-id': session }
+    await fetch(`${proxy.proxyUrl}/stream/e`, { method: 'DELETE', headers })
+    await until(proxy, 'new', { safeToStop: true })
+  }
+)
+
 void t.test('a file of gateways is read again when it changes, and on SIGHUP', async t => {
   const gateways = await Promise.all(NAMES.map(name => startGateway(name)))
   t.teardown(() => Promise.all(gateways.map(gateway => gateway.stop())))

@@ -4,8 +4,19 @@ import t from 'tap'
 
 // The formats take the time zone when they are made.
 process.env['TZ'] = 'Europe/Berlin'
-const { clockText, countText, durationText, minuteOrDayText, minuteText, reasonText, tellTimesIn } =
-  await import('../../src/dashboard/format.js')
+const {
+  bytesText,
+  clockText,
+  countText,
+  durationText,
+  latencyText,
+  minuteOrDayText,
+  minuteText,
+  reasonText,
+  shareText,
+  tellTimesIn,
+  utcDayText
+} = await import('../../src/dashboard/format.js')
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
@@ -34,6 +45,39 @@ void t.test('a duration has its two largest units', t => {
 
 void t.test('large numbers are grouped', t => {
   t.same([0, 999, 1_000, 1_234_567].map(countText), ['0', '999', '1,000', '1,234,567'])
+  t.end()
+})
+
+void t.test('bytes have the unit that leaves the fewest digits before the point', t => {
+  for (const [bytes, text] of [
+    [0, '0 B'],
+    [999, '999 B'],
+    [1_000, '1 kB'],
+    [1_540, '1.5 kB'],
+    [34_200_000, '34.2 MB'],
+    [1e12, '1 TB'],
+    [5e15, '5,000 TB']
+  ] as const)
+    t.equal(bytesText(bytes), text)
+  t.end()
+})
+
+void t.test('how long a call took, and how often calls fail', t => {
+  t.same([0, 0.4, 340, 999.4, 1_240, 59_990, 61_000].map(latencyText), [
+    '0 ms',
+    '0 ms',
+    '340 ms',
+    '999 ms',
+    '1.2 s',
+    '60 s',
+    '1 m 01 s'
+  ])
+  t.same([0.191, 0.0034, 1].map(shareText), ['19%', '0.34%', '100%'])
+  t.end()
+})
+
+void t.test('a day of UTC is told as that, whatever the zone', t => {
+  t.equal(utcDayText(Date.UTC(2026, 10, 21, 23, 30)), '21 Nov')
   t.end()
 })
 

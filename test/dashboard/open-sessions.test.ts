@@ -112,13 +112,11 @@ void t.test('use of the newest is told with the state; a session that is not lis
   const sessions = new OpenSessions(pages)
   void sessions.load(undefined)
   await pages.give(['a'])
+  const counts = { requestCount: 5, bytesIn: 1, bytesOut: 2, callCount: 3, errorCount: 4, unreadCount: 6 }
   const lastActivity = '2026-11-21T12:00:00.000Z'
-  sessions.update(
-    stats([info('a', { requestCount: 5, lastActivity, clientName: 'inspector' }), info('x')]),
-    0
-  )
+  sessions.update(stats([info('a', { ...counts, lastActivity, clientName: 'inspector' }), info('x')]), 0)
   t.match(sessions.get(listKey('files', 'a')), {
-    requestCount: 5,
+    ...counts,
     lastSeenAt: Date.parse(lastActivity),
     clientName: 'inspector'
   })

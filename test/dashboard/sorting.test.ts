@@ -18,6 +18,11 @@ const session = (key: string, given: Partial<ListedSession>): ListedSession => (
   lastSeenAt: 0,
   ended: null,
   requestCount: 1,
+  bytesIn: 0,
+  bytesOut: 0,
+  callCount: 0,
+  errorCount: 0,
+  unreadCount: 0,
   address: '192.0.2.7',
   userAgent: '',
   clientName: null,
@@ -33,13 +38,33 @@ const session = (key: string, given: Partial<ListedSession>): ListedSession => (
 
 /** Newest first. */
 const sessions = [
-  session('c', { connectedAt: 30, endpointId: 'B', clientName: 'zed', requestCount: 5, lastSeenAt: 90 }),
-  session('b', { connectedAt: 20, endpointId: 'a', clientName: 'Anna', transport: 'sse', lastSeenAt: 100 }),
+  session('c', {
+    connectedAt: 30,
+    endpointId: 'B',
+    clientName: 'zed',
+    requestCount: 5,
+    lastSeenAt: 90,
+    errorCount: 2,
+    bytesOut: 7
+  }),
+  session('b', {
+    connectedAt: 20,
+    endpointId: 'a',
+    clientName: 'Anna',
+    transport: 'sse',
+    lastSeenAt: 100,
+    callCount: 3,
+    bytesIn: 9
+  }),
   session('a', {
     connectedAt: 10,
     endpointId: 'c',
     clientName: 'bob',
     requestCount: 9,
+    callCount: 1,
+    errorCount: 3,
+    bytesIn: 5,
+    bytesOut: 5,
     address: '10.0.0.1',
     ended: { at: 15, reason: 'idle' }
   })
@@ -58,6 +83,9 @@ void t.test('each column sorts, both ways', t => {
     opened: 'abc',
     duration: 'acb',
     requests: 'bca',
+    calls: 'cab',
+    errors: 'bca',
+    bytes: 'cba',
     state: 'cba'
   }
   t.same(Object.keys(orders).sort(), [...columnNames].sort())

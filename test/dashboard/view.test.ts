@@ -20,6 +20,9 @@ void t.test('every part of a view comes back from its address', t => {
     { tab: 'people' },
     { sorting: { column: 'requests', isDescending: true } },
     { sorting: { column: 'opened', isDescending: false } },
+    { tools: { ...initialView.tools, span: 'day' } },
+    { tools: { ...initialView.tools, tool: { endpointId: hostile, tool: hostile } } },
+    { tools: { ...initialView.tools, sorting: { column: 'max', isDescending: false } } },
     { session: { endpointId: hostile, sessionId: hostile, connectedAt: at + 5 } },
     {
       filters: {
@@ -51,6 +54,7 @@ void t.test('what cannot be read is as in the initial view', t => {
     'tab=__proto__',
     'state=closed&transport=tcp',
     'sort=-nothing',
+    'by=week&tool=read&toolSort=-nothing',
     'session=s-1',
     'session=s-1&of=files&since=then',
     '&&&=%'

@@ -77,9 +77,11 @@ void t.test('each command has a help of its own, which names its flags', async t
     ])
       t.match(stdout, `  ${flag}`, `${name} ${flag}`)
   }
-  const check = await run(['check', '--help'])
-  t.match(check.stdout, /^mcp-turnstile check/)
-  t.notMatch(check.stdout, '--upstream')
+  for (const name of ['check', 'copy']) {
+    const { stdout } = await run([name, '--help'])
+    t.match(stdout, `Usage: mcp-turnstile ${name}`)
+    t.notMatch(stdout, '--upstream')
+  }
 })
 
 void t.test('lists: as tables and as JSON', async t => {

@@ -26,6 +26,12 @@ export interface UncountedPath {
 
 type PathSetting = keyof RoutePatterns
 
+/** What was said of the first request to a path. */
+interface Known {
+  setting: PathSetting
+  uncounted: UncountedPath
+}
+
 /** Says what operators would not see otherwise, each thing once. */
 export class Notices {
   readonly #logger: FastifyBaseLogger
@@ -33,6 +39,8 @@ export class Notices {
   readonly #patterns: RoutePatterns
   readonly #said = new Set<string>()
   readonly #uncounted = new Map<string, UncountedPath>()
+  /** By the path as it was requested, at most 20 of them. It never leaves this object. */
+  readonly #byPath = new Map<string, Known>()
 
   constructor(logger: FastifyBaseLogger, traffic: Traffic, patterns: RoutePatterns) {
     this.#logger = logger
@@ -69,13 +77,19 @@ export class Notices {
     const requestPath = request.target.path.split('?', 1)[0]!
     const isReadable = canonicalPath(requestPath) !== undefined
     this.#traffic.uncounted[isReadable ? 'path' : 'encoding']++
+    // A legacy stream and its messages are counted at a stream path too, so one advice is enough there.
+    const before = this.#byPath.get(requestPath)
+    if (before !== undefined && (before.setting === setting || before.setting === 'stream')) {
+      before.uncounted.requests++
+      return
+    }
     const path = request.shownPath
     const pattern = patternFor(requestPath, setting === 'message' || sessionIdIn(request.req) !== undefined)
     const advice = isReadable ? this.#advice(setting, pattern) : 'its path is no UTF-8'
-    const known = this.#uncounted.get(`${path} ${advice}`)
-    if (known) known.requests++
-    else if (this.#uncounted.size < MAX_NOTICES)
-      this.#uncounted.set(`${path} ${advice}`, { path, advice, requests: 1 })
+    const uncounted = this.#uncounted.get(`${path} ${advice}`) ?? { path, advice, requests: 0 }
+    uncounted.requests++
+    if (this.#uncounted.size < MAX_NOTICES) this.#uncounted.set(`${path} ${advice}`, uncounted)
+    if (this.#byPath.size < MAX_NOTICES) this.#byPath.set(requestPath, { setting, uncounted })
     this.#sayOnce({ path }, `a request that looks like MCP is not counted: ${advice}`)
   }
 
@@ -102,5 +116,6 @@ function settingFor(req: IncomingMessage, headers: ResponseHeaders): PathSetting
   if (issuedSessionIdIn(headers) !== undefined) return 'stream'
   const isMcp = namesSession || request['mcp-protocol-version'] !== undefined
   if (method !== 'POST' || !isMcp || !/\bjson\b/i.test(text(request['content-type']) ?? '')) return undefined
-  return sessionOfMessage(url) === undefined ? 'stream' : 'message'
+  // Messages of the legacy transport name their session in the URI alone.
+  return namesSession || sessionOfMessage(url) === undefined ? 'stream' : 'message'
 }

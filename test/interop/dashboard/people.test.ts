@@ -68,8 +68,19 @@ void t.test('people and conversations', { timeout: 180_000 }, async t => {
   await reads(page.locator('#shown'), '5 of 7 sessions').catch(() =>
     reads(page.locator('#shown'), '5 of 5 sessions')
   )
-  t.equal(await page.locator('#subject-timeline .span').count(), 5)
-  t.equal(await page.locator('#subject-timeline .span.ended').count(), 1)
+  const bars = page.locator('#subject-timeline .bars .span')
+  t.equal(await bars.count(), 5)
+  t.equal(await page.locator('#subject-timeline .bars .span.ended').count(), 1)
+  t.same(await page.locator('#subject-timeline .lane-name').allTextContents(), ['files', 'search'])
+  const lists = `[...document.querySelectorAll('#subject-timeline ol')]`
+  t.same(await compute(page, `${lists}.map(list => list.children.length)`), [3, 2], 'by endpoint')
+  await page.locator('#subject-timeline .bars .span.ended').hover()
+  await reads(
+    page.locator('#subject-timeline .readout'),
+    /^agent-of-alice.*files.*Ended after \d+ s: the client said goodbye.*1 request.*calls 0.*errors 0$/
+  )
+  t.match(await page.locator('#subject-calls').textContent(), /^0$/)
+  t.match(await page.locator('#subject-bytes').textContent(), /kB$/)
   t.equal(await rowOf(page, 'agent-of-bob').count(), 0)
   t.strictSame(await findings(), [])
   await visit('alice', 'mail', 'thread-2')
@@ -86,7 +97,7 @@ void t.test('people and conversations', { timeout: 180_000 }, async t => {
   t.notOk(await page.locator('#subject-actions').isVisible())
   await page.reload()
   await reads(page.locator('#subject-sessions'), /^4$/)
-  await page.locator('#subject-timeline .span').first().click()
+  await bars.first().click()
   await reads(page.locator('#drawer-facts'), /Conversation.*thread-1/s)
   await page.locator('#drawer-facts').getByRole('button', { name: /alice/ }).click()
   await reads(page.locator('#subject-title'), nameOf('alice'))
@@ -98,6 +109,7 @@ void t.test('people and conversations', { timeout: 180_000 }, async t => {
   await confirm.getByRole('button', { name: 'End them' }).click()
   await reads(page.locator('#toast'), 'Ended: 5.')
   await reads(page.locator('#subject-open'), /^0$/)
+  t.ok(await page.locator('#subject-end').isDisabled(), 'there is nothing left to end')
   await page.locator('#subject-erase').click()
   await confirm.getByRole('button', { name: 'Erase it' }).click()
   await reads(page.locator('#toast'), 'The name was erased in sessions: 6.')
@@ -108,4 +120,39 @@ void t.test('people and conversations', { timeout: 180_000 }, async t => {
   await page.getByLabel('Person', { exact: true }).selectOption({ index: 1 })
   await reads(page.locator('#subject'), /./)
   t.strictSame(problems, [])
+})
+
+void t.test('nothing is done with a person by who may only read, nor by a name that is hidden', async t => {
+  const gateway = await startFakeGateway()
+  const turnstile = await Turnstile.start(gateway.url, t.testdir(), [
+    '--admin-token',
+    'read:reader,writer',
+    '--mask'
+  ])
+  t.teardown(async () => {
+    await turnstile.stop()
+    await gateway.stop()
+  })
+  const authorization = `Bearer ${jwt({ iss: ISSUER, sub: 'alice' })}`
+  const url = `${turnstile.proxyUrl}/stream/files`
+  await (await fetch(url, { method: 'POST', body: '{}', headers: { authorization } })).text()
+  await turnstile.shipped()
+  const browser = await browserFor(t)
+  for (const [token, why] of [
+    ['reader', 'Your token may only read.'],
+    ['writer', 'The name is hidden (--mask): nothing can be done with it here.']
+  ] as const) {
+    const { page } = await openDashboard(t, browser, `${turnstile.adminUrl}/#tab=people`)
+    await page.getByLabel('Token', { exact: true }).fill(token)
+    await page.keyboard.press('Enter')
+    await page
+      .locator('#people-body')
+      .getByRole('button', { name: /^masked-/ })
+      .click()
+    await reads(page.locator('#subject-sessions'), /^1$/)
+    for (const id of ['#subject-end', '#subject-erase']) {
+      t.ok(await page.locator(id).isDisabled())
+      t.equal(await page.locator(id).getAttribute('title'), why)
+    }
+  }
 })

@@ -69,6 +69,25 @@ await test('a session that begins on a path of other words: its flag names them,
   }
 })
 
+await test('all requests to one path get one advice', async t => {
+  const { logs, paths, uncounted } = await said(
+    t,
+    ISSUED,
+    post('/kites/go'),
+    post('/kites/go', SESSION),
+    ['GET /kites/go', SESSION],
+    post('/kites/go', 'mcp-protocol-version: 2026-07-28')
+  )
+  t.equal(logs.length, 1)
+  t.match(paths, [{ advice: `give --stream-path ${COUNTED.stream},/kites/go`, requests: 4 }])
+  t.equal(uncounted.path, 4)
+})
+
+await test('a request that names its session in a header is none of the legacy transport, whatever its path', async t => {
+  const { paths } = await said(t, OK, post('/api/mcp-v1', SESSION))
+  t.match(paths, [{ advice: `give --stream-path ${COUNTED.stream},/api/{endpoint_id}` }])
+})
+
 await test('a stream that is no legacy session is not told', async t => {
   const { logs, paths } = await said(t, OTHER, ['GET /ticks'])
   t.strictSame([logs, paths], [[], []])

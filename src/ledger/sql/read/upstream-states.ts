@@ -17,20 +17,27 @@ export async function upstreams(db: Database): Promise<UpstreamState[]> {
   const living = new Set(instances.filter(row => row.lost_at !== row.heartbeat_at).map(row => row.id))
   const drained = new Set(drains.map(row => row.name))
   const openNum = new Map(counts.map(row => [row.upstream, Number(row.connect_num)]))
-  return [...new Set(reports.map(row => row.name as string))]
-    .map(name => {
-      const all = reports.filter(row => row.name === name)
-      const told = all.filter(row => living.has(row.instance_id))
-      // One that does not have it tells no URL.
-      const url = all.findLast(row => row.url !== '')?.url ?? ''
-      const state = stateOf(name, url as string, told)
-      const connectNum = openNum.get(name) ?? 0
-      const isDraining = drained.has(name)
-      // An instance that has not told yet may still send new work there.
-      const allKnow = told.filter(row => Number(row.is_draining) === 1).length === living.size
-      const isIdle = connectNum + state.requests + state.streams + sum(told, 'session_num') === 0
-      return { ...state, isDraining, connectNum, isSafeToStop: isDraining && allKnow && isIdle }
-    })
+  const all = [...new Set(reports.map(row => row.name as string))].map(name => {
+    const ofName = reports.filter(row => row.name === name)
+    const told = ofName.filter(row => living.has(row.instance_id))
+    // One that does not have it tells no URL.
+    const url = ofName.findLast(row => row.url !== '')?.url ?? ''
+    const state = stateOf(name, url as string, told)
+    const connectNum = openNum.get(name) ?? 0
+    const isDraining = drained.has(name)
+    // An instance that has not told yet may still send new work there.
+    const allKnow = told.filter(row => Number(row.is_draining) === 1).length === living.size
+    const getsNothing = isDraining ? allKnow : !state.isListed
+    const isIdle = connectNum + state.requests + state.streams + sum(told, 'session_num') === 0
+    return { state: { ...state, isDraining, connectNum }, isUnused: getsNothing && isIdle }
+  })
+  // A gateway that got another name has sessions under both.
+  const inUse = new Set(all.flatMap(({ state, isUnused }) => (isUnused ? [] : [state.url])))
+  return all
+    .map(({ state, isUnused }) => ({
+      ...state,
+      isSafeToStop: state.isDraining && isUnused && (state.url === '' || !inUse.has(state.url))
+    }))
     .filter(
       ({ isListed, isDraining, connectNum, requests, streams }) =>
         isListed || isDraining || connectNum + requests + streams > 0
