@@ -200,8 +200,8 @@ export class SessionList {
     const shown = isSet ? ofState.filter(matcher(filters)) : ofState
     const hasMore = state !== 'open' && this.#past.hasMore
     this.#table.show(sorted(shown, sorting, this.#options.now()))
-    this.#options.onShown(shown, hasMore)
     const isCut = state === 'open' ? (this.#active ?? 0) > MAX_LISTED : this.#past.isCut
+    this.#options.onShown(shown, hasMore || isCut)
     const more = hasMore ? '+' : ''
     const of = isSet ? countText(ofState.length) + more : undefined
     const count = countText(shown.length) + (isSet ? '' : more)

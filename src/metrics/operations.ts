@@ -3,7 +3,7 @@
 import { isSuccessful } from '../util/http-status.js'
 import { Histogram, OPERATION_BOUNDS } from './histogram.js'
 import { BoundedLabels, OTHER, protocolVersions } from './labels.js'
-import { counter, type Labels, type PortableMetric, present, sample } from './metric.js'
+import { counter, type Labels, type PortableMetric, present, sample, type Value } from './metric.js'
 
 /** What clients send, over all revisions up to 2026-07-28. */
 const METHODS = [
@@ -62,6 +62,18 @@ export interface Operation {
   status: number
 }
 
+/** Errors, and responses that could not be read. */
+interface OutcomeCounts {
+  errors: number
+  unread: number
+}
+
+/** Whether a call of a tool failed; `name`: undefined where it could not be read. */
+interface ToolOutcome {
+  name: string | undefined
+  errors: number
+}
+
 /** Counts from the start of the process on. */
 export class Operations {
   readonly #methods = new BoundedLabels(METHODS.length, METHODS)
@@ -70,6 +82,10 @@ export class Operations {
   /** By index of method and tool. */
   readonly #accepted = Array<number>(METHODS.length + 1).fill(0)
   readonly #toolCalls = Array<number>(MAX_TOOLS + 1).fill(0)
+  readonly #toolErrors = Array<number>(MAX_TOOLS + 1).fill(0)
+  /** Of all that is accounted, not of operations only. */
+  #errors = 0
+  #unread = 0
   readonly #durations = new Map<number, { labels: Labels; histogram: Histogram }>()
   readonly #overflow = new Histogram(OPERATION_BOUNDS)
 
@@ -104,6 +120,14 @@ export class Operations {
     entry.histogram.observe(seconds)
   }
 
+  /** What came of an exchange, or of a part of it; `calls`: of tools. */
+  outcome({ errors, unread }: OutcomeCounts, calls: readonly ToolOutcome[]): void {
+    this.#errors += errors
+    this.#unread += unread
+    if (errors === 0) return
+    for (const call of calls) this.#toolErrors[this.#tools.indexOf(call.name ?? OTHER)]! += call.errors
+  }
+
   /** All of it, to be exposed. */
   metrics(): PortableMetric[] {
     return [
@@ -115,9 +139,22 @@ export class Operations {
       counter(
         'turnstile_tool_calls_accepted_total',
         'Tool calls that the upstream accepted, by tool.',
-        this.#toolCalls
-          .slice(0, this.#tools.names.length + 1)
-          .map((count, i) => sample(count, { gen_ai_tool_name: this.#tools.at(i) }))
+        this.#byTool(this.#toolCalls)
+      ),
+      counter(
+        'turnstile_tool_errors_total',
+        'Tool calls that failed: JSON-RPC errors and results with isError too, by tool.',
+        this.#byTool(this.#toolErrors)
+      ),
+      counter(
+        'turnstile_errors_total',
+        'Errors of sessions and session-less clients, as the ledger counts them: JSON-RPC errors and results with isError too.',
+        this.#errors
+      ),
+      counter(
+        'turnstile_unread_responses_total',
+        'Responses that could not be read, so that nobody knows whether they are errors.',
+        this.#unread
       ),
       {
         name: 'mcp_server_operation_duration_seconds',
@@ -129,5 +166,11 @@ export class Operations {
         ]
       }
     ]
+  }
+
+  #byTool(counts: readonly number[]): Value[] {
+    return counts
+      .slice(0, this.#tools.names.length + 1)
+      .map((count, i) => sample(count, { gen_ai_tool_name: this.#tools.at(i) }))
   }
 }

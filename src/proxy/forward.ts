@@ -170,7 +170,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
   }
 
   #send(upstream: Upstream): void {
-    const { balancer, accounting } = this.#options
+    const { balancer, accounting, operations } = this.#options
     const [request, req] = [this.#request, this.#req]
     const method = req.method ?? ''
     const upstreamPath = request.upstreamPath(upstream.basePath)
@@ -185,7 +185,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (this.#replacesEndpoint) fields = without(fields, notCompressed)
     this.#sentAt = monotonicNow()
     this.#tap = tapFor(request, accounting, upstream)
-    this.#outcome = this.#tap && new OutcomeTap(this.#tap, request, accounting.observe)
+    this.#outcome =
+      this.#tap && new OutcomeTap(this.#tap, request, { observe: accounting.observe, operations })
     if (body !== null) this.#tap?.requestBody(body)
     upstream.underWay++
     this.#isStream = asksForStream(req)

@@ -44,6 +44,34 @@ void t.test('what was accepted, by method and tool', t => {
   t.end()
 })
 
+void t.test('errors and unread responses, and errors by the tools that were accepted', t => {
+  const operations = new Operations()
+  operations.began(operation('tools/call', { name: 'echo' }))
+  const outcome = { bytesIn: 0, bytesOut: 0, calls: 1, errors: 1, unread: 0 }
+  const call = { calls: 1, errors: 1, durationMs: 5 } as const
+  operations.outcome(outcome, [{ ...call, name: 'echo' }])
+  operations.outcome({ ...outcome, errors: 0, unread: 2 }, [{ ...call, errors: 0, name: 'echo' }])
+  operations.outcome({ ...outcome, errors: 2 }, [
+    { ...call, name: 'never accepted' },
+    { ...call, name: undefined }
+  ])
+  operations.outcome({ ...outcome, errors: 3 }, [])
+  const valuesOf = (name: string) => metricOf(operations, name).values.map(({ value }) => value)
+  t.same(valuesOf('turnstile_errors_total'), [6])
+  t.same(valuesOf('turnstile_unread_responses_total'), [2])
+  t.same(
+    metricOf(operations, 'turnstile_tool_errors_total').values.map(({ labels, value }) => [
+      labels.gen_ai_tool_name,
+      value
+    ]),
+    [
+      ['other', 2],
+      ['echo', 1]
+    ]
+  )
+  t.end()
+})
+
 void t.test('durations in cumulative buckets, by what is known', t => {
   const operations = new Operations()
   const echo = operation('tools/call', { name: 'echo', protocolVersion: '2025-11-25' })

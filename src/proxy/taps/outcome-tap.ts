@@ -2,6 +2,7 @@
 // that could not be read.
 import { LISTEN_METHOD } from '../../mcp/methods.js'
 import { Transport } from '../../mcp/transports.js'
+import type { Operations } from '../../metrics/operations.js'
 import type { Observe, Requester } from '../../sessions/observations.js'
 import type { Outcome } from '../../sessions/outcomes.js'
 import type { ToolCall } from '../../sessions/tool-uses.js'
@@ -20,6 +21,7 @@ export class OutcomeTap {
   readonly #tap: Tap
   readonly #request: RoutedRequest
   readonly #observe: Observe
+  readonly #operations: Pick<Operations, 'outcome'>
   readonly #method: string
   /** Of the response; 0 until its head came. */
   #status = 0
@@ -33,10 +35,15 @@ export class OutcomeTap {
   #errors = 0
   #unread = 0
 
-  constructor(tap: Tap, request: RoutedRequest, observe: Observe) {
+  constructor(
+    tap: Tap,
+    request: RoutedRequest,
+    { observe, operations }: { observe: Observe; operations: Pick<Operations, 'outcome'> }
+  ) {
     this.#tap = tap
     this.#request = request
     this.#observe = observe
+    this.#operations = operations
     this.#method = request.req.method ?? ''
   }
 
@@ -146,6 +153,7 @@ export class OutcomeTap {
   #report(outcome: Outcome, calls: readonly ToolCall[] = []): void {
     const { requester } = this.#tap
     if (requester === undefined) return
+    this.#operations.outcome(outcome, calls)
     const { client } = this.#request
     this.#observe({ kind: 'outcome', ...requester, client, outcome, calls, at: epochNow() })
   }

@@ -3,6 +3,7 @@ import axe, { type AxeResults } from 'axe-core'
 import t from 'tap'
 import type { ToolUsageInfo } from '../../../src/admin/schemas/monitoring-responses.js'
 import { startFakeGateway } from '../../support/fake-gateway.js'
+import { Scrape } from '../../support/scrape.js'
 import { Turnstile } from '../../support/turnstile.js'
 import { browserFor, compute, openDashboard, reads, rowOf } from './page.js'
 
@@ -49,6 +50,11 @@ void t.test('the use of tools', { timeout: 240_000 }, async t => {
     used = usage.reduce((sum, { calls }) => sum + calls, 0)
   }
   await turnstile.shipped()
+
+  const scrape = await Scrape.of(turnstile.adminUrl)
+  t.equal(scrape.value('turnstile_errors_total'), 3)
+  t.equal(scrape.value('turnstile_unread_responses_total'), 1)
+  t.equal(scrape.value('turnstile_tool_errors_total', { gen_ai_tool_name: 'read' }), 2)
 
   const browser = await browserFor(t)
   const { page, problems } = await openDashboard(t, browser, turnstile.adminUrl)
