@@ -129,7 +129,7 @@ export const settings = {
   leaseMs: {
     kind: lease,
     default: '15s',
-    help: 'a proxy of the same store that is silent for this long is taken for dead, and its legacy streams are closed as lost'
+    help: 'a proxy of the same store that is silent for this long is treated as dead, and its legacy streams are closed as lost'
   },
   retentionMs: {
     kind: age,

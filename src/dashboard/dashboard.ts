@@ -161,7 +161,7 @@ class Dashboard {
     this.#endpoints.read()
     this.#overview.read(this.#address.view.endpointId)
     this.#lists.read()
-    this.#subject.changed()
+    this.#subject.read()
     if (this.#isLive) this.#activityPart.ok()
   }
 

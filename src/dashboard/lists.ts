@@ -79,7 +79,7 @@ export class Lists {
   read(): void {
     this.sessions.read()
     this.#people.read(this.#options.address.view.endpointId)
-    this.#tools.changed()
+    this.#tools.read()
   }
 
   /** Something opened, ended or was used. */

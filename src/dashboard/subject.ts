@@ -83,6 +83,11 @@ export class SubjectPage {
     this.#pace.now()
   }
 
+  /** Reads all again. */
+  read(): void {
+    if (this.#subject) this.#pace.now()
+  }
+
   /** Something opened or ended. */
   changed(): void {
     if (this.#subject) this.#pace.soon()

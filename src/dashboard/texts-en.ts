@@ -68,7 +68,7 @@ export const english = {
     byDay: 'By day',
     inTotal: 'In total',
     backToAllTools: ', back to all tools',
-    toolChart: 'Tool calls over time. The table below has the figures.',
+    toolChart: 'Tool calls over time. Arrow keys go from one hour or day to the next.',
     sortBy: 'Sort by',
     csvTitle: 'Download all sessions that were connected in the time range, as CSV',
     showMore: 'Show more',

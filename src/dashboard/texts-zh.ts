@@ -65,7 +65,7 @@ export const chinese: Texts = {
     byDay: '按天',
     inTotal: '合计',
     backToAllTools: '，返回全部工具',
-    toolChart: '工具调用随时间的变化。数值见下表。',
+    toolChart: '工具调用随时间的变化。方向键逐个小时或逐天移动。',
     sortBy: '排序方式',
     csvTitle: '以 CSV 格式下载该时间范围内连接过的所有会话',
     showMore: '显示更多',

@@ -72,7 +72,12 @@ export class ToolsTab {
     this.#show()
   }
 
-  /** Time has passed, or all is read again. */
+  /** Reads all again. */
+  read(): void {
+    if (this.#isShown) this.#pace.now()
+  }
+
+  /** Tools may have been used. */
   changed(): void {
     if (this.#isShown) this.#pace.soon()
   }
@@ -97,12 +102,14 @@ export class ToolsTab {
       endpointId,
       by: span
     }
-    const items = await this.part.reading(() =>
-      this.#options.api.get<ToolUsageInfo[]>('/api/mcp/tools/usage', parameters)
-    )
-    if (asked !== this.#asked) return
-    this.#usage = { items, range, span }
-    this.#show()
+    try {
+      const items = await this.part.reading(() =>
+        this.#options.api.get<ToolUsageInfo[]>('/api/mcp/tools/usage', parameters)
+      )
+      if (asked === this.#asked) this.#usage = { items, range, span }
+    } finally {
+      this.#show()
+    }
   }
 
   #show(): void {
@@ -111,24 +118,25 @@ export class ToolsTab {
     this.#form.querySelector<HTMLInputElement>(`input[value=${this.#span}]`)!.checked = true
     html('all-tools').hidden = tool === undefined
     setText(html('all-tools-name'), tool?.tool ?? '')
-    const { items = [], range, span } = this.#usage ?? {}
-    const hasCalls = items.length > 0
-    const totals = totalsOf(items)
-    this.#table.show(totals, { sorting, chosen: tool, isOfOne: endpointId !== undefined })
-    html('tool-chart-box').hidden = span === 'total' || !hasCalls
-    if (range && span && span !== 'total' && hasCalls)
-      this.#chart.show(
-        seriesOf(
-          items.filter(item => isTool(item, tool)),
-          range,
-          span
-        )
-      )
-    setText(html('tool-note'), range ? (hasCalls ? wholeHours(range) : texts.noToolCalls) : texts.reading)
+    const usage = this.#usage
+    const items = usage?.items ?? []
+    this.#table.show(totalsOf(items), { sorting, chosen: tool, isOfOne: endpointId !== undefined })
+    html('tool-chart-box').hidden = items.length === 0 || usage?.span === 'total'
+    if (usage && items.length > 0 && usage.span !== 'total') {
+      const charted = items.filter(item => isTool(item, tool))
+      this.#chart.show(seriesOf(charted, usage.range, usage.span))
+    }
+    setText(html('tool-note'), this.#note)
+  }
+
+  get #note(): string {
+    if (!this.#usage) return this.part.isFailing ? '' : texts.reading
+    const { items, range } = this.#usage
+    return items.length === 0 ? texts.noToolCalls : wholeHours(range)
   }
 }
 
-/** The hours that are counted: those that the range touches. */
+/** The hours that are counted, those that the range touches, for readers. */
 function wholeHours({ start, end, isLive }: ShownRange): string {
   const from = Math.floor(start / HOUR_MS) * HOUR_MS
   const to = (Math.floor(end / HOUR_MS) + 1) * HOUR_MS

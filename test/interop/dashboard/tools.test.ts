@@ -58,11 +58,12 @@ void t.test('the use of tools', { timeout: 240_000 }, async t => {
 
   const browser = await browserFor(t)
   const { page, problems } = await openDashboard(t, browser, turnstile.adminUrl)
-  await page.evaluate(axe.source)
-  const findings = async () =>
-    (await compute<AxeResults>(page, 'axe.run()')).violations
+  const findings = async (of = page) => {
+    await of.evaluate(axe.source)
+    return (await compute<AxeResults>(of, 'axe.run()')).violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html).join(' ')}`)
+  }
   const rows = page.locator('#tool-table tbody tr')
   const names = () => rows.locator('th button').allTextContents()
 
@@ -98,6 +99,12 @@ void t.test('the use of tools', { timeout: 240_000 }, async t => {
     await page.locator('#tool-chart .u-over').hover({ position: { x: 1, y: 50 } })
     await reads(page.locator('#tool-readout'), /^\d\d:\d\dcalls \d/)
 
+    await page.mouse.move(0, 0)
+    await page.getByRole('slider', { name: 'Tool calls over time' }).press('End')
+    await reads(page.locator('#tool-readout'), /^\d\d:\d\dcalls \d.*errors \d.*longest \d/)
+    await page.keyboard.press('Tab')
+    await reads(page.locator('#tool-readout'), /^CallsErrors$/)
+
     await page.locator('#tool-table').getByRole('button', { name: 'Error rate' }).click()
     await page.locator('#tool-table [aria-sort=descending]', { hasText: 'Error rate' }).waitFor()
     t.same(await names(), ['send', 'read', 'write'])
@@ -118,6 +125,7 @@ void t.test('the use of tools', { timeout: 240_000 }, async t => {
     await page.getByRole('button', { name: /^mail/ }).click()
     await reads(page.locator('#scope'), /^mail$/)
     await rows.nth(1).waitFor({ state: 'detached' })
+    await reads(rows, /^send/)
     t.same(await names(), ['send'])
   })
 
@@ -127,6 +135,7 @@ void t.test('the use of tools', { timeout: 240_000 }, async t => {
     const phone = await openDashboard(t, browser, url, { viewport, locale: 'zh-CN', colorScheme: 'dark' })
     await reads(phone.page.locator('#tool-table'), /工具.*调用.*read.*files/s)
     t.equal(await compute(phone.page, 'document.documentElement.scrollWidth'), viewport.width)
+    t.strictSame(await findings(phone.page), [])
     t.strictSame(phone.problems, [])
   })
   t.strictSame(problems, [])
