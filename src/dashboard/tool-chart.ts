@@ -6,7 +6,7 @@ import { countText, latencyText, minuteOrDayText, minuteText, utcDayText } from 
 import { DAY_MS } from './range.js'
 import { texts } from './texts.js'
 import { colourReader } from './theme.js'
-import { meanOf, type ToolSeries } from './tool-usage.js'
+import { meanOf, type ToolSeries } from './tool-totals.js'
 
 /** The chart's height in CSS pixels. Chosen. */
 const HEIGHT = 200

@@ -1,5 +1,5 @@
 // Owns by what the table of tools is sorted, and how.
-import { meanOf, type ToolTotal } from './tool-usage.js'
+import { meanOf, type ToolTotal } from './tool-totals.js'
 
 /** What a total is sorted by in each column. */
 const keys = {

@@ -3,7 +3,7 @@ import { el, setFlag } from './dom.js'
 import { countText, latencyText, shareText } from './format.js'
 import { texts } from './texts.js'
 import { sortedTotals, type ToolColumn, toolColumns, type ToolSorting } from './tool-sorting.js'
-import { isTool, meanOf, type ToolReference, type ToolTotal } from './tool-usage.js'
+import { isTool, meanOf, type ToolReference, type ToolTotal } from './tool-totals.js'
 
 /** The most that are listed. Chosen: two and a half times the tools that are counted of an endpoint. */
 const MAX_LISTED = 500

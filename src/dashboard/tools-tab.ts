@@ -10,7 +10,7 @@ import { texts } from './texts.js'
 import { ToolChart } from './tool-chart.js'
 import { chooseToolColumn } from './tool-sorting.js'
 import { ToolTable } from './tool-table.js'
-import { isTool, seriesOf, type Span, spanFor, totalsOf } from './tool-usage.js'
+import { isTool, seriesOf, type Span, spanFor, totalsOf } from './tool-totals.js'
 import type { ToolView, View } from './view.js'
 
 /** How often it is read at most. Chosen: figures of whole hours need no more. */

@@ -3,7 +3,7 @@ import { type Filters, noFilters, states, transportNames } from './filters.js'
 import { type Last, lasts, type RangeChoice } from './range.js'
 import { columnNames, defaultSorting, isDefault, type Sorting } from './sorting.js'
 import { defaultToolSorting, toolColumns, type ToolSorting } from './tool-sorting.js'
-import { type Span, spans, type ToolReference } from './tool-usage.js'
+import { type Span, spans, type ToolReference } from './tool-totals.js'
 
 /** What the lower part of the page shows. */
 export const tabs = ['sessions', 'people', 'clients', 'tools'] as const

@@ -7,7 +7,7 @@ import {
   toolColumns,
   type ToolSorting
 } from '../../src/dashboard/tool-sorting.js'
-import type { ToolTotal } from '../../src/dashboard/tool-usage.js'
+import type { ToolTotal } from '../../src/dashboard/tool-totals.js'
 
 const total = (tool: string, endpointId: string, calls: number, errors: number, sum: number, max: number) =>
   ({ tool, endpointId, calls, errors, durationSum: sum, durationMax: max }) satisfies ToolTotal

@@ -1,7 +1,7 @@
 // Owns the tests of what is made of the use of tools: totals, and a series over hours or days.
 import t from 'tap'
 import type { ToolUsageInfo } from '../../src/admin/schemas/monitoring-responses.js'
-import { isTool, meanOf, seriesOf, spanFor, totalsOf } from '../../src/dashboard/tool-usage.js'
+import { isTool, meanOf, seriesOf, spanFor, totalsOf } from '../../src/dashboard/tool-totals.js'
 
 const HOUR = 3_600_000
 const at = Date.UTC(2026, 10, 28, 9)
