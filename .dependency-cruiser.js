@@ -12,7 +12,8 @@ const ROOMS = {
   ledger: ['sessions', 'metrics', 'mcp', 'util'],
   upkeep: ['proxy', 'ledger', 'sessions', 'metrics', 'mcp', 'util'],
   admin: ['ledger', 'metrics', 'config', 'mcp', 'util'],
-  app: ['admin', 'upkeep', 'ledger', 'proxy', 'sessions', 'metrics', 'mcp', 'config', 'util'],
+  telemetry: ['proxy', 'metrics', 'config', 'mcp', 'util'],
+  app: ['admin', 'telemetry', 'upkeep', 'ledger', 'proxy', 'sessions', 'metrics', 'mcp', 'config', 'util'],
   terminal: ['config', 'util'],
   dashboard: []
 }
@@ -77,6 +78,21 @@ export default {
       from: { path: within(room) },
       to: { path: '^src/', pathNot: [within(room), anyOf(allowed), ...(TYPES_OF[room] ?? [])] }
     })),
+    {
+      name: 'one-door-to-opentelemetry',
+      comment:
+        'src/telemetry/opentelemetry.ts imports it, and the build puts it there: an installation has no such package.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/telemetry/opentelemetry\\.ts$' },
+      to: { path: '@opentelemetry/' }
+    },
+    {
+      name: 'telemetry-is-loaded-late',
+      comment: 'Only where something is exported: import it with import(), or its types.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/telemetry/' },
+      to: { path: '^src/telemetry/', dependencyTypesNot: ['dynamic-import', 'type-only'] }
+    },
     ...Object.entries(TYPES_OF).map(([room, paths]) => ({
       name: `types-only-of-${room}`,
       comment: `src/${room} may import these files as types only: it runs elsewhere.`,

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 
 const STAMP = 'dist/.compiled'
 const COMPILER = 'node_modules/typescript/bin/tsc'
+const BUNDLER = 'node_modules/.bin/esbuild'
 
 /** A hash of all that dist/src is compiled from. */
 function sourcesHash() {
@@ -27,6 +28,31 @@ const isFresh = () =>
 
 /** Runs a command. What it prints goes to standard error, as the standard output of `npm pack` is the name of the package. */
 const run = (file, ...args) => execFileSync(file, args, { stdio: ['ignore', 2, 2] })
+
+/** Puts the parts of OpenTelemetry that are used into the one file that imports them, with their license beside it. */
+function bundleOpenTelemetry() {
+  const { version, license } = JSON.parse(
+    readFileSync('node_modules/@opentelemetry/sdk-trace-base/package.json', 'utf8')
+  )
+  const options = [
+    '--bundle',
+    '--platform=node',
+    '--main-fields=module,main',
+    '--target=node20',
+    '--format=esm',
+    '--log-level=warning'
+  ]
+  const head = `// Parts of https://github.com/open-telemetry/opentelemetry-js ${version} (${license}): LICENSE-opentelemetry beside this file.`
+  const to = 'dist/src/telemetry'
+  run(
+    BUNDLER,
+    'src/telemetry/opentelemetry.ts',
+    ...options,
+    `--banner:js=${head}`,
+    `--outfile=${to}/opentelemetry.js`
+  )
+  cpSync('node_modules/@opentelemetry/api/LICENSE', `${to}/LICENSE-opentelemetry`)
+}
 
 function compile(mode) {
   const hash = sourcesHash()
@@ -49,6 +75,7 @@ function compile(mode) {
     }
   } else run('node', COMPILER, '-b', '.', 'src/dashboard')
   cpSync('src/dashboard/page', 'dist/src/dashboard/page', { recursive: true })
+  bundleOpenTelemetry()
   writeFileSync(STAMP, hash)
 }
 

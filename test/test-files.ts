@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 
 /** Folders that are run by their own commands only: they need more than `npm ci` brings. */
-const separate = [join('test', 'interop'), join('test', 'bench')]
+const separate = [join('test', 'interop'), join('test', 'otel'), join('test', 'bench')]
 
 /** Compiled files, relative to the root of the repository. */
 export interface TestFiles {

@@ -90,11 +90,11 @@ const FAILURES_PER_MINUTE = 10
 
 /**
  * Builds the admin port, not yet listening. Of its parts, only the gate gets the tokens; `setTokens` gives it others, and
- * disconnects who watches live with a token that does not count any more.
+ * disconnects who watches live with a token that does not count any more. `scrape` has what `/metrics` shows.
  */
 export function buildAdmin(
   options: AdminOptions
-): FastifyInstance & { setTokens: (tokens: readonly Token[]) => void } {
+): FastifyInstance & { setTokens: (tokens: readonly Token[]) => void; scrape: Scrape } {
   const { store, health, metrics, tokens, allowedOrigins, mask, monitoring, version, logger } = options
   const { eventRetentionMs, now = latestNow, hostMetrics = () => [], headTimeoutMs = 0, tls } = options
   const fronts: Closable[] = []
@@ -142,7 +142,8 @@ export function buildAdmin(
   app.register(accepts)
   describeRoutes(app, version)
   app.register(healthRoutes, { health })
-  app.register(metricsRoutes, { metrics: new Scrape(store, metrics, version, hostMetrics) })
+  const scrape = new Scrape(store, metrics, version, hostMetrics)
+  app.register(metricsRoutes, { metrics: scrape })
   app.register(dashboardRoutes, { isOn: monitoring !== undefined })
   app.register(connectionRoutes, { store, mask, now })
   app.register(eventRoutes, { reader: new EventReader(store, eventRetentionMs, logger), mask })
@@ -159,7 +160,7 @@ export function buildAdmin(
       done()
     })
   }
-  return Object.assign(app, { setTokens })
+  return Object.assign(app, { setTokens, scrape })
 }
 
 /** Logs failures only: the URLs of requests hold session ids. */

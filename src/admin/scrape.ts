@@ -1,4 +1,4 @@
-// Owns the content of /metrics: the metrics of all processes added up, those of the store, and the version.
+// Owns the content of /metrics, and of what is pushed: the metrics of all processes added up, those of the store, and the version.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { StoreReader } from '../ledger/store-port.js'
 import { transportNames } from '../mcp/transports.js'
@@ -39,15 +39,19 @@ export class Scrape {
 
   /** In Prometheus' text format. */
   async text(): Promise<string> {
+    return await this.#exposition.text(...(await this.#read()))
+  }
+
+  /** The same as data. */
+  async metrics(): Promise<Metric[]> {
+    return this.#exposition.metrics(...(await this.#read()))
+  }
+
+  async #read(): Promise<[(Snapshot | undefined)[], Metric[]]> {
     const [snapshots, sessions] = await Promise.all([this.#snapshots(), this.#sessions()])
     const processes = snapshots.filter(snapshot => snapshot !== undefined).length
     const answering = gauge('turnstile_processes', 'Processes of this proxy that answer.', processes)
-    return await this.#exposition.text(snapshots, [
-      this.#build,
-      answering,
-      ...this.#hostMetrics(),
-      ...sessions
-    ])
+    return [snapshots, [this.#build, answering, ...this.#hostMetrics(), ...sessions]]
   }
 
   /** The metrics of the store; without them where it cannot be read in time. */

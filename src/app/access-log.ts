@@ -8,14 +8,16 @@ import { reasonOf, TurnstileError } from '../util/errors.js'
 import { type DroppedLines, LineWriter } from '../util/log-lines.js'
 import type { Log } from '../util/log.js'
 import { maskKey } from './mask-key.js'
+import { remembered } from './remembered.js'
 
 /** Lines are written together: so many bytes, or after so long. Chosen: a write takes some microseconds, and people wait less. */
 const MAX_GATHERED = 16 * 1024
 const GATHERED_MS = 100
 /** The longest text of a line. Chosen: with all of them a line stays below 2 KiB, for strangers choose what is in it. */
 const MAX_TEXT = 200
-/** Masks that are remembered, of each kind. Chosen: some megabytes. */
-const MAX_REMEMBERED = 10_000
+
+/** Of a `traceparent` (W3C Trace Context): its version, and the trace id, which is not all zeros. */
+const TRACE = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/
 
 /** The file cannot be opened. */
 export class AccessLogError extends TurnstileError {
@@ -117,19 +119,6 @@ interface Masks {
   isOn: boolean
 }
 
-/** A hash takes microseconds, and most requests are of sessions that were seen before. */
-function remembered(make: (text: string) => string): (text: string) => string {
-  const known = new Map<string, string>()
-  return text => {
-    const before = known.get(text)
-    if (before !== undefined) return before
-    if (known.size >= MAX_REMEMBERED) known.clear()
-    const made = make(text)
-    known.set(text, made)
-    return made
-  }
-}
-
 function lineOf(entry: AccessEntry, masks: Masks): string {
   const { at, sessionId, principal, ...rest } = entry
   const storedId = sessionId === undefined ? undefined : storedSessionId(sessionId)
@@ -148,8 +137,8 @@ function lineOf(entry: AccessEntry, masks: Masks): string {
     error: rest.error ?? null,
     bytesIn: rest.bytesIn,
     bytesOut: rest.bytesOut,
-    durationMs: rest.durationMs,
-    traceId: rest.traceId ?? null
+    durationMs: Math.round(rest.durationMs),
+    traceId: TRACE.exec(rest.traceparent ?? '')?.[1] ?? null
   }
   return `${JSON.stringify(said)}\n`
 }

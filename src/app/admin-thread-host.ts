@@ -27,6 +27,8 @@ export interface AdminThread extends Closable {
   readonly url: string
   /** Other tokens count from now on. */
   setTokens(tokens: readonly Token[]): Promise<void>
+  /** Has the metrics read for the last time, where they are exported. */
+  finishMetrics(): Promise<void>
 }
 
 /**
@@ -69,6 +71,10 @@ export async function startAdminThread(
       tokens = others
       if (thread.threadId !== ENDED) await remote.setTokens(others)
     },
+    async finishMetrics() {
+      if (data.otlp?.metrics === undefined || thread.threadId === ENDED) return
+      await remote.finishMetrics().catch(() => undefined)
+    },
     async close() {
       closing = true
       if (thread.threadId === ENDED) return
@@ -106,6 +112,8 @@ export function adminThreadData(
     dataDir: config.dataDir,
     mask: config.mask,
     logLevel: config.logLevel,
+    otlp: config.otlp,
+    drainTimeoutMs: config.drainTimeoutMs,
     droppedLines: droppedLines.buffer,
     monitoring: config.monitoring
       ? {

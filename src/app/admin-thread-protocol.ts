@@ -1,6 +1,7 @@
 // Owns what the admin thread is started with.
 import type { WebhookTarget } from '../admin/webhooks/webhook-request.js'
 import type { Token } from '../config/admin-token.js'
+import type { OtlpSettings } from '../config/otlp-variables.js'
 import type { Address, StoreLocation } from '../config/setting-kinds.js'
 import type { RoutePatterns } from '../mcp/routes.js'
 import type { TlsFiles } from '../util/tls-front.js'
@@ -27,6 +28,9 @@ export interface AdminThreadData {
   dataDir: string
   mask: boolean
   logLevel: string
+  /** Undefined: nothing is exported. */
+  otlp: OtlpSettings | undefined
+  drainTimeoutMs: number
   /** The buffer of the process's `DroppedLines`. */
   droppedLines: SharedArrayBuffer
   /** Undefined: no live monitoring. */
@@ -37,6 +41,8 @@ export interface AdminThreadData {
 export interface AdminThreadMethods extends Startable {
   /** Other tokens count from now on. */
   setTokens(tokens: readonly Token[]): void | Promise<void>
+  /** Reads the metrics for the last time, where they are exported. */
+  finishMetrics(): void | Promise<void>
 }
 
 /** What live monitoring needs. */

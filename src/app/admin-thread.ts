@@ -8,10 +8,13 @@ import { GatewayClient } from '../admin/gateway/gateway-client.js'
 import type { EndpointUrls } from '../admin/gateway/tool-list.js'
 import { ActionError } from '../admin/schemas/admin-errors.js'
 import { startWebhookDelivery } from '../admin/webhooks/webhook-delivery.js'
+import type { OtlpSettings } from '../config/otlp-variables.js'
 import { version } from '../config/version.js'
 import type { StoreReader } from '../ledger/store-port.js'
 import { Routes } from '../mcp/routes.js'
 import type { WireId } from '../mcp/stored-ids.js'
+import type { Metric } from '../metrics/metric.js'
+import type { PushedMetrics } from '../telemetry/start-metrics.js'
 import { reasonOf } from '../util/errors.js'
 import { DroppedLines } from '../util/log-lines.js'
 import { connect, portChannel, RemoteError } from '../util/rpc.js'
@@ -46,6 +49,7 @@ const data = workerData as AdminThreadData
 const { logger, dropped } = startProcessLog(data.logLevel, new DroppedLines(data.droppedLines))
 const methods: AdminThreadMethods = {
   setTokens: async tokens => (await started).setTokens(tokens),
+  finishMetrics: async () => (await started).pushed?.finish(),
   shutDown: () => void started.then(admin => admin.close()).finally(() => process.exit())
 }
 const proxies = connect<InstanceMethods & StartReport>(portChannel(parentPort!), methods, {
@@ -80,12 +84,29 @@ const started = startInOrder(async onClose => {
   })
   onClose(() => admin.close())
   const url = await admin.listen(data.listen)
-  return { url: data.tls === undefined ? url : url.replace(/^http:/, 'https:'), setTokens: admin.setTokens }
+  const pushed = data.otlp && (await startPush(data.otlp, () => admin.scrape.metrics()))
+  onClose(() => pushed?.close())
+  return {
+    url: data.tls === undefined ? url : url.replace(/^http:/, 'https:'),
+    setTokens: admin.setTokens,
+    pushed
+  }
 })
 started.then(
   ({ url }) => proxies.started.asEvent(url),
   (error: unknown) => proxies.failed.asEvent(reasonOf(error))
 )
+
+/** OpenTelemetry is loaded only where metrics are exported. */
+async function startPush(
+  { metrics: protocol, ...otlp }: OtlpSettings,
+  read: () => Promise<Metric[]>
+): Promise<PushedMetrics | undefined> {
+  if (protocol === undefined) return undefined
+  const { startMetrics } = await import('../telemetry/start-metrics.js')
+  const { drainTimeoutMs } = data
+  return startMetrics({ ...otlp, protocol, drainTimeoutMs, version: version(), read, log: logger })
+}
 
 function monitoringOptions(
   options: MonitoringData,

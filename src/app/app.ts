@@ -4,11 +4,11 @@ import { MIN_GOOD_LENGTH } from '../config/admin-token.js'
 import type { Config } from '../config/settings.js'
 import type { Log } from '../util/log.js'
 import { type Closable, startInOrder } from '../util/startup.js'
-import { startAccessLog } from './access-log.js'
 import { adminThreadData, startAdminThread, tokensOf } from './admin-thread-host.js'
 import type { InstanceMethods, Proxies } from './instance-methods.js'
 import type { ProcessLog } from './process-log.js'
 import { startProxyInstance } from './proxy-instance.js'
+import { startRequestSinks } from './request-sinks.js'
 
 /** What runs once everything is started. */
 export interface App extends Closable {
@@ -22,8 +22,8 @@ export interface App extends Closable {
 
 /** Starts everything in this process. Throws when a port, the data directory or the embedded store cannot be used. */
 export const startApp = (config: Config, log: ProcessLog): Promise<App> =>
-  startAround(config, log, () =>
-    startProxyInstance(config, log.logger, startAccessLog(config, log.dropped, log.logger))
+  startAround(config, log, async () =>
+    startProxyInstance(config, log.logger, await startRequestSinks(config, log.dropped, log.logger))
   )
 
 /** Starts proxies and an admin port; `close` ends the proxies first, while operators can still ask. */
@@ -48,7 +48,8 @@ export async function startAround(
     closeAdmin = () => admin.close()
     onClose(async () => {
       closing = true
-      await sleep(config.drainDelayMs)
+      // While the proxies can still be asked.
+      await Promise.all([admin.finishMetrics(), sleep(config.drainDelayMs)])
     })
     return {
       proxyUrl: proxies.proxyUrl,

@@ -72,6 +72,7 @@ export type ProxyParts = Pick<
   | 'operations'
   | 'traffic'
   | 'writeAccess'
+  | 'isTraced'
   | 'logger'
 >
 
@@ -113,5 +114,6 @@ export const proxyOptions = (config: Config, parts: ProxyParts): ProxyOptions =>
   operations: parts.operations,
   traffic: parts.traffic,
   writeAccess: parts.writeAccess,
+  isTraced: parts.isTraced,
   logger: parts.logger
 })

@@ -10,7 +10,7 @@ import type { RoutedRequest } from '../proxy/http/routed-request.js'
 import { startProxy } from '../proxy/proxy-server.js'
 import type { RequestCredentials } from '../sessions/client-credentials.js'
 import { type Closable, startInOrder } from '../util/startup.js'
-import type { AccessLog } from './access-log.js'
+import { monotonicNow, type MonotonicMs } from '../util/time.js'
 import type { WorkerMethods } from './instance-methods.js'
 import {
   ledgerSettings,
@@ -23,6 +23,7 @@ import {
 import { ledgerHealth } from './ledger-health.js'
 import { operatorControl } from './operator-control.js'
 import { instanceMetrics } from './proxy-instance-metrics.js'
+import type { RequestSinks } from './request-sinks.js'
 import { sessionEnder } from './session-ender.js'
 import { startLedger } from './start-ledger.js'
 import { principalCounts, startEvictions } from './start-principal-limit.js'
@@ -41,9 +42,11 @@ export interface ProxyInstance extends Closable, WorkerMethods {
 export const startProxyInstance = (
   config: Config,
   logger: FastifyBaseLogger,
-  accessLog?: AccessLog
+  sinks: RequestSinks
 ): Promise<ProxyInstance> =>
   startInOrder(async onClose => {
+    let drainEnds: MonotonicMs = 0
+    onClose(() => sinks.close(drainEnds - monotonicNow()))
     const upstreams = await startUpstreams(upstreamsSettings(config), logger, onClose)
     const isBalanced = (): boolean => upstreams.only === undefined
     const ledger = await startLedger(ledgerSettings(config), isBalanced, logger)
@@ -87,11 +90,15 @@ export const startProxyInstance = (
         locateTask: (task, request) => upkeep.locator.locateTask(task, credentialsIn(request)),
         operations,
         traffic,
-        writeAccess: accessLog?.write,
+        writeAccess: sinks.write,
+        isTraced: sinks.isTraced,
         logger
       })
     )
-    onClose(() => proxy.close(config.drainTimeoutMs))
+    onClose(() => {
+      drainEnds = monotonicNow() + config.drainTimeoutMs
+      return proxy.close(config.drainTimeoutMs)
+    })
     sessions.onPresence((...ask) => proxy.notePresence(...ask))
     const end = sessionEnder({ proxy, sessions, requests: upkeep.requests })
     const evictions = startEvictions(principalLimitSettings(config), {

@@ -5,10 +5,10 @@ import { reasonOf } from '../util/errors.js'
 import type { DroppedLines } from '../util/log-lines.js'
 import { connect, ipcChannel } from '../util/rpc.js'
 import { exitParked } from '../util/threads.js'
-import { startAccessLog } from './access-log.js'
 import { CALL_TIMEOUT_MS, type Startable, type StartReport, type WorkerMethods } from './instance-methods.js'
 import { droppedLinesMetric, type ProcessLog } from './process-log.js'
 import { type ProxyInstance, startProxyInstance } from './proxy-instance.js'
+import { startRequestSinks } from './request-sinks.js'
 
 /** Set in the environment of a worker: its number, from 1 on. */
 export const WORKER_NUMBER_VARIABLE = 'TURNSTILE_WORKER_NUMBER'
@@ -52,7 +52,7 @@ const startOf = async (
   dropped: DroppedLines,
   log: ProcessLog['logger']
 ): Promise<ProxyInstance> =>
-  startProxyInstance(shareOf(config, number), log, startAccessLog(config, dropped, log))
+  startProxyInstance(shareOf(config, number), log, await startRequestSinks(config, dropped, log))
 
 /** The configuration of one worker: the first keeps the data directory of a proxy without workers; load limits are divided. */
 function shareOf(config: Config, number: number): Config {

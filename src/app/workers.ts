@@ -24,7 +24,7 @@ export const startPrimary = (config: Config, log: ProcessLog): Promise<App> =>
       const slots = Array.from({ length: config.workers }, (_, i) => new WorkerSlot(i + 1, draining, log))
       onClose(() => Promise.all(slots.map(slot => slot.close())))
       // All workers mask with the same key.
-      if (config.accessLog !== 'off') maskKey(config.dataDir)
+      if (config.accessLog !== 'off' || config.otlp?.traces !== undefined) maskKey(config.dataDir)
       const [proxyUrl] = await Promise.all(slots.map(slot => slot.start()))
       const hangUp = (): void => slots.forEach(slot => slot.hangUp())
       return { proxyUrl: proxyUrl!, hangUp, ...together(slots, draining) }

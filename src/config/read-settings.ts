@@ -6,6 +6,7 @@ import { findHidden } from '../mcp/routes.js'
 import { reasonOf, TurnstileError } from '../util/errors.js'
 import { parseMysqlUrl } from '../util/mysql-url.js'
 import { readTlsFiles, type TlsFiles } from '../util/tls-front.js'
+import { faultOfOtlp, otlpSettings } from './otlp-variables.js'
 import {
   byFlag,
   type CheckConfig,
@@ -62,7 +63,9 @@ export function parseConfig(argv: readonly string[], env: Record<string, string 
     )
   if (config.webhook !== undefined && config.webhookSecretFile === undefined)
     throw new ConfigError('REQUIRED', '--webhook is signed with a secret: give --webhook-secret-file too')
-  const complete = withTls(withStoreOfFile(config))
+  const fault = faultOfOtlp(env)
+  if (fault !== undefined) throw new ConfigError('BAD_VALUE', fault)
+  const complete = { ...withTls(withStoreOfFile(config)), otlp: otlpSettings(env) }
   refuseFewConnections(complete)
   return complete
 }
@@ -76,8 +79,10 @@ function refuseFewConnections({ store, workers }: Config): void {
   throw new ConfigError('BAD_VALUE', message)
 }
 
+type SettingsWithUpstreams = Omit<Config, 'tls' | 'adminTls' | 'otlp'>
+
 /** Throws ConfigError where a certificate or key is missing, or the two do not fit. */
-function withTls(config: Omit<Config, 'tls' | 'adminTls'>): Config {
+function withTls(config: SettingsWithUpstreams): Omit<Config, 'otlp'> {
   const { tlsCert, tlsKey, adminTlsCert, adminTlsKey, adminTlsClientCa } = config
   return {
     ...config,
@@ -107,7 +112,7 @@ function tlsFiles(
 }
 
 /** Throws ConfigError where there is no gateway, or two have one name. */
-function withUpstreams(values: ValuesOf<typeof settings>): Omit<Config, 'tls' | 'adminTls'> {
+function withUpstreams(values: ValuesOf<typeof settings>): SettingsWithUpstreams {
   const { upstream = [], upstreamFile } = values
   const upstreams = [...upstream, ...(upstreamFile?.upstreams ?? [])]
   if (upstreams.length === 0)

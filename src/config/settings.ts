@@ -3,6 +3,7 @@
 // To add a flag, add an entry here, and name it in app/instance-settings.ts for the part that uses it. To follow a flag, search
 // for the name of its entry: every part calls it so.
 import type { TlsFiles } from '../util/tls-front.js'
+import type { OtlpSettings } from './otlp-variables.js'
 import {
   accessLog,
   address,
@@ -337,6 +338,8 @@ export type Config = ValuesOf<typeof settings> & {
   adminTls: TlsFiles | undefined
   /** The gateways of both settings, one at least. */
   upstreams: readonly UpstreamAddress[]
+  /** What the variables of OpenTelemetry ask for; undefined: nothing is exported. */
+  otlp: OtlpSettings | undefined
 }
 
 /** The values of the settings of `mcp-turnstile check`. */

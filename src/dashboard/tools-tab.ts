@@ -114,7 +114,10 @@ export class ToolsTab {
 
   #show(): void {
     const { tools, endpointId } = this.#options.view()
-    const { tool, sorting } = tools
+    const { sorting } = tools
+    // A tool of another endpoint is not among those that are looked at.
+    const isOther = endpointId !== undefined && tools.tool?.endpointId !== endpointId
+    const tool = isOther ? undefined : tools.tool
     this.#form.querySelector<HTMLInputElement>(`input[value=${this.#span}]`)!.checked = true
     html('all-tools').hidden = tool === undefined
     setText(html('all-tools-name'), tool?.tool ?? '')

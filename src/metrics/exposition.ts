@@ -31,9 +31,18 @@ export class Exposition {
 
   /** `snapshots`: one for each slot, in order; undefined for a process that does not respond. `own`: what only the caller has. */
   async text(snapshots: readonly (Snapshot | undefined)[], own: readonly Metric[]): Promise<string> {
+    return await this.#added(snapshots, own).metrics()
+  }
+
+  /** The same as data. */
+  metrics(snapshots: readonly (Snapshot | undefined)[], own: readonly Metric[]): Metric[] {
+    return metricsIn(this.#added(snapshots, own))
+  }
+
+  #added(snapshots: readonly (Snapshot | undefined)[], own: readonly Metric[]): Registry {
     const reported = snapshots.flatMap((snapshot, place) => this.#reported(snapshot, place))
     const bounded = [...reported, [...own]].map(metrics => metrics.map(metric => this.#bounded(metric)))
-    return await AggregatorRegistry.aggregate(bounded).metrics()
+    return AggregatorRegistry.aggregate(bounded)
   }
 
   /** The last metrics of the process in a slot, and the counts of those before it. */
@@ -62,6 +71,7 @@ export class Exposition {
 
 const counts = (metrics: readonly Metric[]): Metric[] => metrics.filter(({ type }) => type !== 'gauge')
 
+const sum = (metrics: readonly Metric[][]): Metric[] => metricsIn(AggregatorRegistry.aggregate([...metrics]))
+
 /** The cast is right: `aggregate` keeps the plain data that it is given, though prom-client's types do not say so. */
-const sum = (metrics: readonly Metric[][]): Metric[] =>
-  AggregatorRegistry.aggregate([...metrics]).getMetricsAsArray() as unknown as Metric[]
+const metricsIn = (added: Registry): Metric[] => added.getMetricsAsArray() as unknown as Metric[]

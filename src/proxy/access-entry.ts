@@ -1,4 +1,4 @@
-// Owns what the access log says of one request: plain data, and only made where there is an access log.
+// Owns what the access log and spans say of one request: plain data, and only made where one of them is on.
 import { randomUUID } from 'node:crypto'
 import type { Principal } from '../mcp/principal.js'
 import type { WireId } from '../mcp/stored-ids.js'
@@ -7,6 +7,7 @@ import { type EpochMs, epochNow } from '../util/time.js'
 import { text } from './http/headers.js'
 import type { RoutedRequest } from './http/routed-request.js'
 import type { OutcomeTap } from './taps/outcome-tap.js'
+import type { SentMessage } from './taps/request-body.js'
 
 /**
  * Why a request did not go well. `refused`, `failed`: the proxy made the response; `http`: the upstream's has a status from 400 on;
@@ -35,11 +36,18 @@ export interface AccessEntry {
   /** Undefined: there was no response. */
   status: number | undefined
   error: AccessError | undefined
+  /** Of `result`: the code of the JSON-RPC error, or `tool_error`. */
+  failure: string | undefined
   bytesIn: number
   bytesOut: number
   durationMs: number
-  /** The trace of `traceparent` (W3C Trace Context). */
-  traceId: string | undefined
+  /** The header fields of W3C Trace Context, as they came. */
+  traceparent: string | undefined
+  tracestate: string | undefined
+  httpVersion: string
+  protocolVersion: string | undefined
+  /** What spans say of the message; undefined where none are made, and where it is not known. */
+  sent: SentMessage | undefined
 }
 
 /** Takes each request when it is over; synchronous, and never throws. */
@@ -57,15 +65,13 @@ export interface AccessEnd {
   requestId?: string | undefined
 }
 
-/** Of a `traceparent`: its version, and the trace id, which is not all zeros. */
-const TRACE = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/
 /** An id that other programs made. Chosen: what they use, and nothing that is long. */
 const REQUEST_ID = /^[\w.:/+=-]{1,128}$/
 
 /** The entry of a request. */
 export function accessEntry(request: RoutedRequest, end: AccessEnd): AccessEntry {
   const { outcome, upstream, status, error, bytes, durationMs, requestId } = end
-  const { headers, method = '' } = request.req
+  const { headers, httpVersion, method = '' } = request.req
   const { rpcMethod, rpcName } = outcome?.asked ?? {}
   const named = text(headers['x-request-id'])
   const isAccepted = status !== undefined && isSuccessful(status)
@@ -85,7 +91,12 @@ export function accessEntry(request: RoutedRequest, end: AccessEnd): AccessEntry
     bytesIn: bytes.received,
     bytesOut: bytes.sent,
     durationMs,
-    traceId: TRACE.exec(text(headers['traceparent']) ?? '')?.[1]
+    failure: outcome?.failure,
+    traceparent: text(headers['traceparent']),
+    tracestate: text(headers['tracestate']),
+    httpVersion,
+    protocolVersion: text(headers['mcp-protocol-version']),
+    sent: outcome?.sent
   }
 }
 

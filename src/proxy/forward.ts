@@ -46,7 +46,7 @@ export interface ForwardOptions {
   failures: FailureLog
   /** After so long without a byte an event stream gets a comment, in milliseconds; 0: never. */
   sseKeepAliveMs: number
-  /** The access log; undefined: there is none. */
+  /** The access log, and what makes spans; undefined: there is neither. */
   writeAccess: WriteAccess | undefined
 }
 
@@ -407,8 +407,8 @@ class Exchange implements ExchangeHandler, ClientExchange {
   /** All was written that the client gets. `failure`: the response that the proxy made. */
   #settle(error?: AccessError, failure?: FailureResponse): void {
     const outcome = this.#outcome
-    const durationMs = this.#sentAt === 0 ? 0 : Math.round(monotonicNow() - this.#sentAt)
-    const bytes = outcome?.settle(durationMs, failure?.status) ?? takeBytes(this.#req.socket)
+    const durationMs = this.#sentAt === 0 ? 0 : monotonicNow() - this.#sentAt
+    const bytes = outcome?.settle(Math.round(durationMs), failure?.status) ?? takeBytes(this.#req.socket)
     const { writeAccess } = this.#options
     if (writeAccess === undefined) return
     const [upstream, status] = [this.#upstream?.name, failure?.status ?? this.#status]

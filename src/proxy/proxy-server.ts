@@ -81,8 +81,10 @@ export interface ProxyOptions
   trustedProxy?: BlockList | undefined
   logger: FastifyBaseLogger
   traffic: Traffic
-  /** The access log; undefined: there is none. */
+  /** The access log, and what makes spans; undefined: there is neither. */
   writeAccess?: WriteAccess | undefined
+  /** Spans are made of requests. */
+  isTraced?: boolean | undefined
 }
 
 /** A proxy that listens. */
@@ -164,7 +166,8 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     notices,
     messageUris,
     unreadable,
-    streamIsUse
+    streamIsUse,
+    isTraced: options.isTraced === true
   }
   const parts: ServerParts = {
     routing: {

@@ -33,7 +33,10 @@ const startedAt: EpochMs = clockStart()
  * clock of the process, so it never goes back, nor jumps. Where the wall clock is put right meanwhile, the ledger follows:
  * ledger/pipeline/ledger-clock.ts.
  */
-export const epochNow = (): EpochMs => Math.floor(startedAt + performance.now())
+export const epochNow = (): EpochMs => Math.floor(preciseNow())
+
+/** The same with its fraction. */
+export const preciseNow = (): EpochMs => startedAt + performance.now()
 
 /** The instant on the wall clock for questions about the ledger; a wall clock that was put back hides nothing that was told. */
 export const latestNow = (): EpochMs => Math.max(Date.now(), epochNow())

@@ -34,6 +34,7 @@ void t.test('defaults', t => {
     tlsCert: undefined,
     tlsKey: undefined,
     tls: undefined,
+    otlp: undefined,
     store: { kind: 'sqlite', path: './data/turnstile.db' },
     storeFile: undefined,
     upstreamFile: undefined,

@@ -36,13 +36,17 @@ export class Turnstile {
     this.log = log
   }
 
-  /** Starts `mcp-turnstile` with its data in `directory`, both ports free ones unless given; `program`: its main.js. Throws when it exits. */
+  /**
+   * Starts `mcp-turnstile` with its data in `directory`, both ports free ones unless given; `program`: its main.js, `env`: variables
+   * beside those of the tester. Throws when it exits.
+   */
   static async start(
     upstream: string,
     directory: string,
     flags: readonly string[] = [],
     nodeFlags: readonly string[] = [],
-    program = MAIN
+    program = MAIN,
+    env: Record<string, string> = {}
   ): Promise<Turnstile> {
     if (directories.has(directory)) throw new Error(`another mcp-turnstile of this test runs in ${directory}`)
     directories.add(directory)
@@ -57,7 +61,7 @@ export class Turnstile {
     const args = ['--upstream', upstream, '--data-dir', directory, ...rest, ...flags]
     const child = spawn(process.execPath, [...nodeFlags, program, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: cleanEnv()
+      env: { ...cleanEnv(), ...env }
     })
     child.once('exit', () => directories.delete(directory))
     const log: Record<string, unknown>[] = []
@@ -131,6 +135,6 @@ export class Turnstile {
 function cleanEnv(): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _, ...env } = process.env
   return Object.fromEntries(
-    Object.entries(env).filter(([name]) => !/^(_?TAP|TURNSTILE_|MCP_CONNECTION_)/.test(name))
+    Object.entries(env).filter(([name]) => !/^(_?TAP|TURNSTILE_|MCP_CONNECTION_|OTEL_)/.test(name))
   )
 }

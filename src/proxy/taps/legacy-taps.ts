@@ -14,7 +14,7 @@ import { isEventStreamType, text } from '../http/headers.js'
 import type { RoutedRequest } from '../http/routed-request.js'
 import { DecodedStart } from './decoded-start.js'
 import { endpointEvent, initializeResult } from './first-event.js'
-import { type Asked, askedOf, RequestBody } from './request-body.js'
+import { type Asked, askedOf, RequestBody, type SentMessage } from './request-body.js'
 import { SessionErrorReader } from './session-error-reader.js'
 import type { Accounting, StreamSession, Tap, TappedUpstream } from './tap.js'
 
@@ -49,6 +49,10 @@ export class MessageTap implements Tap {
 
   get asked(): Asked {
     return (this.#asked ??= askedOf(this.#request.req, this.#body))
+  }
+
+  get sent(): SentMessage | undefined {
+    return this.#accounting.isTraced ? this.#body.sentMessage() : undefined
   }
 
   get requester(): Requester {
@@ -98,6 +102,7 @@ export class MessageTap implements Tap {
 export class LegacyStreamTap implements Tap {
   readonly operation = undefined
   readonly asked = undefined
+  readonly sent = undefined
   readonly #endpointId: WireId
   readonly #request: RoutedRequest
   readonly #accounting: Accounting

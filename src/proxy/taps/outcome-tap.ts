@@ -10,7 +10,7 @@ import { type EpochMs, epochNow } from '../../util/time.js'
 import { type PassedBytes, takeBytes } from '../http/connection-bytes.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 import type { RoutedRequest } from '../http/routed-request.js'
-import type { Asked } from './request-body.js'
+import type { Asked, SentMessage } from './request-body.js'
 import { type ResponseOutcome, responseOutcome } from './response-outcome.js'
 import type { Tap } from './tap.js'
 
@@ -54,6 +54,15 @@ export class OutcomeTap {
 
   get requester(): Requester | undefined {
     return this.#tap.requester
+  }
+
+  get sent(): SentMessage | undefined {
+    return this.#tap.sent
+  }
+
+  /** The first failure that the body of the response told (`ResponseOutcome`). */
+  get failure(): string | undefined {
+    return this.#body?.failure
   }
 
   /** What its end said of it; undefined where it went well. */

@@ -42,6 +42,18 @@ const META =
   /"_meta"\s*:\s*\{[^{}]*"io\.modelcontextprotocol\\?\/clientInfo"\s*:\s*\{\s*"name"\s*:\s*"([^"\\]*)"\s*,\s*"version"\s*:\s*"([^"\\]*)"/
 const META_BYTES = 512
 
+/** What a span says of a message beside what it asks for (OpenTelemetry, "Semantic conventions for Model Context Protocol"). */
+export interface SentMessage {
+  /** The `id` of a request; undefined for notifications. */
+  rpcId: string | undefined
+  resourceUri: string | undefined
+  /** Of `_meta`, with the names of the header fields (SEP-414). */
+  traceparent: string | undefined
+  tracestate: string | undefined
+  /** Of `_meta` (MCP 2026-07-28); for `initialize`, the one that was negotiated, once it was. */
+  protocolVersion: string | undefined
+}
+
 /** What is kept of a request's body. */
 export class RequestBody {
   #parts: Buffer[] = []
@@ -100,6 +112,21 @@ export class RequestBody {
     return (this.#meta ??= this.#messages()
       .map(message => memberOf(memberOf(message, 'params'), '_meta'))
       .filter(meta => meta !== undefined))[0]
+  }
+
+  /** The first message of a whole body; undefined for others. It is parsed for that. */
+  sentMessage(): SentMessage | undefined {
+    const [message] = this.#messages()
+    if (message === undefined) return undefined
+    const [id, params] = [memberOf(message, 'id'), memberOf(message, 'params')]
+    const meta = memberOf(params, '_meta')
+    return {
+      rpcId: typeof id === 'number' ? String(id) : textOf(id),
+      resourceUri: textOf(memberOf(params, 'uri')),
+      traceparent: textOf(memberOf(meta, 'traceparent')),
+      tracestate: textOf(memberOf(meta, 'tracestate')),
+      protocolVersion: revisionOf(memberOf(meta, META_PROTOCOL_VERSION)) ?? undefined
+    }
   }
 
   /** `clientInfo` of an `initialize` request, or what the `_meta` of MCP 2026-07-28 says. */

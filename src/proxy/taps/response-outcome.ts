@@ -16,10 +16,18 @@ const LONGEST_EMPTY_LINE = 3
 const [LINE_FEED, CARRIAGE_RETURN, SPACE, TAB, COLON] = [0x0a, 0x0d, 0x20, 0x09, 0x3a]
 const [CAPITAL_E, BRACE, T] = [0x45, 0x7b, 0x74]
 
+/** In place of a code, for the result of a tool that failed (OpenTelemetry, "Semantic conventions for MCP", `error.type`). */
+const TOOL_ERROR = 'tool_error'
+
+/** In place of a code that is none (OpenTelemetry, `error.type`). */
+export const UNKNOWN_ERROR = '_OTHER'
+
 /** What the body of a response says. */
 export interface ResponseOutcome {
   /** JSON-RPC errors, and results with `isError`, so far. */
   errors: number
+  /** The first of them: the code of a JSON-RPC error, or `TOOL_ERROR`. */
+  readonly failure: string | undefined
   /** Parts that could not be read, so far. */
   unread: number
   /** A response to the request was read. */
@@ -56,6 +64,7 @@ export function responseOutcome(
 /** A body in a content coding, or of a type that MCP does not know. */
 class Unreadable implements ResponseOutcome {
   readonly errors = 0
+  readonly failure = undefined
   unread = 0
   readonly isAnswered = false
 
@@ -70,6 +79,7 @@ class Unreadable implements ResponseOutcome {
 
 class JsonOutcome implements ResponseOutcome {
   errors = 0
+  failure: string | undefined
   unread = 0
   isAnswered = false
   readonly #length: number | undefined
@@ -99,12 +109,14 @@ class JsonOutcome implements ResponseOutcome {
     if (!mayFail(body)) return
     const failures = failuresIn(body.toString())
     if (failures === undefined) this.unread = 1
-    else this.errors = failures
+    else this.errors = failures.length
+    this.failure = failures?.[0]
   }
 }
 
 class EventsOutcome implements ResponseOutcome {
   errors = 0
+  failure: string | undefined
   unread = 0
   isAnswered = false
   readonly #isPost: boolean
@@ -154,9 +166,10 @@ class EventsOutcome implements ResponseOutcome {
     for (const line of events.toString().split(/\r\n|\r|\n/)) {
       if (line.startsWith('data:')) data.push(line.slice(line[5] === ' ' ? 6 : 5))
       if (line !== '' || data.length === 0) continue
-      const failures = failuresIn(data.join('\n')) ?? 0
-      this.errors += failures
-      if (failures > 0) this.isAnswered = true
+      const failures = failuresIn(data.join('\n')) ?? []
+      this.errors += failures.length
+      this.failure ??= failures[0]
+      if (failures.length > 0) this.isAnswered = true
       data = []
     }
   }
@@ -186,19 +199,23 @@ function skipSpace(json: Buffer, from: number): number {
   return at
 }
 
-/** How many of the messages, one or those of a batch (MCP 2025-03-26), are failures; undefined where that is no JSON. */
-function failuresIn(json: string): number | undefined {
+/** The failures of the messages, one or those of a batch (MCP 2025-03-26); undefined where that is no JSON. */
+function failuresIn(json: string): string[] | undefined {
   const value = parseJson(json)
   if (value === undefined) return undefined
   const messages: unknown[] = Array.isArray(value) ? value : [value]
-  return messages.filter(isFailure).length
+  return messages.map(failureOf).filter(failure => failure !== undefined)
 }
 
 /** Whether a message is a JSON-RPC error (JSON-RPC 2.0 §5.1), or the result of a tool that failed (MCP, `CallToolResult`). */
-function isFailure(message: unknown): boolean {
+function failureOf(message: unknown): string | undefined {
   const error = memberOf(message, 'error')
-  if (typeof error === 'object' && error !== null) return memberOf(message, 'method') === undefined
-  return memberOf(memberOf(message, 'result'), 'isError') === true
+  if (typeof error === 'object' && error !== null) {
+    const code = memberOf(error, 'code')
+    if (memberOf(message, 'method') !== undefined) return undefined
+    return Number.isSafeInteger(code) ? String(code) : UNKNOWN_ERROR
+  }
+  return memberOf(memberOf(message, 'result'), 'isError') === true ? TOOL_ERROR : undefined
 }
 
 function endsEvent(chunk: Buffer): boolean {

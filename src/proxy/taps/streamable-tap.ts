@@ -18,7 +18,7 @@ import type { RoutedRequest } from '../http/routed-request.js'
 import { InitializeResponse } from './initialize-response.js'
 import { LegacyStreamTap } from './legacy-taps.js'
 import { MessageLines } from './message-lines.js'
-import { type Asked, askedOf, RequestBody } from './request-body.js'
+import { type Asked, askedOf, RequestBody, type SentMessage } from './request-body.js'
 import { errorInFirstMessage, SessionErrorReader } from './session-error-reader.js'
 import type { Accounting, StreamSession, Tap, TappedUpstream } from './tap.js'
 
@@ -62,6 +62,7 @@ export class StreamableTap implements Tap {
   #isListening = false
   operation: Operation | undefined
   #asked: Asked | undefined
+  #sent: SentMessage | undefined
   /** Set while only the body can show whether the response means that the session is gone. */
   #undecided: SessionErrorReader | undefined
   /** Set for a stream that nobody asked for in a session: it may be that of a legacy one, at a path of both transports. */
@@ -97,6 +98,10 @@ export class StreamableTap implements Tap {
 
   get asked(): Asked {
     return (this.#asked ??= askedOf(this.#req, this.#body))
+  }
+
+  get sent(): SentMessage | undefined {
+    return this.#accounting.isTraced ? (this.#sent ??= this.#body?.sentMessage()) : undefined
   }
 
   get requester(): Requester | undefined {
@@ -171,6 +176,7 @@ export class StreamableTap implements Tap {
       if (sessionId !== undefined) this.#sessionId = openedId
     }
     this.#sentAt = undefined
+    this.#sent = this.sent
     this.#body = undefined
     if (method === 'GET' && this.#presentSessionId === undefined) {
       this.#legacy = new LegacyStreamTap(
@@ -319,12 +325,14 @@ export class StreamableTap implements Tap {
   #identify(): void {
     if (this.#opening === undefined) return
     const { sessionId, clientInfo, response } = this.#opening
+    const { revision } = response
     this.#opening = undefined
+    if (this.#sent) this.#sent.protocolVersion = revision ?? undefined
     this.#accounting.observe({
       kind: 'identity',
       endpointId: this.#endpointId,
       sessionId,
-      clientInfo: { ...clientInfo, protocolVersion: response.revision }
+      clientInfo: { ...clientInfo, protocolVersion: revision }
     })
   }
 }

@@ -9,7 +9,7 @@ import type { EpochMs } from '../../util/time.js'
 import type { ResponseHeaders } from '../http/header-section.js'
 import type { ConversationKeys } from './conversation-keys.js'
 import type { Notices } from './notices.js'
-import type { Asked } from './request-body.js'
+import type { Asked, SentMessage } from './request-body.js'
 
 /** The session whose messages a stream carries. */
 export interface StreamSession {
@@ -32,6 +32,8 @@ export interface Tap {
   readonly operation: Operation | undefined
   /** What the request asks for, as far as it came; undefined where it is no message of a client. */
   readonly asked: Asked | undefined
+  /** What else spans say of the message, as far as it came; undefined where none are made, and where it is not known. */
+  readonly sent: SentMessage | undefined
   /** Whose it is; undefined while that is not known. */
   readonly requester: Requester | undefined
   /** A part of the request's body came. */
@@ -68,5 +70,7 @@ export interface Accounting {
   unreadable: (reason: string) => void
   /** An open GET stream is use of its session. */
   streamIsUse: boolean
+  /** Spans are made of requests. */
+  isTraced: boolean
   notices: Notices
 }

@@ -13,6 +13,7 @@ export class UnroutedStreamTap implements Tap {
   readonly streamOf = undefined
   readonly operation = undefined
   readonly asked = undefined
+  readonly sent = undefined
   readonly requester = undefined
   readonly #request: RoutedRequest
   readonly #notices: Notices

@@ -122,11 +122,14 @@ void t.test('the use of tools', { timeout: 240_000 }, async t => {
     await page.getByRole('radio', { name: 'By day' }).check()
     await page.locator('#tool-chart canvas').waitFor()
 
+    await rows.nth(1).getByRole('button').click()
+    await reads(page.locator('#all-tools'), 'read')
     await page.getByRole('button', { name: /^mail/ }).click()
     await reads(page.locator('#scope'), /^mail$/)
     await rows.nth(1).waitFor({ state: 'detached' })
     await reads(rows, /^send/)
     t.same(await names(), ['send'])
+    t.notOk(await page.locator('#all-tools').isVisible(), 'it has no such tool')
   })
 
   await t.test('on a phone, in Chinese', async t => {
