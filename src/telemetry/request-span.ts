@@ -4,11 +4,12 @@
 import { CALL_METHOD } from '../mcp/methods.js'
 import { type StoredId, storedSessionId } from '../mcp/stored-ids.js'
 import type { AccessEntry } from '../proxy/access-entry.js'
+import { UNKNOWN_ERROR } from '../proxy/taps/response-outcome.js'
 import type { Attributes } from './opentelemetry.js'
 
-/** The longest text of an attribute. Chosen: as in the access log, for clients choose what is in it. */
-const MAX_TEXT = 200
-/** Of a span that is no message of MCP: below it the failure is the client's (HTTP conventions, "Status"). */
+/** The longest name, and text of an attribute. Chosen: as in the access log, for clients choose what is in it. */
+export const MAX_TEXT = 200
+/** Below it, the failure of a request without a message is the client's, and no error of the span (HTTP conventions, "Status"). */
 const FIRST_SERVER_ERROR = 500
 /** `error.type` where the client left before the end of the response; the metrics say the same. */
 const CANCELLED = 'cancelled'
@@ -16,6 +17,7 @@ const CANCELLED = 'cancelled'
 /** A span, without its times and its parent. */
 export interface RequestSpan {
   name: string
+  /** Texts may be longer than `MAX_TEXT`. */
   attributes: Attributes
   /** `error.type`; undefined where all went well. */
   error: string | undefined
@@ -50,7 +52,7 @@ export function requestSpan(entry: AccessEntry, maskId: (sessionId: StoredId) =>
     'url.path': entry.path
   }
   const name = [method ?? entry.httpMethod, target.name].filter(part => part !== undefined).join(' ')
-  return { name: short(name), attributes: shortened(attributes), error }
+  return { name: name.slice(0, MAX_TEXT), attributes, error }
 }
 
 /** What the method is about. A URI is no part of the name: there may be any number of them. */
@@ -68,18 +70,10 @@ function targetOf({ method, tool, sent }: AccessEntry): {
 function errorOf({ method, error, failure, status }: AccessEntry): string | undefined {
   if (error === undefined || error === 'unread') return undefined
   if (error === 'left') return method === undefined ? undefined : CANCELLED
-  if (error === 'result') return failure
+  if (error === 'result') return failure ?? UNKNOWN_ERROR
   if (error === 'cut' || status === undefined) return error
-  return method !== undefined || status >= FIRST_SERVER_ERROR ? String(status) : undefined
+  const isOfClient = error === 'http' && method === undefined && status < FIRST_SERVER_ERROR
+  return isOfClient ? undefined : String(status)
 }
 
 const isCode = (failure: string | undefined): boolean => failure !== undefined && /^-?\d+$/.test(failure)
-
-const short = (text: string): string => (text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text)
-
-const shortened = (attributes: Attributes): Attributes =>
-  Object.fromEntries(
-    Object.entries(attributes)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => [name, typeof value === 'string' ? short(value) : value])
-  )

@@ -20,7 +20,7 @@ import {
   trace,
   W3CTraceContextPropagator
 } from './opentelemetry.js'
-import { requestSpan } from './request-span.js'
+import { MAX_TEXT, requestSpan } from './request-span.js'
 import { resourceOf, type ServiceIdentity } from './resource.js'
 import { watched } from './watched-exporter.js'
 
@@ -44,6 +44,7 @@ export function startSpans({ protocol, maskId, log, ...identity }: SpanSettings)
   const exporter = protocol === 'http/json' ? new JsonTraceExporter() : new ProtobufTraceExporter()
   const provider = new BasicTracerProvider({
     resource: resourceOf(identity),
+    spanLimits: { attributeValueLengthLimit: MAX_TEXT },
     spanProcessors: [new BatchSpanProcessor(watched(exporter, 'spans', log))]
   })
   const tracer = provider.getTracer('mcp-turnstile', identity.version)

@@ -17,7 +17,7 @@ const [LINE_FEED, CARRIAGE_RETURN, SPACE, TAB, COLON] = [0x0a, 0x0d, 0x20, 0x09,
 const [CAPITAL_E, BRACE, T] = [0x45, 0x7b, 0x74]
 
 /** In place of a code, for the result of a tool that failed (OpenTelemetry, "Semantic conventions for MCP", `error.type`). */
-export const TOOL_ERROR = 'tool_error'
+const TOOL_ERROR = 'tool_error'
 
 /** In place of a code that is none (OpenTelemetry, `error.type`). */
 export const UNKNOWN_ERROR = '_OTHER'
