@@ -59,12 +59,14 @@ export class SessionTimeline {
   /** `sessions`: of one endpoint, by their opening. */
   #bars(sessions: readonly ListedSession[], { start: from, end: to }: Range): HTMLElement {
     const lengthMs = Math.max(1, to - from)
+    const minMs = lengthMs * MIN_SHARE
     const bars = sessions.map(({ connectedAt, ended }) => {
-      const start = Math.max(connectedAt, from)
+      // One that just opened is seen too, at the very end.
+      const start = Math.min(Math.max(connectedAt, from), to - minMs)
       const end = Math.min(ended?.at ?? to, to)
-      return { start, end: Math.max(end, start + lengthMs * MIN_SHARE) }
+      return { start, end: Math.max(end, start + minMs) }
     })
-    const lanes = lanesOf(bars, lengthMs * MIN_SHARE)
+    const lanes = lanesOf(bars, minMs)
     const share = (ms: number): string => `${(ms / lengthMs) * 100}%`
     const items = sessions.map((session, i) => {
       const { start, end } = bars[i]!
