@@ -83,11 +83,15 @@ const started = startInOrder(async onClose => {
     monitoring: data.monitoring && monitoringOptions(data.monitoring, store)
   })
   onClose(() => admin.close())
-  const url = await admin.listen(data.listen)
+  const shown = (at: string): string => (data.tls === undefined ? at : at.replace(/^http:/, 'https:'))
+  const url = await admin.listen({
+    ...data.listen,
+    listenTextResolver: at => `Admin port listening at ${shown(at)}`
+  })
   const pushed = data.otlp && (await startPush(data.otlp, () => admin.scrape.metrics()))
   onClose(() => pushed?.close())
   return {
-    url: data.tls === undefined ? url : url.replace(/^http:/, 'https:'),
+    url: shown(url),
     setTokens: admin.setTokens,
     pushed
   }
