@@ -13,7 +13,7 @@ const INTERVAL_MS = SECOND_MS
 /** Changes read by one query; where there are more, the next query follows at once. Chosen. */
 const MAX_CHANGES = 500
 /** How long a change without the name of its client is kept back: the name may be on its way to the store. Chosen. */
-const INTRODUCTION_MS = 800
+const INTRODUCTION_MS = 400
 /** How often such a change is read again. Chosen. */
 const REREAD_MS = 200
 /** A client that has not been named so long after its opening has no name. Chosen. */
