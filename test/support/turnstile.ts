@@ -13,8 +13,6 @@ export type {
 } from '../../src/admin/schemas/query-responses.js'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
-/** Those of the processes that run: two of them in one would write over each other. */
-const directories = new Set<string>()
 /** For a busy machine: 20 s were too few with ten processes waiting for each CPU. */
 const START_TIMEOUT_MS = 60_000
 
@@ -48,8 +46,6 @@ export class Turnstile {
     program = MAIN,
     env: Record<string, string> = {}
   ): Promise<Turnstile> {
-    if (directories.has(directory)) throw new Error(`another mcp-turnstile of this test runs in ${directory}`)
-    directories.add(directory)
     const defaults = {
       '--listen': '127.0.0.1:0',
       '--admin': '127.0.0.1:0',
@@ -63,7 +59,6 @@ export class Turnstile {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...cleanEnv(), ...env }
     })
-    child.once('exit', () => directories.delete(directory))
     const log: Record<string, unknown>[] = []
     const started = new Promise<Record<string, unknown>>((resolve, reject) => {
       createInterface(child.stdout).on('line', line => {
