@@ -3,7 +3,7 @@ import { storedUserAgent, type ClientInfo, unknownClient } from '../mcp/client-i
 import type { StoredId } from '../mcp/stored-ids.js'
 import type { Transport } from '../mcp/transports.js'
 import type { EpochMs } from '../util/time.js'
-import type { Attributed, CloseEvent, FinalReason, OpenEvent, UseEvent } from './events.js'
+import type { Attributed, CloseEvent, FinalReason, OpenEvent, OutcomeEvent, UseEvent } from './events.js'
 import type { Attribution, Client } from './observations.js'
 import type { Outcome } from './outcomes.js'
 
@@ -161,6 +161,18 @@ export function useEvent(session: TrackedSession, who?: ClientInfo): UseEvent {
     ...(pendingOutcome && { outcome: pendingOutcome }),
     ...(who && { who })
   }
+}
+
+/**
+ * Reports what a session has pending, and takes it out of it. What came of requests that were reported before proves nothing: a
+ * session that the store does not have any more, such as one of a deleted endpoint, stays away.
+ */
+export function pendingEvent(session: TrackedSession): UseEvent | OutcomeEvent {
+  const { endpointId, sessionId, transport, lastSeenAt, reportedAt, pendingRequests, pendingOutcome } =
+    session
+  if (pendingOutcome === undefined || pendingRequests > 0 || lastSeenAt > reportedAt) return useEvent(session)
+  session.pendingOutcome = undefined
+  return { type: 'outcome', endpointId, sessionId, transport, at: lastSeenAt, outcome: pendingOutcome }
 }
 
 /** Reports that an unknown session is in use, in case that the store knows it. */

@@ -33,6 +33,7 @@ import {
   presenceEvent,
   type Sighting,
   type TrackedSession,
+  pendingEvent,
   useEvent
 } from './session.js'
 import { messageSignal, pingSignal, streamableSignal } from './signals.js'
@@ -184,7 +185,7 @@ export class SessionTracker {
    * if there are. Sessions that idled are forgotten.
    */
   flush(now: EpochMs, atLeast?: number): SessionEvent[] {
-    const uses = this.#unreported.flush(now, atLeast).map(session => useEvent(session))
+    const uses = this.#unreported.flush(now, atLeast).map(session => pendingEvent(session))
     if (this.#idleTimeoutMs > 0) this.#sessions.forgetIdle(now - this.#idleTimeoutMs)
     return [...uses, ...this.#visits.flush(now, atLeast), ...this.#strayOutcomes.take()]
   }
@@ -478,7 +479,7 @@ export class SessionTracker {
 
   /** The unreported uses of a session that was forgotten. */
   #rest(forgotten: TrackedSession | undefined): SessionEvent[] {
-    return forgotten && this.#unreported.delete(forgotten) ? [useEvent(forgotten)] : []
+    return forgotten && this.#unreported.delete(forgotten) ? [pendingEvent(forgotten)] : []
   }
 }
 

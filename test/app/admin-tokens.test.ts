@@ -26,7 +26,7 @@ void t.test('tokens under 16 characters are one warning at the start, which does
 void t.test('an empty token and a prefix that is written otherwise stop the start with exit code 2', t => {
   for (const [token, fault] of [
     ['abc,read:', /token 2 has nothing behind read:/],
-    ['READ:hunter2', /token 1 begins with a prefix/]
+    ['READ:hunter2', /token 1 begins with an unknown prefix/]
   ] as const) {
     const { status, stderr } = spawnSync(
       process.execPath,

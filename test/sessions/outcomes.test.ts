@@ -40,17 +40,30 @@ void t.test('of a known session they come with its next use, and once', t => {
   const tracker = new SessionTracker({ idleTimeoutMs: 0 })
   tracker.observe(accepted('s', 1))
   t.same(tracker.observe(outcome('s', { bytesIn: 1, calls: 1 })), [])
+  tracker.observe(accepted('s', 5))
   t.same(tracker.observe(outcome('s', { bytesIn: 2, errors: 1 })), [])
-  t.same(told(tracker.flush(10)), [[{ ...nothing, bytesIn: 3, calls: 1, errors: 1 }, 'use', 1]])
+  t.same(told(tracker.flush(10)), [[{ ...nothing, bytesIn: 3, calls: 1, errors: 1 }, 'use', 5]])
   t.same(tracker.flush(20), [])
-  tracker.observe(outcome('s', { unread: 1 }))
-  const deleted = { ...accepted('s', 21), method: 'DELETE' } as Observation
-  t.same(told(tracker.observe(deleted)), [
-    [{ ...nothing, unread: 1 }, 'use', 1],
-    [undefined, 'close', 21]
-  ])
   t.end()
 })
+
+void t.test(
+  'of requests that were reported before they come alone, and prove nothing of their session',
+  t => {
+    const tracker = new SessionTracker({ idleTimeoutMs: 0 })
+    tracker.observe(accepted('s', 1))
+    tracker.observe(outcome('s', { bytesIn: 1 }))
+    t.same(told(tracker.flush(10)), [[{ ...nothing, bytesIn: 1 }, 'outcome', 1]])
+    t.same(tracker.flush(20), [])
+    tracker.observe(outcome('s', { unread: 1 }))
+    const deleted = { ...accepted('s', 21), method: 'DELETE' } as Observation
+    t.same(told(tracker.observe(deleted)), [
+      [{ ...nothing, unread: 1 }, 'outcome', 1],
+      [undefined, 'close', 21]
+    ])
+    t.end()
+  }
+)
 
 void t.test('of another session they come by themselves with the next flush', t => {
   const tracker = new SessionTracker({ idleTimeoutMs: 0 })
