@@ -65,8 +65,14 @@ function hasFailed(file: string): boolean {
   return (counts.get(file)?.failed ?? 0) > 0
 }
 
-function count({ fullname }: Result, key: 'passed' | 'failed'): void {
-  const file = fullname.split(' > ', 1)[0]!
+/** The compiled test file that a result is of; for one that took too long, tap has a result beside it. */
+function fileOf({ fullname, diag }: Result): string {
+  const { expired } = (diag ?? {}) as { expired?: string }
+  return fullname === 'timeout!' && expired !== undefined ? expired : fullname.split(' > ', 1)[0]!
+}
+
+function count(result: Result, key: 'passed' | 'failed'): void {
+  const file = fileOf(result)
   const of = counts.get(file) ?? { passed: 0, failed: 0 }
   of[key]++
   counts.set(file, of)
@@ -107,7 +113,7 @@ async function runTap(files: string[], jobs: number, options: string[]): Promise
   })
   parser.on('assert', (file: Result) => {
     // It broke off, rather than that an assertion failed.
-    if (!file.ok && !hasFailed(file.name)) count(file, 'failed')
+    if (!file.ok && !hasFailed(fileOf(file))) count(file, 'failed')
     console.log(`${file.ok ? 'ok  ' : 'FAIL'} ${file.name} (${((file.time ?? 0) / 1000).toFixed(1)} s)`)
   })
   parser.on('bailout', (reason: string) => console.log(`bail out: ${reason}`))

@@ -29,6 +29,7 @@ const reasonsToBeAlone: Record<string, string> = {
 const reasonsForPairs: Record<string, string> = {
   'test/admin/gateway/gateway-client.test.ts':
     'a hundred endpoints must tell their tools within five seconds',
+  'test/app/kill-9.test.ts': 'a process is started fifty times, within eight minutes',
   'test/app/presence.test.ts': 'sessions idle after two seconds',
   'test/app/visits.test.ts': 'clients must not pause for three seconds between two requests',
   'test/proxy/upstream/timeouts.test.ts': 'timeouts of 200 ms must not run out by themselves',

@@ -67,7 +67,7 @@ async function oneRound(gateway: FakeGateway, directory: string, random: Random,
   await Promise.all(clients)
 }
 
-void t.test(`${ROUNDS} rounds of kill -9 under load`, { timeout: 300_000 }, async t => {
+void t.test(`${ROUNDS} rounds of kill -9 under load`, { timeout: 480_000 }, async t => {
   const random = new Random()
   t.comment(`seed ${random.seed}`)
   const gateway = await startFakeGateway()
