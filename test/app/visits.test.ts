@@ -87,7 +87,8 @@ void t.test('a listen stream keeps its client connected', async t => {
   const turnstile = await start(t, ['--session-idle-timeout', '1s'])
   const url = `${turnstile.proxyUrl}/stream/e`
   const listening = new AbortController()
-  await call(url, { userAgent: 'listener' }, 'subscriptions/listen', {}, listening.signal)
+  // Held, since a response that is collected as garbage closes its connection.
+  const stream = await call(url, { userAgent: 'listener' }, 'subscriptions/listen', {}, listening.signal)
   await (await call(url, { userAgent: 'caller' }, 'ping')).arrayBuffer()
   await rowsOnce(turnstile, rows => rows.some(row => row.user_agent === 'caller' && row.reason === 'idle'))
   await sleep(1_500)
@@ -96,6 +97,7 @@ void t.test('a listen stream keeps its client connected', async t => {
   t.equal((await turnstile.connections('&transport=3')).length, 2, 'the same row all the time')
   const leftAt = Date.now()
   listening.abort()
+  await t.rejects(stream.text())
   const rows = await rowsOnce(turnstile, found => found.every(row => row.reason === 'idle'))
   const { last_seen_at, disconnect_at } = rows.find(row => row.user_agent === 'listener')!
   t.ok(Math.abs(Date.parse(last_seen_at) - leftAt) < 500, 'until the stream ended')
