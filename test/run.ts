@@ -24,8 +24,8 @@ process.chdir(root)
 
 /** By file. A file that runs again has the counts of its last run. */
 const counts = new Map<string, { passed: number; failed: number }>()
-/** What ended the run before its time. */
-let ended = 0
+/** 1: something ended the run before its time. */
+let brokenOff = 0
 let database: Database | undefined
 try {
   const args = process.argv.slice(2)
@@ -47,13 +47,13 @@ try {
   if (sum('passed') + sum('failed') === 0) throw new Error('no test ran')
 } catch (error) {
   console.log(error instanceof Error ? error.message : error)
-  ended++
+  brokenOff++
 } finally {
   await database?.stop()
   // Tap itself would remove a test's folder before the test's teardown stops the processes that work in it.
   rmSync(join(root, '.tap', 'fixtures'), { recursive: true, force: true })
 }
-const failed = sum('failed') + ended
+const failed = sum('failed') + brokenOff
 console.log(`${sum('passed')} passed, ${failed} failed`)
 process.exitCode = failed === 0 ? 0 : 1
 

@@ -274,16 +274,12 @@ export class SessionTracker {
     const upstream = session.upstream ?? undefined
     const events = steps.flatMap(({ at, requests, outcome }): SessionEvent[] => {
       const sighting = { endpointId, sessionId, transport: Transport.sse, upstream, client: NO_CLIENT, at }
-      if (requests === 0) {
-        const { transport } = sighting
-        const told = outcome && { type: 'outcome' as const, endpointId, sessionId, transport, at, outcome }
-        return [...this.#act('gone', sighting), ...(told ? [told] : [])]
-      }
+      const used = { ...newSession(sighting), pendingRequests: requests, pendingOutcome: outcome }
+      if (requests === 0) return [...this.#act('gone', sighting), ...(outcome ? [pendingEvent(used)] : [])]
       const key = sessionKey(sighting)
       const stays = this.#sessions.get(key) !== undefined || !isOpen
       const forgotten = stays ? [] : this.#remember(key, newSession(sighting))
-      const used = newSession(sighting)
-      return [...forgotten, useEvent({ ...used, pendingRequests: requests, pendingOutcome: outcome })]
+      return [...forgotten, useEvent(used)]
     })
     const last = events.findLast(event => event.type === 'use' && event.sessionId === sessionId)
     if (last?.type === 'use' && who) last.who = who
