@@ -23,11 +23,12 @@ export type ColumnName = keyof typeof keys
 
 export const columnNames = Object.keys(keys) as ColumnName[]
 
-/** How the list is sorted. */
-export interface Sorting {
-  column: ColumnName
+/** How a list or table is sorted. */
+export interface SortedBy<Column> {
+  column: Column
   isDescending: boolean
 }
+export type Sorting = SortedBy<ColumnName>
 
 /** Newest first. */
 export const defaultSorting: Sorting = { column: 'opened', isDescending: true }
@@ -39,10 +40,18 @@ export const isDefault = ({ column, isDescending }: Sorting): boolean =>
 const largestFirst = new Set<ColumnName>(['opened', 'duration', 'requests', 'calls', 'errors', 'bytes'])
 
 /** After a column was chosen: its other direction if it was chosen before; else large numbers first, or texts from A on. */
-export function chooseColumn({ column, isDescending }: Sorting, chosen: ColumnName): Sorting {
-  if (chosen === column) return { column, isDescending: !isDescending }
-  return { column: chosen, isDescending: largestFirst.has(chosen) }
-}
+export const sortedByChosen = <Column>(
+  { column, isDescending }: SortedBy<Column>,
+  chosen: Column,
+  largestFirst: ReadonlySet<Column>
+): SortedBy<Column> => ({
+  column: chosen,
+  isDescending: chosen === column ? !isDescending : largestFirst.has(chosen)
+})
+
+/** After a column of the list was chosen. */
+export const chooseColumn = (sorting: Sorting, chosen: ColumnName): Sorting =>
+  sortedByChosen(sorting, chosen, largestFirst)
 
 /** `sessions`: newest first. Those that are equal stay in that order. */
 export function sorted(

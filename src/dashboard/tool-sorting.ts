@@ -1,4 +1,5 @@
 // Owns by what the table of tools is sorted, and how.
+import { type SortedBy, sortedByChosen } from './sorting.js'
 import { meanOf, type ToolTotal } from './tool-totals.js'
 
 /** What a total is sorted by in each column. */
@@ -16,20 +17,16 @@ const keys = {
 export type ToolColumn = keyof typeof keys
 export const toolColumns = Object.keys(keys) as ToolColumn[]
 
-/** How the table is sorted. */
-export interface ToolSorting {
-  column: ToolColumn
-  isDescending: boolean
-}
+export type ToolSorting = SortedBy<ToolColumn>
 
 /** The most calls first. */
 export const defaultToolSorting: ToolSorting = { column: 'calls', isDescending: true }
 
-/** After a column was chosen: its other direction if it was chosen before; else texts from A on, or large numbers first. */
-export const chooseToolColumn = ({ column, isDescending }: ToolSorting, chosen: ToolColumn): ToolSorting => ({
-  column: chosen,
-  isDescending: chosen === column ? !isDescending : chosen !== 'tool' && chosen !== 'endpoint'
-})
+const largestFirst = new Set<ToolColumn>(['calls', 'errors', 'errorShare', 'mean', 'max'])
+
+/** After a column of the table was chosen. */
+export const chooseToolColumn = (sorting: ToolSorting, chosen: ToolColumn): ToolSorting =>
+  sortedByChosen(sorting, chosen, largestFirst)
 
 /** Those that are equal: the most calls first, then by name. */
 export function sortedTotals(
