@@ -42,8 +42,7 @@ export const end = command({
       if (principal !== undefined) throw unusable('give SESSION_ID or --principal, not both')
       const path = `/api/mcp/connections/${encodeURIComponent(sessionId)}`
       const ended = await api.ask(path, { endpointId: endpoint }, { method: 'DELETE' })
-      if (output.isJson) output.json(ended)
-      else output.line(`${shown(sessionId)} is ended`)
+      output.result(ended, `${shown(sessionId)} is ended`)
       return Exit.ok
     }
     if (endpoint === undefined && principal === undefined)
@@ -91,8 +90,7 @@ export const drain = command({
       throw unusable('--wait is for gateways: only of those it is known when nobody uses them')
     const state = await switchDrain(api, name, endpoint, true)
     if (wait) return await waitUntilSafe(api, output, name!, timeout)
-    if (output.isJson) output.json(state)
-    else output.line(`${shown(name ?? endpoint!)} gets no new sessions`)
+    output.result(state, `${shown(name ?? endpoint!)} gets no new sessions`)
     return Exit.ok
   }
 })
@@ -106,8 +104,7 @@ export const undrain = command({
   settings: { endpoint: drainedEndpoint },
   async run({ api, output, flags, operands: [name] }) {
     const state = await switchDrain(api, name, flags.endpoint, false)
-    if (output.isJson) output.json(state)
-    else output.line(`${shown(name ?? flags.endpoint!)} gets new sessions again`)
+    output.result(state, `${shown(name ?? flags.endpoint!)} gets new sessions again`)
     return Exit.ok
   }
 })
@@ -144,8 +141,7 @@ async function waitUntilSafe(
     if (gateways !== undefined && gateway === undefined)
       throw new AdminApiError(`there is no gateway ${JSON.stringify(name)} any more`, 404)
     if (gateway?.safeToStop) {
-      if (output.isJson) output.json(gateway)
-      else output.line(`${shown(name)} is safe to stop`)
+      output.result(gateway, `${shown(name)} is safe to stop`)
       return Exit.ok
     }
     if (gateway) {

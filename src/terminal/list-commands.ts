@@ -110,8 +110,7 @@ export const sessions = command({
       const rows = await all(
         api.pages('/api/connections/endpoint', { ...query, ...times }, most, (page: ConnectionRow[]) => page)
       )
-      if (output.isJson) output.json(rows)
-      else output.table(pastColumns, rows)
+      output.results(pastColumns, rows)
       return Exit.ok
     }
     let open = 0
@@ -147,8 +146,10 @@ export const count = command({
     const query = { endpoint_id: endpoint, upstream, principal, conversation, transport }
     const counted = await api.ask<ConnectionCount>('/api/connections/endpoint/count', query)
     const { connect_num, principal_num, conversation_num } = counted
-    if (output.isJson) output.json(counted)
-    else output.line(`${connect_num} open: ${principal_num} principals, ${conversation_num} conversations`)
+    output.result(
+      counted,
+      `${connect_num} open: ${principal_num} principals, ${conversation_num} conversations`
+    )
     return Exit.ok
   }
 })
@@ -164,8 +165,7 @@ export const principals = command({
     const most = rowsOf(flags.limit, output.isJson)
     const query = { endpointId: flags.endpoint }
     const rows = await all(api.pages('/api/mcp/principals', query, most, (page: PrincipalInfo[]) => page))
-    if (output.isJson) output.json(rows)
-    else output.table(principalColumns(Date.now()), rows)
+    output.results(principalColumns(Date.now()), rows)
     return Exit.ok
   }
 })
@@ -179,8 +179,7 @@ export const upstreams = command({
   settings: {},
   async run({ api, output }) {
     const rows = await api.ask<UpstreamInfo[]>('/api/mcp/upstreams')
-    if (output.isJson) output.json(rows)
-    else output.table(upstreamColumns, rows)
+    output.results(upstreamColumns, rows)
     return Exit.ok
   }
 })

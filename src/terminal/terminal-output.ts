@@ -48,6 +48,18 @@ export class Output {
     for (const line of layOut(columns, rows, this.size?.columns)) this.line(this.row(line))
   }
 
+  /** What was asked for: a value for programs, or what it says for people. */
+  result(value: unknown, text: string): void {
+    if (this.isJson) this.json(value)
+    else this.line(text)
+  }
+
+  /** Rows that were asked for: an array for programs, or a table for people. */
+  results<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): void {
+    if (this.isJson) this.json(rows)
+    else this.table(columns, rows)
+  }
+
   /** A line of a table. */
   row(cells: readonly Cell[]): string {
     return cells.map(({ text, style }) => this.styled(text, style)).join(COLUMN_GAP)
