@@ -367,7 +367,7 @@ class Exchange implements ExchangeHandler, ClientExchange {
     if (this.#over || !this.#response?.isBetweenParts || !this.#isStandaloneStream) return
     this.#finish(false)
     this.#abandon()
-    endConnectionAfter(this.#res)
+    // Its connection stays: the client takes it for free, unless the head said otherwise, and may be sending its next request on it.
     this.#response.end([])
     this.#settle()
   }

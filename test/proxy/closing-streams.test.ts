@@ -1,8 +1,8 @@
 // Owns what a closing proxy does with streams: one that its client opens again ends at once and whole, all others have time.
 import { once } from 'node:events'
 import { test, type Test } from 'tap'
-import { requestHead, responseHead, startExchange } from '../support/proxy-under-test.js'
-import type { RawConnection } from '../support/raw-http.js'
+import { requestHead, responseHead, startExchange, startProxyTo } from '../support/proxy-under-test.js'
+import { connectTo, type RawConnection, serveResponses } from '../support/raw-http.js'
 
 const streamHead = responseHead('200 OK', 'Content-Type: text/event-stream', 'Transfer-Encoding: chunked')
 const event = '9\r\ndata: 1\n\n\r\n'
@@ -28,6 +28,27 @@ await test('the GET stream of a session ends at once, whole, and so do its conne
   await upstream.closed()
   await closed
   t.notMatch(observations, [{ kind: 'upstream-ended' }], 'no doubt about the session')
+})
+
+await test('its connection still takes the request that its client is just sending', async t => {
+  const server = await serveResponses(({ head }) =>
+    head!.startLine.startsWith('GET') ? streamHead + event : responseHead('202 Accepted', 'Content-Length: 0')
+  )
+  t.teardown(() => server.close())
+  const { proxy, port } = await startProxyTo(t, server.url)
+  const client = await connectTo(port)
+  t.teardown(() => client.socket.destroy())
+  await client.send(requestHead('GET /stream/a HTTP/1.1', 'Mcp-Session-Id: s'))
+  await client.bodyText('data: 1')
+  const closed = proxy.close(graceMs)
+  await client.done()
+  t.equal(client.reader.complete, true)
+  client.next('POST')
+  await client.send(requestHead('POST /stream/a HTTP/1.1', 'Mcp-Session-Id: s', 'Content-Length: 0'))
+  await client.done()
+  t.match(client.reader.head, { startLine: 'HTTP/1.1 202 Accepted' })
+  t.equal(client.reader.value('connection'), 'close')
+  await closed
 })
 
 for (const line of ['POST /stream/a HTTP/1.1', 'GET /a/sse HTTP/1.1', 'GET /other HTTP/1.1']) {
