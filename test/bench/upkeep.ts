@@ -32,10 +32,9 @@ const { values: flags } = parseArgs({
 const directory = mkdtempSync(join(tmpdir(), 'turnstile-bench-'))
 const server = flags.store === 'mysql' ? await startDatabase({ own: true }) : undefined
 const store = server?.url ?? `sqlite:${join(directory, 'ledger.db')}`
-const db = openDatabase(store)
 const openSessions = Number(flags.open)
 await fill(
-  db,
+  store,
   new History(new Random(1), {
     endedSessions: Number(flags.sessions),
     openSessions,
@@ -47,6 +46,7 @@ await fill(
   console.log
 )
 
+const db = openDatabase(store)
 const single = (statement: string): Promise<number> =>
   db.read(async sql => Number(Object.values((await sql.all(statement))[0]!)[0] ?? 0))
 const left = async (): Promise<string> => {

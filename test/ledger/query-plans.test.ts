@@ -301,12 +301,12 @@ const endpointsOf = ({ endpointIds }: History): readonly [string, string] => [
 
 void t.test('SQLite', async t => {
   const path = join(t.testdir(), 'plans.db')
+  const told = history()
+  await fill(`sqlite:${path}`, told)
   const db = openSqlite(path)
   const asking = new Libsql(path)
   t.teardown(() => db.close())
   t.teardown(() => asking.close())
-  const told = history()
-  await fill(db, told)
   const recorder = new Recorder()
   await exercise(
     sqlStore(recorder.database(db), { idleTimeoutMs: MINUTE_MS, maxEndpoints: 1 }),
@@ -357,12 +357,12 @@ const tidbPlans = (db: Database, asking: Connection): Plans => {
 
 void t.test('MySQL', async t => {
   const url = await freshDatabase(process.env['TEST_MYSQL_URL']!)
+  const told = history()
+  await fill(url, told)
   const db = openMysql(url)
   const asking = await createConnection(url)
   t.teardown(() => asking.destroy())
   t.teardown(() => db.close())
-  const told = history()
-  await fill(db, told)
   const recorder = new Recorder()
   await exercise(
     sqlStore(recorder.database(db), { idleTimeoutMs: MINUTE_MS, maxEndpoints: 1 }),

@@ -1,6 +1,7 @@
 // Owns bulk writing into an empty store: SQLite in one transaction, MySQL without its secondary indexes until all is in.
-import { mysqlDialect, openMysql } from '../../../src/ledger/mysql/mysql-database.js'
-import type { Database, Dialect, Sql } from '../../../src/ledger/sql/sql-database.js'
+import { createConnection, type RowDataPacket } from 'mysql2/promise'
+import { openMysql } from '../../../src/ledger/mysql/mysql-database.js'
+import type { Database, Sql } from '../../../src/ledger/sql/sql-database.js'
 import { sqlStore } from '../../../src/ledger/sql/sql-store.js'
 import { openSqlite } from '../../../src/ledger/sqlite/sqlite-database.js'
 import { embeddedStore } from '../../../src/ledger/sqlite/sqlite-store.js'
@@ -28,14 +29,15 @@ export const storeAt = (store: string): Store =>
 export const openDatabase = (store: string): Database =>
   isSqlite(store) ? openSqlite(sqlitePath(store)) : openMysql(store)
 
-export const dialectOf = (db: Database): Promise<Dialect> => db.read(sql => Promise.resolve(sql.dialect))
-
 /** Runs `work` with the secondary indexes of the big tables away; they are built once it is done. */
-export async function inBulk(db: Database, work: (write: Write) => Promise<void>): Promise<void> {
-  if ((await dialectOf(db)) === mysqlDialect) {
-    const write: Write = part => db.write(part)
-    const rebuild = await dropMysqlIndexes(write)
-    await work(write)
+export async function inBulk(
+  store: string,
+  db: Database,
+  work: (write: Write) => Promise<void>
+): Promise<void> {
+  if (!isSqlite(store)) {
+    const rebuild = await dropMysqlIndexes(store)
+    await work(part => db.write(part))
     return await rebuild()
   }
   await db.write(async sql => {
@@ -57,27 +59,26 @@ async function dropSqliteIndexes(sql: Sql): Promise<() => Promise<void>> {
   }
 }
 
-async function dropMysqlIndexes(write: Write): Promise<() => Promise<void>> {
+/** With a connection of its own: an index of ten million rows takes longer than the product lets a statement take. */
+async function dropMysqlIndexes(url: string): Promise<() => Promise<void>> {
+  const connection = await createConnection(url)
   const keysOf = new Map<string, string[]>()
   const alter = async (how: (key: string) => string): Promise<void> => {
     for (const [table, keys] of keysOf)
-      await write(sql => sql.run(`ALTER TABLE ${table} ${keys.map(how).join(', ')}`))
+      await connection.query(`ALTER TABLE ${table} ${keys.map(how).join(', ')}`)
   }
-  await write(async sql => {
-    for (const table of BIG_TABLES) {
-      const [row] = await sql.all(`SHOW CREATE TABLE ${table}`)
-      const lines = String(row!['Create Table']).split('\n')
-      keysOf.set(
-        table,
-        lines.map(line => line.trim().replace(/,$/, '')).filter(line => /^(UNIQUE )?KEY/.test(line))
-      )
-    }
-  })
+  for (const table of BIG_TABLES) {
+    const [[row]] = await connection.query<RowDataPacket[]>(`SHOW CREATE TABLE ${table}`)
+    const lines = String(row!['Create Table']).split('\n')
+    keysOf.set(
+      table,
+      lines.map(line => line.trim().replace(/,$/, '')).filter(line => /^(UNIQUE )?KEY/.test(line))
+    )
+  }
   await alter(key => `DROP KEY ${/`\w+`/.exec(key)![0]}`)
   return async () => {
     await alter(key => `ADD ${key}`)
-    await write(async sql => {
-      await sql.all(`ANALYZE TABLE ${BIG_TABLES.join(', ')}`)
-    })
+    await connection.query(`ANALYZE TABLE ${BIG_TABLES.join(', ')}`)
+    await connection.end()
   }
 }

@@ -18,6 +18,8 @@ export interface Subject {
   endAt: number
   /** Sorted by how busy they are, busiest first. */
   endpointIds: readonly string[]
+  /** Those with the most open sessions. */
+  principals: readonly string[]
 }
 
 export interface Case {
@@ -38,6 +40,8 @@ function anyHour({ random, startAt, endAt }: Subject): { start: number; end: num
   const start = random.int(startAt, endAt - HOUR_MS)
   return { start, end: start + HOUR_MS }
 }
+
+const anyPrincipal = ({ random, principals }: Subject): string => random.pick(principals)
 
 /** The minutes of `lengthMs` from some minute in `[from, to]` on. */
 function minutes(
@@ -153,6 +157,36 @@ export const cases: readonly Case[] = [
     name: 'minutes of all endpoints over the last hour, with peak',
     goalMs: 250,
     run: s => points(s, { ...minutes(s, s.endAt - HOUR_MS, s.endAt - HOUR_MS, HOUR_MS), peak: true })
+  },
+  {
+    name: 'principals of all endpoints, first page',
+    goalMs: 50,
+    run: async s => (await s.store.principals({ limit: PAGE_ROWS })).length
+  },
+  {
+    name: 'principals of a busy endpoint, first page',
+    goalMs: 50,
+    run: async s => (await s.store.principals({ endpointId: busyEndpoint(s), limit: PAGE_ROWS })).length
+  },
+  {
+    name: 'principals and conversations open on all endpoints',
+    goalMs: 10,
+    run: async s => (await s.store.openCounts({})).principalNum
+  },
+  {
+    name: 'principals and conversations open on a busy endpoint',
+    goalMs: 10,
+    run: async s => (await s.store.openCounts({ endpointId: busyEndpoint(s) })).principalNum
+  },
+  {
+    name: 'counts of one principal',
+    goalMs: 10,
+    run: async s => (await s.store.openCounts({ principal: anyPrincipal(s) })).openNum
+  },
+  {
+    name: 'connections of one principal in 30 days, first page',
+    goalMs: 20,
+    run: s => page(s, { principal: anyPrincipal(s), start: s.startAt, end: s.endAt })
   },
   {
     name: 'a round of idle closing that ends none',

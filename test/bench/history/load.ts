@@ -2,7 +2,6 @@
 // node dist/test/bench/history/load.js --store sqlite:/tmp/10m.db --sessions 10000000 --open 20000 --endpoints 1000 --days 30
 import { parseArgs } from 'node:util'
 import { Random } from '../../support/random.js'
-import { openDatabase } from './bulk.js'
 import { fill } from './fill.js'
 import { History } from './history.js'
 
@@ -27,7 +26,6 @@ const startedMs = performance.now()
 const say = (progress: string): void =>
   console.log(`${((performance.now() - startedMs) / 1000).toFixed(1).padStart(7)} s  ${progress}`)
 
-const db = openDatabase(flags.store)
 const history = new History(random, {
   endedSessions: Number(flags.sessions),
   openSessions: Number(flags.open),
@@ -36,6 +34,5 @@ const history = new History(random, {
   days: Number(flags.days),
   endAt
 })
-await fill(db, history, say)
-await db.close()
+await fill(flags.store, history, say)
 say('done')

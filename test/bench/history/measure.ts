@@ -7,6 +7,8 @@ import { isSqlite, storeAt } from './bulk.js'
 import { type Case, cases, type Subject } from './cases.js'
 
 const RUNS = 100
+/** So many principals are asked for. */
+const PRINCIPALS = 1_000
 
 const { values: flags } = parseArgs({
   options: {
@@ -28,7 +30,8 @@ async function subjectOf(url: string): Promise<Subject> {
     random,
     startAt: newest.connectAt - Number(flags.days) * DAY_MS,
     endAt: newest.connectAt,
-    endpointIds: counts.map(({ endpointId }) => endpointId)
+    endpointIds: counts.map(({ endpointId }) => endpointId),
+    principals: (await store.principals({ limit: PRINCIPALS })).map(({ principal }) => principal)
   }
 }
 
