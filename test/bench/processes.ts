@@ -1,7 +1,7 @@
 // Owns the processes of the benchmarks: each on one CPU, its CPU time and memory as Linux tells them, none left behind.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -16,6 +16,9 @@ export const BOTH_CPUS = '0,1'
 const TICK_US = 10_000
 const PAGE_BYTES = 4096
 const STARTED_WITHIN_MS = 10_000
+
+/** The state of a connection in /proc/net/tcp. */
+const ESTABLISHED = '01'
 
 const running = new Set<ChildProcess>()
 process.once('exit', () => running.forEach(child => child.kill('SIGKILL')))
@@ -72,6 +75,35 @@ export class Process {
     return pids.filter(Boolean).map(child => cpuUsOf(Number(child)))
   }
 
+  /** So far, all threads. */
+  counters(): Counters {
+    const directory = `/proc/${this.#child.pid!}`
+    const statuses = readdirSync(`${directory}/task`).map(thread =>
+      readFileSync(`${directory}/task/${thread}/status`, 'utf8')
+    )
+    return {
+      contextSwitches: sum(statuses.flatMap(status => numbersAt(status, /ctxt_switches:\s+(\d+)/g))),
+      readsAndWrites: sum(numbersAt(readFileSync(`${directory}/io`, 'utf8'), /^sysc[rw]: (\d+)/gm))
+    }
+  }
+
+  /** Its connections to a port of this machine. */
+  connectionsTo(port: number): number {
+    const directory = `/proc/${this.#child.pid!}`
+    const sockets = new Set(
+      readdirSync(`${directory}/fd`).map(
+        fd => /^socket:\[(\d+)\]$/.exec(linkAt(`${directory}/fd/${fd}`))?.[1]
+      )
+    )
+    const lines = readFileSync(`${directory}/net/tcp`, 'utf8').trim().split('\n').slice(1)
+    const remotePort = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+    return lines
+      .map(line => line.trim().split(/\s+/))
+      .filter(
+        fields => fields[2]!.endsWith(remotePort) && fields[3] === ESTABLISHED && sockets.has(fields[9])
+      ).length
+  }
+
   /** Resident memory. */
   rssBytes(): number {
     return stat(this.#child.pid!, 21)[0]! * PAGE_BYTES
@@ -82,6 +114,13 @@ export class Process {
     this.#child.kill('SIGTERM')
     await exited
   }
+}
+
+/** What the kernel counts of a process. */
+export interface Counters {
+  contextSwitches: number
+  /** Calls of `read`, `write` and their kin; those that are for sockets only, `recv` and `send`, are not among them. */
+  readsAndWrites: number
 }
 
 /** A program that lives until its stdin ends, and answers each line there with one on stdout, JSON. */
@@ -140,6 +179,20 @@ function stat(pid: number, ...fields: number[]): number[] {
   const all = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
   return fields.map(field => Number(all[field]))
 }
+
+/** Where a link leads; empty if it is gone by now. */
+function linkAt(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return ''
+  }
+}
+
+const numbersAt = (text: string, pattern: RegExp): number[] =>
+  [...text.matchAll(pattern)].map(([, digits]) => Number(digits))
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
 
 function accepts(port: number): Promise<boolean> {
   return new Promise(resolve => {

@@ -17,7 +17,7 @@ interface Round {
 async function measure(proxy: Process, path: string, bodyBytes: number): Promise<Round> {
   const before = proxy.cpuUs()
   const from = performance.now()
-  const { requests } = await load(proxy.url + path, CONNECTIONS, ROUND_MS, bodyBytes)
+  const { requests } = await load(proxy.url + path, CONNECTIONS, ROUND_MS, { bodyBytes })
   return {
     cpuUs: (proxy.cpuUs() - before) / requests,
     perS: (requests * 1000) / (performance.now() - from)

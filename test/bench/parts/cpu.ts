@@ -4,7 +4,7 @@ import { measureFirstEvent } from '../first-event.js'
 import { HTTP_PROXY, NGINX, type Peer, THIS } from '../peers.js'
 import { node, OTHER_CPU, type Process, run } from '../processes.js'
 import { median, type Report } from '../report.js'
-import { DIRECT, load, startUpstream, withPeers } from './set-up.js'
+import { DIRECT, type Idle, load, startUpstream, withPeers } from './set-up.js'
 
 const ROUNDS = 5
 const ROUND_MS = 1_000
@@ -18,6 +18,8 @@ const RATE_SECONDS = 4
 
 interface Round {
   cpuUs: number
+  contextSwitches: number
+  readsAndWrites: number
   /** Parts of the time that the proxy, and that upstream and load together, had a CPU. */
   proxyBusy: number
   otherBusy: number
@@ -30,30 +32,41 @@ async function warmUp(proxy: Process, path: string): Promise<void> {
   }
 }
 
-async function measure(proxy: Process, upstream: Process, path: string): Promise<Round> {
-  const before = [proxy.cpuUs(), upstream.cpuUs()] as const
-  const figures = await load(proxy.url + path, CONNECTIONS, ROUND_MS)
+async function measure(proxy: Process, upstream: Process, path: string, idle: Idle): Promise<Round> {
+  const before = [proxy.cpuUs(), proxy.counters(), upstream.cpuUs()] as const
+  const figures = await load(proxy.url + path, CONNECTIONS, ROUND_MS, { idle })
   const spentUs = proxy.cpuUs() - before[0]
-  const otherUs = upstream.cpuUs() - before[1] + figures.cpuUs
+  const counters = proxy.counters()
+  const otherUs = upstream.cpuUs() - before[2] + figures.cpuUs
   return {
     cpuUs: spentUs / figures.requests,
+    contextSwitches: (counters.contextSwitches - before[1].contextSwitches) / figures.requests,
+    readsAndWrites: (counters.readsAndWrites - before[1].readsAndWrites) / figures.requests,
     proxyBusy: spentUs / (ROUND_MS * 1000),
     otherBusy: otherUs / (ROUND_MS * 1000)
   }
 }
 
 export async function measureCpu(report: Report, peers: readonly Peer[]): Promise<void> {
-  const upstream = await startUpstream()
+  await measureRequests(report, peers, 'spin')
+  await measureRequests(report, peers, 'sleep')
+  await measureLatency(report, peers)
+}
+
+/** Ends that sleep must be woken by whoever writes to them: what that costs is theirs in truth, and is no part of it where they spin. */
+async function measureRequests(report: Report, peers: readonly Peer[], idle: Idle): Promise<void> {
+  const upstream = await startUpstream(OTHER_CPU, idle)
   await withPeers(peers, upstream.url, async proxies => {
     for (const [what, path] of [
       ['JSON', '/stream/json'],
       ['SSE of two events', '/stream/events']
     ] as const) {
-      report.section(`POST → ${what}, ${CONNECTIONS} connections, accounting on`)
+      report.section(`POST → ${what}, ${CONNECTIONS} connections, accounting on; ends that ${idle}`)
       const rounds = new Map<string, Round[]>([...proxies.keys()].map(name => [name, []]))
       for (const proxy of proxies.values()) await warmUp(proxy, path)
       for (let round = 0; round < ROUNDS; round++) {
-        for (const [name, proxy] of proxies) rounds.get(name)!.push(await measure(proxy, upstream, path))
+        for (const [name, proxy] of proxies)
+          rounds.get(name)!.push(await measure(proxy, upstream, path, idle))
       }
       const of = (figure: keyof Round): Map<string, number> =>
         new Map([...rounds].map(([name, all]) => [name, median(all.map(round => round[figure]))]))
@@ -61,9 +74,17 @@ export async function measureCpu(report: Report, peers: readonly Peer[]): Promis
       report.row('CPU a request, µs', cpu, 1)
       report.ratio(`of ${HTTP_PROXY}`, cpu, HTTP_PROXY)
       report.ratio(`of ${NGINX}`, cpu, NGINX)
-      noteLimits(report, what, of('proxyBusy'), of('otherBusy'))
+      report.row('context switches a request', of('contextSwitches'), 2)
+      report.row('reads and writes a request (without recv, send)', of('readsAndWrites'), 2)
+      if (idle === 'sleep') noteLimits(report, what, of('proxyBusy'), of('otherBusy'))
     }
+  })
+  await upstream.stop()
+}
 
+async function measureLatency(report: Report, peers: readonly Peer[]): Promise<void> {
+  const upstream = await startUpstream()
+  await withPeers(peers, upstream.url, async proxies => {
     report.section(`POST → JSON, ${RATE} a second`)
     const latencies = new Map<string, Latencies>()
     for (const [name, url] of [[DIRECT, upstream.url], ...[...proxies].map(([n, p]) => [n, p.url])] as [

@@ -14,8 +14,11 @@ const end = (program: string, ...args: (string | number)[]): string[] => [
   ...args.map(String)
 ]
 
-export const startUpstream = (cpu = OTHER_CPU): Promise<Process> =>
-  Process.start(cpu, end('upstream', BODY_BYTES))
+/** What both ends do while there is nothing to do: one that spins need not be woken by who writes to it. */
+export type Idle = 'sleep' | 'spin'
+
+export const startUpstream = (cpu = OTHER_CPU, idle: Idle = 'sleep'): Promise<Process> =>
+  Process.start(cpu, end('upstream', BODY_BYTES, idle))
 
 export interface LoadFigures {
   requests: number
@@ -28,9 +31,9 @@ export async function load(
   url: string,
   connections: number,
   durationMs: number,
-  bodyBytes = 0
+  { bodyBytes = 0, idle = 'sleep' }: { bodyBytes?: number; idle?: Idle } = {}
 ): Promise<LoadFigures> {
-  const command = end('load', url, connections, durationMs, bodyBytes)
+  const command = end('load', url, connections, durationMs, bodyBytes, idle)
   const figures = await run<LoadFigures & { failures: number }>(OTHER_CPU, command)
   if (figures.failures > 0) throw new Error(`${url}: ${figures.failures} failed requests`)
   return figures

@@ -1,6 +1,9 @@
 //! What both ends share: connections that are read and written without waiting, and where a message ends.
 use mio::net::TcpStream;
+use mio::{Events, Poll};
 use std::io::{ErrorKind, Read, Write};
+use std::thread;
+use std::time::Duration;
 
 /// A connection, with what could not be written yet.
 pub struct Connection {
@@ -47,6 +50,42 @@ impl Connection {
         }
         self.unsent.clear();
         self.unsent_from = 0;
+    }
+}
+
+/// What an end does while there is nothing to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    Sleep,
+    /// Asks again at once, so that whoever writes to it has nobody to wake; others on its CPU come first.
+    Spin,
+}
+
+impl Idle {
+    /// From the last argument of an end: `spin`, `sleep` or none.
+    pub fn from_argument(argument: Option<&str>) -> Self {
+        match argument {
+            Some("spin") => Self::Spin,
+            Some("sleep") | None => Self::Sleep,
+            Some(other) => panic!("neither spin nor sleep: {other}"),
+        }
+    }
+
+    /// Takes what has happened on the connections; a sleeper waits for it, until `timeout` at most.
+    pub fn poll(
+        self,
+        poll: &mut Poll,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> std::io::Result<()> {
+        if self == Self::Sleep {
+            return poll.poll(events, timeout);
+        }
+        poll.poll(events, Some(Duration::ZERO))?;
+        if events.is_empty() {
+            thread::yield_now();
+        }
+        Ok(())
     }
 }
 

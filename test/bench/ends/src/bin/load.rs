@@ -1,6 +1,6 @@
 //! The closed load of the benchmarks: each connection has one POST in flight, and a session of its own.
-//! load URL CONNECTIONS MILLISECONDS BODY_BYTES (0: a tool call); prints the figures, JSON.
-use bench_ends::{Connection, end_of_head, field};
+//! load URL CONNECTIONS MILLISECONDS BODY_BYTES (0: a tool call) [spin|sleep]; prints the figures, JSON.
+use bench_ends::{Connection, Idle, end_of_head, field};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::net::SocketAddr;
@@ -75,9 +75,10 @@ fn cpu_us() -> u64 {
 
 fn main() -> std::io::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [url, connections, duration_ms, body_bytes] = args.as_slice() else {
-        panic!("load URL CONNECTIONS MILLISECONDS BODY_BYTES")
+    let [url, connections, duration_ms, body_bytes, rest @ ..] = args.as_slice() else {
+        panic!("load URL CONNECTIONS MILLISECONDS BODY_BYTES [spin|sleep]")
     };
+    let idle = Idle::from_argument(rest.first().map(String::as_str));
     let number = |text: &str| text.parse::<usize>().expect("a number");
     let (host, path) = url
         .strip_prefix("http://")
@@ -124,7 +125,7 @@ fn main() -> std::io::Result<()> {
     let mut bytes = Vec::new();
     let mut events = Events::with_capacity(1024);
     while open > 0 {
-        poll.poll(&mut events, None)?;
+        idle.poll(&mut poll, &mut events, None)?;
         for event in &events {
             let slot = &mut clients[event.token().0];
             let Some(client) = slot else { continue };

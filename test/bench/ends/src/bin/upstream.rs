@@ -1,7 +1,7 @@
 //! The synthetic upstream of the benchmarks. The last segment of the path says what to answer: `json`, `events` (two of
 //! them), `download`, `upload`, `stream` (one event, then one each time as `rate/N` asked for, N a second).
-//! upstream BODY_BYTES; prints its URL.
-use bench_ends::{Connection, end_of_head, field};
+//! upstream BODY_BYTES [spin|sleep]; prints its URL.
+use bench_ends::{Connection, Idle, end_of_head, field};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
@@ -124,6 +124,7 @@ fn main() -> std::io::Result<()> {
         .nth(1)
         .and_then(|text| text.parse().ok())
         .expect("BODY_BYTES");
+    let idle = Idle::from_argument(std::env::args().nth(2).as_deref());
     let mut answers = Answers::new(body_bytes);
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address"))?;
@@ -143,7 +144,7 @@ fn main() -> std::io::Result<()> {
     let mut bytes = Vec::new();
     let mut events = Events::with_capacity(1024);
     loop {
-        poll.poll(&mut events, (rate > 0.0).then_some(TICK))?;
+        idle.poll(&mut poll, &mut events, (rate > 0.0).then_some(TICK))?;
         for event in &events {
             let token = event.token();
             if token == LISTENER {
