@@ -1,19 +1,27 @@
 // Owns the probe of the fault run, in a thread that nothing else holds up: how much longer a request takes through the proxy than
 // one that goes to the gateway at the same moment. A machine that is too busy slows down both.
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 
 const EVERY_MS = 100
 const GIVE_UP_MS = 60_000
+const A_SECOND_MS = 1_000
+
+interface Outcome {
+  /** Until there is a response, or none to come. */
+  ms: number
+  /** The gateway took it, as far as one can see from outside. */
+  isForwarded: boolean
+}
 
 /** In milliseconds, since the probe started. */
 export interface Probed {
   requests: number
   /** By how much the slowest request took longer through the proxy. */
   worstMs: number
-  /** So many took longer than a second more. */
-  overASecond: number
+  /** Those that took a second longer, or more. */
+  overASecond: { at: string; proxied: Outcome; direct: Outcome; isComparable: boolean }[]
   /** What the slowest direct request took. */
   worstDirectMs: number
 }
@@ -31,35 +39,43 @@ export function startProbe(proxyPort: number, gatewayPort: number): () => Promis
     })
 }
 
-/** Milliseconds until there is a response, or none to come. */
-function ask(port: number): Promise<number> {
+function ask(port: number): Promise<Outcome> {
   const startedAt = performance.now()
   return new Promise(resolve => {
-    const over = (): void => resolve(performance.now() - startedAt)
+    const over = (response?: IncomingMessage): void => {
+      const isForwarded = response !== undefined && response.statusCode! < 500
+      resolve({ ms: performance.now() - startedAt, isForwarded })
+    }
     const headers = { 'mcp-session-id': 'probe' }
     request(
       { port, host: '127.0.0.1', method: 'POST', path: '/stream/e', headers, agent: false },
       response => {
-        over()
+        over(response)
         response.resume()
       }
     )
-      .once('error', over)
-      .setTimeout(GIVE_UP_MS, over)
+      .once('error', () => over())
+      .setTimeout(GIVE_UP_MS, () => over())
       .end('{}')
   })
 }
 
 if (!isMainThread) {
   const { proxyPort, gatewayPort } = workerData as { proxyPort: number; gatewayPort: number }
-  const probed: Probed = { requests: 0, worstMs: 0, overASecond: 0, worstDirectMs: 0 }
+  const probed: Probed = { requests: 0, worstMs: 0, overASecond: [], worstDirectMs: 0 }
   parentPort!.once('message', () => parentPort!.postMessage(probed))
   for (;;) {
     const [proxied, direct] = await Promise.all([ask(proxyPort), ask(gatewayPort)])
-    probed.requests++
-    probed.worstMs = Math.max(probed.worstMs, proxied - direct)
-    probed.worstDirectMs = Math.max(probed.worstDirectMs, direct)
-    if (proxied - direct > 1_000) probed.overASecond++
+    // A gateway that was just away refuses the one at once, and takes the other, with all who waited for it.
+    const isComparable = direct.isForwarded || !proxied.isForwarded
+    const longerMs = proxied.ms - direct.ms
+    if (isComparable) {
+      probed.requests++
+      probed.worstMs = Math.max(probed.worstMs, longerMs)
+      probed.worstDirectMs = Math.max(probed.worstDirectMs, direct.ms)
+    }
+    if (longerMs > A_SECOND_MS)
+      probed.overASecond.push({ at: new Date().toISOString(), proxied, direct, isComparable })
     await sleep(EVERY_MS)
   }
 }
