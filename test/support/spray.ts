@@ -35,7 +35,8 @@ export class Spray {
   }
 
   static async start(targets: readonly string[]): Promise<Spray> {
-    const server = createServer((req, res) => spray.#forward(targets, req, res))
+    // Idle connections stay: a client may be sending its next request on one.
+    const server = createServer({ keepAliveTimeout: 0 }, (req, res) => spray.#forward(targets, req, res))
     await new Promise<void>(resolve => server.listen(0, '127.0.0.1', 1_024, resolve))
     const spray: Spray = new Spray(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, async () => {
       server.closeAllConnections()
