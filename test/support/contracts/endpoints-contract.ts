@@ -106,6 +106,22 @@ export function endpointsContract(
       await isTrue(t, store)
     })
 
+    withStore('a use that comes late opens no session of an endpoint that was deleted', async (t, store) => {
+      const [one, late] = [await proxyOf(store), await proxyOf(store)]
+      await one(open('e0', 'a'), use('e0', 'a', EPOCH + 5), close('e0', 'a', EPOCH + 10))
+      await one(open('e0', 'long ago', EPOCH - 3 * HOUR), close('e0', 'long ago', EPOCH - 2 * HOUR))
+      t.equal(await deleteAll(store, 'e0'), 'deleted')
+      await late(use('e0', 'a', EPOCH + 7))
+      t.same(await store.totals({}), { openNum: 0, openedNum: 1 })
+      t.match(await store.session('a'), [{ endpointId: 'e0', reason: 'delete', disconnectAt: EPOCH + 10 }])
+      t.equal(
+        await store.settleEarlyCloses(EPOCH + HOUR, EPOCH + HOUR),
+        1,
+        'it is kept only where a use may come'
+      )
+      await isTrue(t, store)
+    })
+
     withStore('an end that comes first is one of a session without room, too', async (t, store) => {
       const send = await proxyOf(store)
       for (let i = 0; i < MAX; i++) await send(open(`e${i}`, `s${i}`))
@@ -179,7 +195,7 @@ export function endpointsContract(
         t.same(await endpointsIn(store), ['f'])
         t.equal(await store.deleteEndpoint('e', EPOCH), 'unknown')
         await isTrue(t, store)
-        await send(visit('e', 'v', EPOCH + 2), use('e', 's0', EPOCH + HOUR))
+        await send(visit('e', 'v', EPOCH + 2), use('e', 'another', EPOCH + HOUR))
         t.same(await store.totals({ endpointId: 'e' }), { openNum: 2, openedNum: 2 }, 'it may come again')
         await isTrue(t, store)
       }
