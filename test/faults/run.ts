@@ -138,7 +138,7 @@ try {
   )
   check(
     probed.worstMs <= STAND_STILL_MS,
-    `forwarding never stood still: a request took at most ${Math.round(probed.worstMs)} ms longer than the gateway's own`
+    `forwarding never stood still: it took at most ${Math.round(probed.worstMs)} ms longer than the gateway alone`
   )
   check(seen.stops > 0 && (seen.fills > 0 || !mayMount), 'the weather was bad')
   const open = await turnstile.count()
