@@ -191,13 +191,13 @@ const pastColumns: readonly Column<ConnectionRow>[] = [
   { title: 'ENDED', of: row => (row.reason === null ? null : row.disconnect_at), whole: true },
   { title: 'REASON', of: row => row.reason ?? 'open' },
   { title: 'CLIENT', of: row => row.client_name ?? row.user_agent, optional: true },
-  { title: 'PRINCIPAL', of: row => row.principal, optional: true },
-  { title: 'GATEWAY', of: row => row.upstream, optional: true },
+  { title: 'PRINCIPAL', of: row => row.principal, optional: true, cutAt: 'beginning' },
+  { title: 'GATEWAY', of: row => row.upstream, optional: true, cutAt: 'beginning' },
   { title: 'REQUESTS', of: row => row.request_count, align: 'right', optional: true }
 ]
 
 const principalColumns = (now: number): readonly Column<PrincipalInfo>[] => [
-  { title: 'PRINCIPAL', of: row => row.principal },
+  { title: 'PRINCIPAL', of: row => row.principal, cutAt: 'beginning' },
   { title: 'KIND', of: row => row.kind },
   { title: 'OPEN', of: row => row.activeConnections, align: 'right' },
   { title: 'EVER', of: row => row.totalConnections, align: 'right' },

@@ -16,8 +16,8 @@ export const sessionColumns = (now: number): readonly Column<ConnectionInfo>[] =
   },
   { title: 'REQUESTS', of: row => row.requestCount, align: 'right', whole: true },
   { title: 'CLIENT', of: row => row.clientName ?? row.userAgent },
-  { title: 'PRINCIPAL', of: row => row.principal, optional: true },
-  { title: 'GATEWAY', of: row => row.upstream, optional: true },
+  { title: 'PRINCIPAL', of: row => row.principal, optional: true, cutAt: 'beginning' },
+  { title: 'GATEWAY', of: row => row.upstream, optional: true, cutAt: 'beginning' },
   { title: 'TRANSPORT', of: row => row.transport, optional: true },
   { title: 'ADDRESS', of: row => row.clientIP, optional: true }
 ]

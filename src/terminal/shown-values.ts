@@ -34,16 +34,19 @@ export const widthOf = (text: string): number =>
 
 const segmenter = new Intl.Segmenter()
 
-/** A text of at most `width` columns; where it is longer, its end is an ellipsis. */
-export function cut(text: string, width: number): string {
+/** A text of at most `width` columns; where it is longer, an ellipsis stands for its end, or for its beginning. */
+export function cut(text: string, width: number, part: 'end' | 'beginning' = 'end'): string {
   if (widthOf(text) <= width) return text
-  let [kept, used] = ['', 1]
-  for (const { segment } of segmenter.segment(text)) {
+  const segments = Array.from(segmenter.segment(text), ({ segment }) => segment)
+  if (part === 'beginning') segments.reverse()
+  const kept: string[] = []
+  let used = 1
+  for (const segment of segments) {
     used += widthOf(segment)
     if (used > width) break
-    kept += segment
+    kept.push(segment)
   }
-  return `${kept}…`
+  return part === 'end' ? `${kept.join('')}…` : `…${kept.reverse().join('')}`
 }
 
 const UNITS: [letter: string, ms: number][] = [

@@ -10,6 +10,8 @@ export interface Column<Row> {
   optional?: true
   /** Never cut: people copy it. */
   whole?: true
+  /** Which part gives way where it is cut: its end, unless that is what tells the rows apart. */
+  cutAt?: 'beginning'
   style?: (row: Row) => Style | undefined
 }
 
@@ -36,7 +38,7 @@ export function layOut<Row>(
   const fitting = width === undefined ? all : fit(all, width)
   return ['', ...rows].map((row, line) =>
     fitting.map(({ column, texts, width }, i) => {
-      const text = cut(texts[line]!, width)
+      const text = cut(texts[line]!, width, column.cutAt)
       const padding = ' '.repeat(width - widthOf(text))
       const isLast = i === fitting.length - 1
       const padded = column.align === 'right' ? padding + text : isLast ? text : text + padding

@@ -74,6 +74,14 @@ void t.test('no line is wider than the terminal, and no screen is higher', t => 
   t.end()
 })
 
+void t.test('where there is no room, principals and gateways keep the end that tells them apart', t => {
+  const at = { principal: 'https://id.example.com/tenants/7#ann', upstream: 'gateway-of-the-north:8081' }
+  const line = shown({}, { columns: 100, rows: 9 }, [session(1, at)]).find(text => text.startsWith('s1'))!
+  t.match(line, /…\S*#ann\b/)
+  t.match(line, /…\S*:8081\b/)
+  t.end()
+})
+
 const hasScript = String(spawnSync('script', ['--version']).stdout).includes('util-linux')
 
 void t.test('on a terminal', { skip: !hasScript && 'needs script of util-linux' }, async t => {
