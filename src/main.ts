@@ -9,6 +9,7 @@ import { commands } from './terminal/commands.js'
 import { runCommand } from './terminal/run-command.js'
 import { reasonOf } from './util/errors.js'
 import { exitParked } from './util/threads.js'
+import { wrapLines } from './util/wrap-lines.js'
 
 /** The exit code for a setting that cannot be used: an unknown flag, a bad URL, a port or file that cannot be opened. */
 const EXIT_UNUSABLE = 2
@@ -34,7 +35,7 @@ if (Object.hasOwn(commands, command)) process.exit(await runCommand(command, arg
 const summaries = Object.entries(commands).map(([name, { summary }]): [string, string] => [name, summary])
 const information = informationAsked(args, summaries)
 if (information !== undefined) {
-  console.log(information)
+  console.log(wrapLines(information, process.stdout.columns))
   process.exit(0)
 }
 if (command === 'check') {

@@ -1,6 +1,7 @@
 // Owns running a command of the command line: its help, its flags, and the exit codes of its failures.
 import { flagLines } from '../config/help.js'
 import { ConfigError, parseCommand } from '../config/read-settings.js'
+import { wrapLines } from '../util/wrap-lines.js'
 import { AdminApi, AdminApiError } from './admin-api.js'
 import type { Command } from './command.js'
 import { commands } from './commands.js'
@@ -21,7 +22,7 @@ export async function runCommand(
 ): Promise<number> {
   const command = commands[name]!
   if (argv.includes('--help') || argv.includes('-h')) {
-    console.log(helpOf(name, command))
+    console.log(wrapLines(helpOf(name, command), process.stdout.columns))
     return Exit.ok
   }
   // A reader that has enough, such as `head`, is no failure.
