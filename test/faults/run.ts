@@ -39,6 +39,8 @@ const IDLE_TIMEOUT_S = 20
  */
 const SETTLE_MS = (4 * IDLE_TIMEOUT_S + 130) * 1_000
 const MEMORY_FACTOR = 1.1
+/** A loop of the proxy may be between two of its timers at the first look. */
+const BETWEEN_TIMERS = 1
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
@@ -131,7 +133,10 @@ try {
   const errors = turnstile.log.filter(({ level }) => Number(level) >= 50)
   check(errors.length === 0, `no error in the log ${JSON.stringify(errors.slice(0, 3))}`)
   check(after.sockets <= before.sockets, `no socket is left: ${before.sockets} → ${after.sockets}`)
-  check(after.timers <= before.timers, `no timer is left: ${before.timers} → ${after.timers}`)
+  check(
+    after.timers <= before.timers + BETWEEN_TIMERS,
+    `no timer is left: ${before.timers} → ${after.timers}`
+  )
   check(
     after.memoryBytes <= before.memoryBytes * MEMORY_FACTOR,
     `memory is what it was: ${before.memoryBytes} → ${after.memoryBytes} bytes`
