@@ -36,7 +36,7 @@ void t.test('restarts under load', async t => {
   for (let restart = 0; restart < 2; restart++) {
     const before = answered
     while (answered < before + 8) await sleep(5)
-    await holder.restart(0)
+    t.equal(await holder.restart(0), holder.url)
   }
   asking = false
   await asked

@@ -3,10 +3,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { MAIN } from './command-line.js'
 import { freePort } from './ports.js'
-
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
 /** Arguments: the commands, JSON. A process that fails ends all. */
 const systemd = `
@@ -51,6 +49,7 @@ interface Line {
   child?: number
   status?: number
   msg?: string
+  proxyUrl?: string
   adminUrl?: string
 }
 
@@ -87,12 +86,12 @@ export class SocketHolder {
     const seen = new EventEmitter()
     const pids: number[] = []
     createInterface(holder.stdout).on('line', text => {
-      const { port, number, child, status, msg, adminUrl } = JSON.parse(text) as Line
+      const { port, number, child, status, msg, proxyUrl, adminUrl } = JSON.parse(text) as Line
       if (port !== undefined) seen.emit('port', port)
       if (child !== undefined) pids[number!] = child
       if (status !== undefined) seen.emit(`end of ${number}`, status)
       if (status !== undefined && status !== 0) seen.emit('error', new Error(`exit code ${status}`))
-      if (msg === 'listening') seen.emit(adminUrl!)
+      if (msg === 'listening') seen.emit(adminUrl!, proxyUrl)
     })
     const adminUrls = admins.map(address => `http://${address}`)
     const listening = adminUrls.map(url => once(seen, url))
@@ -101,13 +100,14 @@ export class SocketHolder {
     return new SocketHolder(port, adminUrls, { holder, seen, pids })
   }
 
-  /** Ends a proxy in order. Resolves once its successor listens. Throws when one of both fails. */
-  async restart(number: number): Promise<void> {
+  /** Ends a proxy in order. Resolves once its successor listens, with the URL that this one says. Throws when one of both fails. */
+  async restart(number: number): Promise<string> {
     const ended = once(this.#seen, `end of ${number}`)
     const listening = once(this.#seen, this.adminUrls[number]!)
     process.kill(this.#pids[number]!, 'SIGTERM')
     await ended
-    await listening
+    const [proxyUrl] = (await listening) as [string]
+    return proxyUrl
   }
 
   async stop(): Promise<void> {
